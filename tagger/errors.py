@@ -1,0 +1,150 @@
+"""What can go wrong, as a tree; every class knows its exit code.
+
+    TaggerError                  1  failed, and the registry is as it was
+    ├── InputError               2  something named on the command line or in the environment cannot be used
+    │   ├── InvalidReference        an image, repository, registry, tag or digest is misspelt
+    │   ├── InvalidVersion          not a semantic version
+    │   ├── ImageNotFound           the Engine has no such image
+    │   ├── CredentialsError        the Docker configuration or a credential helper is broken
+    │   ├── EngineUnreachable       no Engine answers at its address
+    │   └── RegistryUnreachable     no registry answers at its address
+    ├── Refused                  3  a rule says no; nothing was written
+    │   └── Denied                  the registry does not let these credentials do that
+    ├── EngineError              1  the Engine reported a failure
+    │   └── WrongImage              it pushed something else than the image: another one, or one platform of several
+    ├── ReleaseFailed            1  a release broke off, and the floating tags were put back
+    │   └── Conflict                somebody else published the same version with another image meanwhile
+    ├── RegistryError            1  the registry reported a failure, or answered nonsense
+    │   └── Unreadable              it fails to say where a tag points: neither there nor absent
+    ├── Unsettled                4  some tags are not where they should be; they are named
+    └── Interrupted        130, 143  a signal came, and the floating tags were put back
+
+A message is one sentence that says what is wrong and what to do next. It never holds a secret, and text that came
+from elsewhere goes through `printable` first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from tagger.reference import Digest
+    from tagger.result import Release
+
+_LONGEST_QUOTE = 300
+
+
+class TaggerError(Exception):
+    """Say why tagger stopped; `release` holds what was known and done by then, if anything was."""
+
+    exit_code: int = 1
+    outcome: ClassVar[str] = "failed"
+    release: Release | None = None
+
+
+class InputError(TaggerError):
+    """Something named on the command line or in the environment cannot be used."""
+
+    exit_code = 2
+
+
+class InvalidReference(InputError, ValueError):
+    """An image, repository, registry, tag or digest is misspelt."""
+
+
+class InvalidVersion(InputError, ValueError):
+    """The text is not a semantic version."""
+
+
+class ImageNotFound(InputError):
+    """The Engine has no such image."""
+
+
+class CredentialsError(InputError):
+    """The Docker configuration or a credential helper is broken."""
+
+
+class EngineUnreachable(InputError):
+    """No Engine answers at its address."""
+
+
+class RegistryUnreachable(InputError):
+    """No registry answers at its address."""
+
+
+class Refused(TaggerError):
+    """A rule says no, and nothing was written."""
+
+    exit_code = 3
+    outcome = "refused"
+
+
+class Denied(Refused):
+    """The registry does not let these credentials do that."""
+
+
+class EngineError(TaggerError):
+    """The Engine reported a failure."""
+
+
+class WrongImage(EngineError):
+    """The Engine pushed something else than the image, whose digest is `digest`."""
+
+    def __init__(self, message: str, digest: Digest | None) -> None:
+        super().__init__(message)
+        self.digest = digest
+
+
+class ReleaseFailed(TaggerError):
+    """A release broke off, and the floating tags were put back."""
+
+
+class Conflict(ReleaseFailed):
+    """Somebody else published the same version with another image meanwhile."""
+
+
+class RegistryError(TaggerError):
+    """The registry reported a failure, or answered nonsense."""
+
+
+class Unreadable(RegistryError):
+    """The registry fails to say where a tag points, so that the tag is neither there nor absent."""
+
+
+class Unsettled(TaggerError):
+    """Some tags are not where they should be; `tags` names them."""
+
+    exit_code = 4
+    outcome = "partial"
+
+    def __init__(self, message: str, tags: Sequence[str]) -> None:
+        super().__init__(message)
+        self.tags = tuple(tags)
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM arrived: raised where KeyboardInterrupt would be, and handled as that is."""
+
+
+class Interrupted(TaggerError):
+    """A signal came, and the floating tags were put back."""
+
+    def __init__(self, message: str, cause: KeyboardInterrupt | None = None) -> None:
+        super().__init__(message)
+        self.exit_code = 143 if isinstance(cause, Terminated) else 130
+
+
+def printable(text: object, limit: int = _LONGEST_QUOTE) -> str:
+    r"""Make text from elsewhere safe to show on a terminal or in a CI log, as one line of at most `limit` characters.
+
+    Control, format (bidirectional among them) and private characters become their escapes, so that nothing remote can
+    move the cursor, reorder a line or start a line of its own.
+
+    >>> printable("denied\n::error::x \x1b[2J")
+    'denied\\n::error::x \\x1b[2J'
+    >>> printable("x" * 1000, limit=5)
+    'xxxx…'
+    """
+    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text)[: limit + 1])
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"

@@ -1,0 +1,134 @@
+"""What a release will do to each tag, and why. Pure: it is given what was observed, and touches nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tagger.cascade import Scheme, Version, resolve
+from tagger.reference import Digest, Tag
+
+
+class Action(StrEnum):
+    """What happens to a tag."""
+
+    CREATE = "create"
+    MOVE = "move"
+    KEEP = "keep"
+    UNCHANGED = "unchanged"
+    REFUSE = "refuse"
+
+
+WRITES = frozenset({Action.CREATE, Action.MOVE})
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What happens to one tag: the digest before and after (None: no such tag, or not known yet), and the reason."""
+
+    tag: Tag
+    action: Action
+    version: Version
+    before: Digest | None
+    after: Digest | None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What a registry says: the published versions with their tags, and the digests of the tags that matter.
+
+    A tag whose digest is None is absent; one in `unreadable` is there, but the registry fails to say where it points.
+    """
+
+    versions: Mapping[Version, Tag]
+    digests: Mapping[Tag, Digest | None]
+    unreadable: frozenset[Tag] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The changes of one release in one repository: the version tag's first, then the floating tags'."""
+
+    version: Version
+    changes: tuple[Change, ...]
+
+    @property
+    def refused(self) -> str | None:
+        """Give the reason of the refusal, if there is one."""
+        return next((c.reason for c in self.changes if c.action is Action.REFUSE), None)
+
+    @property
+    def version_change(self) -> Change:
+        """Give the change of the version tag."""
+        return self.changes[0]
+
+    @property
+    def floating_changes(self) -> tuple[Change, ...]:
+        """Give the changes of the floating tags, the most specific first."""
+        return self.changes[1:]
+
+    @property
+    def writes(self) -> bool:
+        """Say whether anything is to be written."""
+        return any(c.action in WRITES for c in self.changes)
+
+
+def plan(
+    version: Version, image: Digest | None, observed: Observed, scheme: Scheme, *, overwrite: bool = False
+) -> Plan:
+    """Plan the release of a version whose image has the digest `image` in this repository (None: not known yet).
+
+    A version tag that holds another digest is refused, unless `overwrite`.
+
+    >>> from tagger.cascade import parse_version
+    >>> seen = Observed({parse_version("2.1.106"): Tag("2.1.106")},
+    ...                 {Tag("latest"): Digest("sha256:new"), Tag("2.1.106"): Digest("sha256:new")})
+    >>> for change in plan(parse_version("1.9.9"), None, seen, Scheme()).changes:
+    ...     print(change.action, change.tag, change.reason or "")
+    create 1.9.9
+    create 1.9
+    create 1
+    keep latest 2.1.106 is newer
+    """
+    first = _version_change(version, image, observed, scheme, overwrite=overwrite)
+    goal = resolve({*observed.versions, version}, scheme)
+    floats = [_floating_change(tag, goal[tag], version, image, observed) for tag in scheme.floating_tags(version)]
+    if first.action is Action.REFUSE:
+        floats = [Change(c.tag, Action.KEEP, c.version, c.before, c.before, f"{version} is refused") for c in floats]
+    return Plan(version, (first, *floats))
+
+
+def _version_change(
+    version: Version, image: Digest | None, observed: Observed, scheme: Scheme, *, overwrite: bool
+) -> Change:
+    tag = scheme.version_tag(version)
+    before = observed.digests.get(tag)
+    holder = observed.versions.get(version, tag)
+    held = observed.digests.get(holder)
+    if held is None:
+        return Change(tag, Action.CREATE, version, None, image)
+    if held == image:
+        action = Action.UNCHANGED if before == image else Action.CREATE
+        return Change(tag, action, version, before, image, None if tag == holder else f"{holder} holds this image too")
+    if overwrite:
+        action = Action.MOVE if before else Action.CREATE
+        return Change(tag, action, version, before, image, f"forced: overwrites {held}")
+    reason = f"{holder} is published with another image, {held}: release a new version, or overwrite it with --force"
+    return Change(tag, Action.REFUSE, version, before, before, reason)
+
+
+def _floating_change(tag: Tag, owner: Version, version: Version, image: Digest | None, observed: Observed) -> Change:
+    before = observed.digests.get(tag)
+    after = image if owner == version else observed.digests[observed.versions[owner]]
+    if tag in observed.unreadable:
+        return Change(tag, Action.MOVE, owner, None, after, "the registry cannot say where it points now")
+    if before is None:
+        reason = None if owner == version else f"{owner} is published and newer"
+        return Change(tag, Action.CREATE, owner, None, after, reason)
+    if owner == version:
+        return Change(tag, Action.UNCHANGED if before == after else Action.MOVE, owner, before, after)
+    if before == after:
+        return Change(tag, Action.KEEP, owner, before, after, f"{owner} is newer")
+    return Change(tag, Action.MOVE, owner, before, after, f"{owner} is published and newer")
