@@ -1,0 +1,53 @@
+"""What a registry asks for when it answers 401: the `WWW-Authenticate` header, parsed (RFC 9110, section 11)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+_SCHEME = re.compile(r"[\s,]*([A-Za-z0-9!#$%&'*+.^_`|~-]+)(?=\s|,|$)(?!\s*=)")
+_PARAMETER = re.compile(r"""[\s,]*([A-Za-z0-9!#$%&'*+.^_`|~-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))""")
+_PREFERENCE = ("bearer", "basic")
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """One authentication scheme, in lower case, and its parameters."""
+
+    scheme: str
+    parameters: dict[str, str] = field(default_factory=dict)
+
+
+def parse(headers: Iterable[str]) -> list[Challenge]:
+    """Parse every challenge of every header.
+
+    >>> parse(['Bearer realm="https://auth.local/token",scope="repository:a:pull,push", Basic realm=x'])[0].parameters
+    {'realm': 'https://auth.local/token', 'scope': 'repository:a:pull,push'}
+    """
+    found: list[Challenge] = []
+    for header in headers:
+        position = 0
+        while position < len(header):
+            if parameter := _PARAMETER.match(header, position):
+                name, quoted, bare = parameter.groups()
+                if found:
+                    value = bare if quoted is None else re.sub(r"\\(.)", r"\1", quoted)
+                    found[-1].parameters.setdefault(name.lower(), value)
+                position = parameter.end()
+            elif scheme := _SCHEME.match(header, position):
+                found.append(Challenge(scheme[1].lower()))
+                position = scheme.end()
+            else:
+                position += 1
+    return found
+
+
+def choose(headers: Iterable[str]) -> Challenge | None:
+    """Choose the challenge to answer: Bearer before Basic, and no other.
+
+    >>> choose(['Negotiate', 'Basic realm="r"']).scheme
+    'basic'
+    """
+    offered = {challenge.scheme: challenge for challenge in reversed(parse(headers))}
+    return next((offered[scheme] for scheme in _PREFERENCE if scheme in offered), None)

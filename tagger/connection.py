@@ -1,0 +1,392 @@
+"""HTTP to one registry: HTTPS or, where the Engine would use it, plain HTTP; Basic and Bearer; redirects; retries.
+
+Credentials go to the registry's own scheme, host and port and to its token server, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+import threading
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any
+
+import urllib3
+
+from tagger import __version__, challenge
+from tagger.credentials import Credential, Secret
+from tagger.errors import Denied, RegistryError, RegistryUnreachable, Unreadable, printable
+from tagger.reference import Registry, is_loopback
+
+_TIMEOUT = urllib3.Timeout(connect=15, read=60)
+_CONNECTIONS = 8
+_TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
+_DELAYS = (0.2, 0.6, 1.5)
+_LONGEST_RETRY_AFTER = 30.0
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_MOST_REDIRECTS = 5
+_TOKEN_BYTES = 64 * 1024
+_REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
+# Token servers of well-known registries that live on another host than the registry itself.
+_TOKEN_HOSTS = {"registry-1.docker.io": "auth.docker.io", "registry.gitlab.com": "gitlab.com"}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A registry's answer: the body has at most the number of bytes that was asked for."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    url: str
+
+    def json(self) -> Any:
+        """Parse the body; raise ValueError when it is not JSON."""
+        try:
+            return json.loads(self.body)
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
+
+    def complaint(self) -> str:
+        """Give the first error of the body in the registry's own words (OCI distribution spec, "Error codes")."""
+        try:
+            first = self.json()["errors"][0]
+            code, message = str(first.get("code", "")), str(first.get("message", ""))
+        except (ValueError, LookupError, TypeError, AttributeError):
+            return f"HTTP {self.status}"
+        return f"HTTP {self.status}, {printable(code, 60)}: {printable(message)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """How far a registry is trusted without TLS.
+
+    `insecure`: plain HTTP and unverified TLS are allowed, as in the Engine. `plain_credentials`: credentials may
+    cross plain HTTP too (loopback, or named by the user). `token_hosts`: hosts beside its own that may be its token
+    server.
+    """
+
+    insecure: bool = False
+    plain_credentials: bool = False
+    token_hosts: frozenset[str] = frozenset()
+
+
+class Connection:
+    """A pool of connections to one registry that authenticates as it is asked to; safe to use from several threads."""
+
+    def __init__(
+        self, registry: Registry, credential: Callable[[], Credential | None], trust: Trust | None = None
+    ) -> None:
+        self.registry = registry
+        self._credential = credential
+        self._trust = trust or Trust()
+        self._lock = threading.RLock()
+        self._pools: dict[str, urllib3.PoolManager] = {}
+        self._origin: str | None = None if self._trust.insecure else f"https://{registry.api_host}"
+        self._authorizations: dict[str, Secret] = {}
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        scope: str = "",
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        limit: int = 1024 * 1024,
+    ) -> Answer:
+        """Send a request to the registry and give its answer, whatever the status.
+
+        `path` is absolute, or a URL of this registry; `scope` is what a token has to allow; `limit` is the most bytes
+        of a body that are read. Transient failures of repeatable requests are tried again, for a few seconds.
+
+        Raises RegistryUnreachable, RegistryError, Denied and CredentialsError.
+        """
+        url = urllib.parse.urljoin(self.origin, path)
+        self._same_origin(url)
+        sent = dict(headers or {})
+        before = self._authorizations.get(scope)
+        answer = self._redirected(method, url, _authorized(sent, before), body, limit)
+        if answer.status != 401 or not self._authenticate(answer, scope, before):  # noqa: PLR2004 - HTTP's own number
+            return answer
+        return self._redirected(method, url, _authorized(sent, self._authorizations[scope]), body, limit)
+
+    @property
+    def origin(self) -> str:
+        """Give the registry's scheme, host and port; the first use may ask the registry whether it speaks TLS."""
+        with self._lock:
+            if self._origin is None:
+                self._origin = self._probe()
+            return self._origin
+
+    def close(self) -> None:
+        """Close every connection."""
+        for pool in self._pools.values():
+            pool.clear()
+
+    # -- transport ---------------------------------------------------------------------------------------------
+
+    def _probe(self) -> str:
+        """Find out whether an insecure registry speaks TLS: as the Engine does, HTTPS first and then HTTP."""
+        secure = f"https://{self.registry.api_host}"
+        try:
+            self._once("GET", f"{secure}/v2/", {}, None, 0)
+        except (urllib3.exceptions.SSLError, urllib3.exceptions.ProtocolError, urllib3.exceptions.TimeoutError):
+            return f"http://{self.registry.api_host}"
+        except urllib3.exceptions.HTTPError as error:
+            raise self._unreachable(error) from None
+        return secure
+
+    def _redirected(self, method: str, url: str, headers: dict[str, str], body: bytes | None, limit: int) -> Answer:
+        answer = self._send(method, url, headers, body, limit)
+        for _ in range(_MOST_REDIRECTS):
+            location = answer.headers.get("location")
+            if answer.status not in _REDIRECTS or not location:
+                return answer
+            following = urllib.parse.urljoin(answer.url, location)
+            if method not in ("GET", "HEAD") or not following.startswith(("https://", f"{self.origin}/")):
+                raise RegistryError(
+                    f"{self.registry} redirects {method} to {printable(following)}, which tagger does not follow:"
+                    " ask whoever runs it for the right address"
+                )
+            if _origin_of(following) != self.origin:
+                headers = {name: value for name, value in headers.items() if name != "Authorization"}
+            answer = self._send(method, following, headers, body, limit)
+        raise RegistryError(f"{self.registry} redirects in circles: ask whoever runs it for its right address")
+
+    def _send(self, method: str, url: str, headers: dict[str, str], body: bytes | None, limit: int) -> Answer:
+        for delay in (*_DELAYS, None):
+            try:
+                answer = self._once(method, url, headers, body, limit)
+            except (urllib3.exceptions.ProtocolError, urllib3.exceptions.ReadTimeoutError) as error:
+                if delay is None or method not in _REPEATABLE:
+                    raise Unreadable(
+                        f"{self.registry} broke off the connection ({_cause(error)}): run the same command again"
+                    ) from None
+                time.sleep(delay)
+            except urllib3.exceptions.HTTPError as error:
+                raise self._unreachable(error) from None
+            else:
+                if delay is None or answer.status not in _TRANSIENT or method not in _REPEATABLE:
+                    return answer
+                time.sleep(max(delay, _retry_after(answer)))
+        raise AssertionError("the last attempt returns or raises")
+
+    def _once(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, limit: int) -> Answer:
+        fields = {"User-Agent": f"tagger/{__version__}", "Accept-Encoding": "identity", **headers}
+        response = self._pool(url).request(
+            method, url, headers=fields, body=body, redirect=False, retries=False, preload_content=False,
+            timeout=_TIMEOUT,
+        )  # fmt: skip
+        try:
+            content = b"" if method == "HEAD" else response.read(limit + 1, decode_content=False)
+            if len(content) > limit > 0:
+                response.close()
+                raise RegistryError(f"{self.registry} answers with more than {limit} bytes where a registry has less")
+            return Answer(response.status, response.headers, content, url)
+        finally:
+            response.drain_conn() if limit == 0 else response.release_conn()
+
+    def _pool(self, url: str) -> urllib3.PoolManager:
+        parts = urllib.parse.urlsplit(url)
+        proxy = _proxy(parts)
+        own = parts.netloc == self.registry.api_host
+        key = f"{own} {proxy}"
+        with self._lock:
+            if key not in self._pools:
+                context = self._tls(own) if parts.scheme == "https" or own else None
+                self._pools[key] = (
+                    urllib3.ProxyManager(proxy, maxsize=_CONNECTIONS, ssl_context=context)
+                    if proxy
+                    else urllib3.PoolManager(maxsize=_CONNECTIONS, ssl_context=context)
+                )
+            return self._pools[key]
+
+    def _tls(self, own: bool) -> ssl.SSLContext:
+        if own and self._trust.insecure:
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        else:
+            context = ssl.create_default_context()
+        if own:
+            _add_certificates(context, self.registry)
+        return context
+
+    def _unreachable(self, error: Exception) -> RegistryUnreachable:
+        host = self.registry.host
+        if isinstance(error, urllib3.exceptions.NameResolutionError):
+            return RegistryUnreachable(f"no host {self.registry.hostname} is known: check the registry's name")
+        if isinstance(error, urllib3.exceptions.SSLError):
+            if "WRONG_VERSION_NUMBER" in str(error) or "HTTP_REQUEST" in str(error):
+                return RegistryUnreachable(
+                    f"{host} speaks plain HTTP, not HTTPS: if that is meant, add it to the Engine's"
+                    f" insecure-registries, or give --insecure {host}"
+                )
+            return RegistryUnreachable(
+                f"{host} fails the TLS check ({_cause(error)}): put its CA into /etc/docker/certs.d/{host}/ca.crt"
+            )
+        return RegistryUnreachable(
+            f"no registry answers at {host} ({_cause(error)}): check the address and that it runs"
+        )
+
+    # -- authentication ----------------------------------------------------------------------------------------
+
+    def _authenticate(self, answer: Answer, scope: str, before: Secret | None) -> bool:
+        """Get an authorization for a scope; say whether there is a new one to try."""
+        with self._lock:
+            if self._authorizations.get(scope) != before:
+                return True
+            asked = challenge.choose(_values(answer.headers, "www-authenticate"))
+            if asked is None:
+                return False
+            credential = self._credential()
+            if credential and self.origin.startswith("http:") and not self._trust.plain_credentials:
+                raise Denied(
+                    f"{self.registry} asks for credentials over plain HTTP: set up TLS, or allow it with"
+                    f" --insecure {self.registry}"
+                )
+            if asked.scheme == "bearer":
+                found = Secret("Bearer " + self._token(asked, scope, credential))
+            elif credential and not credential.is_identity_token:
+                found = credential.basic()
+            else:
+                return False
+            self._authorizations[scope] = found
+            return found != before
+
+    def _token(self, asked: challenge.Challenge, scope: str, credential: Credential | None) -> str:
+        realm = asked.parameters.get("realm", "")
+        self._check_realm(realm, credential)
+        fields = {"service": asked.parameters.get("service", ""), "scope": scope or asked.parameters.get("scope", "")}
+        fields = {name: value for name, value in fields.items() if value}
+        if credential and credential.is_identity_token:
+            form = fields | {
+                "grant_type": "refresh_token", "client_id": "tagger", "refresh_token": credential.secret.reveal(),
+            }  # fmt: skip
+            answer = self._send(
+                "POST",
+                realm,
+                {"Content-Type": "application/x-www-form-urlencoded"},
+                urllib.parse.urlencode(form).encode(),
+                _TOKEN_BYTES,
+            )
+        else:
+            joint = "&" if urllib.parse.urlsplit(realm).query else "?"
+            headers = {"Authorization": credential.basic().reveal()} if credential else {}
+            answer = self._send("GET", f"{realm}{joint}{urllib.parse.urlencode(fields)}", headers, None, _TOKEN_BYTES)
+        return self._read_token(answer, realm)
+
+    def _read_token(self, answer: Answer, realm: str) -> str:
+        server = printable(urllib.parse.urlsplit(realm).netloc)
+        if answer.status in (401, 403):
+            raise Denied(
+                f"the token server {server} refuses the credentials for {self.registry}:"
+                f" run docker login {self.registry}"
+            )
+        try:
+            content = answer.json() if answer.status == 200 else {}  # noqa: PLR2004 - HTTP's own number
+            token = content.get("token") or content.get("access_token")
+        except (ValueError, AttributeError):
+            token = None
+        if not isinstance(token, str) or not token.isascii() or not token.isprintable():
+            raise RegistryError(
+                f"the token server {server} of {self.registry} gave no token ({answer.complaint()}): try again later,"
+                f" or run docker login {self.registry}"
+            )
+        return token
+
+    def _check_realm(self, realm: str, credential: Credential | None) -> None:
+        """Refuse to hand credentials to a token server that may be a stranger's (CVE-2020-15157 and its kin)."""
+        try:
+            parts = urllib.parse.urlsplit(realm)
+            host = parts.hostname or ""
+        except ValueError:
+            parts, host = urllib.parse.urlsplit(""), ""
+        plain = parts.scheme == "http" and self.origin.startswith("http:")
+        if not host or parts.username or not (parts.scheme == "https" or plain):
+            raise RegistryError(
+                f"{self.registry} names '{printable(realm)}' as its token server, which is not an address to trust:"
+                " ask whoever runs it"
+            )
+        own = urllib.parse.urlsplit(self.origin).hostname
+        known = {own, _TOKEN_HOSTS.get(self.registry.api_host), *self._trust.token_hosts}
+        if credential and host not in known:
+            raise Denied(
+                f"{self.registry} wants its credentials sent to {printable(host)}: if that is its token server,"
+                f" allow it with --auth-host {printable(host)}"
+            )
+
+    def _same_origin(self, url: str) -> None:
+        if _origin_of(url) != self.origin:
+            raise RegistryError(
+                f"{self.registry} points to another host, {printable(url)}, which tagger does not follow"
+            )
+
+
+def _authorized(headers: dict[str, str], authorization: Secret | None) -> dict[str, str]:
+    return {**headers, "Authorization": authorization.reveal()} if authorization else headers
+
+
+def _origin_of(url: str) -> str:
+    parts = urllib.parse.urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _values(headers: Mapping[str, str], name: str) -> list[str]:
+    every = getattr(headers, "getlist", None)
+    return list(every(name)) if every else [headers[name]] if name in headers else []
+
+
+def _retry_after(answer: Answer) -> float:
+    """Give the seconds that a registry asks to wait, within bounds (RFC 9110, section 10.2.3)."""
+    asked = answer.headers.get("retry-after", "")
+    try:
+        seconds = float(asked) if asked.isdigit() else parsedate_to_datetime(asked).timestamp() - time.time()
+    except (ValueError, TypeError, OverflowError):
+        return 0.0
+    return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER)
+
+
+def _proxy(parts: urllib.parse.SplitResult) -> str | None:
+    """Give the proxy that the environment names; as in Go, loopback never goes through one."""
+    host = parts.hostname or ""
+    if host == "localhost" or is_loopback(host) or urllib.request.proxy_bypass(host):
+        return None
+    return urllib.request.getproxies_environment().get(parts.scheme)
+
+
+def _add_certificates(context: ssl.SSLContext, registry: Registry) -> None:
+    """Trust what the Engine trusts: `certs.d/HOST:PORT/` with *.crt for CAs and *.cert beside *.key for a client."""
+    for folder in (Path("/etc/docker/certs.d"), Path.home() / ".config/docker/certs.d"):
+        here = folder / registry.host
+        try:
+            for authority in sorted(here.glob("*.crt")):
+                context.load_verify_locations(authority)
+            for certificate in sorted(here.glob("*.cert")):
+                context.load_cert_chain(certificate, certificate.with_suffix(".key"))
+        except (OSError, ssl.SSLError) as error:
+            raise RegistryUnreachable(
+                f"a certificate in {here} cannot be used ({printable(error)}): each *.cert needs its *.key, in PEM"
+            ) from None
+
+
+def _cause(error: Exception) -> str:
+    """Give the innermost reason of an error of urllib3, without its object names."""
+    inner: BaseException = error
+    while (following := getattr(inner, "reason", None) or inner.__cause__ or inner.__context__) and isinstance(
+        following, BaseException
+    ):
+        inner = following
+    if isinstance(inner, OSError) and inner.strerror:
+        return printable(inner.strerror)
+    if isinstance(inner, TimeoutError | urllib3.exceptions.TimeoutError):
+        return "no answer in time"
+    return printable(str(inner).rpartition(": ")[2] or type(inner).__name__)

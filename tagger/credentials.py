@@ -1,0 +1,237 @@
+"""Credentials from the Docker configuration, resolved once for the Engine's push and the registry client alike.
+
+The order: `auths`, by the longest `host/path` that leads to the repository, then by host; then the host's
+`credHelpers`; then `credsStore`. An entry of another host or of another team's path is never used, and cannot break
+anything.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tagger.errors import CredentialsError, printable
+from tagger.reference import DOCKER_HUB, Repository
+
+HELPER_SECONDS = 30
+_DOCKER_HUB_KEY = "https://index.docker.io/v1/"
+_DOCKER_HUB_HOSTS = frozenset({DOCKER_HUB, "index.docker.io", "registry-1.docker.io"})
+_HELPER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_IDENTITY_TOKEN_USER = "<token>"  # noqa: S105 - the user name that means: the secret is an identity token
+_NOT_FOUND = b"credentials not found"
+
+
+class Secret:
+    """A text that shows itself as `***` wherever it is printed, formatted, logged or pickled by mistake."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Give the text: only to whoever sends it."""
+        return self._text
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __repr__(self) -> str:
+        return "***"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a secret is not pickled")
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A user name and password, or, with no user name, an identity token (an OAuth2 refresh token)."""
+
+    username: str
+    secret: Secret
+
+    @property
+    def is_identity_token(self) -> bool:
+        """Say whether the secret is an identity token."""
+        return self.username in ("", _IDENTITY_TOKEN_USER)
+
+    def basic(self) -> Secret:
+        """Give the value of a Basic Authorization header (RFC 7617)."""
+        pair = f"{self.username}:{self.secret.reveal()}".encode()
+        return Secret("Basic " + base64.b64encode(pair).decode("ascii"))
+
+    def for_engine(self, repository: Repository) -> dict[str, str]:
+        """Give the Engine API's AuthConfig."""
+        address = _DOCKER_HUB_KEY if repository.registry.is_docker_hub else repository.registry.host
+        if self.is_identity_token:
+            return {"identitytoken": self.secret.reveal(), "serveraddress": address}
+        return {"username": self.username, "password": self.secret.reveal(), "serveraddress": address}
+
+
+@dataclass(frozen=True, slots=True)
+class DockerConfig:
+    """What tagger reads of the Docker configuration, and the folder where that is."""
+
+    folder: Path = field(default_factory=lambda: Path.home() / ".docker")
+    auths: Mapping[str, Any] = field(default_factory=dict)
+    helpers: Mapping[str, str] = field(default_factory=dict)
+    store: str | None = None
+    context: str | None = None
+    http_headers: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] | None = None) -> DockerConfig:
+        """Read `config.json` of $DOCKER_CONFIG or ~/.docker, with $DOCKER_AUTH_CONFIG's entries before its own.
+
+        Raises CredentialsError when a file is there that cannot be read or is no JSON object.
+        """
+        environ = os.environ if environ is None else environ
+        folder = Path(environ.get("DOCKER_CONFIG") or Path(environ.get("HOME") or Path.home(), ".docker"))
+        content = _read(folder / "config.json")
+        extra = environ.get("DOCKER_AUTH_CONFIG")
+        injected = _mapping(_parse(extra, "DOCKER_AUTH_CONFIG"), "auths", "DOCKER_AUTH_CONFIG") if extra else {}
+        name = str(folder / "config.json")
+        return cls(
+            folder=folder,
+            auths={**_mapping(content, "auths", name), **injected},
+            helpers=_mapping(content, "credHelpers", name),
+            store=_text(content, "credsStore", name),
+            context=_text(content, "currentContext", name),
+            http_headers=_mapping(content, "HttpHeaders", name),
+        )
+
+    def credential(self, repository: Repository) -> Credential | None:
+        """Resolve the credential for a repository; None means anonymous.
+
+        Raises CredentialsError when the entry or the helper that is to give it is broken.
+        """
+        for key in _keys(repository):
+            for name, entry in self.auths.items():
+                if _plain_key(name) == key and (found := self._from_entry(name, entry)):
+                    return found
+        host = _plain_key(repository.registry.host)
+        helper = next((h for name, h in self.helpers.items() if _plain_key(name) == host), None) or self.store
+        return _ask_helper(helper, repository) if helper else None
+
+    def _from_entry(self, name: str, entry: object) -> Credential | None:
+        where = f"the entry '{printable(name)}' of {self.folder / 'config.json'}"
+        if not isinstance(entry, dict):
+            raise CredentialsError(f"{where} is no JSON object: run docker login {printable(name)} again")
+        if token := entry.get("identitytoken"):
+            return Credential("", Secret(str(token)))
+        if auth := entry.get("auth"):
+            return _decode(str(auth), where, name)
+        if entry.get("username") and entry.get("password"):
+            return Credential(str(entry["username"]), Secret(str(entry["password"])))
+        return None
+
+
+def _decode(auth: str, where: str, name: str) -> Credential:
+    try:
+        username, colon, password = base64.b64decode(auth, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        colon = ""
+    if not colon:
+        raise CredentialsError(f"{where} does not decode to USER:PASSWORD: run docker login {printable(name)} again")
+    return Credential(username, Secret(password.rstrip("\0")))
+
+
+def _keys(repository: Repository) -> Iterator[str]:
+    parts = (_plain_key(repository.registry.host) + "/" + repository.path).split("/")
+    return ("/".join(parts[:end]) for end in range(len(parts), 0, -1))
+
+
+def _plain_key(key: str) -> str:
+    """Bring a key to host or host/path: `https://registry.local:5000/v1/` means its host."""
+    scheme, found, rest = key.partition("://")
+    if found:
+        host = rest.split("/", 1)[0]
+        return DOCKER_HUB if host in _DOCKER_HUB_HOSTS else host
+    host, slash, path = scheme.partition("/")
+    path = "" if path.strip("/") in ("v1", "v2") else path.strip("/")
+    return (DOCKER_HUB if host in _DOCKER_HUB_HOSTS else host) + (f"/{path}" if slash and path else "")
+
+
+def _ask_helper(helper: str, repository: Repository) -> Credential | None:
+    if not _HELPER_NAME.fullmatch(helper):
+        raise CredentialsError(
+            f"'{printable(helper)}' in the Docker configuration does not name a credential helper: mend config.json"
+        )
+    program = f"docker-credential-{helper}"
+    server = _DOCKER_HUB_KEY if repository.registry.is_docker_hub else repository.registry.host
+    try:
+        # The output may hold the secret, so it is never shown, not even in an error.
+        answer = subprocess.run(  # noqa: S603 - the name is checked above, and the configuration names it
+            [program, "get"], input=server.encode(), capture_output=True, timeout=HELPER_SECONDS, check=False
+        )
+    except OSError:
+        raise CredentialsError(
+            f"{program}, which the Docker configuration names for {server}, cannot be started: install it, or take it"
+            " out of config.json and run docker login again"
+        ) from None
+    except subprocess.TimeoutExpired:
+        raise CredentialsError(
+            f"{program} gave no answer for {server} within {HELPER_SECONDS} s: run it by hand to see what it waits for"
+        ) from None
+    if answer.returncode:
+        if _NOT_FOUND in answer.stdout:
+            return None
+        raise CredentialsError(
+            f"{program} failed for {server} with exit code {answer.returncode}: try docker login {server} again"
+        )
+    return _helper_answer(program, server, answer.stdout)
+
+
+def _helper_answer(program: str, server: str, output: bytes) -> Credential:
+    try:
+        found = json.loads(output)
+        return Credential(str(found["Username"]), Secret(str(found["Secret"])))
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise CredentialsError(
+            f"{program} answered for {server} with something that is not a credential: try docker login {server} again"
+        ) from None
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return _parse(file.read_text(encoding="utf-8"), str(file))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise CredentialsError(f"{file} cannot be read ({reason}): mend it, or point DOCKER_CONFIG elsewhere") from None
+
+
+def _parse(text: str, where: str) -> dict[str, Any]:
+    try:
+        content = json.loads(text) if text.strip() else {}
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        raise CredentialsError(f"{where} is not a JSON object: mend it, or run docker login with a new one")
+    return content
+
+
+def _mapping(content: dict[str, Any], key: str, where: str) -> dict[str, Any]:
+    value = content.get(key) or {}
+    if not isinstance(value, dict):
+        raise CredentialsError(f"{key} in {where} is not a JSON object: mend it")
+    return value
+
+
+def _text(content: dict[str, Any], key: str, where: str) -> str | None:
+    value = content.get(key) or None
+    if value is not None and not isinstance(value, str):
+        raise CredentialsError(f"{key} in {where} is not a text: mend it")
+    return value

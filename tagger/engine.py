@@ -1,0 +1,334 @@
+"""The Docker Engine, through docker-py: find an image, tag it, push a tag; its stream's errors become ours.
+
+A push that fails answers HTTP 200 and says so in the stream, so success is proved: no error, and a digest for our tag.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import ipaddress
+import json
+import os
+import re
+import socket
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tagger.credentials import Credential, DockerConfig
+from tagger.errors import Denied, EngineError, EngineUnreachable, ImageNotFound, TaggerError, WrongImage, printable
+from tagger.reference import Digest, Reference, Registry, Repository, Tag, is_image_id, parse_digest
+
+if TYPE_CHECKING:
+    import docker
+
+DEFAULT_HOST = "unix:///var/run/docker.sock"
+# docker-py's own limit of 60 s ends a push whose registry is silent for that long while a large layer is stored.
+_SILENCE_SECONDS = 600
+_DIGEST_LINE = re.compile(r"(\S+): digest: (sha256:[0-9a-f]{64}) size: \d+")
+_DENIAL = re.compile(r"no basic auth credentials|unauthorized|denied|authori[sz]ation failed|\b40[13]\b", re.IGNORECASE)
+_CONTAINERD_STORE = ["driver-type", "io.containerd.snapshotter.v1"]
+_environment_lock = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image in the Engine: its ID, the names that it goes by, and its manifest's digest where the store has one."""
+
+    id: Digest
+    names: tuple[str, ...]
+    digest: Digest | None = None
+
+    def is_named(self, text: str) -> bool:
+        """Say whether the text is a name of the image, rather than the beginning of its ID."""
+        hexadecimal = self.id.partition(":")[2]
+        named = {f"{Reference.parse(name).repository}" for name in self.names}
+        return not hexadecimal.startswith(text) or str(Reference.parse(text).repository) in named
+
+
+class Engine:
+    """A Docker Engine that answers."""
+
+    def __init__(
+        self, client: docker.APIClient, host: str, credential: Callable[[Repository], Credential | None]
+    ) -> None:
+        self.host = host
+        self._client = client
+        self._credential = credential
+        self._known: Mapping[str, Any] | None = None
+        # docker-py's push gives a generator of messages and keeps the HTTP answer to itself.
+        self._answers = threading.local()
+        client.hooks["response"].append(self._remember)
+
+    @classmethod
+    def open(
+        cls,
+        config: DockerConfig,
+        credential: Callable[[Repository], Credential | None],
+        environ: Mapping[str, str] | None = None,
+    ) -> Engine:
+        """Connect to the Engine that DOCKER_HOST, DOCKER_CONTEXT or the current context names.
+
+        Raises EngineUnreachable when none answers there, or the context does not exist.
+        """
+        import docker  # takes longer than everything else together, and only a release needs it
+
+        host = "the address given"
+        try:
+            host, tls = _endpoint(config, os.environ if environ is None else environ)
+            with _without_configuration():
+                client = docker.APIClient(base_url=host, tls=tls or False, timeout=_SILENCE_SECONDS)
+        except TaggerError:
+            raise
+        except Exception as error:  # noqa: BLE001 - docker-py wraps whatever went wrong on the way to the first answer
+            raise _unreachable(host, error) from None
+        client.headers.update({name: str(value) for name, value in config.http_headers.items()})
+        return cls(client, host, credential)
+
+    def image(self, name: str) -> Image:
+        """Find an image by its name, ID or digest.
+
+        Raises ImageNotFound, InvalidReference.
+        """
+        if not is_image_id(name):
+            Reference.parse(name)  # a path such as ../volumes/x would reach another endpoint of the Engine
+        found = self._inspect(name)
+        if found is None:
+            raise ImageNotFound(
+                f"the Engine at {self.host} has no image {printable(name)}: build or pull it, or see docker images"
+            )
+        return found
+
+    def tagged(self, reference: Reference) -> Image | None:
+        """Give the image that a local tag points at, None if there is no such tag."""
+        return self._inspect(str(reference))
+
+    def tag(self, image: Digest, reference: Reference) -> None:
+        """Point a local tag at an image ID. Raises EngineError."""
+        with _translated(f"tag {reference}"):
+            self._client.tag(image, str(reference.repository), reference.tag)
+
+    def untag(self, reference: Reference) -> None:
+        """Take a local tag away, unless it is the image's last name, since then the image would go with it."""
+        image = self.tagged(reference)
+        if image is None or len(image.names) == 1:
+            return
+        with _translated(f"untag {reference}"):
+            self._client.remove_image(str(reference), noprune=True)
+
+    def push(self, reference: Reference) -> Digest:
+        """Push one tag and give the digest that the Engine says it has now.
+
+        Raises Denied, EngineError, CredentialsError.
+        """
+        assert reference.tag, "without a tag the Engine pushes every local tag of the repository"  # noqa: S101
+        credential = self._credential(reference.repository)
+        # An empty mapping means anonymous; None would make docker-py look for credentials by rules of its own.
+        auth = credential.for_engine(reference.repository) if credential else {}
+        with _translated(f"push {reference}"):
+            messages = self._client.push(
+                str(reference.repository), tag=reference.tag, stream=True, decode=True, auth_config=auth
+            )
+            try:
+                return pushed_digest(messages, reference.tag)
+            finally:
+                # Closing the answer is what makes the Engine give up a push that was interrupted.
+                self._answers.last.close()
+
+    def allows_insecure(self, registry: Registry) -> bool:
+        """Say whether the Engine would use plain HTTP or unverified TLS for a registry (`insecure-registries`)."""
+        config = self._info().get("RegistryConfig") or {}
+        listed = (config.get("IndexConfigs") or {}).get(registry.host)
+        if listed and not listed.get("Secure", True):
+            return True
+        networks = [ipaddress.ip_network(text) for text in config.get("InsecureRegistryCIDRs") or []]
+        return any(address in network for address in addresses(registry) for network in networks)
+
+    def close(self) -> None:
+        """Close every connection; a push under way is given up."""
+        self._client.close()
+
+    def _remember(self, answer: Any, **_: object) -> None:
+        self._answers.last = answer
+
+    def _inspect(self, name: str) -> Image | None:
+        import docker.errors
+
+        with _translated(f"look at {name}"):
+            try:
+                found = self._client.inspect_image(name)  # type: ignore[no-untyped-call] # the stubs lack it
+            except docker.errors.NotFound:
+                return None
+        image_id = parse_digest(found["Id"])
+        return Image(image_id, tuple(found.get("RepoTags") or ()), image_id if self._keeps_manifests() else None)
+
+    def _keeps_manifests(self) -> bool:
+        return _CONTAINERD_STORE in (self._info().get("DriverStatus") or [])
+
+    def _info(self) -> Mapping[str, Any]:
+        if self._known is None:
+            with _translated("ask for its configuration"):
+                self._known = self._client.info()
+        return self._known
+
+
+def addresses(registry: Registry) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+    """Resolve a registry's host; an unknown host has no addresses."""
+    try:
+        found = socket.getaddrinfo(registry.hostname, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return []
+    return [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
+
+
+def pushed_digest(messages: Iterable[object], tag: Tag) -> Digest:
+    """Read a push stream to its end and give the digest of our tag.
+
+    Engines with the graph-driver store say it in a status line and in an `aux` message, those with the containerd store
+    in the status line alone.
+
+    >>> line = "2.1.106: digest: sha256:" + "0" * 64 + " size: 2417"
+    >>> pushed_digest([{"status": "Pushed", "id": "c722b2e5e5dc"}, {"status": line}], Tag("2.1.106"))[:12]
+    'sha256:00000'
+
+    Raises Denied and EngineError for an error in the stream, no digest, or two; WrongImage for an index that the Engine
+    narrowed to one platform, which it calls a success.
+    """
+    found: set[str] = set()
+    narrowed = False
+    for message in messages:
+        if not isinstance(message, dict):
+            raise EngineError(
+                f"the Engine's push of {tag} said {printable(message, 80)}, which is no message: try again"
+            )
+        if problem := _problem(message):
+            raise _push_error(problem, tag)
+        aux = message.get("aux")
+        aux = aux if isinstance(aux, dict) else {}
+        narrowed = narrowed or bool(aux.get("manifestPushedInsteadOfIndex") or aux.get("contentMissing"))
+        if aux.get("Tag") == tag:
+            found.add(str(aux.get("Digest")))
+        if (line := _DIGEST_LINE.fullmatch(str(message.get("status", "")).strip())) and line[1] == tag:
+            found.add(line[2])
+    digest = parse_digest(found.pop()) if len(found) == 1 else None
+    if narrowed:
+        raise WrongImage(
+            f"the Engine lacks a platform of the image behind {tag} and pushed another one alone: pull or build every"
+            " platform, or release an image of one platform",
+            digest,
+        )
+    if digest is None:
+        seen = " and ".join(sorted(map(printable, found))) or "none"
+        raise EngineError(f"the Engine's push of {tag} ended with digest: {seen}; run the same command again")
+    return digest
+
+
+def _problem(message: dict[str, Any]) -> str | None:
+    """Give the error that a message reports; `error` is deprecated since API 1.48, and `errorDetail` stays."""
+    if not message.get("errorDetail") and not message.get("error"):
+        return None
+    detail = message.get("errorDetail")
+    text = detail.get("message") if isinstance(detail, dict) else None
+    return str(text or message.get("error") or "an error without a text")
+
+
+def _push_error(text: str, tag: Tag) -> TaggerError:
+    said = f"the push of {tag} failed: {printable(text)}"
+    if "server gave HTTP response to HTTPS client" in text:
+        return EngineError(f"{said}: add the registry to the Engine's insecure-registries and restart the Engine")
+    if _DENIAL.search(text):
+        return Denied(f"{said}: run docker login for the registry, or ask for the right to push")
+    return EngineError(f"{said}: put that right and run the same command again")
+
+
+@contextlib.contextmanager
+def _translated(what: str) -> Iterator[None]:
+    """Turn whatever docker-py and the libraries below it raise into an EngineError without their secrets."""
+    import docker.errors
+    import requests
+    import urllib3.exceptions
+
+    try:
+        yield
+    except docker.errors.APIError as error:
+        raise EngineError(f"the Engine failed to {what}: {printable(error.explanation or error)}") from None
+    except docker.errors.StreamParseError:
+        raise EngineError(
+            f"the Engine's answer to {what} broke off: see its log, and run the same command again"
+        ) from None
+    except (
+        docker.errors.DockerException,
+        requests.exceptions.RequestException,
+        urllib3.exceptions.HTTPError,
+        OSError,
+        ValueError,
+    ) as error:
+        # The exception's text may carry request headers, and so credentials: its kind has to do.
+        raise EngineError(
+            f"the connection to the Engine broke while it was to {what} ({type(error).__name__}): see whether it runs,"
+            " and run the same command again"
+        ) from None
+
+
+def _endpoint(config: DockerConfig, environ: Mapping[str, str]) -> tuple[str, Any]:
+    """Say where the Engine is, and with which TLS settings: DOCKER_HOST, then the context, then the local socket."""
+    import docker.utils
+
+    if host := environ.get("DOCKER_HOST"):
+        return host, docker.utils.kwargs_from_env(dict(environ)).get("tls")
+    name = environ.get("DOCKER_CONTEXT") or config.context or "default"
+    return (DEFAULT_HOST, None) if name == "default" else _context(config.folder / "contexts", name)
+
+
+def _context(folder: Path, name: str) -> tuple[str, Any]:
+    """Read a Docker context; docker-py takes the local socket when the context is unknown, which is another Engine."""
+    import docker.tls
+
+    key = hashlib.sha256(name.encode()).hexdigest()
+    try:
+        endpoint = json.loads((folder / "meta" / key / "meta.json").read_text(encoding="utf-8"))["Endpoints"]["docker"]
+        host, skip = str(endpoint["Host"]), bool(endpoint.get("SkipTLSVerify"))
+    except FileNotFoundError:
+        raise EngineUnreachable(
+            f"there is no Docker context '{printable(name)}': docker context ls shows those that are"
+        ) from None
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        raise EngineUnreachable(
+            f"the Docker context '{printable(name)}' cannot be read: docker context inspect says more"
+        ) from None
+    files = {part: folder / "tls" / key / "docker" / f"{part}.pem" for part in ("ca", "cert", "key")}
+    present = {part: str(file) for part, file in files.items() if file.is_file()}
+    if not present:
+        return host, None
+    client = (present["cert"], present["key"]) if {"cert", "key"} <= present.keys() else None
+    return host, docker.tls.TLSConfig(client_cert=client, ca_cert=present.get("ca"), verify=not skip)
+
+
+@contextlib.contextmanager
+def _without_configuration() -> Iterator[None]:
+    """Hide the Docker configuration from docker-py, whose constructor fails on a bad entry of any other host."""
+    with _environment_lock, tempfile.TemporaryDirectory(prefix="tagger-") as folder:
+        Path(folder, "config.json").write_text("{}", encoding="utf-8")
+        before = os.environ.get("DOCKER_CONFIG")
+        os.environ["DOCKER_CONFIG"] = folder
+        try:
+            yield
+        finally:
+            del os.environ["DOCKER_CONFIG"]
+            if before is not None:
+                os.environ["DOCKER_CONFIG"] = before
+
+
+def _unreachable(host: str, error: Exception) -> EngineUnreachable:
+    text = str(error)
+    if "Permission denied" in text or "PermissionError" in text:
+        reason = "you may not use its socket: join the group docker, or run this as one who may"
+    elif "paramiko" in text:
+        reason = "ssh needs docker-py's extra: pip install 'docker[ssh]'"
+    else:
+        reason = "start it, or say where it is with DOCKER_HOST or docker context use"
+    return EngineUnreachable(f"no Docker Engine answers at {printable(host)}: {reason}")

@@ -1,0 +1,206 @@
+"""A repository in a registry, by the registry's HTTP API (OCI distribution spec): list, head, get, put, delete.
+
+Only a 404 to a request with the full Accept list means that a tag is absent. A 5xx means that nothing is known.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import urllib.parse
+import uuid
+from collections.abc import Iterator
+from http import HTTPStatus
+
+from tagger.connection import Answer, Connection
+from tagger.errors import Denied, InvalidReference, RegistryError, RegistryUnreachable, Unreadable, printable
+from tagger.manifest import MEDIA_TYPES, Manifest
+from tagger.reference import Digest, Repository, Tag, parse_digest, parse_tag
+
+# Without the full list some registries answer another digest (schema 1), others 404 for a manifest that is there.
+_ACCEPT = {"Accept": ", ".join(MEDIA_TYPES)}
+
+_MANIFEST_BYTES = 4 * 1024 * 1024
+_PAGE_BYTES = 16 * 1024 * 1024
+_PAGE_TAGS = 1000  # Amazon ECR refuses more
+_MOST_TAGS = 1_000_000
+_MOST_EMPTY_PAGES = 10
+_LINK = re.compile(r"<([^>]*)>\s*((?:;[^,]*)?)")
+_DENIALS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+
+
+class RemoteRepository:
+    """The tags of one repository, as its registry has them."""
+
+    def __init__(self, name: Repository, connection: Connection) -> None:
+        self.name = name
+        self._connection = connection
+        self._base = f"/v2/{name.path}"
+        self._scope = f"repository:{name.path}:pull,push"
+
+    def tags(self) -> list[Tag]:
+        """List every tag, in the registry's order; a repository that does not exist has none.
+
+        Raises RegistryError rather than give half a list, Denied, RegistryUnreachable.
+        """
+        found: dict[Tag, None] = {}
+        for page in self._pages():
+            for text in page:
+                try:
+                    found[parse_tag(text)] = None
+                except InvalidReference:
+                    continue  # no registry can serve such a tag, so it cannot be one of ours
+            if len(found) > _MOST_TAGS:
+                raise RegistryError(f"{self.name} lists more than {_MOST_TAGS} tags: tagger stops there")
+        return list(found)
+
+    def digest(self, tag: Tag) -> Digest | None:
+        """Ask where a tag points; None when it is absent.
+
+        Raises Unreadable, Denied, RegistryUnreachable.
+        """
+        answer = self._request("HEAD", f"/manifests/{tag}", headers=_ACCEPT)
+        if answer.status == HTTPStatus.NOT_FOUND:
+            return None
+        self._check(answer, f"read {tag}", HTTPStatus.OK)
+        try:
+            return parse_digest(answer.headers.get("docker-content-digest", ""))
+        except InvalidReference:
+            manifest = self.manifest(tag)
+            return manifest.digest if manifest else None
+
+    def manifest(self, reference: Tag | Digest) -> Manifest | None:
+        """Fetch a manifest, checked against its digest; None when it is absent.
+
+        Raises Unreadable, RegistryError for content that is not what its digest says, Denied, RegistryUnreachable.
+        """
+        answer = self._request("GET", f"/manifests/{reference}", headers=_ACCEPT, limit=_MANIFEST_BYTES)
+        if answer.status == HTTPStatus.NOT_FOUND:
+            return None
+        self._check(answer, f"read {reference}", HTTPStatus.OK)
+        return self._read_manifest(answer, reference)
+
+    def put(self, tag: Tag, manifest: Manifest) -> None:
+        """Point a tag at a manifest that this repository has, byte for byte.
+
+        Raises RegistryError, also for a tag that the registry holds immutable, Denied, RegistryUnreachable.
+        """
+        headers = {"Content-Type": manifest.media_type}
+        answer = self._request("PUT", f"/manifests/{tag}", headers=headers, body=manifest.body)
+        self._check(answer, f"write {tag}", HTTPStatus.CREATED, HTTPStatus.OK, HTTPStatus.ACCEPTED)
+
+    def remove(self, tag: Tag) -> None:
+        """Take one tag away and leave every other tag of its digest alone.
+
+        Where the registry cannot delete by tag, the tag is moved to an empty index of its own, and that is deleted by
+        its digest; but only after a probe has shown that deletes are on, since otherwise the tag would be lost to it.
+
+        Raises RegistryError when the registry deletes neither way.
+        """
+        answer = self._delete(tag)
+        if answer.status in (HTTPStatus.ACCEPTED, HTTPStatus.OK, HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND):
+            return
+        if answer.status in _DENIALS or not self._deletes_digests():
+            self._check(answer, f"delete {tag}", HTTPStatus.ACCEPTED)
+        throw_away = Manifest.empty()
+        self.put(tag, throw_away)
+        self._check(self._delete(throw_away.digest), f"delete {tag}", HTTPStatus.ACCEPTED, HTTPStatus.OK)
+
+    def _delete(self, reference: Tag | Digest) -> Answer:
+        scope = f"repository:{self.name.path}:delete,pull,push"
+        return self._connection.request("DELETE", f"{self._base}/manifests/{reference}", scope=scope)
+
+    def _deletes_digests(self) -> bool:
+        absent = f"sha256:{hashlib.sha256(uuid.uuid4().bytes).hexdigest()}"
+        return self._delete(Digest(absent)).status == HTTPStatus.NOT_FOUND
+
+    # -- requests ----------------------------------------------------------------------------------------------
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: dict[str, str] | None = None,
+        body: bytes | None = None,
+        limit: int = 1024 * 1024,
+    ) -> Answer:
+        return self._connection.request(
+            method, self._base + path, scope=self._scope, headers=headers, body=body, limit=limit
+        )
+
+    def _pages(self) -> Iterator[list[str]]:
+        url, seen, empty = f"{self._base}/tags/list?n={_PAGE_TAGS}", set[str](), 0
+        while url not in seen and empty < _MOST_EMPTY_PAGES:
+            seen.add(url)
+            answer = self._connection.request("GET", url, scope=self._scope, limit=_PAGE_BYTES)
+            tags = self._read_page(answer)
+            yield tags
+            following = _next_link(answer)
+            if following is None:
+                return
+            empty = 0 if tags else empty + 1
+            url = urllib.parse.urljoin(answer.url, following)
+        raise RegistryError(f"{self.name} lists its tags in circles: tagger decides nothing from half a list")
+
+    def _read_page(self, answer: Answer) -> list[str]:
+        if answer.status == HTTPStatus.NOT_FOUND and _has_errors(answer):
+            return []
+        if answer.status == HTTPStatus.NOT_FOUND or (answer.status == HTTPStatus.OK and not _is_object(answer)):
+            raise RegistryUnreachable(
+                f"what answers at {self.name.registry} is not a registry: check the host and the port"
+            )
+        self._check(answer, "list the tags", HTTPStatus.OK)
+        tags = answer.json().get("tags") or []
+        if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+            raise RegistryError(
+                f"{self.name} lists tags that are no texts: the registry is broken, ask whoever runs it"
+            )
+        return tags
+
+    def _read_manifest(self, answer: Answer, reference: Tag | Digest) -> Manifest:
+        media_type = answer.headers.get("content-type", "").partition(";")[0].strip()
+        if media_type not in MEDIA_TYPES:
+            raise RegistryError(
+                f"{self.name} serves {reference} as '{printable(media_type)}', which is no image manifest of today:"
+                " push the image again"
+            )
+        expected = reference if ":" in reference else answer.headers.get("docker-content-digest")
+        algorithm = "sha512" if expected and expected.startswith("sha512:") else "sha256"
+        manifest = Manifest.of(media_type, answer.body, algorithm)
+        if expected and manifest.digest != expected:
+            raise RegistryError(
+                f"{self.name} serves {reference} with content whose digest is {manifest.digest}, not"
+                f" {printable(expected)}: the registry or something before it is broken"
+            )
+        return manifest
+
+    def _check(self, answer: Answer, what: str, *expected: HTTPStatus) -> None:
+        if answer.status in expected:
+            return
+        if answer.status in _DENIALS:
+            raise Denied(
+                f"{self.name.registry} does not let you {what} in {self.name.path} ({answer.complaint()}):"
+                f" run docker login {self.name.registry}, or ask for the right"
+            )
+        kind = Unreadable if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR else RegistryError
+        raise kind(f"{self.name.registry} failed to {what} in {self.name.path} ({answer.complaint()}): try again")
+
+
+def _next_link(answer: Answer) -> str | None:
+    """Give the target of the `next` link (RFC 8288), which is followed as it stands."""
+    for target, parameters in _LINK.findall(answer.headers.get("link", "")):
+        if re.search(r";\s*rel\s*=\s*\"?next\"?(?:\s|;|$)", parameters, re.IGNORECASE):
+            return str(target)
+    return None
+
+
+def _has_errors(answer: Answer) -> bool:
+    return _is_object(answer) and "errors" in answer.json()
+
+
+def _is_object(answer: Answer) -> bool:
+    try:
+        return isinstance(answer.json(), dict)
+    except ValueError:
+        return False
