@@ -1,0 +1,201 @@
+"""Make a repository's tags match a set of versions, whatever others do meanwhile.
+
+Each round lists the tags, compares, writes what differs, and lists again until a round finds nothing to do. Registries
+offer no compare-and-swap, but every releaser publishes its version tag before the list that it decides from, and lists
+again after its last write: whoever writes last has seen every rival's version and corrects itself.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+from tagger.cascade import Scheme, Version, published, resolve
+from tagger.errors import Denied, RegistryError, TaggerError, Unreadable, Unsettled
+from tagger.manifest import Manifest
+from tagger.plan import Observed
+from tagger.reference import Digest, Repository, Tag
+
+# Seconds before each round: some registries serve stale reads for a while after a write.
+PAUSES = (0.0, 0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
+_AT_ONCE = 8
+T = TypeVar("T")
+
+
+class Tags(Protocol):
+    """A repository as settling and releasing see it."""
+
+    @property
+    def name(self) -> Repository:
+        """Give its name."""
+
+    def tags(self) -> Sequence[Tag]:
+        """List every tag."""
+
+    def digest(self, tag: Tag) -> Digest | None:
+        """Ask where a tag points; None when it is absent; raise Unreadable when nobody knows."""
+
+    def manifest(self, reference: Tag | Digest) -> Manifest | None:
+        """Fetch a manifest; None when it is absent."""
+
+    def put(self, tag: Tag, manifest: Manifest) -> None:
+        """Point a tag at a manifest of this repository."""
+
+    def remove(self, tag: Tag) -> None:
+        """Take a tag away without losing another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """The set of versions that tags are settled to: those published, with `present` and without `absent`.
+
+    `present` gives the digests of versions that are published even if a stale list does not name them yet. `otherwise`
+    says where a tag goes that no version claims: to a digest, or away (None); a tag that it does not name stays.
+    """
+
+    present: Mapping[Version, Digest] = field(default_factory=dict)
+    absent: frozenset[Version] = frozenset()
+    otherwise: Mapping[Tag, Digest | None] = field(default_factory=dict)
+
+
+def observe(
+    repository: Tags,
+    scheme: Scheme,
+    floats: Collection[Tag],
+    *,
+    present: Collection[Version] = (),
+    absent: Collection[Version] = (),
+) -> Observed:
+    """List the versions, and ask where the floating tags and the version tags that decide them point.
+
+    A version whose tag is listed but absent is a ghost and does not count, unless it is `present`.
+
+    Raises what the repository raises; a floating tag that is unreadable is told in the result.
+    """
+    versions = {v: tag for v, tag in published(repository.tags(), scheme).items() if v not in absent}
+    digests: dict[Tag, Digest | None] = {}
+    unreadable: set[Tag] = set()
+    while True:
+        goal = resolve({*versions, *present}, scheme)
+        owners = {goal[tag] for tag in floats if tag in goal}.union(present)
+        wanted = {scheme.version_tag(v) for v in present} | {versions[v] for v in owners if v in versions}
+        asked = [tag for tag in dict.fromkeys((*floats, *wanted)) if tag not in digests]
+        for tag, answer in zip(asked, at_once(_asking(repository, tag) for tag in asked), strict=True):
+            if isinstance(answer, Unreadable):
+                if tag in wanted:
+                    raise answer
+                unreadable.add(tag)
+            digests[tag] = None if isinstance(answer, Unreadable) else answer
+        ghosts = [v for v in owners if v in versions and digests[versions[v]] is None]
+        for version in ghosts:
+            del versions[version]
+        if not ghosts:
+            return Observed(versions, digests, frozenset(unreadable))
+
+
+def settle(
+    repository: Tags,
+    scheme: Scheme,
+    floats: Collection[Tag],
+    goal: Goal,
+    *,
+    pauses: Iterable[float] = PAUSES,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Observed:
+    """Put every one of these floating tags where the goal's versions say, by manifest PUT; give what was seen last.
+
+    Raises Unsettled, naming the tags, when they are not there after the last round.
+    """
+    left: Collection[Tag] = floats
+    problems: Mapping[Tag, TaggerError] = {}
+    unseen: TaggerError | None = None
+    for pause in pauses:
+        sleep(pause)
+        try:
+            observed = observe(repository, scheme, floats, present=goal.present, absent=goal.absent)
+        except TaggerError as error:
+            unseen = error
+            continue
+        unseen = None
+        wrong = _differences(observed, scheme, floats, goal)
+        if not wrong:
+            return observed
+        left = wrong.keys()
+        if all(_is_final(problems.get(tag)) for tag in wrong):
+            break
+        problems = _write(repository, wrong)
+    causes = [unseen] if unseen else [problems[tag] for tag in left if tag in problems]
+    because = f": {causes[0]}" if causes else ", since something keeps moving them: run the same command again"
+    raise Unsettled(
+        f"in {repository.name} these tags are not verified to be where they belong: {', '.join(left)}{because}", [*left]
+    )
+
+
+def at_once(tasks: Iterable[Callable[[], T]]) -> list[T]:
+    """Run independent tasks at once and give their results in order; the first exception is raised at the end."""
+    pending = list(tasks)
+    if len(pending) <= 1:
+        return [task() for task in pending]
+    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+        return [future.result() for future in [pool.submit(task) for task in pending]]
+
+
+def _asking(repository: Tags, tag: Tag) -> Callable[[], Digest | Unreadable | None]:
+    def ask() -> Digest | Unreadable | None:
+        try:
+            return repository.digest(tag)
+        except Unreadable as error:
+            return error
+
+    return ask
+
+
+def _differences(observed: Observed, scheme: Scheme, floats: Collection[Tag], goal: Goal) -> dict[Tag, Digest | None]:
+    """Say which tags are wrong, and where each belongs (None: away)."""
+    owners = resolve({*observed.versions, *goal.present}, scheme)
+    wrong: dict[Tag, Digest | None] = {}
+    wanted: Digest | None
+    for tag in floats:
+        if tag in owners:
+            owner = owners[tag]
+            held = observed.digests.get(observed.versions.get(owner, scheme.version_tag(owner)))
+            wanted = held or goal.present[owner]
+        elif tag in goal.otherwise:
+            wanted = goal.otherwise[tag]
+        else:
+            continue
+        if tag in observed.unreadable or observed.digests[tag] != wanted:
+            wrong[tag] = wanted
+    return wrong
+
+
+def _write(repository: Tags, wanted: Mapping[Tag, Digest | None]) -> dict[Tag, TaggerError]:
+    """Write every tag, and give the problems; one tag's problem does not keep the others from being written."""
+    problems: dict[Tag, TaggerError] = {}
+    manifests: dict[Digest, Manifest] = {}
+    for tag, digest in wanted.items():
+        try:
+            if digest is None:
+                repository.remove(tag)
+                continue
+            if digest not in manifests:
+                manifests[digest] = _fetch(repository, digest)
+            repository.put(tag, manifests[digest])
+        except TaggerError as error:
+            problems[tag] = error
+    return problems
+
+
+def _is_final(problem: TaggerError | None) -> bool:
+    """Say whether writing again would meet the same answer: a refusal, rather than a fault that may pass."""
+    return isinstance(problem, RegistryError | Denied) and not isinstance(problem, Unreadable)
+
+
+def _fetch(repository: Tags, digest: Digest) -> Manifest:
+    manifest = repository.manifest(digest)
+    if manifest is None:
+        raise RegistryError(f"{repository.name} no longer has {digest}: push that image again")
+    return manifest
