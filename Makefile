@@ -1,0 +1,31 @@
+CONTAINERD_ROOT ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tagger/sid
+export CONTAINERD_ROOT PYTHON
+MAKEFLAGS += --no-print-directory
+
+.PHONY: help demo test test-engines lint clean
+
+help: ## list what can be made
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
+
+demo: ## release an image step by step on a real Engine and a real registry
+	@tools/setup demo
+	@PYTHONPATH=tests .venv/bin/python tools/demo.py
+
+test: lint ## check style and types, and run every test that one Engine and one registry allow
+	.venv/bin/pytest -m "not containerd"
+
+test-engines: ## run the tests of the containerd image store, on a Debian sid in a folder (600 MB, kept)
+	@tools/setup test
+	@tools/setup engines
+	@tools/containerd-root "$(CONTAINERD_ROOT)"
+	.venv/bin/pytest -m containerd
+
+lint: ## check style and types
+	@tools/setup test
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+
+clean: ## remove what the other targets left in this folder
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

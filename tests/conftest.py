@@ -1,0 +1,102 @@
+"""Give tests real services, started when first asked for, and an environment that tells them nothing."""
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from services import (
+    ENVIRONMENT,
+    ContainerdEngine,
+    Engine,
+    Registry,
+    loopback_address,
+    private_folder,
+    private_hosts,
+)
+
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+CONTAINERD_ROOT = Path(os.environ.get("CONTAINERD_ROOT") or CACHE / "tagger/sid")
+PROGRAMS = ("docker", "dockerd", "docker-registry", "setpriv", "unshare")
+FOREIGN = ("DOCKER_", "TAGGER_", "GITHUB_")
+FOREIGN_NAMES = ("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "FORCE_COLOR", "NO_COLOR", "PY_COLORS")
+
+mount_failure = pytest.StashKey[str]()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Make registry.local a name of this session; it must happen before any thread starts."""
+    if os.geteuid() == 0:
+        try:
+            private_hosts({"registry.local": loopback_address()})
+        except OSError as error:
+            session.config.stash[mount_failure] = str(error)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what cannot run here and say why; in CI nothing is skipped."""
+    containerd = item.get_closest_marker("containerd")
+    if not (containerd or item.get_closest_marker("engine")):
+        return
+    reason = _lacking_services(item.config)
+    if not reason and containerd and not CONTAINERD_ROOT.is_dir():
+        reason = f"no {CONTAINERD_ROOT}: `make test-engines` builds it"
+    if reason and os.environ.get("CI") == "true":
+        pytest.fail(reason, pytrace=False)
+    if reason:
+        pytest.skip(reason)
+
+
+def _lacking_services(config: pytest.Config) -> str | None:
+    if os.geteuid() != 0:
+        return "an Engine of our own needs root"
+    if absent := [program for program in PROGRAMS if not shutil.which(program, path=ENVIRONMENT["PATH"])]:
+        return f"not installed: {', '.join(absent)} (`make test` installs them)"
+    return config.stash.get(mount_failure, None)
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    for name in os.environ:
+        if name.startswith(FOREIGN) or name.upper() in FOREIGN_NAMES:
+            monkeypatch.delenv(name)
+    home = tmp_path_factory.mktemp("home")
+    (home / ".docker").mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("DOCKER_CONFIG", str(home / ".docker"))
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    """Give the session's Engine with the graph-driver store."""
+    with private_folder() as folder, Engine.start(folder) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+def containerd_engine() -> Iterator[ContainerdEngine]:
+    """Give the session's Engine with the containerd image store."""
+    with private_folder() as folder, ContainerdEngine.start(CONTAINERD_ROOT, folder) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+def registry() -> Iterator[Registry]:
+    """Give the session's registry at 127.0.0.1 and a free port; it deletes by digest."""
+    with private_folder() as folder, Registry.start(folder) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+def registry_local() -> Iterator[Registry]:
+    """Give the session's registry that answers at registry.local:5000."""
+    with private_folder() as folder, Registry.start(folder, host="registry.local", port=5000) as service:
+        yield service
+
+
+@pytest.fixture
+def repository() -> str:
+    """Give a repository path that no other test uses."""
+    return f"gallery/ui-{secrets.token_hex(4)}"

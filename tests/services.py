@@ -1,0 +1,518 @@
+"""Run real registries and real Docker Engines in private folders, and stop them without a trace."""
+
+import base64
+import contextlib
+import ctypes
+import hashlib
+import http.client
+import io
+import ipaddress
+import json
+import os
+import platform
+import re
+import signal
+import socket
+import subprocess
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+ACCEPT = (
+    "application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json, "
+    "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
+)
+ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+# Proxies and credentials of the caller must not reach a service.
+ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+
+
+class ServiceError(Exception):
+    """A service did not start, or a command on it failed; carries what it said."""
+
+
+# --- processes ------------------------------------------------------------------------------------
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """Find a TCP port of `host` on which nothing listens."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _spawn(command: Sequence[str], folder: Path, log: Path) -> subprocess.Popen[bytes]:
+    """Start a command out of reach of the terminal's Ctrl-C; it dies with the thread that started it."""
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", *command],
+            cwd=folder,
+            env=ENVIRONMENT | {"HOME": str(folder)},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def _wait_until(answers: Callable[[], bool], process: subprocess.Popen[bytes], log: Path, seconds: float) -> None:
+    """Wait until a service answers; raise ServiceError with the end of its log when it ends or is too slow."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            if answers():
+                return
+        time.sleep(0.02)
+    state = "is silent" if process.poll() is None else f"ended with {process.returncode}"
+    tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+    raise ServiceError(f"{log.stem} {state}\n{tail}")
+
+
+# --- names ----------------------------------------------------------------------------------------
+
+
+def loopback_address() -> str:
+    """Give this process a loopback address of its own: 127.0.0.0 plus the process id, so sessions never meet."""
+    return str(ipaddress.IPv4Address("127.0.0.0") + os.getpid())
+
+
+def private_hosts(addresses: Mapping[str, str]) -> None:
+    """Make names resolve to addresses for this process and its children only.
+
+    Call it before any thread starts: a mount namespace belongs to a thread, and threads inherit it at birth.
+    Raises OSError when the process may not mount.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    new_mount_namespace, bind, recursive, private = 0x20000, 0x1000, 0x4000, 0x40000
+
+    def check(result: int) -> None:
+        if result != 0:
+            raise OSError(
+                ctypes.get_errno(), f"a private /etc/hosts takes CAP_SYS_ADMIN: {os.strerror(ctypes.get_errno())}"
+            )
+
+    others = [
+        line
+        for line in Path("/etc/hosts").read_text().splitlines()
+        if addresses.keys().isdisjoint(line.partition("#")[0].split()[1:])
+    ]
+    check(libc.unshare(new_mount_namespace))
+    check(libc.mount(b"none", b"/", None, ctypes.c_ulong(recursive | private), None))
+    # The bind mount keeps the file alive after its own name is gone.
+    with tempfile.NamedTemporaryFile("w") as hosts:
+        hosts.writelines(f"{address} {name}\n" for name, address in addresses.items())
+        hosts.writelines(f"{line}\n" for line in others)
+        hosts.flush()
+        Path(hosts.name).chmod(0o644)
+        check(libc.mount(hosts.name.encode(), b"/etc/hosts", None, ctypes.c_ulong(bind), None))
+
+
+# --- registry -------------------------------------------------------------------------------------
+
+
+def _bcrypt(password: str) -> str:
+    """Hash a password for an htpasswd file."""
+    crypt = ctypes.CDLL("libcrypt.so.1").crypt
+    crypt.restype = ctypes.c_char_p
+    hashed: bytes = crypt(password.encode(), b"$2y$04$abcdefghijklmnopqrstuu")
+    return hashed.decode()
+
+
+class Registry:
+    """Debian's docker-registry (distribution 2.8) on a loopback port, with its storage in a private folder."""
+
+    def __init__(self, folder: Path, host: str, users: Mapping[str, str]) -> None:
+        self.folder = folder
+        self.host = host
+        self.root = folder / "storage"
+        self.log = folder / "docker-registry.log"
+        self._users = dict(users)
+        self.process = self._run()
+
+    @classmethod
+    def start(
+        cls,
+        folder: Path,
+        *,
+        deletes: bool = True,
+        host: str = "127.0.0.1",
+        port: int | None = None,
+        htpasswd: Mapping[str, str] | None = None,
+    ) -> Self:
+        """Start a registry in an empty folder and wait until it answers; `htpasswd` maps users to passwords."""
+        address = f"{host}:{port or free_port(host)}"
+        config: dict[str, Any] = {
+            "version": "0.1",
+            "storage": {
+                "filesystem": {"rootdirectory": str(folder / "storage")},
+                "delete": {"enabled": deletes},
+                "maintenance": {"uploadpurging": {"enabled": False}},
+            },
+            "http": {"addr": address, "secret": "loopback only"},
+        }
+        if htpasswd:
+            users = folder / "htpasswd"
+            users.write_text("".join(f"{user}:{_bcrypt(password)}\n" for user, password in htpasswd.items()))
+            config["auth"] = {"htpasswd": {"realm": "registry", "path": str(users)}}
+        # JSON is YAML.
+        (folder / "config.yml").write_text(json.dumps(config, indent=2))
+        return cls(folder, address, htpasswd or {})
+
+    def _run(self) -> subprocess.Popen[bytes]:
+        process = _spawn(["docker-registry", "serve", "config.yml"], self.folder, self.log)
+        try:
+            _wait_until(lambda: self.request("GET", "/v2/")[0] == 200, process, self.log, seconds=20)
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        return process
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End the process and wait for it; its storage stays."""
+        self.process.terminate()
+        self.resume()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> None:
+        """End the process as a power cut would."""
+        self.process.kill()
+        self.process.wait()
+
+    def restart(self) -> None:
+        """Stop, and start again on the same port with the same storage."""
+        self.stop()
+        self.process = self._run()
+
+    def pause(self) -> None:
+        """Make the registry silent: connections are accepted, nothing answers."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """End a pause."""
+        self.process.send_signal(signal.SIGCONT)
+
+    # What follows speaks HTTP by hand, so that tests cross-check tagger with something that shares no code with it.
+
+    def request(
+        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Send one request, as the first user if there are any; give the status, headers (lower case), body."""
+        sent = {"Accept": ACCEPT, **(headers or {})}
+        for user, password in list(self._users.items())[:1]:
+            sent["Authorization"] = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+        with contextlib.closing(http.client.HTTPConnection(self.host, timeout=10)) as connection:
+            connection.request(method, path, body, sent)
+            response = connection.getresponse()
+            received = {name.lower(): value for name, value in response.getheaders()}
+            return response.status, received, response.read()
+
+    def tags(self, repository: str) -> list[str]:
+        """List the repository's tags, sorted; empty when there is no such repository."""
+        status, _, body = self.request("GET", f"/v2/{repository}/tags/list")
+        if status == 404:
+            return []
+        self._expect(200, status, body)
+        return sorted(json.loads(body)["tags"] or [])
+
+    def digest(self, repository: str, reference: str) -> str | None:
+        """Give the digest that a tag or digest leads to; None when the registry does not have it."""
+        status, headers, body = self.request("HEAD", f"/v2/{repository}/manifests/{reference}")
+        if status == 404:
+            return None
+        self._expect(200, status, body)
+        return headers["docker-content-digest"]
+
+    def snapshot(self, repository: str) -> dict[str, str]:
+        """Map every tag that leads somewhere to its digest."""
+        digests = {tag: self.digest(repository, tag) for tag in self.tags(repository)}
+        return {tag: digest for tag, digest in digests.items() if digest}
+
+    def manifest(self, repository: str, reference: str) -> bytes:
+        """Give a manifest as stored."""
+        status, _, body = self.request("GET", f"/v2/{repository}/manifests/{reference}")
+        self._expect(200, status, body)
+        return body
+
+    def put(self, repository: str, reference: str, manifest: bytes, media_type: str) -> int:
+        """Put a manifest under a tag or digest and give the status, whatever it is."""
+        path = f"/v2/{repository}/manifests/{reference}"
+        return self.request("PUT", path, manifest, {"Content-Type": media_type})[0]
+
+    def requests(self) -> list[str]:
+        """List what was asked of this registry so far, as `METHOD /path`, from its access log."""
+        return re.findall(r'\] "([A-Z]+ \S+) HTTP/', self.log.read_text(errors="replace"))
+
+    def link_file(self, repository: str, tag: str) -> Path:
+        """Give the file in which the registry stores where a tag leads."""
+        return self.root / "docker/registry/v2/repositories" / repository / "_manifests/tags" / tag / "current/link"
+
+    @staticmethod
+    def _expect(wanted: int, status: int, body: bytes) -> None:
+        if status != wanted:
+            raise ServiceError(f"the registry answered {status}: {body.decode(errors='replace')}")
+
+
+# --- images ---------------------------------------------------------------------------------------
+
+
+def _tar(files: Mapping[str, bytes]) -> bytes:
+    """Pack files into a tar that depends on nothing but them."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        for path, content in files.items():
+            entry = tarfile.TarInfo(path)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    return packed.getvalue()
+
+
+def _sha256(content: bytes) -> str:
+    return "sha256:" + hashlib.sha256(content).hexdigest()
+
+
+def _layers(content: bytes | str, number: int) -> list[bytes]:
+    content = content.encode() if isinstance(content, str) else content
+    return [_tar({f"layer-{position}": content}) for position in range(number)]
+
+
+def _config(layers: Sequence[bytes], architecture: str) -> bytes:
+    """Give the image configuration of uncompressed layers."""
+    config = {
+        "architecture": architecture,
+        "os": "linux",
+        "created": "2024-01-01T00:00:00Z",
+        "config": {"Cmd": ["/layer-0"]},
+        "rootfs": {"type": "layers", "diff_ids": [_sha256(layer) for layer in layers]},
+        "history": [{"created": "2024-01-01T00:00:00Z", "created_by": "tests"} for _ in layers],
+    }
+    return json.dumps(config).encode()
+
+
+def image_archive(name: str, content: bytes | str, layers: int) -> bytes:
+    """Give what `docker load` takes for an image of one platform."""
+    blobs = _layers(content, layers)
+    files = {f"layer-{position}.tar": blob for position, blob in enumerate(blobs)}
+    manifest = [{"Config": "config.json", "RepoTags": [_with_tag(name)], "Layers": list(files)}]
+    return _tar({"manifest.json": json.dumps(manifest).encode(), "config.json": _config(blobs, ARCHITECTURE), **files})
+
+
+def index_archive(name: str, content: bytes | str, platforms: Sequence[str], absent: Sequence[str]) -> bytes:
+    """Give what `docker load` takes for an index (OCI layout), without the blobs of the `absent` platforms."""
+    blobs: dict[str, bytes] = {}
+
+    def descriptor(blob: bytes, kind: str, **more: object) -> dict[str, object]:
+        return {"mediaType": f"application/vnd.oci.image.{kind}", "digest": _sha256(blob), "size": len(blob), **more}
+
+    children = []
+    for each in platforms:
+        system, architecture = each.split("/")
+        layers = _layers(f"{content!r} {each}", 1)
+        config = _config(layers, architecture)
+        manifest = json.dumps(
+            {
+                "schemaVersion": 2,
+                "mediaType": "application/vnd.oci.image.manifest.v1+json",
+                "config": descriptor(config, "config.v1+json"),
+                "layers": [descriptor(layer, "layer.v1.tar") for layer in layers],
+            }
+        ).encode()
+        where = {"os": system, "architecture": architecture}
+        children.append(descriptor(manifest, "manifest.v1+json", platform=where))
+        if each not in absent:
+            blobs |= {_sha256(blob): blob for blob in (manifest, config, *layers)}
+    index_type = "application/vnd.oci.image.index.v1+json"
+    index = json.dumps({"schemaVersion": 2, "mediaType": index_type, "manifests": children}).encode()
+    blobs[_sha256(index)] = index
+    names = {"io.containerd.image.name": _with_registry(_with_tag(name))}
+    top = {"schemaVersion": 2, "manifests": [descriptor(index, "index.v1+json", annotations=names)]}
+    return _tar(
+        {
+            "oci-layout": b'{"imageLayoutVersion": "1.0.0"}',
+            "index.json": json.dumps(top).encode(),
+            **{f"blobs/{digest.replace(':', '/')}": blob for digest, blob in blobs.items()},
+        }
+    )
+
+
+def _with_tag(name: str) -> str:
+    return name if ":" in name.rpartition("/")[2] else f"{name}:latest"
+
+
+def _with_registry(name: str) -> str:
+    first, slash, _ = name.partition("/")
+    if slash and (first == "localhost" or "." in first or ":" in first):
+        return name
+    return f"docker.io/{name}" if slash else f"docker.io/library/{name}"
+
+
+# --- engines --------------------------------------------------------------------------------------
+
+
+class Daemon:
+    """A dockerd of our own, in mount and process namespaces of its own: they take all that it started with them."""
+
+    def __init__(self, folder: Path, inside: Path, command: Sequence[str], settings: Mapping[str, Any]) -> None:
+        """Run `command`, which sees `folder` as `inside`, and wait until it answers."""
+        self.folder = folder
+        self.socket = folder / "docker.sock"
+        self.url = f"unix://{self.socket}"
+        self.log = folder / "dockerd.log"
+        if len(os.fsencode(inside / "exec/containerd/containerd-debug.sock")) > 100:
+            raise ServiceError(f"{folder} is too long a path for sockets")
+        config = {
+            "hosts": [f"unix://{inside}/docker.sock"],
+            "data-root": f"{inside}/data",
+            "exec-root": f"{inside}/exec",
+            "pidfile": f"{inside}/pid",
+            "bridge": "none",
+            "iptables": False,
+            "ip6tables": False,
+            **settings,
+        }
+        (folder / "daemon.json").write_text(json.dumps(config, indent=2))
+        self._command = [*command, "dockerd", "--config-file", f"{inside}/daemon.json"]
+        self.process = self._run()
+
+    def _run(self) -> subprocess.Popen[bytes]:
+        # dockerd has process id 1 in its namespace: a stale file would name the new one as the old one.
+        (self.folder / "pid").unlink(missing_ok=True)
+        namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+        process = _spawn([*namespaces, *self._command], self.folder, self.log)
+        try:
+            _wait_until(self._answers, process, self.log, seconds=60)
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        return process
+
+    def _answers(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(5)
+            client.connect(str(self.socket))
+            client.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
+            return b" 200 OK" in client.recv(4096)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End dockerd and wait until every process and mount of its namespaces is gone; its data stays."""
+        self._signal(signal.SIGTERM)
+        try:
+            self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> None:
+        """End dockerd and all that it started as a power cut would."""
+        self._signal(signal.SIGKILL)
+        self.process.wait()
+
+    def restart(self) -> None:
+        """Stop, and start again on the same socket with the same data."""
+        self.stop()
+        self.process = self._run()
+
+    def _signal(self, number: signal.Signals) -> None:
+        """Signal dockerd itself, the only child of unshare, which would ignore it."""
+        unshare = self.process.pid
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            for child in Path(f"/proc/{unshare}/task/{unshare}/children").read_text().split():
+                os.kill(int(child), number)
+
+    def docker(self, *arguments: str, stdin: bytes = b"") -> str:
+        """Run the docker command against this Engine and give its output; ServiceError when it fails."""
+        command = ["docker", "--host", self.url, "--config", str(self.folder / "client"), *arguments]
+        done = subprocess.run(command, input=stdin, capture_output=True, env=ENVIRONMENT, timeout=300, check=False)
+        if done.returncode:
+            said = (done.stdout + done.stderr).decode(errors="replace").strip()
+            raise ServiceError(f"docker {' '.join(arguments)}: {said}")
+        return done.stdout.decode()
+
+    def image(self, name: str, content: bytes | str, *, layers: int = 1) -> str:
+        """Make an image whose every layer holds `content`, named `name`; give its ID."""
+        return self._load(name, image_archive(name, content, layers))
+
+    def tags(self, repository: str) -> dict[str, str]:
+        """Map the repository's local tags to their image IDs."""
+        listed = self.docker("image", "ls", "--no-trunc", "--format", "{{.Tag}} {{.ID}}", repository)
+        pairs = [line.split() for line in listed.splitlines()]
+        return {tag: image for tag, image in pairs if tag != "<none>"}
+
+    def _load(self, name: str, archive: bytes) -> str:
+        self.docker("load", "--quiet", stdin=archive)
+        return self.docker("image", "inspect", "--format", "{{.Id}}", name).strip()
+
+
+class Engine(Daemon):
+    """The machine's own dockerd with the graph-driver store."""
+
+    @classmethod
+    def start(cls, folder: Path, *, insecure: Sequence[str] = ("registry.local:5000",)) -> Self:
+        """Start an Engine in an empty folder."""
+        settings = {"insecure-registries": list(insecure), "features": {"containerd-snapshotter": False}}
+        return cls(folder, folder, [], settings)
+
+
+class ContainerdEngine(Daemon):
+    """The dockerd of a Debian in a folder (tools/containerd-root) with the containerd image store."""
+
+    # containerd wants its root to be a mount point.
+    ENTER = """
+        set -e
+        mount --bind "$0" "$0"
+        mount --rbind /sys "$0/sys"
+        mount --rbind /dev "$0/dev"
+        mount -t proc proc "$0/proc"
+        mount -t tmpfs tmpfs "$0/run"
+        cp /etc/hosts "$1/hosts"
+        mount --bind "$1/hosts" "$0/etc/hosts"
+        mount --bind "$1" "$0/mnt"
+        shift
+        exec chroot "$0" "$@"
+    """
+
+    @classmethod
+    def start(cls, root: Path, folder: Path, *, insecure: Sequence[str] = ("registry.local:5000",)) -> Self:
+        """Start the Engine of `root` in an empty folder."""
+        settings = {"insecure-registries": list(insecure), "features": {"containerd-snapshotter": True}}
+        return cls(folder, Path("/mnt"), ["sh", "-c", cls.ENTER, str(root), str(folder)], settings)
+
+    def index(
+        self,
+        name: str,
+        content: bytes | str,
+        *,
+        platforms: Sequence[str] = ("linux/amd64", "linux/arm64"),
+        absent: Sequence[str] = (),
+    ) -> str:
+        """Make an index named `name` with one image per platform; give its ID.
+
+        The index lists the `absent` platforms, but the Engine gets none of their content (if it never had it).
+        """
+        return self._load(name, index_archive(name, content, platforms, absent))
+
+
+@contextlib.contextmanager
+def private_folder() -> Iterator[Path]:
+    """Give a folder whose path is short enough for sockets, and remove it at the end."""
+    with tempfile.TemporaryDirectory(prefix="tagger-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
