@@ -1,7 +1,7 @@
 """Give a built container image its semantic-version tags: all of the right ones, verified, or nothing moved.
 
     >>> import tagger
-    >>> tagger.cascade("2.1.106")
+    >>> tagger.tags("2.1.106")
     ('2.1.106', '2.1', '2', 'latest')
 
 `tagger.release(...)` is the command `tagger release`; what goes wrong is a `TaggerError`.
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from tagger.api import cascade, release
+    from tagger.api import release, tags
     from tagger.errors import (
         InputError,
         Interrupted,
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     )
     from tagger.plan import Action, Change
     from tagger.result import Outcome, Release, Released
-    from tagger.steps import FloatsVia
+    from tagger.share import FloatsVia
 
 _HOMES = {
     "Action": "plan",
     "Change": "plan",
-    "FloatsVia": "steps",
+    "FloatsVia": "share",
     "InputError": "errors",
     "Interrupted": "errors",
     "Outcome": "result",
@@ -38,8 +38,8 @@ _HOMES = {
     "Released": "result",
     "TaggerError": "errors",
     "Unsettled": "errors",
-    "cascade": "api",
     "release": "api",
+    "tags": "api",
 }
 
 __all__ = [
@@ -55,8 +55,8 @@ __all__ = [
     "TaggerError",
     "Unsettled",
     "__version__",
-    "cascade",
     "release",
+    "tags",
 ]
 
 

@@ -18,16 +18,17 @@ from tagger.reference import Repository, Tag
 from tagger.registry import RemoteRepository
 from tagger.result import Outcome, Release
 from tagger.settle import Tags
-from tagger.steps import FloatsVia, Order, Progress
+from tagger.share import FloatsVia, Order
+from tagger.steps import Progress
 from tagger.steps import release as run
 
 Credentials = Callable[[Repository], Credential | None]
 
 
-def cascade(version: str, *, build_metadata: str = "refuse") -> tuple[str, ...]:
+def tags(version: str, *, build_metadata: str = "refuse") -> tuple[str, ...]:
     """Give the tags that a version competes for, the most specific first, without asking anyone.
 
-    >>> cascade("2.2.0-rc.1")
+    >>> tags("2.2.0-rc.1")
     ('2.2.0-rc.1',)
 
     Raises InputError, and Refused for build metadata.
@@ -70,6 +71,8 @@ def release(
         Scheme().tags(wanted)
         config = DockerConfig.load()
         credentials: Credentials = functools.cache(config.credential)
+        for target in targets:
+            credentials(target)  # a broken credential helper is found before anything is pushed
         engine = Engine.open(config, credentials)
         found = engine.image(image)
         if repository is None and not found.is_named(image):
@@ -108,7 +111,9 @@ def _floats_via(text: str) -> FloatsVia:
     try:
         return FloatsVia(text)
     except ValueError:
-        raise InputError(f"floating tags go via 'engine' or 'registry', not '{printable(text)}'") from None
+        raise InputError(
+            f"floating tags go via 'engine' or 'registry', not '{printable(text)}': give one of the two"
+        ) from None
 
 
 def _remote(

@@ -76,9 +76,10 @@ class Scheme:
         if spelling.count(".") < 2 or not spelling[:1].isdigit():  # noqa: PLR2004 - a version has two dots
             return None
         try:
-            return Version.parse(spelling)
+            version = Version.parse(spelling)
         except ValueError:
             return None
+        return None if version.build else version
 
 
 def parse_version(text: str, *, build_metadata: str = "refuse") -> Version:
@@ -94,7 +95,9 @@ def parse_version(text: str, *, build_metadata: str = "refuse") -> Version:
     Raises InvalidVersion, InputError for another `build_metadata`, and Refused for build metadata.
     """
     if build_metadata not in ("refuse", "drop"):
-        raise InputError(f"build metadata is to 'refuse' or to 'drop', not '{printable(build_metadata)}'")
+        raise InputError(
+            f"--build-metadata takes 'refuse' or 'drop', not '{printable(build_metadata)}': give one of the two"
+        )
     try:
         version = Version.parse(text.removeprefix("v"))
     except ValueError:
@@ -133,4 +136,15 @@ def resolve(versions: Iterable[Version], scheme: Scheme) -> Mapping[Tag, Version
     >>> {tag: str(version) for tag, version in found.items() if tag in ("1.9", "2.0", "2", "latest")}
     {'1.9': '1.9.9', 'latest': '2.1.106', '2.0': '2.0.7', '2': '2.1.106'}
     """
-    return {tag: version for version in sorted(versions) for tag in scheme.tags(version)}
+    return {tag: version for version in sorted(versions, key=_precedence) for tag in scheme.tags(version)}
+
+
+def _precedence(version: Version) -> tuple[int, int, int, bool, list[tuple[bool, int, str]]]:
+    """Give a sort key in the order of semver.org, rule 11; comparing Versions themselves takes ten times as long."""
+    identifiers = version.prerelease.split(".") if version.prerelease else []
+    return version.major, version.minor, version.patch, not identifiers, [_identifier(i) for i in identifiers]
+
+
+def _identifier(text: str) -> tuple[bool, int, str]:
+    """Order numbers by value, which without leading zeros is length before text, and before words."""
+    return (False, len(text), text) if text.isdigit() else (True, 0, text)

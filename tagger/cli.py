@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -37,14 +38,19 @@ def main() -> None:
         os._exit(143 if isinstance(interruption, Terminated) else 130)
 
 
-@app.callback()
-def tagger(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
-) -> None:
-    """Give a built container image its semver tags: all of the right ones, verified, or nothing moved."""
-    if version:
+def _version(asked: bool) -> None:
+    if asked:
         typer.echo(f"tagger {__version__}")
         raise typer.Exit
+
+
+@app.callback()
+def tagger(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Give a built container image its semver tags: all of the right ones, verified, or nothing moved."""
 
 
 @app.command()
@@ -125,7 +131,9 @@ def _failure(error: TaggerError) -> typer.Exit:
 
 
 def _say(line: str) -> None:
-    typer.echo(f"tagger: {line}", err=True)
+    # A log that nobody reads any more must not break off what is under way.
+    with contextlib.suppress(OSError):
+        typer.echo(f"tagger: {line}", err=True)
 
 
 def _terminate(_signal: int, _frame: object) -> None:

@@ -62,6 +62,16 @@ class Answer:
             return f"HTTP {self.status}"
         return f"HTTP {self.status}, {printable(code, 60)}: {printable(message)}"
 
+    def resolve(self, reference: str) -> str:
+        """Make a URL of a reference in the answer, relative or absolute (RFC 3986), or raise RegistryError."""
+        try:
+            return urllib.parse.urljoin(self.url, reference)
+        except ValueError:
+            host = urllib.parse.urlsplit(self.url).netloc
+            raise RegistryError(
+                f"{host} points to '{printable(reference)}', which is no URL: ask whoever runs it"
+            ) from None
+
 
 @dataclass(frozen=True, slots=True)
 class Trust:
@@ -136,11 +146,11 @@ class Connection:
         """Find out whether an insecure registry speaks TLS: as the Engine does, HTTPS first and then HTTP."""
         secure = f"https://{self.registry.api_host}"
         try:
-            self._once("GET", f"{secure}/v2/", {}, None, 0)
+            self._once("GET", f"{secure}/v2/", {}, None, _TOKEN_BYTES)
         except (urllib3.exceptions.SSLError, urllib3.exceptions.ProtocolError, urllib3.exceptions.TimeoutError):
             return f"http://{self.registry.api_host}"
         except urllib3.exceptions.HTTPError as error:
-            raise self._unreachable(error) from None
+            raise self._unreachable(secure, error) from None
         return secure
 
     def _redirected(self, method: str, url: str, headers: dict[str, str], body: bytes | None, limit: int) -> Answer:
@@ -149,10 +159,10 @@ class Connection:
             location = answer.headers.get("location")
             if answer.status not in _REDIRECTS or not location:
                 return answer
-            following = urllib.parse.urljoin(answer.url, location)
+            following = answer.resolve(location)
             if method not in ("GET", "HEAD") or not following.startswith(("https://", f"{self.origin}/")):
                 raise RegistryError(
-                    f"{self.registry} redirects {method} to {printable(following)}, which tagger does not follow:"
+                    f"{self.registry} redirects {method} to {_shown(following)}, which tagger does not follow:"
                     " ask whoever runs it for the right address"
                 )
             if _origin_of(following) != self.origin:
@@ -171,7 +181,7 @@ class Connection:
                     ) from None
                 time.sleep(delay)
             except urllib3.exceptions.HTTPError as error:
-                raise self._unreachable(error) from None
+                raise self._unreachable(url, error) from None
             else:
                 if delay is None or answer.status not in _TRANSIENT or method not in _REPEATABLE:
                     return answer
@@ -185,45 +195,49 @@ class Connection:
             timeout=_TIMEOUT,
         )  # fmt: skip
         try:
-            content = b"" if method == "HEAD" else response.read(limit + 1, decode_content=False)
-            if len(content) > limit > 0:
+            content = _body(response, limit + 1)
+            if len(content) > limit:
                 response.close()
-                raise RegistryError(f"{self.registry} answers with more than {limit} bytes where a registry has less")
+                raise RegistryError(
+                    f"{self.registry} answers with more than {limit} bytes where a registry has less:"
+                    " check the host and the port"
+                )
             return Answer(response.status, response.headers, content, url)
         finally:
-            response.drain_conn() if limit == 0 else response.release_conn()
+            response.release_conn()
 
     def _pool(self, url: str) -> urllib3.PoolManager:
         parts = urllib.parse.urlsplit(url)
         proxy = _proxy(parts)
-        own = parts.netloc == self.registry.api_host
-        key = f"{own} {proxy}"
+        verified = not self._trust.insecure or parts.hostname != self.registry.hostname
+        key = f"{verified} {proxy}"
         with self._lock:
             if key not in self._pools:
-                context = self._tls(own) if parts.scheme == "https" or own else None
-                self._pools[key] = (
-                    urllib3.ProxyManager(proxy, maxsize=_CONNECTIONS, ssl_context=context)
-                    if proxy
-                    else urllib3.PoolManager(maxsize=_CONNECTIONS, ssl_context=context)
-                )
+                self._pools[key] = _new_pool(proxy, self._tls(verified))
             return self._pools[key]
 
-    def _tls(self, own: bool) -> ssl.SSLContext:
-        if own and self._trust.insecure:
+    def _tls(self, verified: bool) -> ssl.SSLContext:
+        if not verified:
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         else:
             context = ssl.create_default_context()
-        if own:
-            _add_certificates(context, self.registry)
+        # As in the Engine, these serve for the registry's token server too.
+        _add_certificates(context, self.registry)
         return context
 
-    def _unreachable(self, error: Exception) -> RegistryUnreachable:
-        host = self.registry.host
+    def _unreachable(self, url: str, error: Exception) -> RegistryUnreachable:
+        netloc = urllib.parse.urlsplit(url).netloc
+        own = netloc == self.registry.api_host
+        host = self.registry.host if own else printable(netloc)
+        if isinstance(error, urllib3.exceptions.ProxyError):
+            return RegistryUnreachable(
+                f"the proxy on the way to {host} fails ({_cause(error)}): check HTTPS_PROXY, HTTP_PROXY and NO_PROXY"
+            )
         if isinstance(error, urllib3.exceptions.NameResolutionError):
-            return RegistryUnreachable(f"no host {self.registry.hostname} is known: check the registry's name")
+            return RegistryUnreachable(f"no host {host} is known: check the registry's name")
         if isinstance(error, urllib3.exceptions.SSLError):
             if "WRONG_VERSION_NUMBER" in str(error) or "HTTP_REQUEST" in str(error):
                 return RegistryUnreachable(
@@ -231,10 +245,12 @@ class Connection:
                     f" insecure-registries, or give --insecure {host}"
                 )
             return RegistryUnreachable(
-                f"{host} fails the TLS check ({_cause(error)}): put its CA into /etc/docker/certs.d/{host}/ca.crt"
+                f"{host} fails the TLS check ({_cause(error)}): put its CA into"
+                f" /etc/docker/certs.d/{self.registry}/ca.crt"
             )
+        service = "registry" if own else f"server for {self.registry}"
         return RegistryUnreachable(
-            f"no registry answers at {host} ({_cause(error)}): check the address and that it runs"
+            f"no {service} answers at {host} ({_cause(error)}): check the address and that it runs"
         )
 
     # -- authentication ----------------------------------------------------------------------------------------
@@ -327,8 +343,17 @@ class Connection:
     def _same_origin(self, url: str) -> None:
         if _origin_of(url) != self.origin:
             raise RegistryError(
-                f"{self.registry} points to another host, {printable(url)}, which tagger does not follow"
+                f"{self.registry} points to another host, {_shown(url)}, which tagger does not follow:"
+                " ask whoever runs it for the right address"
             )
+
+
+def _body(response: urllib3.BaseHTTPResponse, most: int) -> bytes:
+    """Read a body, but no more than `most` bytes; only the read after the last byte tells one that was cut off."""
+    content = b""
+    while len(content) < most and (piece := response.read(most - len(content), decode_content=False)):
+        content += piece
+    return content
 
 
 def _authorized(headers: dict[str, str], authorization: Secret | None) -> dict[str, str]:
@@ -338,6 +363,11 @@ def _authorized(headers: dict[str, str], authorization: Secret | None) -> dict[s
 def _origin_of(url: str) -> str:
     parts = urllib.parse.urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
+
+
+def _shown(url: str) -> str:
+    """Give a URL without its query, which may be a signature that opens the door."""
+    return printable(url.partition("?")[0])
 
 
 def _values(headers: Mapping[str, str], name: str) -> list[str]:
@@ -358,9 +388,18 @@ def _retry_after(answer: Answer) -> float:
 def _proxy(parts: urllib.parse.SplitResult) -> str | None:
     """Give the proxy that the environment names; as in Go, loopback never goes through one."""
     host = parts.hostname or ""
-    if host == "localhost" or is_loopback(host) or urllib.request.proxy_bypass(host):
+    if host == "localhost" or is_loopback(host) or urllib.request.proxy_bypass(parts.netloc):
         return None
-    return urllib.request.getproxies_environment().get(parts.scheme)
+    proxy = urllib.request.getproxies_environment().get(parts.scheme)
+    return proxy if not proxy or "://" in proxy else f"http://{proxy}"
+
+
+def _new_pool(proxy: str | None, context: ssl.SSLContext) -> urllib3.PoolManager:
+    if proxy is None:
+        return urllib3.PoolManager(maxsize=_CONNECTIONS, ssl_context=context)
+    user = urllib3.util.parse_url(proxy).auth
+    headers = urllib3.util.make_headers(proxy_basic_auth=urllib.parse.unquote(user)) if user else None
+    return urllib3.ProxyManager(proxy, maxsize=_CONNECTIONS, ssl_context=context, proxy_headers=headers)
 
 
 def _add_certificates(context: ssl.SSLContext, registry: Registry) -> None:

@@ -8,7 +8,6 @@ anything.
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import os
 import re
@@ -81,10 +80,14 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class DockerConfig:
-    """What tagger reads of the Docker configuration, and the folder where that is."""
+    """What tagger reads of the Docker configuration, and the folder where that is.
+
+    `injected` names those of `auths` that come from $DOCKER_AUTH_CONFIG.
+    """
 
     folder: Path = field(default_factory=lambda: Path.home() / ".docker")
     auths: Mapping[str, Any] = field(default_factory=dict)
+    injected: frozenset[str] = frozenset()
     helpers: Mapping[str, str] = field(default_factory=dict)
     store: str | None = None
     context: str | None = None
@@ -104,7 +107,8 @@ class DockerConfig:
         name = str(folder / "config.json")
         return cls(
             folder=folder,
-            auths={**_mapping(content, "auths", name), **injected},
+            auths=injected | _mapping(content, "auths", name) | injected,  # in this order, with these values
+            injected=frozenset(injected),
             helpers=_mapping(content, "credHelpers", name),
             store=_text(content, "credsStore", name),
             context=_text(content, "currentContext", name),
@@ -125,7 +129,8 @@ class DockerConfig:
         return _ask_helper(helper, repository) if helper else None
 
     def _from_entry(self, name: str, entry: object) -> Credential | None:
-        where = f"the entry '{printable(name)}' of {self.folder / 'config.json'}"
+        source = "DOCKER_AUTH_CONFIG" if name in self.injected else self.folder / "config.json"
+        where = f"the entry '{printable(name)}' of {source}"
         if not isinstance(entry, dict):
             raise CredentialsError(f"{where} is no JSON object: run docker login {printable(name)} again")
         if token := entry.get("identitytoken"):
@@ -140,7 +145,7 @@ class DockerConfig:
 def _decode(auth: str, where: str, name: str) -> Credential:
     try:
         username, colon, password = base64.b64decode(auth, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # no base64, not ASCII, or not UTF-8 inside
         colon = ""
     if not colon:
         raise CredentialsError(f"{where} does not decode to USER:PASSWORD: run docker login {printable(name)} again")
@@ -154,17 +159,14 @@ def _keys(repository: Repository) -> Iterator[str]:
 
 def _plain_key(key: str) -> str:
     """Bring a key to host or host/path: `https://registry.local:5000/v1/` means its host."""
-    scheme, found, rest = key.partition("://")
-    if found:
-        host = rest.split("/", 1)[0]
-        return DOCKER_HUB if host in _DOCKER_HUB_HOSTS else host
-    host, slash, path = scheme.partition("/")
-    path = "" if path.strip("/") in ("v1", "v2") else path.strip("/")
-    return (DOCKER_HUB if host in _DOCKER_HUB_HOSTS else host) + (f"/{path}" if slash and path else "")
+    host, _, path = key.rpartition("://")[2].partition("/")
+    host = DOCKER_HUB if host in _DOCKER_HUB_HOSTS else host
+    path = path.strip("/")
+    return host if path in ("", "v1", "v2") else f"{host}/{path}"
 
 
-def _ask_helper(helper: str, repository: Repository) -> Credential | None:
-    if not _HELPER_NAME.fullmatch(helper):
+def _ask_helper(helper: object, repository: Repository) -> Credential | None:
+    if not isinstance(helper, str) or not _HELPER_NAME.fullmatch(helper):
         raise CredentialsError(
             f"'{printable(helper)}' in the Docker configuration does not name a credential helper: mend config.json"
         )

@@ -20,7 +20,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tagger.credentials import Credential, DockerConfig
-from tagger.errors import Denied, EngineError, EngineUnreachable, ImageNotFound, TaggerError, WrongImage, printable
+from tagger.errors import (
+    Denied,
+    EngineError,
+    EngineUnreachable,
+    ImageNotFound,
+    InvalidReference,
+    TaggerError,
+    WrongImage,
+    printable,
+)
 from tagger.reference import Digest, Reference, Registry, Repository, Tag, is_image_id, parse_digest
 
 if TYPE_CHECKING:
@@ -75,18 +84,15 @@ class Engine:
 
         Raises EngineUnreachable when none answers there, or the context does not exist.
         """
-        import docker  # takes longer than everything else together, and only a release needs it
-
         host = "the address given"
         try:
             host, tls = _endpoint(config, os.environ if environ is None else environ)
-            with _without_configuration():
-                client = docker.APIClient(base_url=host, tls=tls or False, timeout=_SILENCE_SECONDS)
+            with _own_configuration(config.http_headers):
+                client = _client(host, tls)
         except TaggerError:
             raise
         except Exception as error:  # noqa: BLE001 - docker-py wraps whatever went wrong on the way to the first answer
             raise _unreachable(host, error) from None
-        client.headers.update({name: str(value) for name, value in config.http_headers.items()})
         return cls(client, host, credential)
 
     def image(self, name: str) -> Image:
@@ -214,7 +220,7 @@ def pushed_digest(messages: Iterable[object], tag: Tag) -> Digest:
             found.add(str(aux.get("Digest")))
         if (line := _DIGEST_LINE.fullmatch(str(message.get("status", "")).strip())) and line[1] == tag:
             found.add(line[2])
-    digest = parse_digest(found.pop()) if len(found) == 1 else None
+    digest = _only(found)
     if narrowed:
         raise WrongImage(
             f"the Engine lacks a platform of the image behind {tag} and pushed another one alone: pull or build every"
@@ -225,6 +231,13 @@ def pushed_digest(messages: Iterable[object], tag: Tag) -> Digest:
         seen = " and ".join(sorted(map(printable, found))) or "none"
         raise EngineError(f"the Engine's push of {tag} ended with digest: {seen}; run the same command again")
     return digest
+
+
+def _only(found: set[str]) -> Digest | None:
+    try:
+        return parse_digest(*found) if len(found) == 1 else None
+    except InvalidReference:
+        return None
 
 
 def _problem(message: dict[str, Any]) -> str | None:
@@ -255,8 +268,11 @@ def _translated(what: str) -> Iterator[None]:
     try:
         yield
     except docker.errors.APIError as error:
-        raise EngineError(f"the Engine failed to {what}: {printable(error.explanation or error)}") from None
-    except docker.errors.StreamParseError:
+        said = printable(error.explanation or f"HTTP {error.status_code}")
+        raise EngineError(
+            f"the Engine failed to {what} ({said}): see its log, and run the same command again"
+        ) from None
+    except (docker.errors.StreamParseError, RecursionError):
         raise EngineError(
             f"the Engine's answer to {what} broke off: see its log, and run the same command again"
         ) from None
@@ -296,23 +312,47 @@ def _context(folder: Path, name: str) -> tuple[str, Any]:
         raise EngineUnreachable(
             f"there is no Docker context '{printable(name)}': docker context ls shows those that are"
         ) from None
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise EngineUnreachable(
             f"the Docker context '{printable(name)}' cannot be read: docker context inspect says more"
         ) from None
     files = {part: folder / "tls" / key / "docker" / f"{part}.pem" for part in ("ca", "cert", "key")}
     present = {part: str(file) for part, file in files.items() if file.is_file()}
-    if not present:
+    if not present and not skip:
         return host, None
     client = (present["cert"], present["key"]) if {"cert", "key"} <= present.keys() else None
     return host, docker.tls.TLSConfig(client_cert=client, ca_cert=present.get("ca"), verify=not skip)
 
 
+def _client(host: str, tls: Any) -> docker.APIClient:
+    """Connect to an Engine, and leave nothing open if none answers."""
+    import docker  # takes longer than everything else together, and only a release needs it
+    import urllib3
+
+    class Client(docker.APIClient):
+        def __init__(self) -> None:
+            try:
+                super().__init__(base_url=host, tls=tls or False, timeout=_SILENCE_SECONDS)
+            except BaseException:
+                self.close()
+                raise
+
+        def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+            # Else REQUESTS_CA_BUNDLE would override the CA that the context or DOCKER_CERT_PATH gives.
+            verify = self.verify if verify is None else verify
+            return super().merge_environment_settings(url, proxies, stream, verify, cert)
+
+    if tls and not tls.verify:
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+    return Client()
+
+
 @contextlib.contextmanager
-def _without_configuration() -> Iterator[None]:
-    """Hide the Docker configuration from docker-py, whose constructor fails on a bad entry of any other host."""
+def _own_configuration(headers: Mapping[str, Any]) -> Iterator[None]:
+    """Show docker-py nothing of the Docker configuration but HttpHeaders: a bad entry of any other host breaks it."""
+    content = {"HttpHeaders": {name: str(value) for name, value in headers.items()}}
     with _environment_lock, tempfile.TemporaryDirectory(prefix="tagger-") as folder:
-        Path(folder, "config.json").write_text("{}", encoding="utf-8")
+        Path(folder, "config.json").write_text(json.dumps(content), encoding="utf-8")
         before = os.environ.get("DOCKER_CONFIG")
         os.environ["DOCKER_CONFIG"] = folder
         try:
@@ -327,6 +367,8 @@ def _unreachable(host: str, error: Exception) -> EngineUnreachable:
     text = str(error)
     if "Permission denied" in text or "PermissionError" in text:
         reason = "you may not use its socket: join the group docker, or run this as one who may"
+    elif "CERTIFICATE_VERIFY_FAILED" in text:
+        reason = "its certificate is not trusted: give its CA by DOCKER_CERT_PATH or in the Docker context"
     elif "paramiko" in text:
         reason = "ssh needs docker-py's extra: pip install 'docker[ssh]'"
     else:

@@ -86,10 +86,10 @@ def plan(
     >>> seen = Observed({parse_version("2.1.106"): Tag("2.1.106")},
     ...                 {Tag("latest"): Digest("sha256:new"), Tag("2.1.106"): Digest("sha256:new")})
     >>> for change in plan(parse_version("1.9.9"), None, seen, Scheme()).changes:
-    ...     print(change.action, change.tag, change.reason or "")
-    create 1.9.9
-    create 1.9
-    create 1
+    ...     print(change.action, change.tag, change.reason)
+    create 1.9.9 None
+    create 1.9 None
+    create 1 None
     keep latest 2.1.106 is newer
     """
     first = _version_change(version, image, observed, scheme, overwrite=overwrite)

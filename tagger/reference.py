@@ -30,8 +30,7 @@ _DOMAIN = re.compile(rf"{_HOST}(?::[0-9]+)?")
 _PATH_PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _PATH = re.compile(rf"{_PATH_PART}(?:/{_PATH_PART})*")
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]*")
-_DIGEST = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}")
-_HEX_LENGTHS = {"sha256": 64, "sha384": 96, "sha512": 128}
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}")
 _IMAGE_ID = re.compile(r"(?:sha256:)?[0-9a-f]{64}")
 
 
@@ -56,16 +55,14 @@ def parse_tag(text: str) -> Tag:
 
 
 def parse_digest(text: str) -> Digest:
-    """Check a digest (OCI image spec, "Digests").
+    """Check a digest (OCI image spec, "Digests"), of an algorithm that Docker knows.
 
     >>> parse_digest("sha256:" + "0" * 64)[:10]
     'sha256:000'
 
     Raises InvalidReference.
     """
-    algorithm, _, encoded = text.partition(":")
-    length = _HEX_LENGTHS.get(algorithm)
-    if not _DIGEST.fullmatch(text) or (length and (len(encoded) != length or encoded != encoded.lower())):
+    if not _DIGEST.fullmatch(text):
         raise InvalidReference(f"'{printable(text)}' is not a digest: it looks like sha256:<64 hexadecimal digits>")
     return Digest(text)
 
@@ -95,8 +92,8 @@ class Registry:
             )
         if not _is_domain(text):
             raise InvalidReference(
-                f"'{text}' names no registry, since the Engine takes '{text}/…' for a Docker Hub repository:"
-                f" write {text}:PORT or the full host name"
+                f"'{printable(text)}' names no registry, since the Engine takes it for a part of a Docker Hub name:"
+                f" write {printable(text)}:PORT or the full host name"
             )
         return cls(DOCKER_HUB if text == "index.docker.io" else text)
 
@@ -158,7 +155,7 @@ class Repository:
             raise InvalidReference(f"'{printable(path)}' is not a repository name: {hint}")
         if len(path) > _LONGEST_PATH:
             raise InvalidReference(
-                f"repository '{path[:40]}…' has {len(path)} characters: at most {_LONGEST_PATH} are allowed"
+                f"repository '{path[:40]}…' has {len(path)} characters: shorten it to at most {_LONGEST_PATH}"
             )
         return cls(registry, path)
 
@@ -189,10 +186,6 @@ class Reference:
 
         Raises InvalidReference.
         """
-        if not text:
-            raise InvalidReference(
-                "an image name is empty: give one such as gallery/ui or registry.local:5000/gallery/ui"
-            )
         if _IMAGE_ID.fullmatch(text):
             raise InvalidReference(f"'{text}' is an image ID and names no repository: say which with --repository")
         rest, at, digest = text.partition("@")
@@ -232,15 +225,16 @@ def target(image: str, registry: str | None = None, repository: str | None = Non
     own = None if is_image_id(image) else Reference.parse(image).repository
     if own is None and repository is None:
         raise InvalidReference(f"'{image}' is an image ID and names no repository: say which with --repository")
-    host = Registry.parse(registry) if registry else own.registry if own else Registry(DOCKER_HUB)
+    host = Registry.parse(registry) if registry is not None else own.registry if own else Registry(DOCKER_HUB)
     path = _familiar_path(own) if own and repository is None else repository or ""
+    found = Repository.at(host, path)
     if host.is_docker_hub and (path.startswith("library/") or "/" not in path):
-        name = printable(path.removeprefix("library/"))
+        name = path.removeprefix("library/")
         raise Refused(
             f"{DOCKER_HUB}/library/{name} belongs to Docker's official images and takes no pushes:"
             f" name yours with --repository USER/{name}, or another registry with --registry"
         )
-    return Repository.at(host, path)
+    return found
 
 
 def is_loopback(host: str) -> bool:
@@ -256,7 +250,8 @@ def is_loopback(host: str) -> bool:
 
 
 def _familiar_path(repository: Repository) -> str:
-    return repository.path.removeprefix("library/") if repository.registry.is_docker_hub else repository.path
+    official = repository.registry.is_docker_hub and repository.path.count("/") == 1
+    return repository.path.removeprefix("library/") if official else repository.path
 
 
 def _has_domain(name: str) -> bool:
@@ -274,20 +269,28 @@ def _normalised(name: str) -> Repository:
         registry = _domain(head, name)
     else:
         registry, path = Registry(DOCKER_HUB), name
+    repository = Repository.at(registry, path)
     if registry.is_docker_hub and "/" not in path:
-        path = f"library/{path}"
-    return Repository.at(registry, path)
+        return Repository.at(registry, f"library/{path}")
+    return repository
 
 
 def _domain(head: str, name: str) -> Registry:
     if not _DOMAIN.fullmatch(head):
-        raise InvalidReference(f"'{printable(name)}' is not an image name: '{printable(head)}' is not a host")
+        raise InvalidReference(
+            f"'{printable(name)}' is not an image name: '{printable(head)}' is not a host, write HOST/NAME or"
+            " HOST:PORT/NAME"
+        )
     return Registry(DOCKER_HUB if head == "index.docker.io" else head)
 
 
 def _path_hint(path: str) -> str:
+    if not path:
+        return "give one such as gallery/ui"
+    if ":" in path or "@" in path:
+        return "give it alone, without registry, tag or digest"
     if path != path.lower():
         return f"it must be lower case, such as '{printable(path.lower())}'"
     if ".." in path.split("/"):
-        return "'..' leads out of the registry's names"
+        return "'..' leads out of the registry's names, leave it out"
     return "use lower-case letters and digits, with '.', '_', '-' and '/' between them"

@@ -5,12 +5,13 @@ Only a 404 to a request with the full Accept list means that a tag is absent. A 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
-import urllib.parse
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from http import HTTPStatus
+from typing import Any
 
 from tagger.connection import Answer, Connection
 from tagger.errors import Denied, InvalidReference, RegistryError, RegistryUnreachable, Unreadable, printable
@@ -24,9 +25,11 @@ _MANIFEST_BYTES = 4 * 1024 * 1024
 _PAGE_BYTES = 16 * 1024 * 1024
 _PAGE_TAGS = 1000  # Amazon ECR refuses more
 _MOST_TAGS = 1_000_000
-_MOST_EMPTY_PAGES = 10
+_MOST_BARREN_PAGES = 10
 _LINK = re.compile(r"<([^>]*)>\s*((?:;[^,]*)?)")
 _DENIALS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+# 404 is also what a delete gets whose first answer was lost.
+_GONE = (HTTPStatus.ACCEPTED, HTTPStatus.OK, HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND)
 
 
 class RemoteRepository:
@@ -43,16 +46,25 @@ class RemoteRepository:
 
         Raises RegistryError rather than give half a list, Denied, RegistryUnreachable.
         """
-        found: dict[Tag, None] = {}
-        for page in self._pages():
-            for text in page:
-                try:
-                    found[parse_tag(text)] = None
-                except InvalidReference:
-                    continue  # no registry can serve such a tag, so it cannot be one of ours
-            if len(found) > _MOST_TAGS:
-                raise RegistryError(f"{self.name} lists more than {_MOST_TAGS} tags: tagger stops there")
-        return list(found)
+        found: dict[str, None] = {}
+        visited: set[str] = set()
+        barren = 0
+        url: str | None = f"{self._base}/tags/list?n={_PAGE_TAGS}"
+        while url:
+            if url in visited or barren > _MOST_BARREN_PAGES or len(found) > _MOST_TAGS:
+                raise RegistryError(
+                    f"{self.name} lists its tags without end, and tagger decides nothing from half a list:"
+                    " ask whoever runs the registry"
+                )
+            answer = self._connection.request("GET", url, scope=self._scope, limit=_PAGE_BYTES)
+            if not visited and answer.status == HTTPStatus.NOT_FOUND and _has_errors(answer):
+                return []
+            page = dict.fromkeys(self._read_page(answer))
+            barren = 0 if page.keys() - found.keys() else barren + 1
+            visited.add(url)
+            found |= page
+            url = _next_url(answer)
+        return list(_valid(found))
 
     def digest(self, tag: Tag) -> Digest | None:
         """Ask where a tag points; None when it is absent.
@@ -98,13 +110,25 @@ class RemoteRepository:
         Raises RegistryError when the registry deletes neither way.
         """
         answer = self._delete(tag)
-        if answer.status in (HTTPStatus.ACCEPTED, HTTPStatus.OK, HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND):
+        if answer.status in _GONE:
             return
-        if answer.status in _DENIALS or not self._deletes_digests():
-            self._check(answer, f"delete {tag}", HTTPStatus.ACCEPTED)
+        if answer.status in _DENIALS:
+            self._check(answer, f"delete {tag}", *_GONE)
+        if not self._deletes_digests():
+            raise RegistryError(
+                f"{self.name.registry} does not delete {tag} in {self.name.path} ({answer.complaint()}):"
+                " switch deletes on in the registry, or remove it by hand"
+            )
+        before = None
+        with contextlib.suppress(RegistryError):  # what cannot be read goes all the same
+            before = self.manifest(tag)
         throw_away = Manifest.empty()
         self.put(tag, throw_away)
-        self._check(self._delete(throw_away.digest), f"delete {tag}", HTTPStatus.ACCEPTED, HTTPStatus.OK)
+        answer = self._delete(throw_away.digest)
+        if answer.status not in _GONE:
+            if before:
+                self.put(tag, before)
+            self._check(answer, f"delete {tag}", *_GONE)
 
     def _delete(self, reference: Tag | Digest) -> Answer:
         scope = f"repository:{self.name.path}:delete,pull,push"
@@ -129,24 +153,9 @@ class RemoteRepository:
             method, self._base + path, scope=self._scope, headers=headers, body=body, limit=limit
         )
 
-    def _pages(self) -> Iterator[list[str]]:
-        url, seen, empty = f"{self._base}/tags/list?n={_PAGE_TAGS}", set[str](), 0
-        while url not in seen and empty < _MOST_EMPTY_PAGES:
-            seen.add(url)
-            answer = self._connection.request("GET", url, scope=self._scope, limit=_PAGE_BYTES)
-            tags = self._read_page(answer)
-            yield tags
-            following = _next_link(answer)
-            if following is None:
-                return
-            empty = 0 if tags else empty + 1
-            url = urllib.parse.urljoin(answer.url, following)
-        raise RegistryError(f"{self.name} lists its tags in circles: tagger decides nothing from half a list")
-
     def _read_page(self, answer: Answer) -> list[str]:
-        if answer.status == HTTPStatus.NOT_FOUND and _has_errors(answer):
-            return []
-        if answer.status == HTTPStatus.NOT_FOUND or (answer.status == HTTPStatus.OK and not _is_object(answer)):
+        foreign = not _has_errors(answer) if answer.status == HTTPStatus.NOT_FOUND else not _is_page(answer)
+        if foreign and answer.status in (HTTPStatus.OK, HTTPStatus.NOT_FOUND):
             raise RegistryUnreachable(
                 f"what answers at {self.name.registry} is not a registry: check the host and the port"
             )
@@ -171,7 +180,7 @@ class RemoteRepository:
         if expected and manifest.digest != expected:
             raise RegistryError(
                 f"{self.name} serves {reference} with content whose digest is {manifest.digest}, not"
-                f" {printable(expected)}: the registry or something before it is broken"
+                f" {printable(expected)}: push the image again, or ask whoever runs the registry"
             )
         return manifest
 
@@ -183,24 +192,40 @@ class RemoteRepository:
                 f"{self.name.registry} does not let you {what} in {self.name.path} ({answer.complaint()}):"
                 f" run docker login {self.name.registry}, or ask for the right"
             )
-        kind = Unreadable if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR else RegistryError
-        raise kind(f"{self.name.registry} failed to {what} in {self.name.path} ({answer.complaint()}): try again")
+        failed = f"{self.name.registry} failed to {what} in {self.name.path} ({answer.complaint()})"
+        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise Unreadable(f"{failed}: try again, and see the registry's log")
+        if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+            raise RegistryError(f"{failed}: try again later")
+        raise RegistryError(f"{failed}: see whether the registry's rules allow that")
 
 
-def _next_link(answer: Answer) -> str | None:
+def _valid(texts: Iterable[str]) -> Iterator[Tag]:
+    for text in texts:
+        # No registry can serve a tag that is none, so it cannot be one of ours.
+        with contextlib.suppress(InvalidReference):
+            yield parse_tag(text)
+
+
+def _next_url(answer: Answer) -> str | None:
     """Give the target of the `next` link (RFC 8288), which is followed as it stands."""
     for target, parameters in _LINK.findall(answer.headers.get("link", "")):
         if re.search(r";\s*rel\s*=\s*\"?next\"?(?:\s|;|$)", parameters, re.IGNORECASE):
-            return str(target)
+            return answer.resolve(target)
     return None
 
 
 def _has_errors(answer: Answer) -> bool:
-    return _is_object(answer) and "errors" in answer.json()
+    return "errors" in _object(answer)
 
 
-def _is_object(answer: Answer) -> bool:
+def _is_page(answer: Answer) -> bool:
+    return not {"name", "tags"}.isdisjoint(_object(answer))
+
+
+def _object(answer: Answer) -> dict[str, Any]:
     try:
-        return isinstance(answer.json(), dict)
+        content = answer.json()
     except ValueError:
-        return False
+        return {}
+    return content if isinstance(content, dict) else {}

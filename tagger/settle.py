@@ -71,14 +71,16 @@ def observe(
 ) -> Observed:
     """List the versions, and ask where the floating tags and the version tags that decide them point.
 
-    A version whose tag is listed but absent is a ghost and does not count, unless it is `present`.
+    A version whose tag is listed but absent is a ghost and does not count, unless it is `present` or has another tag.
+    One that is `present` counts by its own tag, if that is there, whatever the list says.
 
     Raises what the repository raises; a floating tag that is unreadable is told in the result.
     """
-    versions = {v: tag for v, tag in published(repository.tags(), scheme).items() if v not in absent}
+    listed = repository.tags()
     digests: dict[Tag, Digest | None] = {}
     unreadable: set[Tag] = set()
     while True:
+        versions = {v: tag for v, tag in published(listed, scheme).items() if v not in absent}
         goal = resolve({*versions, *present}, scheme)
         owners = {goal[tag] for tag in floats if tag in goal}.union(present)
         wanted = {scheme.version_tag(v) for v in present} | {versions[v] for v in owners if v in versions}
@@ -89,11 +91,12 @@ def observe(
                     raise answer
                 unreadable.add(tag)
             digests[tag] = None if isinstance(answer, Unreadable) else answer
-        ghosts = [v for v in owners if v in versions and digests[versions[v]] is None]
-        for version in ghosts:
-            del versions[version]
+        ghosts = {versions[v] for v in owners if v in versions and digests[versions[v]] is None}
         if not ghosts:
-            return Observed(versions, digests, frozenset(unreadable))
+            own = {v: scheme.version_tag(v) for v in present}
+            confirmed = {v: tag for v, tag in own.items() if digests[tag]}
+            return Observed({**versions, **confirmed}, digests, frozenset(unreadable))
+        listed = [tag for tag in listed if tag not in ghosts]
 
 
 def settle(
