@@ -1,0 +1,64 @@
+"""Run the tagger command as a user does: another process, its exit code, what it printed where."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+class HasUrl(Protocol):
+    """An Engine, real or not."""
+
+    @property
+    def url(self) -> str:
+        """Give its address for DOCKER_HOST."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """Parse stdout."""
+        return json.loads(self.out)
+
+    @property
+    def error(self) -> str:
+        """Give the error, which is the last line of stderr."""
+        last = self.err.splitlines()[-1]
+        assert last.startswith("tagger: error: "), self.err
+        return last.removeprefix("tagger: error: ")
+
+
+def start(engine: HasUrl | None, *words: str, **environment: str) -> subprocess.Popen[str]:
+    """Start `tagger WORDS` against an Engine."""
+    host = {"DOCKER_HOST": engine.url} if engine else {}
+    return subprocess.Popen(
+        [sys.executable, "-m", "tagger", *words],
+        env={**os.environ, **host, **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def wait(process: subprocess.Popen[str]) -> Ran:
+    """Wait for a command to end; a traceback is a failure whatever the test is about."""
+    out, err = process.communicate(timeout=120)
+    assert "Traceback" not in err, err
+    return Ran(process.returncode, out, err)
+
+
+def tagger(engine: HasUrl | None, *words: str, **environment: str) -> Ran:
+    """Run `tagger WORDS` against an Engine and wait for its end."""
+    return wait(start(engine, *words, **environment))

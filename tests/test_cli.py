@@ -1,0 +1,272 @@
+"""The command line: what it prints where, its exit codes, and one sentence for every bad input."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from command import Ran, tagger
+from doubles import Basic, FakeEngine, ModelRegistry, Response, on
+from services import Engine, Registry, free_port
+
+IMAGE = "image-gallery"
+
+
+@pytest.fixture
+def model() -> Iterator[ModelRegistry]:
+    """Give a registry in this process."""
+    with ModelRegistry() as registry:
+        yield registry
+
+
+@pytest.fixture
+def fake(model: ModelRegistry) -> Iterator[FakeEngine]:
+    """Give an Engine in this process that pushes to the registry in this process."""
+    with FakeEngine(model) as engine:
+        engine.load(IMAGE, b"the gallery")
+        yield engine
+
+
+def is_one_sentence(text: str) -> bool:
+    """Say whether a message is one line that names what to do after a colon or a semicolon."""
+    return "\n" not in text and re.search(r"[:;] ?\S.*\w", text) is not None and len(text) < 500
+
+
+# -- tags ----------------------------------------------------------------------------------------------------------
+
+
+def test_tags_prints_the_cascade_offline() -> None:
+    assert tagger(None, "tags", "2.1.106").out.split() == ["2.1.106", "2.1", "2", "latest"]
+    assert tagger(None, "tags", "v0.2.0").out.split() == ["0.2.0", "0.2", "latest"]
+    assert tagger(None, "tags", "3.0.0-rc.1").out.split() == ["3.0.0-rc.1"]
+    assert tagger(None, "tags", "2.1.106+build.5", "--build-metadata", "drop").out.split()[0] == "2.1.106"
+
+
+def test_version_and_help_are_there() -> None:
+    assert re.fullmatch(r"tagger \d+\.\d+\.\d+\n", tagger(None, "--version").out)
+    assert "--dry-run" in tagger(None, "release", "--help").out
+
+
+# -- bad words: nothing is asked of anyone -------------------------------------------------------------------------
+
+BAD_VERSIONS = [
+    "1.2",
+    "01.2.3",
+    "latest",
+    "",
+    "2.1.106\n",
+    "\uff12.\uff11.\uff11\uff10\uff16",
+    "1.2.3.4",
+    "v",
+    "2.1.106-",
+    "9" * 5000,
+]
+
+
+@pytest.mark.parametrize("version", BAD_VERSIONS)
+def test_what_is_no_version_is_said_to_be_none(version: str) -> None:
+    for words in (["tags", version], ["release", IMAGE, version, "--registry", "registry.local:5000"]):
+        ran = tagger(None, *words)
+        assert (ran.code, ran.out) == (2, ""), ran
+        assert "not a semantic version" in ran.error
+        assert is_one_sentence(ran.error)
+
+
+def test_build_metadata_is_refused_with_the_choice() -> None:
+    ran = tagger(None, "tags", "2.1.106+build.5")
+    assert (ran.code, "--build-metadata drop" in ran.error) == (3, True)
+    assert tagger(None, "tags", "2.1.106", "--build-metadata", "maybe").code == 2
+
+
+def test_a_tag_over_128_characters_is_bad_input() -> None:
+    ran = tagger(None, "tags", "1.0.0-" + "a" * 123)
+    assert (ran.code, "128" in ran.error) == (2, True)
+    assert tagger(None, "tags", "1.0.0-" + "a" * 122).code == 0
+
+
+BAD_TARGETS = [
+    (["Image-Gallery"], 2, "lower case"),
+    (["gallery/../ui"], 2, "'..'"),
+    (["../volumes/x"], 2, "'..'"),
+    (["gallery ui"], 2, "not a repository name"),
+    ([""], 2, "not a repository name"),
+    ([IMAGE, "--registry", "http://registry.local:5000"], 2, "URL"),
+    ([IMAGE, "--registry", "registry"], 2, "registry:PORT"),
+    ([IMAGE, "--registry", "registry.local:5000/gallery"], 2, "HOST"),
+    ([IMAGE, "--registry", "registry.local:5000", "--repository", "Gallery/UI"], 2, "lower case"),
+    ([IMAGE, "--registry", "registry.local:5000", "--repository", "gallery/../../x"], 2, "'..'"),
+    ([IMAGE, "--registry", "registry.local:5000", "--repository", "gallery:latest"], 2, "not a repository name"),
+    ([IMAGE], 3, "--registry"),
+    ([f"library/{IMAGE}"], 3, "official images"),
+    (["docker.io/library/redis"], 3, "official images"),
+    ([IMAGE, "--repository", "library/redis"], 3, "official images"),
+    (["sha256:" + "a" * 64], 2, "--repository"),
+    ([IMAGE, "--registry", "registry.local:5000", "--floats-via", "pigeon"], 2, "'engine' or 'registry'"),
+]
+
+
+@pytest.mark.parametrize(("words", "code", "says"), BAD_TARGETS)
+def test_a_target_that_cannot_be_is_refused_before_anyone_is_asked(words: list[str], code: int, says: str) -> None:
+    ran = tagger(None, "release", words[0], "2.1.106", *words[1:], "--json")
+    assert (ran.code, says in ran.error, is_one_sentence(ran.error)) == (code, True, True), ran.err
+    assert ran.json == {
+        "image": words[0],
+        "version": "2.1.106",
+        "dry_run": False,
+        "outcome": "refused" if code == 3 else "failed",
+        "error": ran.error,
+        "repositories": [],
+    }
+
+
+# -- an Engine or a registry that is not there, or is not what it should be ----------------------------------------
+
+
+def test_no_engine_at_the_socket_is_said(tmp_path: Path) -> None:
+    nowhere = f"unix://{tmp_path}/docker.sock"
+    ran = tagger(None, "release", IMAGE, "2.1.106", "--registry", "127.0.0.1:9", DOCKER_HOST=nowhere)
+    assert (ran.code, "DOCKER_HOST" in ran.error, nowhere in ran.error) == (2, True, True)
+
+
+def test_an_unknown_context_is_an_error_and_not_the_local_socket() -> None:
+    ran = tagger(None, "release", IMAGE, "2.1.106", "--registry", "127.0.0.1:9", DOCKER_CONTEXT="nope")
+    assert (ran.code, "'nope'" in ran.error, "docker context ls" in ran.error) == (2, True, True)
+
+
+def release(engine: FakeEngine, registry: str, *options: str) -> Ran:
+    """Release the image of the fake Engine."""
+    return tagger(engine, "release", IMAGE, "2.1.106", "--registry", registry, "--json", *options)
+
+
+def test_an_image_that_the_engine_does_not_have_is_named(fake: FakeEngine, model: ModelRegistry) -> None:
+    ran = tagger(fake, "release", "nope", "2.1.106", "--registry", model.host)
+    assert (ran.code, "nope" in ran.error, "build or pull" in ran.error) == (2, True, True)
+
+
+def test_a_registry_that_refuses_the_connection_is_said(fake: FakeEngine) -> None:
+    ran = release(fake, f"127.0.0.1:{free_port()}")
+    assert (ran.code, "no registry answers" in ran.error, ran.json["outcome"]) == (2, True, "failed")
+
+
+def test_a_registry_of_an_unknown_host_is_said(fake: FakeEngine) -> None:
+    ran = release(fake, "nosuch.invalid:5000")
+    assert (ran.code, "nosuch.invalid" in ran.error) == (2, True)
+
+
+@pytest.mark.parametrize("status", [200, 404])
+def test_a_web_server_is_no_registry(fake: FakeEngine, model: ModelRegistry, status: int) -> None:
+    model.intercept(lambda _: Response(status, b"<html>hello", {"Content-Type": "text/html"}))
+    ran = release(fake, model.host)
+    assert (ran.code, "not a registry" in ran.error) == (2, True)
+
+
+def test_something_that_speaks_no_http_is_no_registry(fake: FakeEngine) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        mute.settimeout(5)
+        host = f"127.0.0.1:{mute.getsockname()[1]}"
+        mute.close()
+        assert release(fake, host).code == 2
+
+
+@pytest.mark.engine
+def test_no_right_to_push_moves_nothing(engine: Engine, repository: str, tmp_path: Path) -> None:
+    engine.image(IMAGE, "the gallery")
+    with Registry.start(tmp_path, htpasswd={"ann": "canary-password"}) as registry:
+        words = ("release", IMAGE, "2.1.106", "--registry", registry.host, "--repository", repository)
+        for config in ({}, {"auths": {registry.host: {"username": "ann", "password": "canary-wrong"}}}):
+            folder = tmp_path / f"config-{len(config)}"
+            folder.mkdir()
+            (folder / "config.json").write_text(json.dumps(config))
+            ran = tagger(engine, *words, DOCKER_CONFIG=str(folder))
+            assert (ran.code, "docker login" in ran.error) == (3, True), ran.err
+            assert "canary" not in ran.err + ran.out
+        assert registry.tags(repository) == []
+
+
+@pytest.mark.engine
+def test_credentials_of_the_docker_configuration_serve_engine_and_registry(
+    engine: Engine, repository: str, tmp_path: Path
+) -> None:
+    engine.image(IMAGE, "the gallery")
+    with Registry.start(tmp_path, htpasswd={"ann": "canary-password"}) as registry:
+        auths = {registry.host: {"username": "ann", "password": "canary-password"}}
+        (tmp_path / "config.json").write_text(json.dumps({"auths": auths}))
+        ran = tagger(
+            engine, "release", IMAGE, "2.1.106", "--registry", registry.host, "--repository", repository,
+            DOCKER_CONFIG=str(tmp_path),
+        )  # fmt: skip
+        assert (ran.code, len(registry.tags(repository))) == (0, 4), ran.err
+        assert "canary" not in ran.err + ran.out
+
+
+def test_credentials_over_plain_http_go_to_loopback_alone(fake: FakeEngine, model: ModelRegistry) -> None:
+    model.auth = Basic("ann", "canary-password")
+    ran = release(fake, model.host)
+    assert (ran.code, "docker login" in ran.error) == (3, True)
+
+
+# -- JSON in every outcome -----------------------------------------------------------------------------------------
+
+
+def outcome(ran: Ran) -> tuple[int, str, bool]:
+    """Give the exit code, the outcome, and whether there is an error."""
+    return ran.code, ran.json["outcome"], ran.json["error"] is not None
+
+
+def test_json_is_one_object_in_every_outcome(fake: FakeEngine, model: ModelRegistry) -> None:
+    assert outcome(release(fake, model.host, "--dry-run")) == (0, "planned", False)
+    assert outcome(release(fake, model.host)) == (0, "released", False)
+    assert outcome(release(fake, model.host)) == (0, "unchanged", False)
+    fake.load(IMAGE, b"another gallery")
+    assert outcome(release(fake, model.host)) == (3, "refused", True)
+    model.intercept(on("GET", "/tags/list", Response(500)))
+    assert outcome(release(fake, model.host)) == (1, "failed", True)
+
+
+def test_json_has_the_shape_that_was_promised(fake: FakeEngine, model: ModelRegistry) -> None:
+    done = release(fake, model.host).json
+    digest = model.repositories[IMAGE]["latest"]
+    assert done == {
+        "image": IMAGE,
+        "version": "2.1.106",
+        "dry_run": False,
+        "outcome": "released",
+        "error": None,
+        "repositories": [
+            {
+                "repository": f"{model.host}/{IMAGE}",
+                "digest": digest,
+                "tags": [
+                    {
+                        "tag": tag,
+                        "reference": f"{model.host}/{IMAGE}:{tag}",
+                        "action": "create",
+                        "before": None,
+                        "after": digest,
+                        "reason": None,
+                    }
+                    for tag in ("2.1.106", "2.1", "2", "latest")
+                ],
+            }
+        ],
+    }
+
+
+def test_data_goes_to_stdout_and_everything_else_to_stderr(fake: FakeEngine, model: ModelRegistry) -> None:
+    ran = tagger(fake, "release", IMAGE, "2.1.106", "--registry", model.host)
+    assert ran.out.splitlines()[0] == f"{model.host}/{IMAGE}"
+    assert all(line.startswith("tagger: ") for line in ran.err.splitlines())
+    assert "\x1b" not in ran.out + ran.err
+
+
+def test_a_hostile_message_cannot_write_to_the_terminal(fake: FakeEngine, model: ModelRegistry) -> None:
+    hostile = {"errorDetail": {"message": "denied \x1b]0;pwn\x07\x1b[2J\r\n::error::gotcha\u202e"}}
+    fake.push = lambda _name, _tag: [hostile]
+    ran = tagger(fake, "release", IMAGE, "2.1.106", "--registry", model.host)
+    assert ran.code == 3
+    assert not set(ran.err + ran.out) & {"\x1b", "\x07", "\r", "\u202e"}
+    assert not any(line.startswith("::") for line in ran.err.splitlines())

@@ -1,0 +1,662 @@
+"""A repository's tags are what its registry says, and nothing is taken for absent, present or done without proof."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Literal
+
+import pytest
+from doubles import (
+    DOCKER_MANIFEST,
+    OCI_INDEX,
+    OCI_MANIFEST,
+    Basic,
+    Bearer,
+    ModelRegistry,
+    Request,
+    Response,
+    as_json,
+    digest_of,
+    index,
+    manifest,
+    on,
+    refusal,
+)
+from services import Registry as RealRegistry
+from services import private_folder
+
+from tagger import connection, registry
+from tagger.connection import Connection, Trust
+from tagger.credentials import Credential, Secret
+from tagger.errors import Denied, RegistryError, RegistryUnreachable, TaggerError, Unreadable
+from tagger.manifest import MEDIA_TYPES, Manifest
+from tagger.reference import Registry, Repository, Tag
+from tagger.registry import RemoteRepository
+
+PATH = "gallery/ui"
+LIST = f"/v2/{PATH}/tags/list"
+CANARY = "correct-horse-canary"
+ANN = Credential("ann", Secret(CANARY))
+V1, V2, LATEST = Tag("1.0.0"), Tag("2.1.106"), Tag("latest")
+ONE, TWO = manifest(b"one"), manifest(b"two")
+SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1+prettyjws"
+ADVICE = r": (try again|see whether|run docker login|run the same command again)"
+Open = Callable[..., RemoteRepository]
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "time", SimpleNamespace(sleep=lambda _: None, time=time.time))
+
+
+@pytest.fixture
+def remote() -> Iterator[Open]:
+    """Open repositories over plain HTTP, and close their connections at the end."""
+    with contextlib.ExitStack() as opened:
+
+        def open_repository(host: str, path: str = PATH, credential: Credential | None = None) -> RemoteRepository:
+            pool = Connection(Registry(host), lambda: credential, Trust(insecure=True, plain_credentials=True))
+            opened.callback(pool.close)
+            return RemoteRepository(Repository.at(Registry(host), path), pool)
+
+        yield open_repository
+
+
+@pytest.fixture
+def model() -> Iterator[ModelRegistry]:
+    """Give a registry with three tags on two images."""
+    with ModelRegistry() as server:
+        server.seed(PATH, {V1: b"one", V2: b"two", LATEST: b"two"})
+        yield server
+
+
+def assert_hidden(error: TaggerError) -> None:
+    assert CANARY not in str(error)
+    assert error.__suppress_context__ or error.__context__ is None
+
+
+# The list of tags
+
+
+@pytest.mark.parametrize("links", ["relative", "absolute"])
+@pytest.mark.parametrize("page_size", [None, 1, 2, 7, 1000])
+def test_every_page_of_the_list_is_read(
+    remote: Open, links: Literal["relative", "absolute"], page_size: int | None
+) -> None:
+    tags = {f"1.0.{number}": b"one" for number in range(25)}
+    with ModelRegistry(page_size=page_size, links=links) as server:
+        server.seed(PATH, tags)
+        assert set(remote(server.host).tags()) == tags.keys()
+        asked = [request for request in server.requests if request.path == LIST]
+        assert len(asked) == (-(-25 // page_size) if page_size else 1)
+        assert asked[0].query == {"n": ["1000"]}
+
+
+def page(tags: object, following: str | None = None) -> Response:
+    link = {"Link": following} if following else {}
+    return as_json(200, {"name": PATH, "tags": tags}, **link)
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        f'<{LIST}?next_page=x>; rel="next"',
+        f"<{LIST}?next_page=x>;rel=next",
+        f'<{LIST}?next_page=x>; title="x"; REL="next"',
+        f'</other>; rel="prev", <{LIST}?next_page=x>; rel="next"',
+        '<?next_page=x>; rel="next"',
+        '<list?next_page=x>; rel="next"',
+    ],
+)
+def test_the_link_to_the_next_page_is_followed_as_it_stands(remote: Open, model: ModelRegistry, link: str) -> None:
+    model.intercept(lambda sent: page(["2"]) if sent.path == LIST and sent.query == {"next_page": ["x"]} else None)
+    model.intercept(on("GET", LIST, page(["1"], link)))
+    assert remote(model.host).tags() == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    "link", ["", f"<{LIST}?x>", f'<{LIST}?x>; rel="prev"', f'<{LIST}?x>; rel="nextish"', "rel=next"]
+)
+def test_without_a_link_to_the_next_page_there_is_none(remote: Open, model: ModelRegistry, link: str) -> None:
+    model.intercept(on("GET", LIST, page(["1"], link)))
+    assert remote(model.host).tags() == ["1"]
+
+
+@pytest.mark.parametrize("link", [f"<{LIST}>; rel=next", f"<{LIST}?n=1000>; rel=next", "<>; rel=next"])
+def test_a_list_in_circles_is_no_list(remote: Open, model: ModelRegistry, link: str) -> None:
+    model.intercept(on("GET", LIST, page(["1"], link)))
+    with pytest.raises(
+        RegistryError, match=r"lists its tags without end, .* half a list: ask whoever runs the registry"
+    ):
+        remote(model.host).tags()
+    assert len(model.requests) <= 3
+
+
+@pytest.mark.parametrize("tags", [[], None, ["1", "2"]])
+def test_pages_that_bring_nothing_new_end(remote: Open, model: ModelRegistry, tags: list[str] | None) -> None:
+    model.intercept(on("GET", LIST, lambda _: page(tags, f"<{LIST}?page={len(model.requests)}>; rel=next")))
+    with pytest.raises(RegistryError, match="lists its tags without end"):
+        remote(model.host).tags()
+    assert len(model.requests) < 20
+
+
+def test_a_list_of_ever_new_tags_ends(remote: Open, model: ModelRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    def more(_: object) -> Response:
+        number = len(model.requests)
+        return page([f"{number}.0.0", f"not a tag {number}"], f"<{LIST}?page={number}>; rel=next")
+
+    monkeypatch.setattr(registry, "_MOST_TAGS", 100)
+    model.intercept(on("GET", LIST, more))
+    with pytest.raises(RegistryError, match="lists its tags without end"):
+        remote(model.host).tags()
+
+
+@pytest.mark.parametrize(
+    "link", ["<http://localhost:1/x>; rel=next", "<https://evil.test/>; rel=next", "<//e/>; rel=next"]
+)
+def test_the_next_page_is_never_on_another_host(remote: Open, model: ModelRegistry, link: str) -> None:
+    model.intercept(on("GET", LIST, page(["1"], link)))
+    with pytest.raises(RegistryError, match=r"points to another host, .*: ask whoever runs it"):
+        remote(model.host).tags()
+
+
+@pytest.mark.parametrize("link", ["<http://[>; rel=next", "<//[x>; rel=next"])
+def test_a_link_to_nonsense_is_refused(remote: Open, model: ModelRegistry, link: str) -> None:
+    model.intercept(on("GET", LIST, page(["1"], link)))
+    with pytest.raises(RegistryError, match="which is no URL: ask whoever runs it"):
+        remote(model.host).tags()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        refusal(404, "NAME_UNKNOWN", "repository name not known to registry"),
+        refusal(400, "UNSUPPORTED", "invalid next token"),
+        Response(500),
+        Response(200, b"<html>"),
+        Response(200, b'{"name": "gallery/ui", "tags": ["1.0'),
+        Response(drop=True),
+    ],
+)
+def test_half_a_list_is_never_given(remote: Open, answer: Response) -> None:
+    with ModelRegistry(page_size=1) as server:
+        server.seed(PATH, {V1: b"one", V2: b"two"})
+        server.intercept(lambda sent: answer if "last" in sent.query else None)
+        with pytest.raises(TaggerError):
+            remote(server.host).tags()
+
+
+@pytest.mark.parametrize("tags", [None, []])
+def test_a_repository_whose_tags_were_all_deleted_has_none(
+    remote: Open, model: ModelRegistry, tags: list[str] | None
+) -> None:
+    model.intercept(on("GET", LIST, page(tags)))
+    assert remote(model.host).tags() == []
+
+
+def test_a_page_without_tags_at_all_is_empty(remote: Open, model: ModelRegistry) -> None:
+    model.intercept(on("GET", LIST, as_json(200, {"name": PATH})))
+    assert remote(model.host).tags() == []
+
+
+def test_a_repository_that_does_not_exist_has_no_tags(remote: Open, model: ModelRegistry) -> None:
+    assert remote(model.host, "no/such/repository").tags() == []
+
+
+def test_what_is_no_tag_is_not_in_the_list(remote: Open, model: ModelRegistry) -> None:
+    hostile = ["../x", "-a", ".a", "a/b", "", "a\nb", "a:b", "\x1b[2J", "é", "x" * 129, "1.0.0", "1.0.0", "latest"]
+    model.intercept(on("GET", LIST, page(hostile)))
+    assert remote(model.host).tags() == ["1.0.0", "latest"]
+
+
+@pytest.mark.parametrize("tags", ["1.0.0", [1], [None], [["1.0.0"]], {"1.0.0": {}}, 5, True])
+def test_a_list_of_anything_but_texts_is_refused(remote: Open, model: ModelRegistry, tags: object) -> None:
+    model.intercept(on("GET", LIST, page(tags)))
+    with pytest.raises(
+        RegistryError, match="lists tags that are no texts: the registry is broken, ask whoever runs it"
+    ):
+        remote(model.host).tags()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Response(200, b"<html>sign in</html>", {"Content-Type": "text/html"}),
+        Response(404, b"<html>not found</html>", {"Content-Type": "text/html"}),
+        Response(404),
+        Response(200),
+        Response(200, b"[]"),
+        Response(200, b"{}"),
+        Response(200, b"[" * 100_000),
+        as_json(200, {"status": "ok"}),
+        as_json(404, {"detail": "Not Found"}),
+    ],
+)
+def test_what_is_not_a_registry_is_called_that(remote: Open, model: ModelRegistry, answer: Response) -> None:
+    model.intercept(on("GET", LIST, answer))
+    with pytest.raises(
+        RegistryUnreachable, match=f"{model.host} is not a registry: check the host and the port"
+    ) as caught:
+        remote(model.host).tags()
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (Response(500), Unreadable),
+        (refusal(503, "UNAVAILABLE", "later"), Unreadable),
+        (refusal(403, "DENIED", "no"), Denied),
+        (Response(401), Denied),
+        (Response(400), RegistryError),
+        (Response(429), RegistryError),
+        (Response(204), RegistryError),
+        (Response(drop=True), Unreadable),
+    ],
+)
+def test_a_list_that_fails_is_no_empty_list(
+    remote: Open, model: ModelRegistry, answer: Response, error: type[TaggerError]
+) -> None:
+    model.intercept(on("GET", LIST, answer))
+    with pytest.raises(error, match=ADVICE):
+        remote(model.host).tags()
+
+
+# Where a tag points
+
+
+def test_the_digest_is_the_headers(remote: Open, model: ModelRegistry) -> None:
+    found = remote(model.host)
+    assert {tag: found.digest(tag) for tag in (V1, V2, LATEST)} == model.repositories[PATH]
+    assert {request.method for request in model.requests} == {"HEAD"}
+
+
+@pytest.mark.parametrize("header", [{}, {"Docker-Content-Digest": "nonsense"}, {"Docker-Content-Digest": "sha256:1"}])
+def test_without_a_digest_in_the_header_the_content_is_read(
+    remote: Open, model: ModelRegistry, header: dict[str, str]
+) -> None:
+    answer = Response(200, ONE, {"Content-Type": DOCKER_MANIFEST, **header})
+    model.intercept(on("HEAD", "/1.0.0$", answer))
+    model.intercept(on("GET", "/1.0.0$", Response(200, ONE, {"Content-Type": DOCKER_MANIFEST})))
+    assert remote(model.host).digest(V1) == digest_of(ONE)
+
+
+def test_a_tag_that_goes_between_two_looks_is_absent(remote: Open, model: ModelRegistry) -> None:
+    model.intercept(on("HEAD", "/1.0.0$", Response(200, ONE, {"Content-Type": DOCKER_MANIFEST})))
+    del model.repositories[PATH][V1]
+    assert remote(model.host).digest(V1) is None
+
+
+def test_every_look_names_every_type_of_manifest(remote: Open, model: ModelRegistry) -> None:
+    found = remote(model.host)
+    found.digest(V1)
+    found.manifest(V1)
+    assert [request.headers["Accept"] for request in model.requests] == [", ".join(MEDIA_TYPES)] * 2
+
+
+@pytest.mark.parametrize("media_type", [OCI_INDEX, OCI_MANIFEST, DOCKER_MANIFEST])
+def test_a_manifest_of_every_type_is_there(remote: Open, model: ModelRegistry, media_type: str) -> None:
+    body = index({"linux/amd64": ONE}) if media_type == OCI_INDEX else manifest(b"new", media_type=media_type)
+    digest = model.put(PATH, "3", body)
+    found = remote(model.host)
+    assert found.digest(Tag("3")) == digest
+    assert found.manifest(Tag("3")) == Manifest.of(media_type, body)
+
+
+@pytest.mark.parametrize("method", ["HEAD", "GET"])
+@pytest.mark.parametrize("body", [b"", b"<html>", b'{"errors": [{"code": "MANIFEST_UNKNOWN"}]}'])
+def test_a_404_is_absent(remote: Open, model: ModelRegistry, method: str, body: bytes) -> None:
+    model.intercept(on(method, "/1.0.0$", Response(404, body)))
+    found = remote(model.host)
+    assert (found.digest(V1) if method == "HEAD" else found.manifest(V1)) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (Response(500), Unreadable),
+        (Response(502, b"<html>"), Unreadable),
+        (Response(503), Unreadable),
+        (Response(drop=True), Unreadable),
+        (Response(401), Denied),
+        (Response(403), Denied),
+        (Response(400), RegistryError),
+        (Response(405), RegistryError),
+        (Response(410), RegistryError),
+        (Response(429), RegistryError),
+        (Response(204), RegistryError),
+    ],
+)
+@pytest.mark.parametrize("method", ["HEAD", "GET"])
+def test_nothing_but_a_404_is_absent(
+    remote: Open, model: ModelRegistry, method: str, answer: Response, error: type[TaggerError]
+) -> None:
+    model.intercept(on(method, "/1.0.0$", answer))
+    found = remote(model.host)
+    with pytest.raises(error, match=ADVICE):
+        found.digest(V1) if method == "HEAD" else found.manifest(V1)
+
+
+def test_content_that_is_not_what_the_header_says_is_refused(remote: Open, model: ModelRegistry) -> None:
+    wrong = {"Content-Type": DOCKER_MANIFEST, "Docker-Content-Digest": digest_of(TWO)}
+    model.intercept(on("GET", "/1.0.0$", Response(200, ONE, wrong)))
+    with pytest.raises(RegistryError, match=f"digest is {digest_of(ONE)}, not {digest_of(TWO)}: push the image again"):
+        remote(model.host).manifest(V1)
+
+
+def test_content_that_is_not_what_was_asked_for_is_refused(remote: Open, model: ModelRegistry) -> None:
+    asked = Manifest.of(DOCKER_MANIFEST, TWO).digest
+    model.intercept(on("GET", asked, Response(200, ONE, {"Content-Type": DOCKER_MANIFEST})))
+    with pytest.raises(RegistryError, match=f"serves {asked} with content whose digest is {digest_of(ONE)}"):
+        remote(model.host).manifest(asked)
+
+
+def test_another_algorithm_is_checked_too(remote: Open, model: ModelRegistry) -> None:
+    digest = f"sha512:{hashlib.sha512(ONE).hexdigest()}"
+    answer = Response(200, ONE, {"Content-Type": DOCKER_MANIFEST, "Docker-Content-Digest": digest})
+    model.intercept(on("GET", "/1.0.0$", answer))
+    found = remote(model.host).manifest(V1)
+    assert found
+    assert found.digest == digest
+
+
+@pytest.mark.parametrize("media_type", [SCHEMA_1, "application/json", "text/html", "", "\x1b[2J"])
+def test_what_is_no_manifest_of_today_is_refused(remote: Open, model: ModelRegistry, media_type: str) -> None:
+    model.intercept(on("GET", "/1.0.0$", Response(200, ONE, {"Content-Type": media_type})))
+    with pytest.raises(RegistryError, match="is no image manifest of today: push the image again") as caught:
+        remote(model.host).manifest(V1)
+    assert str(caught.value).isprintable()
+
+
+def test_parameters_of_the_content_type_do_not_matter(remote: Open, model: ModelRegistry) -> None:
+    model.intercept(on("GET", "/1.0.0$", Response(200, ONE, {"Content-Type": f"{DOCKER_MANIFEST}; charset=utf-8"})))
+    assert remote(model.host).manifest(V1) == Manifest.of(DOCKER_MANIFEST, ONE)
+
+
+def test_a_manifest_has_its_size(remote: Open, model: ModelRegistry) -> None:
+    model.intercept(on("GET", "/1.0.0$", Response(200, b" " * (4 * 1024 * 1024 + 1), {"Content-Type": OCI_INDEX})))
+    with pytest.raises(RegistryError, match="more than 4194304 bytes where a registry has less: check"):
+        remote(model.host).manifest(V1)
+
+
+# Writing
+
+
+def test_a_tag_is_put_byte_for_byte(remote: Open, model: ModelRegistry) -> None:
+    found = remote(model.host)
+    body = ONE + b"\n  "
+    found.put(LATEST, Manifest.of(DOCKER_MANIFEST, body))
+    assert model.manifests[PATH, digest_of(body)] == (DOCKER_MANIFEST, body)
+    assert model.repositories[PATH][LATEST] == digest_of(body)
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "message"),
+    [
+        (refusal(400, "TAG_INVALID", "already exists"), RegistryError, "already exists.*whether the registry's rules"),
+        (
+            refusal(412, "PRECONDITION", "immutable"),
+            RegistryError,
+            "immutable.*whether the registry's rules allow that",
+        ),
+        (Response(429), RegistryError, "HTTP 429.*try again later"),
+        (refusal(403, "DENIED", "immutability settings"), Denied, "immutability settings.*docker login .*or ask for"),
+        (Response(401), Denied, "does not let you write latest .*run docker login"),
+        (Response(500), Unreadable, "failed to write latest .*try again"),
+        (Response(drop=True), Unreadable, "run the same command again"),
+        (Response(200 + 4), RegistryError, "HTTP 204.*whether the registry's rules"),
+    ],
+)
+def test_a_write_that_fails_says_so(
+    remote: Open, model: ModelRegistry, answer: Response, error: type[TaggerError], message: str
+) -> None:
+    model.intercept(on("PUT", "/latest$", answer))
+    with pytest.raises(error, match=message):
+        remote(model.host).put(LATEST, Manifest.of(DOCKER_MANIFEST, ONE))
+
+
+def test_a_write_whose_answer_was_lost_is_repeated(remote: Open, model: ModelRegistry) -> None:
+    model.intercept(on("PUT", "/latest$", model.lose_answer, times=1))
+    remote(model.host).put(LATEST, Manifest.of(DOCKER_MANIFEST, ONE))
+    assert model.repositories[PATH][LATEST] == digest_of(ONE)
+
+
+@pytest.mark.parametrize("auth", [Basic("ann", CANARY), Bearer("ann", CANARY), Bearer("ann", "x", identity_token="y")])
+def test_without_credentials_nothing_is_allowed(remote: Open, auth: Basic | Bearer) -> None:
+    with ModelRegistry(auth=auth) as server:
+        found = remote(server.host)
+        for ask in (found.tags, lambda: found.digest(V1), lambda: found.manifest(V1), lambda: found.remove(V1)):
+            with pytest.raises(Denied, match=f"run docker login {server.host}") as caught:
+                ask()
+            assert caught.value.exit_code == 3
+
+
+def test_a_token_that_grants_less_than_was_asked_is_denied(remote: Open) -> None:
+    auth = Bearer("ann", CANARY, grants=frozenset({"pull"}))
+    with ModelRegistry(auth=auth) as server:
+        server.seed(PATH, {V1: b"one"})
+        found = remote(server.host, credential=ANN)
+        assert found.digest(V1) == digest_of(ONE)
+        issued = auth.issued
+        with pytest.raises(Denied, match=r"does not let you write latest in gallery/ui .*run docker login") as caught:
+            found.put(LATEST, Manifest.of(DOCKER_MANIFEST, ONE))
+        assert_hidden(caught.value)
+        with pytest.raises(Denied, match="does not let you delete"):
+            found.remove(V1)
+        assert auth.issued - issued <= 3
+        assert list(server.repositories[PATH]) == [V1]
+
+
+def test_a_token_that_expires_is_renewed_on_the_way(remote: Open) -> None:
+    auth = Bearer("ann", CANARY)
+    with ModelRegistry(auth=auth) as server:
+        server.seed(PATH, {V1: b"one"})
+        found = remote(server.host, credential=ANN)
+        found.tags()
+        auth.tokens.clear()
+        found.put(LATEST, Manifest.of(DOCKER_MANIFEST, ONE))
+        assert (server.repositories[PATH][LATEST], auth.issued) == (digest_of(ONE), 2)
+
+
+# Removing
+
+
+@pytest.mark.parametrize("deletes", ["tag", "digest"])
+@pytest.mark.parametrize("auth", [None, Basic("ann", CANARY), Bearer("ann", CANARY)])
+def test_a_tag_goes_alone(remote: Open, deletes: Literal["tag", "digest"], auth: Basic | Bearer | None) -> None:
+    with ModelRegistry(deletes=deletes, auth=auth) as server:
+        before = server.seed(PATH, {V2: b"two", "2.1": b"two", "2": b"two", LATEST: b"two"})
+        remote(server.host, credential=ANN).remove(LATEST)
+        del before[LATEST]
+        assert server.repositories[PATH] == before
+
+
+@pytest.mark.parametrize("deletes", ["tag", "digest"])
+def test_a_tag_that_is_not_there_is_removed(remote: Open, deletes: Literal["tag", "digest"]) -> None:
+    with ModelRegistry(deletes=deletes) as server:
+        before = server.seed(PATH, {V2: b"two"})
+        remote(server.host).remove(LATEST)
+        assert server.repositories[PATH] == before
+
+
+def test_where_deletes_are_off_the_tag_stays_where_it_was(remote: Open) -> None:
+    with ModelRegistry(deletes="off") as server:
+        before = server.seed(PATH, {V2: b"two", LATEST: b"two"})
+        with pytest.raises(
+            RegistryError, match=r"does not delete latest in gallery/ui .*UNSUPPORTED.*: switch deletes on"
+        ):
+            remote(server.host).remove(LATEST)
+        assert server.repositories[PATH] == before
+        assert "PUT" not in {request.method for request in server.requests}
+
+
+@pytest.mark.parametrize("probe", [Response(405), Response(400), Response(403), Response(500), Response(202)])
+def test_a_tag_is_not_risked_unless_the_probe_succeeds(remote: Open, model: ModelRegistry, probe: Response) -> None:
+    before = dict(model.repositories[PATH])
+    model.intercept(on("DELETE", "/sha256:", probe))
+    with pytest.raises(TaggerError):
+        remote(model.host).remove(LATEST)
+    assert model.repositories[PATH] == before
+
+
+@pytest.mark.parametrize("failure", [Response(500), Response(405), Response(403)])
+def test_a_tag_that_does_not_go_after_all_is_put_back(remote: Open, model: ModelRegistry, failure: Response) -> None:
+    before = dict(model.repositories[PATH])
+    held = {f"/v2/{PATH}/manifests/{digest}" for _, digest in model.manifests}
+
+    def fail(request: Request) -> Response | None:
+        put_since = {f"/v2/{PATH}/manifests/{digest}" for _, digest in model.manifests} - held
+        return failure if request.path in put_since else None
+
+    model.intercept(on("DELETE", "/sha256:", fail))
+    with pytest.raises(TaggerError, match="delete latest"):
+        remote(model.host).remove(LATEST)
+    assert model.repositories[PATH] == before
+
+
+@pytest.mark.parametrize("deletes", ["tag", "digest"])
+def test_a_delete_whose_answer_was_lost_has_happened(remote: Open, deletes: Literal["tag", "digest"]) -> None:
+    with ModelRegistry(deletes=deletes) as server:
+        before = server.seed(PATH, {V2: b"two", LATEST: b"two"})
+        lost: set[str] = set()
+
+        def lose_the_first(request: Request) -> Response | None:
+            if request.method != "DELETE" or request.path in lost:
+                return None
+            lost.add(request.path)
+            return server.lose_answer(request)
+
+        server.intercept(lose_the_first)
+        remote(server.host).remove(LATEST)
+        assert server.repositories[PATH] == {V2: before[V2]}
+
+
+# A real registry
+
+
+def upload(server: RealRegistry, path: str, blob: bytes) -> None:
+    """Put a blob where a registry wants it before it takes a manifest of it."""
+    _, headers, _ = server.request("POST", f"/v2/{path}/blobs/uploads/")
+    location = headers["location"].removeprefix(f"http://{server.host}")
+    assert server.request("PUT", f"{location}&digest={digest_of(blob)}", blob)[0] == 201
+
+
+def publish(server: RealRegistry, path: str, content: bytes, *tags: str) -> bytes:
+    """Publish an image of one layer under every tag, without tagger; give its manifest."""
+    for blob in (content, b"config of " + content):
+        upload(server, path, blob)
+    body = manifest(content)
+    for tag in tags:
+        assert server.put(path, tag, body, DOCKER_MANIFEST) == 201
+    return body
+
+
+@pytest.mark.engine
+def test_a_real_registry_lists_and_shows_what_it_has(remote: Open, registry: RealRegistry, repository: str) -> None:
+    found = remote(registry.host, repository)
+    assert (found.tags(), found.digest(V2), found.manifest(V2)) == ([], None, None)
+    body = publish(registry, repository, b"one", V2, LATEST)
+    assert set(found.tags()) == {V2, LATEST}
+    assert found.digest(V2) == digest_of(body)
+    assert found.manifest(V2) == Manifest.of(DOCKER_MANIFEST, body)
+    assert found.manifest(Manifest.of(DOCKER_MANIFEST, body).digest) == found.manifest(LATEST)
+
+
+@pytest.mark.engine
+def test_a_real_registry_keeps_what_is_put_byte_for_byte(remote: Open, registry: RealRegistry, repository: str) -> None:
+    body = publish(registry, repository, b"one", V2)
+    found = remote(registry.host, repository)
+    image = found.manifest(V2)
+    assert image
+    found.put(LATEST, image)
+    assert registry.manifest(repository, LATEST) == body
+    assert registry.snapshot(repository) == {V2: digest_of(body), LATEST: digest_of(body)}
+
+
+@pytest.mark.engine
+def test_a_real_registry_keeps_an_index_byte_for_byte(remote: Open, registry: RealRegistry, repository: str) -> None:
+    children = {
+        "linux/amd64": publish(registry, repository, b"one", "amd64"),
+        "linux/arm64": publish(registry, repository, b"two", "arm64"),
+    }
+    body = index(children)
+    assert registry.put(repository, V2, body, OCI_INDEX) == 201
+    found = remote(registry.host, repository)
+    whole = found.manifest(V2)
+    assert whole == Manifest.of(OCI_INDEX, body)
+    assert whole.config is None
+    found.put(LATEST, whole)
+    assert registry.manifest(repository, LATEST) == body
+    assert found.digest(LATEST) == registry.digest(repository, LATEST) == digest_of(body)
+
+
+@pytest.mark.engine
+def test_a_tag_goes_from_a_real_registry_alone(remote: Open, registry: RealRegistry, repository: str) -> None:
+    body = publish(registry, repository, b"one", V2, "2.1", "2", LATEST)
+    found = remote(registry.host, repository)
+    found.remove(LATEST)
+    found.remove(Tag("2"))
+    assert registry.snapshot(repository) == {V2: digest_of(body), "2.1": digest_of(body)}
+    assert registry.manifest(repository, V2) == body
+    assert set(found.tags()) == {V2, "2.1"}
+
+
+@pytest.mark.engine
+def test_the_last_tag_of_a_real_repository_goes_too(remote: Open, registry: RealRegistry, repository: str) -> None:
+    publish(registry, repository, b"one", V2)
+    found = remote(registry.host, repository)
+    found.remove(V2)
+    found.remove(V2)
+    assert (found.tags(), registry.snapshot(repository)) == ([], {})
+
+
+@pytest.mark.engine
+def test_a_real_registry_without_deletes_keeps_the_tag(remote: Open) -> None:
+    with private_folder() as folder, RealRegistry.start(folder, deletes=False) as server:
+        body = publish(server, PATH, b"one", V2, LATEST)
+        with pytest.raises(
+            RegistryError, match=f"{server.host} does not delete latest .*UNSUPPORTED.*: switch deletes on"
+        ):
+            remote(server.host).remove(LATEST)
+        assert server.snapshot(PATH) == {V2: digest_of(body), LATEST: digest_of(body)}
+
+
+@pytest.mark.engine
+def test_a_tag_that_a_real_registry_tore_is_neither_there_nor_absent(
+    remote: Open, registry: RealRegistry, repository: str
+) -> None:
+    body = publish(registry, repository, b"one", V2, LATEST)
+    registry.link_file(repository, LATEST).write_bytes(b"")
+    found = remote(registry.host, repository)
+    with pytest.raises(Unreadable, match=r"failed to read latest .*: try again"):
+        found.digest(LATEST)
+    found.put(LATEST, Manifest.of(DOCKER_MANIFEST, body))
+    assert found.digest(LATEST) == digest_of(body)
+
+
+@pytest.mark.engine
+def test_a_real_registry_asks_for_a_password(remote: Open, tmp_path: Path) -> None:
+    with RealRegistry.start(tmp_path, htpasswd={"ann": CANARY}) as server:
+        body = publish(server, PATH, b"one", V2)
+        assert remote(server.host, credential=ANN).digest(V2) == digest_of(body)
+        for credential in (None, Credential("ann", Secret("wrong"))):
+            with pytest.raises(Denied, match=f"run docker login {server.host}"):
+                remote(server.host, credential=credential).digest(V2)
+
+
+@pytest.mark.engine
+def test_a_real_registry_that_is_restarted_is_found_again(remote: Open, tmp_path: Path) -> None:
+    with RealRegistry.start(tmp_path) as server:
+        body = publish(server, PATH, b"one", V2)
+        found = remote(server.host)
+        assert found.digest(V2) == digest_of(body)
+        server.restart()
+        assert found.digest(V2) == digest_of(body)
+        server.stop()
+        with pytest.raises(RegistryUnreachable, match=f"no registry answers at {server.host}"):
+            found.digest(V2)

@@ -1,0 +1,493 @@
+"""The main job on a real Engine and a real registry: what moves, what stays, and what a failure leaves behind."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from command import Ran, start, tagger, wait
+from doubles import Proxy, Request, Response, on, refusal
+from services import ContainerdEngine, Daemon, Registry
+
+import tagger as api
+
+MANIFEST = r"/manifests/"
+Tags = dict[str, str]
+"""What each tag holds, as the letter of an image's content."""
+
+
+@pytest.fixture(
+    params=[
+        pytest.param("engine", marks=pytest.mark.engine, id="classic"),
+        pytest.param("containerd_engine", marks=pytest.mark.containerd, id="containerd"),
+    ]
+)
+def any_engine(request: pytest.FixtureRequest) -> Daemon:
+    """Give a real Engine: one of each image store."""
+    found = request.getfixturevalue(request.param)
+    assert isinstance(found, Daemon)
+    return found
+
+
+@dataclass
+class Lab:
+    """One repository of a real registry, with images that are known by a letter."""
+
+    engine: Daemon
+    registry: Registry
+    path: str
+    host: str
+    known: dict[str, str] = field(default_factory=dict)
+    images: dict[str, str] = field(default_factory=dict)
+
+    def image(self, letter: str) -> str:
+        """Make the image with this letter as its content, and give its name."""
+        name = f"lab/{self.path}-{letter}".replace("/", "-")
+        if letter not in self.images:
+            self.images[letter] = self.engine.image(name, letter)
+        return name
+
+    def publish(self, tags: Tags) -> None:
+        """Put the registry into a state, with docker alone."""
+        for letter in set(tags.values()):
+            first, *others = [tag for tag, held in tags.items() if held == letter]
+            reference = f"{self.registry.host}/{self.path}:{first}"
+            self.engine.docker("tag", self.image(letter), reference)
+            self.engine.docker("push", "--quiet", reference)
+            self.engine.docker("rmi", "--no-prune", reference)
+            self.known[self.registry.digest(self.path, first) or ""] = letter
+            manifest = self.registry.manifest(self.path, first)
+            for tag in others:
+                self.registry.put(self.path, tag, manifest, json.loads(manifest)["mediaType"])
+
+    def release(self, letter: str, version: str, *options: str) -> Ran:
+        """Release the image of a letter into this repository."""
+        return tagger(self.engine, *self.words(letter, version, *options))
+
+    def words(self, letter: str, version: str, *options: str) -> list[str]:
+        """Give the words of a release command."""
+        target = ["--registry", self.host, "--repository", self.path]
+        return ["release", self.image(letter), version, *target, *options]
+
+    def tags(self) -> Tags:
+        """Say what each tag of the registry holds; `?` is none of the images published by hand."""
+        return {tag: self.known.get(digest, "?") for tag, digest in self.registry.snapshot(self.path).items()}
+
+    def local(self) -> set[str]:
+        """Name the Engine's local tags of this repository."""
+        return set(self.engine.tags(f"{self.host}/{self.path}"))
+
+
+@pytest.fixture
+def lab(any_engine: Daemon, registry: Registry, repository: str) -> Lab:
+    """Give a fresh repository."""
+    return Lab(any_engine, registry, repository, registry.host)
+
+
+@pytest.fixture
+def faulty(any_engine: Daemon, registry: Registry, repository: str) -> Iterator[tuple[Lab, Proxy]]:
+    """Give a fresh repository behind a proxy that can be told to fail."""
+    with Proxy(registry.host) as proxy:
+        yield Lab(any_engine, registry, repository, proxy.host), proxy
+
+
+# -- the rules, each row of the table for real ---------------------------------------------------------------------
+
+CASCADE = {"2.1.106": "a", "2.1": "a", "2": "a", "latest": "a"}
+ROWS: dict[str, tuple[Tags, str, str, Tags, dict[str, str]]] = {
+    "a new repository": ({}, "2.1.106", "b", {"2.1.106": "b", "2.1": "b", "2": "b", "latest": "b"}, {}),
+    "the next patch": (
+        {"2.1.105": "a", "2.1": "a", "2": "a", "latest": "a"},
+        "2.1.106", "b",
+        {"2.1.105": "a", "2.1.106": "b", "2.1": "b", "2": "b", "latest": "b"},
+        {},
+    ),
+    "a backport to an old major": (
+        {"1.9.8": "z", "1.9": "z", "1": "z", **CASCADE},
+        "1.9.9", "b",
+        {"1.9.8": "z", "1.9.9": "b", "1.9": "b", "1": "b", **CASCADE},
+        {"latest": "2.1.106 is newer"},
+    ),
+    "a backport to an old minor": (
+        {"2.0.6": "z", "2.0": "z", **CASCADE},
+        "2.0.7", "b",
+        {"2.0.6": "z", "2.0.7": "b", "2.0": "b", **CASCADE},
+        {"2": "2.1.106 is newer", "latest": "2.1.106 is newer"},
+    ),
+    "a patch that comes late": (
+        {"2.1.107": "a", "2.1": "a", "2": "a", "latest": "a"},
+        "2.1.106", "b",
+        {"2.1.106": "b", "2.1.107": "a", "2.1": "a", "2": "a", "latest": "a"},
+        {"2.1": "2.1.107 is newer", "2": "2.1.107 is newer", "latest": "2.1.107 is newer"},
+    ),
+    "a pre-release": (CASCADE, "2.2.0-rc.1", "b", {**CASCADE, "2.2.0-rc.1": "b"}, {}),
+    "after a pre-release": (
+        {"2.2.0-rc.1": "a"},
+        "2.1.106", "b",
+        {"2.2.0-rc.1": "a", "2.1.106": "b", "2.1": "b", "2": "b", "latest": "b"},
+        {},
+    ),
+    "the same image again, with drift": (
+        {**CASCADE, "latest": "z"}, "2.1.106", "a", CASCADE, {},
+    ),
+    "drift of a newer version is mended": (
+        {"2.1.106": "z", "2.1.107": "a", "2.1": "a", "2": "a", "latest": "z"},
+        "2.0.8", "b",
+        {"2.1.106": "z", "2.1.107": "a", "2.1": "a", "2": "a", "latest": "a", "2.0.8": "b", "2.0": "b"},
+        {"2": "2.1.107 is newer"},
+    ),
+    "within 0.y": (
+        {"0.1.9": "a", "0.1": "a", "latest": "a"},
+        "0.2.0", "b",
+        {"0.1.9": "a", "0.1": "a", "0.2.0": "b", "0.2": "b", "latest": "b"},
+        {},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_every_row_of_the_tag_rules_holds(lab: Lab, row: str) -> None:
+    before, version, letter, after, kept = ROWS[row]
+    lab.publish({**before, "scratch": letter})
+    planned = lab.release(letter, version, "--dry-run", "--json")
+    assert lab.tags() == {**before, "scratch": letter}
+    done = lab.release(letter, version, "--json")
+    assert (done.code, lab.tags()) == (0, {**after, "scratch": letter})
+    for ran in (planned, done):
+        changes = ran.json["repositories"][0]["tags"]
+        assert {c["tag"]: c["reason"] for c in changes if c["action"] == "keep"} == kept
+    assert {c["tag"]: c["action"] for c in planned.json["repositories"][0]["tags"]} == {
+        c["tag"]: c["action"] for c in done.json["repositories"][0]["tags"]
+    }
+    again = lab.release(letter, version, "--json")
+    assert (again.code, again.json["outcome"], lab.tags()) == (0, "unchanged", {**after, "scratch": letter})
+
+
+def test_another_image_under_a_published_version_is_refused(lab: Lab) -> None:
+    lab.publish({**CASCADE, "scratch": "b"})
+    ran = lab.release("b", "2.1.106", "--json")
+    assert (ran.code, ran.json["outcome"], lab.tags()) == (3, "refused", {**CASCADE, "scratch": "b"})
+    assert ran.error == ran.json["error"]
+    assert "--force" in ran.error
+    assert lab.local() == set()
+
+
+def test_force_overwrites_and_says_what(lab: Lab) -> None:
+    lab.publish({**CASCADE, "scratch": "b"})
+    held = lab.registry.digest(lab.path, "2.1.106")
+    ran = lab.release("b", "2.1.106", "--force")
+    assert (ran.code, lab.tags()) == (0, {**dict.fromkeys(CASCADE, "b"), "scratch": "b"})
+    assert f"forced: overwrites {held}" in ran.out
+
+
+@pytest.mark.parametrize("via", ["engine", "registry"])
+def test_the_four_tags_share_one_digest_there_and_one_image_here(lab: Lab, via: str) -> None:
+    ran = lab.release("a", "2.1.106", "--floats-via", via)
+    digests = lab.registry.snapshot(lab.path)
+    assert (ran.code, set(digests), len(set(digests.values()))) == (0, set(CASCADE), 1)
+    local = lab.engine.tags(f"{lab.host}/{lab.path}")
+    assert (set(local), len(set(local.values()))) == (set(CASCADE), 1)
+    assert f"{lab.host}/{lab.path}@{digests['latest']}" in ran.out
+
+
+# -- the dry run ---------------------------------------------------------------------------------------------------
+
+
+def test_a_dry_run_says_why_and_writes_nothing(faulty: tuple[Lab, Proxy]) -> None:
+    lab, proxy = faulty
+    lab.publish(CASCADE)
+    words = lab.words("a", "2.1.105", "--dry-run")
+    images = sorted(lab.engine.docker("images", "--no-trunc").splitlines())
+    ran = tagger(lab.engine, *words)
+    assert ran.code == 0
+    assert "create 2.1.105" in ran.out
+    assert "keep latest: 2.1.106 is newer" in ran.out
+    assert sorted(lab.engine.docker("images", "--no-trunc").splitlines()) == images
+    assert {request.method for request in proxy.requests} <= {"GET", "HEAD"}
+
+
+# -- targets -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.engine
+def test_the_command_of_the_first_page_works_by_name(engine: Daemon, registry_local: Registry) -> None:
+    engine.image("image-gallery", "the gallery")
+    ran = tagger(engine, "release", "image-gallery", "2.1.106", "--registry", "registry.local:5000")
+    assert ran.code == 0, ran.err
+    assert set(registry_local.snapshot("image-gallery")) == set(CASCADE)
+
+
+def test_an_image_that_carries_its_registry_goes_there(lab: Lab) -> None:
+    name = f"{lab.host}/{lab.path}:build-77"
+    lab.engine.docker("tag", lab.image("a"), name)
+    ran = tagger(lab.engine, "release", name, "2.1.106")
+    assert (ran.code, set(lab.tags())) == (0, set(CASCADE))
+
+
+def test_an_id_and_a_digest_are_images_too(lab: Lab) -> None:
+    image_id = lab.engine.image(lab.image("a"), "a")
+    target = ("--registry", lab.host, "--repository", lab.path)
+    for spelling in (image_id, image_id.removeprefix("sha256:"), image_id.removeprefix("sha256:")[:12]):
+        ran = tagger(lab.engine, "release", spelling, "2.1.106", *target)
+        assert (ran.code, set(lab.tags())) == (0, set(CASCADE)), ran.err
+        without = tagger(lab.engine, "release", spelling, "2.1.106", "--registry", lab.host)
+        assert (without.code, "--repository" in without.error) == (2, True)
+    digest = lab.registry.digest(lab.path, "2.1.106")
+    ran = tagger(lab.engine, "release", f"{lab.host}/{lab.path}@{digest}", "2.1.107")
+    assert (ran.code, lab.registry.digest(lab.path, "latest")) == (0, digest)
+
+
+def test_assume_newest_takes_every_floating_tag_without_asking_for_the_others(faulty: tuple[Lab, Proxy]) -> None:
+    lab, proxy = faulty
+    lab.publish({**CASCADE, "scratch": "b"})
+    ran = lab.release("b", "1.0.0", "--assume-newest")
+    assert (ran.code, lab.tags()["latest"], lab.tags()["2"]) == (0, "b", "a")
+    assert not [request for request in proxy.requests if "/tags/list" in request.path]
+
+
+# -- failures ------------------------------------------------------------------------------------------------------
+
+
+def writes(tag: str) -> str:
+    """Give the path of a manifest PUT as a regular expression."""
+    return rf"/manifests/{tag}$"
+
+
+@pytest.mark.parametrize("via", ["engine", "registry"])
+def test_a_failed_floating_tag_puts_the_others_back(faulty: tuple[Lab, Proxy], via: str) -> None:
+    lab, proxy = faulty
+    before = {"2.1.105": "a", "2.1": "a", "2": "a", "latest": "a"}
+    lab.publish({**before, "scratch": "b"})
+    old = lab.registry.manifest(lab.path, "latest")
+    proxy.intercept(on("PUT", writes("latest"), lambda request: None if request.body == old else Response(403)))
+    ran = lab.release("b", "2.1.106", "--floats-via", via, "--json")
+    assert ran.code == 1, ran.err
+    assert lab.tags() == {**before, "scratch": "b", "2.1.106": "b"}
+    assert ran.json["outcome"] == "failed"
+    assert {t["tag"]: t["after"] == t["before"] for t in ran.json["repositories"][0]["tags"]} == {
+        "2.1.106": False, "2.1": True, "2": True, "latest": True,
+    }  # fmt: skip
+    assert "same command again" in ran.error
+    assert lab.local() == {"2.1.106"}
+    proxy.rules.clear()
+    assert lab.release("b", "2.1.106").code == 0
+    assert set(lab.tags().values()) == {"a", "b"}
+    assert lab.tags()["latest"] == "b"
+
+
+def test_the_first_release_that_fails_takes_its_floating_tags_away_again(faulty: tuple[Lab, Proxy]) -> None:
+    lab, proxy = faulty
+    proxy.intercept(on("PUT", writes("latest"), Response(403)))
+    ran = lab.release("a", "2.1.106")
+    assert (ran.code, set(lab.tags())) == (1, {"2.1.106"})
+
+
+def test_a_version_tag_that_cannot_be_pushed_moves_nothing(faulty: tuple[Lab, Proxy]) -> None:
+    lab, proxy = faulty
+    lab.publish(CASCADE)
+    proxy.intercept(on("PUT", MANIFEST, refusal(403, "DENIED", "requested access to the resource is denied")))
+    ran = lab.release("b", "2.1.107")
+    assert (ran.code, lab.tags(), lab.local()) == (3, CASCADE, set()), ran.err
+    assert "docker login" in ran.error
+
+
+def test_a_lost_answer_to_a_floating_tag_is_no_failure_of_the_release(faulty: tuple[Lab, Proxy]) -> None:
+    lab, proxy = faulty
+    proxy.intercept(on("PUT", writes("2.1"), proxy.lose_answer, times=1))
+    assert lab.release("a", "2.1.106", "--floats-via", "registry").code == 0
+    assert set(lab.tags()) == set(CASCADE)
+
+
+@dataclass
+class Outage:
+    """Stop a registry in the middle of a release, when two floating tags have moved and the third is about to."""
+
+    registry: Registry
+    proxy: Proxy
+    moved: int = 0
+    begun: threading.Event = field(default_factory=threading.Event)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __call__(self, request: Request) -> Response | None:
+        """Let two floating tags through, one after the other: a registry killed in a write may tear the tag."""
+        if request.method != "PUT" or re.search(r"/manifests/(2|2\.1|latest)$", request.path) is None:
+            return None
+        with self.lock:
+            if self.begun.is_set():
+                return Response(drop=True)
+            if self.moved == 2:
+                self.registry.kill()
+                self.begun.set()
+                return Response(drop=True)
+            self.moved += 1
+            return self.proxy.answer(request)
+
+
+@pytest.fixture
+def outage(any_engine: Daemon, repository: str, tmp_path: Path) -> Iterator[tuple[Lab, Outage]]:
+    """Give a repository where 2.1.105 is released, and a registry of its own that is going to stop."""
+    with Registry.start(tmp_path) as registry, Proxy(registry.host) as proxy:
+        lab = Lab(any_engine, registry, repository, proxy.host)
+        lab.publish({**BEFORE, "scratch": "b"})
+        stop = Outage(registry, proxy)
+        proxy.intercept(stop)
+        yield lab, stop
+
+
+BEFORE = {"2.1.105": "a", "2.1": "a", "2": "a", "latest": "a"}
+
+
+def test_a_registry_that_stops_between_floating_tags_has_the_moved_ones_named(outage: tuple[Lab, Outage]) -> None:
+    lab, stop = outage
+    ran = lab.release("b", "2.1.106", "--json")
+    assert (ran.code, ran.json["outcome"]) == (4, "partial"), ran.err
+    named = {t["tag"] for t in ran.json["repositories"][0]["tags"] if t["reason"] == "not put back"}
+    assert all(f"{lab.path}:{tag}" in ran.error for tag in named)
+    stop.proxy.rules.clear()
+    lab.registry.restart()
+    moved = {tag for tag, letter in BEFORE.items() if lab.tags()[tag] != letter}
+    assert (len(moved), moved <= named) == (2, True)
+    assert lab.release("b", "2.1.106").code == 0
+    assert lab.tags() == {**dict.fromkeys((*BEFORE, "2.1.106", "scratch"), "b"), "2.1.105": "a"}
+
+
+def test_a_registry_that_comes_back_in_time_finds_its_floating_tags_put_back(outage: tuple[Lab, Outage]) -> None:
+    lab, stop = outage
+    process = start(lab.engine, *lab.words("b", "2.1.106"))
+    assert stop.begun.wait(30)
+    time.sleep(3)  # in which several attempts to put the tags back fail
+    stop.proxy.rules.clear()
+    lab.registry.restart()
+    ran = wait(process)
+    assert ran.code == 1, ran.err
+    assert lab.tags() == {**BEFORE, "2.1.106": "b", "scratch": "b"}
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interruption_puts_the_floating_tags_back(
+    faulty: tuple[Lab, Proxy], number: signal.Signals, code: int
+) -> None:
+    lab, proxy = faulty
+    before = {"2.1.105": "a", "2.1": "a", "2": "a", "latest": "a"}
+    lab.publish({**before, "scratch": "b"})
+    held, released = threading.Event(), threading.Event()
+
+    def hold(_: Request) -> None:
+        held.set()
+        released.wait(20)
+
+    proxy.intercept(on("PUT", writes("latest"), hold, times=1))
+    process = start(lab.engine, *lab.words("b", "2.1.106"))
+    assert held.wait(30)
+    process.send_signal(number)
+    released.set()
+    ran = wait(process)
+    assert (ran.code, lab.tags()) == (code, {**before, "2.1.106": "b", "scratch": "b"}), ran.err
+    assert "interrupted" in ran.error
+    assert lab.local() == {"2.1.106"}
+
+
+def test_an_interruption_of_the_first_push_moves_nothing(faulty: tuple[Lab, Proxy]) -> None:
+    lab, proxy = faulty
+    lab.publish(CASCADE)
+    held, released = threading.Event(), threading.Event()
+
+    def hold(_: Request) -> Response:
+        held.set()
+        released.wait(20)
+        return Response(drop=True)
+
+    proxy.intercept(on("PUT", writes("2.1.107"), hold))
+    process = start(lab.engine, *lab.words("b", "2.1.107"))
+    assert held.wait(30)
+    process.send_signal(signal.SIGINT)
+    ran = wait(process)
+    released.set()
+    assert (ran.code, lab.tags(), lab.local()) == (130, CASCADE, set()), ran.err
+
+
+def test_a_rival_that_publishes_meanwhile_keeps_what_it_has_earned(faulty: tuple[Lab, Proxy]) -> None:
+    lab, proxy = faulty
+    lab.publish({"2.1.105": "a", "2.1": "a", "2": "a", "latest": "a", "scratch": "b"})
+
+    def rival(_: Request) -> None:
+        lab.publish({"2.1.107": "c", "2.1": "c", "2": "c", "latest": "c"})
+
+    proxy.intercept(on("PUT", writes("2.1.106"), rival, times=1))
+    ran = lab.release("b", "2.1.106")
+    assert ran.code == 0, ran.err
+    assert {tag: lab.tags()[tag] for tag in ("2.1.106", "2.1.107", "2.1", "2", "latest")} == {
+        "2.1.106": "b", "2.1.107": "c", "2.1": "c", "2": "c", "latest": "c",
+    }  # fmt: skip
+
+
+def test_a_rival_with_another_image_for_the_same_version_is_reported(faulty: tuple[Lab, Proxy]) -> None:
+    lab, proxy = faulty
+    before = {"2.1.105": "a", "2.1": "a", "2": "a", "latest": "a", "scratch": "b"}
+    lab.publish(before)
+
+    def rival(_: Request) -> None:
+        lab.publish({"2.1.106": "c"})
+
+    proxy.intercept(on("PUT", writes("2.1"), rival, times=1))
+    ran = lab.release("b", "2.1.106")
+    assert (ran.code, "somebody else" in ran.error) == (1, True), ran.err
+    assert lab.tags()["2.1.106"] == "c"
+    assert "b" not in {lab.tags()[tag] for tag in ("2.1", "2", "latest")}
+
+
+def test_a_local_tag_that_another_program_moves_never_goes_out_under_our_name(faulty: tuple[Lab, Proxy]) -> None:
+    lab, proxy = faulty
+    lab.publish({**CASCADE, "scratch": "b"})
+    other = lab.image("c")
+    words = lab.words("b", "2.1.107", "--floats-via", "registry")
+
+    def retag(_: Request) -> None:
+        lab.engine.docker("tag", other, f"{lab.host}/{lab.path}:2.1.107")
+
+    proxy.intercept(on("GET", "/tags/list", retag, times=1))
+    ran = tagger(lab.engine, *words)
+    assert ran.code in (0, 1), ran.err
+    assert set(lab.tags().values()) <= {"a", "b"}
+
+
+@pytest.mark.containerd
+def test_an_index_that_lacks_a_platform_is_never_released_as_one_platform(
+    containerd_engine: ContainerdEngine, registry: Registry, repository: str
+) -> None:
+    name = f"multi-{repository.rpartition('-')[2]}"
+    containerd_engine.index(name, "half", absent=["linux/arm64"])
+    ran = tagger(containerd_engine, "release", name, "1.0.0", "--registry", registry.host, "--repository", repository)
+    assert (ran.code, registry.snapshot(repository)) == (1, {}), ran.err
+    assert "platform" in ran.error
+
+
+@pytest.mark.containerd
+def test_a_whole_index_is_released_whole(
+    containerd_engine: ContainerdEngine, registry: Registry, repository: str
+) -> None:
+    name = f"multi-{repository.rpartition('-')[2]}"
+    image_id = containerd_engine.index(name, "whole")
+    ran = tagger(containerd_engine, "release", name, "1.0.0", "--registry", registry.host, "--repository", repository)
+    assert (ran.code, set(registry.snapshot(repository).values())) == (0, {image_id}), ran.err
+    assert len(json.loads(registry.manifest(repository, "latest"))["manifests"]) == 2
+
+
+# -- the Python API ------------------------------------------------------------------------------------------------
+
+
+def test_the_python_api_reads_as_well_as_the_command(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", lab.engine.url)
+    done = api.release(lab.image("a"), "2.1.106", registry=lab.host, repository=lab.path)
+    assert (done.outcome, [str(c.tag) for c in done.repositories[0].changes]) == ("released", list(CASCADE))
+    with pytest.raises(api.Refused) as caught:
+        api.release(lab.image("b"), "2.1.106", registry=lab.host, repository=lab.path)
+    assert caught.value.release
+    assert caught.value.release.outcome is api.Outcome.REFUSED
