@@ -12,13 +12,13 @@ demo: ## release an image step by step on a real Engine and a real registry
 	@PYTHONPATH=tests .venv/bin/python tools/demo.py
 
 test: lint ## check style and types, and run every test that one Engine and one registry allow
-	.venv/bin/pytest -m "not containerd"
+	.venv/bin/pytest -m "not containerd and not crane"
 
-test-engines: ## run the tests of the containerd image store, on a Debian sid in a folder (600 MB, kept)
+test-engines: ## run the tests of the containerd image store and of crane's registry, from a Debian sid in a folder (600 MB, kept)
 	@tools/setup test
 	@tools/setup engines
 	@tools/containerd-root "$(CONTAINERD_ROOT)"
-	.venv/bin/pytest -m containerd
+	.venv/bin/pytest -m "containerd or crane"
 
 lint: ## check style and types
 	@tools/setup test

@@ -14,48 +14,74 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from tagger.api import release, tags
-    from tagger.errors import (
-        InputError,
-        Interrupted,
-        Refused,
-        TaggerError,
-        Unsettled,
-    )
+    from tagger.api import check, ls, next_version, release, remove, remove_all, repair, tags
+    from tagger.drift import Check, Floating, Move, Repair
+    from tagger.errors import InputError, Interrupted, Refused, TaggerError, Unsettled
+    from tagger.listing import Listing, Row
     from tagger.plan import Action, Change
+    from tagger.removal import Removal
     from tagger.result import Outcome, Release, Released
     from tagger.share import FloatsVia
+    from tagger.successor import Part
 
 _HOMES = {
     "Action": "plan",
     "Change": "plan",
+    "Check": "drift",
+    "Floating": "drift",
     "FloatsVia": "share",
     "InputError": "errors",
     "Interrupted": "errors",
+    "Listing": "listing",
+    "Move": "drift",
     "Outcome": "result",
+    "Part": "successor",
     "Refused": "errors",
     "Release": "result",
     "Released": "result",
+    "Removal": "removal",
+    "Repair": "drift",
+    "Row": "listing",
     "TaggerError": "errors",
     "Unsettled": "errors",
+    "check": "api",
+    "ls": "api",
+    "next_version": "api",
     "release": "api",
+    "remove": "api",
+    "remove_all": "api",
+    "repair": "api",
     "tags": "api",
 }
 
 __all__ = [
     "Action",
     "Change",
+    "Check",
+    "Floating",
     "FloatsVia",
     "InputError",
     "Interrupted",
+    "Listing",
+    "Move",
     "Outcome",
+    "Part",
     "Refused",
     "Release",
     "Released",
+    "Removal",
+    "Repair",
+    "Row",
     "TaggerError",
     "Unsettled",
     "__version__",
+    "check",
+    "ls",
+    "next_version",
     "release",
+    "remove",
+    "remove_all",
+    "repair",
     "tags",
 ]
 

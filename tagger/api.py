@@ -8,19 +8,24 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Collection, Iterable, Sequence
 
-from tagger import reference
+from tagger import drift, reference, removal
 from tagger.cascade import Scheme, parse_version
 from tagger.connection import Connection, Trust
 from tagger.credentials import Credential, DockerConfig
+from tagger.drift import Check, Repair
 from tagger.engine import Engine, addresses
 from tagger.errors import InputError, TaggerError, printable
+from tagger.listing import Listing
+from tagger.listing import ls as list_versions
 from tagger.reference import Repository, Tag
 from tagger.registry import RemoteRepository
+from tagger.removal import Removal
 from tagger.result import Outcome, Release
 from tagger.settle import Tags
 from tagger.share import FloatsVia, Order
 from tagger.steps import Progress
 from tagger.steps import release as run
+from tagger.successor import Part, successor
 
 Credentials = Callable[[Repository], Credential | None]
 
@@ -77,15 +82,111 @@ def release(
         found = engine.image(image)
         if repository is None and not found.is_named(image):
             raise InputError(f"{image} is an image ID and names no repository: say which with --repository")
-        repositories = [_remote(target, engine, credentials, insecure, auth_host) for target in targets]
-        if assume_newest:
-            repositories = [_Unlisted(remote) for remote in repositories]
+        repositories: list[Tags] = []
+        for target in targets:
+            allows = functools.partial(engine.allows_insecure, target.registry)
+            remote = _remote(target, credentials, engine_allows=allows, insecure=insecure, auth_host=auth_host)
+            repositories.append(_Unlisted(remote) if assume_newest else remote)
         order = Order(image, found, wanted, via=via, overwrite=force, dry_run=dry_run)
         return run(engine, repositories, order, progress)
     except TaggerError as error:
         if error.release is None:
             error.release = Release(image, version, dry_run, Outcome(error.outcome), (), str(error))
         raise
+
+
+def ls(
+    repository: str, *, limit: int | None = None, insecure: Collection[str] = (), auth_host: Collection[str] = ()
+) -> Listing:
+    """List a repository's versions, the newest first, with the floating tags at each; `limit` shows that many.
+
+    Raises InputError when there is no such repository, and TaggerError for every other failure.
+    """
+    return list_versions(_reader(repository, insecure, auth_host), Scheme(), limit)
+
+
+def check(repository: str, *, insecure: Collection[str] = (), auth_host: Collection[str] = ()) -> Check:
+    """Find the floating tags that are not where the version tags say they should be.
+
+    Raises InputError when there is no such repository, and TaggerError for every other failure.
+    """
+    return drift.check(_reader(repository, insecure, auth_host), Scheme())
+
+
+def repair(
+    repository: str, *, dry_run: bool = False, insecure: Collection[str] = (), auth_host: Collection[str] = ()
+) -> Repair:
+    """Put every floating tag that drifted where the version tags say it should be.
+
+    Raises Unsettled when some are not there in the end, InputError when there is no such repository, and TaggerError
+    for every other failure.
+    """
+    return drift.repair(_writer(repository, insecure, auth_host), Scheme(), dry_run=dry_run)
+
+
+def remove(
+    repository: str,
+    *names: str,
+    dry_run: bool = False,
+    insecure: Collection[str] = (),
+    auth_host: Collection[str] = (),
+    progress: Progress = lambda _: None,
+) -> Removal:
+    """Remove versions and tags; floating tags fall back to the next version first, and no other tag is lost.
+
+    Raises InputError when none of the names is there, Refused when the registry deletes nothing or siblings stand in
+    the way, Unsettled when something is left, and TaggerError for every other failure.
+    """
+    target = _writer(repository, insecure, auth_host)
+    return removal.remove(target, Scheme(), names, dry_run=dry_run, note=progress)
+
+
+def remove_all(
+    repository: str, *, dry_run: bool = False, insecure: Collection[str] = (), auth_host: Collection[str] = ()
+) -> Removal:
+    """Remove every tag of a repository. Raises what `remove` raises."""
+    return removal.remove_all(_writer(repository, insecure, auth_host), Scheme(), dry_run=dry_run)
+
+
+def next_version(
+    repository: str,
+    part: Part | str | None = None,
+    *,
+    pre: str | None = None,
+    insecure: Collection[str] = (),
+    auth_host: Collection[str] = (),
+) -> str:
+    """Give the version after the greatest one released: the next "patch", "minor" or "major", or pre-release `pre`.
+
+    Raises InputError, and TaggerError for every other failure.
+    """
+    try:
+        raised = Part(part) if part else None
+    except ValueError:
+        raise InputError(f"a version has no part '{printable(part)}': give patch, minor or major") from None
+    return str(successor(_reader(repository, insecure, auth_host), Scheme(), raised, pre))
+
+
+def _reader(repository: str, insecure: Collection[str], auth_host: Collection[str]) -> RemoteRepository:
+    return _alone(repository, insecure, auth_host, "pull")
+
+
+def _writer(repository: str, insecure: Collection[str], auth_host: Collection[str]) -> RemoteRepository:
+    return _alone(repository, insecure, auth_host, "pull,push")
+
+
+def _alone(repository: str, insecure: Collection[str], auth_host: Collection[str], actions: str) -> RemoteRepository:
+    """Open a repository without an Engine, whose list of insecure registries is then not known."""
+    target = Repository.parse(repository)
+    credentials = functools.cache(DockerConfig.load().credential)
+    return _remote(
+        target,
+        credentials,
+        engine_allows=lambda: False,
+        insecure=insecure,
+        auth_host=auth_host,
+        actions=actions,
+    )
 
 
 class _Unlisted:
@@ -117,16 +218,22 @@ def _floats_via(text: str) -> FloatsVia:
 
 
 def _remote(
-    target: Repository, engine: Engine, credentials: Credentials, insecure: Collection[str], auth_host: Collection[str]
-) -> Tags:
+    target: Repository,
+    credentials: Credentials,
+    *,
+    engine_allows: Callable[[], bool],
+    insecure: Collection[str],
+    auth_host: Collection[str],
+    actions: str = "pull,push",
+) -> RemoteRepository:
     named = target.registry.host in insecure or target.registry.hostname in insecure
     loopback = not named and _is_loopback(target)
     trust = Trust(
-        insecure=named or loopback or engine.allows_insecure(target.registry),
+        insecure=named or loopback or engine_allows(),
         plain_credentials=named or loopback,
         token_hosts=frozenset(auth_host),
     )
-    return RemoteRepository(target, Connection(target.registry, lambda: credentials(target), trust))
+    return RemoteRepository(target, Connection(target.registry, lambda: credentials(target), trust), actions)
 
 
 def _is_loopback(target: Repository) -> bool:

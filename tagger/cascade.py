@@ -14,7 +14,7 @@ from semver import Version
 from tagger.errors import InputError, InvalidVersion, Refused, printable
 from tagger.reference import Tag, parse_tag
 
-__all__ = ["Scheme", "Version", "parse_version", "published", "resolve"]
+__all__ = ["Scheme", "Version", "floating", "newest_first", "parse_version", "published", "resolve"]
 
 _MAJOR_MINOR_LATEST = ("{major}.{minor}", "{major}", "latest")
 
@@ -137,6 +137,24 @@ def resolve(versions: Iterable[Version], scheme: Scheme) -> Mapping[Tag, Version
     {'1.9': '1.9.9', 'latest': '2.1.106', '2.0': '2.0.7', '2': '2.1.106'}
     """
     return {tag: version for version in sorted(versions, key=_precedence) for tag in scheme.tags(version)}
+
+
+def floating(versions: Iterable[Version], scheme: Scheme) -> dict[Tag, Version]:
+    """Say which version every floating tag belongs to: `resolve` without the version tags, the newest versions first.
+
+    >>> {tag: str(v) for tag, v in floating([Version(1, 9, 9), Version(2, 1, 106)], Scheme()).items()}
+    {'2.1': '2.1.106', '2': '2.1.106', 'latest': '2.1.106', '1.9': '1.9.9', '1': '1.9.9'}
+    """
+    found: dict[Tag, Version] = {}
+    for version in newest_first(versions):
+        for tag in scheme.floating_tags(version):
+            found.setdefault(tag, version)
+    return found
+
+
+def newest_first(versions: Iterable[Version]) -> list[Version]:
+    """Sort versions by precedence (semver.org, rule 11), the greatest first."""
+    return sorted(versions, key=_precedence, reverse=True)
 
 
 def _precedence(version: Version) -> tuple[int, int, int, bool, list[tuple[bool, int, str]]]:

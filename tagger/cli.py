@@ -6,12 +6,13 @@ import contextlib
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
 
 from tagger import __version__
-from tagger.errors import TaggerError, Terminated
+from tagger.errors import InputError, TaggerError, Terminated
 
 app = typer.Typer(
     name="tagger",
@@ -21,6 +22,19 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+_SHOWN = 20
+
+RepositoryArgument = Annotated[
+    str, typer.Argument(metavar="REPOSITORY", help="Such as registry.local:5000/gallery/ui.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen, and write nothing.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+Insecure = Annotated[
+    list[str] | None, typer.Option(metavar="HOST[:PORT]", help="A registry that may be reached without TLS.")
+]
+AuthHost = Annotated[
+    list[str] | None, typer.Option(metavar="HOST", help="A token server on another host than its registry's.")
+]
 BuildMetadata = Annotated[
     str, typer.Option(metavar="refuse|drop", help="What to do with +build metadata, which a tag cannot hold.")
 ]
@@ -64,8 +78,8 @@ def release(
     repository: Annotated[
         str | None, typer.Option(metavar="PATH", help="The repository in the registry; else IMAGE's own.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would happen, and write nothing.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite a version that holds another image.")] = False,
     floats_via: Annotated[
         str, typer.Option(metavar="engine|registry", help="Move floating tags by a push, or by a manifest PUT.")
@@ -74,12 +88,8 @@ def release(
         bool, typer.Option("--assume-newest", help="Do not ask which other versions are published.")
     ] = False,
     build_metadata: BuildMetadata = "refuse",
-    insecure: Annotated[
-        list[str] | None, typer.Option(metavar="HOST[:PORT]", help="A registry that may be reached without TLS.")
-    ] = None,
-    auth_host: Annotated[
-        list[str] | None, typer.Option(metavar="HOST", help="A token server on another host than its registry's.")
-    ] = None,
+    insecure: Insecure = None,
+    auth_host: AuthHost = None,
 ) -> None:
     """Release an image under its version tag and every floating tag that it has earned.
 
@@ -104,11 +114,11 @@ def release(
         )
     except TaggerError as error:
         if as_json and error.release:
-            typer.echo(report.as_json(error.release))
+            typer.echo(report.as_json(report.release_content(error.release)))
         elif error.release and error.release.repositories:
-            typer.echo(report.as_text(error.release))
+            typer.echo(report.release_text(error.release))
         raise _failure(error) from None
-    typer.echo(report.as_json(done) if as_json else report.as_text(done))
+    typer.echo(report.as_json(report.release_content(done)) if as_json else report.release_text(done))
 
 
 @app.command()
@@ -122,6 +132,122 @@ def tags(
     try:
         typer.echo("\n".join(Scheme().tags(parse_version(version, build_metadata=build_metadata))))
     except TaggerError as error:
+        raise _failure(error) from None
+
+
+@app.command()
+def ls(
+    repository: RepositoryArgument,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=0, help="Show this many versions, 0 for all; 20 unless told, and all with --json."),
+    ] = None,
+    as_json: Json = False,
+    insecure: Insecure = None,
+    auth_host: AuthHost = None,
+) -> None:
+    """List the versions, the newest first, what floats to each, what drifted, and then the other tags."""
+    from tagger import api, report
+
+    most = (0 if as_json else _SHOWN) if limit is None else limit
+    with _failing(repository, as_json):
+        found = api.ls(repository, limit=most or None, insecure=insecure or (), auth_host=auth_host or ())
+        typer.echo(report.as_json(report.listing_content(found)) if as_json else report.listing_text(found))
+
+
+@app.command()
+def check(
+    repository: RepositoryArgument, as_json: Json = False, insecure: Insecure = None, auth_host: AuthHost = None
+) -> None:
+    """Exit with 1 if a floating tag is not where the published versions say, or missing."""
+    from tagger import api, report
+
+    with _failing(repository, as_json):
+        found = api.check(repository, insecure=insecure or (), auth_host=auth_host or ())
+        typer.echo(report.as_json(report.check_content(found)) if as_json else report.check_text(found))
+    raise typer.Exit(0 if found.ok else 1)
+
+
+@app.command()
+def repair(
+    repository: RepositoryArgument,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+    insecure: Insecure = None,
+    auth_host: AuthHost = None,
+) -> None:
+    """Put every floating tag that drifted where the published versions say, digest for digest."""
+    from tagger import api, report
+
+    with _failing(repository, as_json):
+        done = api.repair(repository, dry_run=dry_run, insecure=insecure or (), auth_host=auth_host or ())
+        typer.echo(report.as_json(report.repair_content(done)) if as_json else report.repair_text(done))
+
+
+@app.command()
+def rm(
+    repository: RepositoryArgument,
+    names: Annotated[list[str] | None, typer.Argument(metavar="VERSION|TAG...", help="What is to go.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Remove every tag of the repository.")] = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+    insecure: Insecure = None,
+    auth_host: AuthHost = None,
+) -> None:
+    """Remove versions or tags and lose no other tag; floating tags fall back to the next version first."""
+    from tagger import api, report
+
+    hosts = {"insecure": insecure or (), "auth_host": auth_host or ()}
+    with _failing(repository, as_json):
+        if bool(names) == everything:
+            raise InputError("say what is to go: versions or tags by name, or everything with --all")
+        done = (
+            api.remove_all(repository, dry_run=dry_run, **hosts)
+            if everything
+            else api.remove(repository, *(names or ()), dry_run=dry_run, progress=_say, **hosts)
+        )
+        typer.echo(report.as_json(report.removal_content(done)) if as_json else report.removal_text(done))
+
+
+@app.command(name="next")
+def next_version(
+    repository: RepositoryArgument,
+    patch: Annotated[bool, typer.Option("--patch", help="A small fix.")] = False,
+    minor: Annotated[bool, typer.Option("--minor", help="Existing features extended.")] = False,
+    major: Annotated[bool, typer.Option("--major", help="New features or a changed API.")] = False,
+    pre: Annotated[
+        str | None, typer.Option(metavar="LABEL", help="A pre-release, such as rc, of that or alone.")
+    ] = None,
+    insecure: Insecure = None,
+    auth_host: AuthHost = None,
+) -> None:
+    """Print the version after the greatest one released.
+
+    Example: tagger release app "$(tagger next registry.local:5000/gallery/ui --minor)"
+    """
+    from tagger import api
+
+    parts = [part for part, asked in (("patch", patch), ("minor", minor), ("major", major)) if asked]
+    with _failing(repository, as_json=False):
+        if len(parts) > 1 or not (parts or pre):
+            raise InputError("say which version is next: one of --patch, --minor and --major, or --pre with a label")
+        part = parts[0] if parts else None
+        typer.echo(api.next_version(repository, part, pre=pre, insecure=insecure or (), auth_host=auth_host or ()))
+
+
+@contextlib.contextmanager
+def _failing(repository: str, as_json: bool) -> Iterator[None]:
+    """Show an error as every command does, with what was done by then, and exit with its code."""
+    from tagger import report
+
+    try:
+        yield
+    except TaggerError as error:
+        if as_json:
+            done = report.removal_content(error.removal) if error.removal else {"repository": repository}
+            typer.echo(report.as_json({**done, "error": str(error)}))
+        elif error.removal:
+            typer.echo(report.removal_text(error.removal))
         raise _failure(error) from None
 
 

@@ -30,17 +30,19 @@ from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from tagger.reference import Digest
+    from tagger.removal import Removal
     from tagger.result import Release
 
 _LONGEST_QUOTE = 300
 
 
 class TaggerError(Exception):
-    """Say why tagger stopped; `release` holds what was known and done by then, if anything was."""
+    """Say why tagger stopped; `release` or `removal` holds what was known and done by then, if anything was."""
 
     exit_code: int = 1
     outcome: ClassVar[str] = "failed"
     release: Release | None = None
+    removal: Removal | None = None
 
 
 class InputError(TaggerError):

@@ -18,6 +18,19 @@ MEDIA_TYPES = (OCI_INDEX, DOCKER_LIST, OCI_MANIFEST, DOCKER_MANIFEST)
 
 
 @dataclass(frozen=True, slots=True)
+class Descriptor:
+    """What a tag points at, without its content: media type and digest (OCI image spec, "Content Descriptors")."""
+
+    media_type: str
+    digest: Digest
+
+    @property
+    def is_index(self) -> bool:
+        """Say whether it has one manifest per platform."""
+        return self.media_type in (OCI_INDEX, DOCKER_LIST)
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """The bytes of a manifest or index, with their digest and media type.
 
@@ -45,6 +58,13 @@ class Manifest:
         title = {"org.opencontainers.image.title": f"removed tag {uuid.uuid4()}"}
         content = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [], "annotations": title}
         return cls.of(OCI_INDEX, json.dumps(content).encode())
+
+    def children(self) -> tuple[Digest, ...]:
+        """Give the digests of the manifests that an index lists."""
+        try:
+            return tuple(parse_digest(child["digest"]) for child in json.loads(self.body).get("manifests", ()))
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            return ()
 
     def is_image(self, image_id: Digest) -> bool:
         """Say whether an Engine's image ID means this: the configuration's digest, or in a containerd store its own."""

@@ -6,16 +6,24 @@ Only a 404 to a request with the full Accept list means that a tag is absent. A 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import re
 import uuid
 from collections.abc import Iterable, Iterator
+from enum import Enum
 from http import HTTPStatus
 from typing import Any
 
 from tagger.connection import Answer, Connection
-from tagger.errors import Denied, InvalidReference, RegistryError, RegistryUnreachable, Unreadable, printable
-from tagger.manifest import MEDIA_TYPES, Manifest
+from tagger.errors import (
+    Denied,
+    InvalidReference,
+    Refused,
+    RegistryError,
+    RegistryUnreachable,
+    Unreadable,
+    printable,
+)
+from tagger.manifest import MEDIA_TYPES, Descriptor, Manifest
 from tagger.reference import Digest, Repository, Tag, parse_digest, parse_tag
 
 # Without the full list some registries answer another digest (schema 1), others 404 for a manifest that is there.
@@ -32,20 +40,34 @@ _DENIALS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _GONE = (HTTPStatus.ACCEPTED, HTTPStatus.OK, HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND)
 
 
+class Deletes(Enum):
+    """What a registry deletes: single tags, manifests with all of their tags, or nothing."""
+
+    BY_TAG = "by tag"
+    BY_DIGEST = "by digest"
+    OFF = "off"
+
+
 class RemoteRepository:
     """The tags of one repository, as its registry has them."""
 
-    def __init__(self, name: Repository, connection: Connection) -> None:
+    def __init__(self, name: Repository, connection: Connection, actions: str = "pull,push") -> None:
+        """Take a repository; `actions` is what a token has to allow."""
         self.name = name
         self._connection = connection
         self._base = f"/v2/{name.path}"
-        self._scope = f"repository:{name.path}:pull,push"
+        self._scope = f"repository:{name.path}:{actions}"
+        self._deletes: Deletes | None = None
 
     def tags(self) -> list[Tag]:
         """List every tag, in the registry's order; a repository that does not exist has none.
 
         Raises RegistryError rather than give half a list, Denied, RegistryUnreachable.
         """
+        return self.listed() or []
+
+    def listed(self) -> list[Tag] | None:
+        """List every tag as `tags` does; None when there is no such repository."""
         found: dict[str, None] = {}
         visited: set[str] = set()
         barren = 0
@@ -58,7 +80,7 @@ class RemoteRepository:
                 )
             answer = self._connection.request("GET", url, scope=self._scope, limit=_PAGE_BYTES)
             if not visited and answer.status == HTTPStatus.NOT_FOUND and _has_errors(answer):
-                return []
+                return None
             page = dict.fromkeys(self._read_page(answer))
             barren = 0 if page.keys() - found.keys() else barren + 1
             visited.add(url)
@@ -71,15 +93,23 @@ class RemoteRepository:
 
         Raises Unreadable, Denied, RegistryUnreachable.
         """
+        found = self.descriptor(tag)
+        return found.digest if found else None
+
+    def descriptor(self, tag: Tag) -> Descriptor | None:
+        """Ask where a tag points and what kind of manifest that is; None when it is absent.
+
+        Raises Unreadable, Denied, RegistryUnreachable.
+        """
         answer = self._request("HEAD", f"/manifests/{tag}", headers=_ACCEPT)
         if answer.status == HTTPStatus.NOT_FOUND:
             return None
         self._check(answer, f"read {tag}", HTTPStatus.OK)
         try:
-            return parse_digest(answer.headers.get("docker-content-digest", ""))
+            return Descriptor(_media_type(answer), parse_digest(answer.headers.get("docker-content-digest", "")))
         except InvalidReference:
             manifest = self.manifest(tag)
-            return manifest.digest if manifest else None
+            return Descriptor(manifest.media_type, manifest.digest) if manifest else None
 
     def manifest(self, reference: Tag | Digest) -> Manifest | None:
         """Fetch a manifest, checked against its digest; None when it is absent.
@@ -109,16 +139,9 @@ class RemoteRepository:
 
         Raises RegistryError when the registry deletes neither way.
         """
-        answer = self._delete(tag)
-        if answer.status in _GONE:
+        if self.deletes_single_tags():
+            self.delete(tag)
             return
-        if answer.status in _DENIALS:
-            self._check(answer, f"delete {tag}", *_GONE)
-        if not self._deletes_digests():
-            raise RegistryError(
-                f"{self.name.registry} does not delete {tag} in {self.name.path} ({answer.complaint()}):"
-                " switch deletes on in the registry, or remove it by hand"
-            )
         before = None
         with contextlib.suppress(RegistryError):  # what cannot be read goes all the same
             before = self.manifest(tag)
@@ -130,13 +153,49 @@ class RemoteRepository:
                 self.put(tag, before)
             self._check(answer, f"delete {tag}", *_GONE)
 
+    def deletes_single_tags(self) -> bool:
+        """Say whether the registry deletes single tags, rather than manifests with all of their tags.
+
+        Raises Refused when it deletes neither, Denied, RegistryUnreachable.
+        """
+        if self.deletes() is Deletes.OFF:
+            raise Refused(
+                f"{self.name.registry} has deletes switched off, so nothing goes from {self.name.path}: switch them on"
+                " (storage.delete.enabled: true in the configuration of a distribution registry) and start it again"
+            )
+        return self.deletes() is Deletes.BY_TAG
+
+    def deletes(self) -> Deletes:
+        """Find out what this registry deletes, by deleting what is not there.
+
+        Raises Denied, RegistryUnreachable.
+        """
+        if self._deletes is None:
+            nothing = uuid.uuid4().hex
+            if self._probe(Tag(f"probe-{nothing}")) in _GONE:
+                self._deletes = Deletes.BY_TAG
+            elif self._probe(Digest(f"sha256:{nothing * 2}")) == HTTPStatus.NOT_FOUND:
+                self._deletes = Deletes.BY_DIGEST
+            else:
+                self._deletes = Deletes.OFF
+        return self._deletes
+
+    def delete(self, reference: Tag | Digest) -> None:
+        """Delete a tag, or a manifest with every tag that points at it; what is not there is deleted already.
+
+        Raises RegistryError, Denied, RegistryUnreachable.
+        """
+        self._check(self._delete(reference), f"delete {reference}", *_GONE)
+
+    def _probe(self, absent: Tag | Digest) -> int:
+        answer = self._delete(absent)
+        if answer.status in _DENIALS or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            self._check(answer, "delete tags")
+        return answer.status
+
     def _delete(self, reference: Tag | Digest) -> Answer:
         scope = f"repository:{self.name.path}:delete,pull,push"
         return self._connection.request("DELETE", f"{self._base}/manifests/{reference}", scope=scope)
-
-    def _deletes_digests(self) -> bool:
-        absent = f"sha256:{hashlib.sha256(uuid.uuid4().bytes).hexdigest()}"
-        return self._delete(Digest(absent)).status == HTTPStatus.NOT_FOUND
 
     # -- requests ----------------------------------------------------------------------------------------------
 
@@ -168,7 +227,7 @@ class RemoteRepository:
         return tags
 
     def _read_manifest(self, answer: Answer, reference: Tag | Digest) -> Manifest:
-        media_type = answer.headers.get("content-type", "").partition(";")[0].strip()
+        media_type = _media_type(answer)
         if media_type not in MEDIA_TYPES:
             raise RegistryError(
                 f"{self.name} serves {reference} as '{printable(media_type)}', which is no image manifest of today:"
@@ -198,6 +257,10 @@ class RemoteRepository:
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
             raise RegistryError(f"{failed}: try again later")
         raise RegistryError(f"{failed}: see whether the registry's rules allow that")
+
+
+def _media_type(answer: Answer) -> str:
+    return answer.headers.get("content-type", "").partition(";")[0].strip()
 
 
 def _valid(texts: Iterable[str]) -> Iterator[Tag]:

@@ -1,4 +1,7 @@
-"""The same result as text for a person and as JSON for a program."""
+"""The same result as text for a person and as JSON for a program.
+
+Each result has a `*_text` and a `*_content`, the latter made of what JSON knows.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,25 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from tagger.drift import Check, Floating, Move, Repair
+from tagger.listing import Listing
 from tagger.plan import Action, Change
 from tagger.reference import Digest
+from tagger.removal import Removal
 from tagger.result import Outcome, Release, Released
 
 _SHORT_DIGEST = len("sha256:") + 12
+_OTHER_TAGS = 50
 
 
-def as_json(release: Release) -> str:
-    """Write a release as one JSON object, in ASCII."""
-    content = {
+def as_json(content: dict[str, Any]) -> str:
+    """Write one JSON object, in ASCII."""
+    return json.dumps(content, indent=2)
+
+
+def release_content(release: Release) -> dict[str, Any]:
+    """Give a release as a JSON object."""
+    return {
         "image": release.image,
         "version": release.version,
         "dry_run": release.dry_run,
@@ -23,10 +35,9 @@ def as_json(release: Release) -> str:
         "error": release.error,
         "repositories": [_repository(released) for released in release.repositories],
     }
-    return json.dumps(content, indent=2)
 
 
-def as_text(release: Release) -> str:
+def release_text(release: Release) -> str:
     """Write a release as lines: for each repository what happens to each tag and why, and then the outcome."""
     return "\n".join(_lines(release))
 
@@ -89,3 +100,114 @@ def _repository(released: Released) -> dict[str, Any]:
             for change in released.changes
         ],
     }
+
+
+# -- what reads and mends a repository -----------------------------------------------------------------------------
+
+
+def listing_text(listing: Listing) -> str:
+    """Write versions in columns, then what drifted, then the other tags."""
+    return "\n".join(_listing_lines(listing))
+
+
+def listing_content(listing: Listing) -> dict[str, Any]:
+    """Give a listing as a JSON object."""
+    return {
+        "repository": str(listing.repository),
+        "versions": [
+            {"version": str(row.version), "tag": row.tag, "digest": row.digest, "floating": list(row.floating)}
+            for row in listing.versions
+        ],
+        "floating": [_floating(state) | {"ok": state.ok} for state in listing.floating],
+        "other": list(listing.other),
+    }
+
+
+def check_text(check: Check) -> str:
+    """Write what drifted, a line each."""
+    if check.ok:
+        return f"{check.repository}: every floating tag is where it should be"
+    return "\n".join([f"{check.repository}: {len(check.drift)} drifted", *map(_drift, check.drift)])
+
+
+def check_content(check: Check) -> dict[str, Any]:
+    """Give a check as a JSON object."""
+    drift = [_floating(state) for state in check.drift]
+    return {"repository": str(check.repository), "ok": check.ok, "drift": drift}
+
+
+def repair_text(repair: Repair) -> str:
+    """Write what moved, or would move, a line each."""
+    if not repair.repaired:
+        return f"{repair.repository}: nothing to repair"
+    return "\n".join([str(repair.repository), *map(_move, repair.repaired), *_nothing_written(repair.dry_run)])
+
+
+def repair_content(repair: Repair) -> dict[str, Any]:
+    """Give a repair as a JSON object."""
+    return {
+        "repository": str(repair.repository),
+        "dry_run": repair.dry_run,
+        "repaired": [_moved(move) for move in repair.repaired],
+    }
+
+
+def removal_text(removal: Removal) -> str:
+    """Write which floating tags fell back and what was removed, a line each."""
+    lines = [*map(_move, removal.moved), *(f"  remove {tag}" for tag in removal.removed)]
+    return "\n".join([str(removal.repository), *lines, *_nothing_written(removal.dry_run)])
+
+
+def removal_content(removal: Removal) -> dict[str, Any]:
+    """Give a removal as a JSON object."""
+    return {
+        "repository": str(removal.repository),
+        "dry_run": removal.dry_run,
+        "removed": list(removal.removed),
+        "moved": [_moved(move) for move in removal.moved],
+    }
+
+
+def _listing_lines(listing: Listing) -> Iterator[str]:
+    yield f"{listing.repository}: {listing.total} {'version' if listing.total == 1 else 'versions'}"
+    width = max((len(row.tag) for row in listing.versions), default=0)
+    for row in listing.versions:
+        yield f"  {row.tag:{width}}  {_short(row.digest)}  {', '.join(row.floating)}".rstrip()
+    if older := listing.total - len(listing.versions):
+        yield f"  and {older} older (--limit 0 shows all)"
+    if drifted := [state for state in listing.floating if not state.ok]:
+        yield "drifted:"
+        yield from map(_drift, drifted)
+    if listing.other:
+        shown = listing.other[:_OTHER_TAGS]
+        more = len(listing.other) - len(shown)
+        yield f"other tags: {', '.join(shown)}" + (f" and {more} more" if more else "")
+
+
+def _drift(state: Floating) -> str:
+    if state.digest is None:
+        return f"  {state.tag} is missing, and should hold {state.expected}"
+    held = f"{state.version} ({_short(state.digest)})" if state.version else _short(state.digest)
+    return f"  {state.tag} holds {held}, and should hold {state.expected}"
+
+
+def _move(move: Move) -> str:
+    start = _short(move.before) if move.before else "nothing"
+    return f"  move {move.tag}: {start} to {_short(move.after)} ({move.version})"
+
+
+def _nothing_written(dry_run: bool) -> list[str]:
+    return ["dry run: nothing was written"] if dry_run else []
+
+
+def _floating(state: Floating) -> dict[str, Any]:
+    return {
+        "tag": state.tag,
+        "digest": state.digest,
+        "version": str(state.version) if state.version else None,
+        "expected": str(state.expected),
+    }
+
+
+def _moved(move: Move) -> dict[str, Any]:
+    return {"tag": move.tag, "before": move.before, "after": move.after, "version": str(move.version)}

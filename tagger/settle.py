@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from tagger.cascade import Scheme, Version, published, resolve
-from tagger.errors import Denied, RegistryError, TaggerError, Unreadable, Unsettled
+from tagger.errors import Refused, RegistryError, TaggerError, Unreadable, Unsettled
 from tagger.manifest import Manifest
 from tagger.plan import Observed
 from tagger.reference import Digest, Repository, Tag
@@ -194,7 +194,7 @@ def _write(repository: Tags, wanted: Mapping[Tag, Digest | None]) -> dict[Tag, T
 
 def _is_final(problem: TaggerError | None) -> bool:
     """Say whether writing again would meet the same answer: a refusal, rather than a fault that may pass."""
-    return isinstance(problem, RegistryError | Denied) and not isinstance(problem, Unreadable)
+    return isinstance(problem, RegistryError | Refused) and not isinstance(problem, Unreadable)
 
 
 def _fetch(repository: Tags, digest: Digest) -> Manifest:

@@ -19,6 +19,7 @@ from services import (
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 CONTAINERD_ROOT = Path(os.environ.get("CONTAINERD_ROOT") or CACHE / "tagger/sid")
+CRANE = CONTAINERD_ROOT / "usr/bin/crane"
 PROGRAMS = ("docker", "dockerd", "docker-registry", "setpriv", "unshare")
 FOREIGN = ("DOCKER_", "TAGGER_", "GITHUB_")
 FOREIGN_NAMES = ("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "FORCE_COLOR", "NO_COLOR", "PY_COLORS")
@@ -37,12 +38,12 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what cannot run here and say why; in CI nothing is skipped."""
-    containerd = item.get_closest_marker("containerd")
-    if not (containerd or item.get_closest_marker("engine")):
+    from_root = item.get_closest_marker("containerd") or item.get_closest_marker("crane")
+    if not (from_root or item.get_closest_marker("engine")):
         return
     reason = _lacking_services(item.config)
-    if not reason and containerd and not CONTAINERD_ROOT.is_dir():
-        reason = f"no {CONTAINERD_ROOT}: `make test-engines` builds it"
+    if not reason and from_root and not CRANE.is_file():
+        reason = f"no {CRANE}: `make test-engines` installs it"
     if reason and os.environ.get("CI") == "true":
         pytest.fail(reason, pytrace=False)
     if reason:
@@ -94,6 +95,12 @@ def registry_local() -> Iterator[Registry]:
     """Give the session's registry that answers at registry.local:5000."""
     with private_folder() as folder, Registry.start(folder, host="registry.local", port=5000) as service:
         yield service
+
+
+@pytest.fixture(scope="session")
+def crane() -> Path:
+    """Give the crane program."""
+    return CRANE
 
 
 @pytest.fixture

@@ -163,7 +163,9 @@ class Registry:
         return cls(folder, address, htpasswd or {})
 
     def _run(self) -> subprocess.Popen[bytes]:
-        process = _spawn(["docker-registry", "serve", "config.yml"], self.folder, self.log)
+        return self._answering(_spawn(["docker-registry", "serve", "config.yml"], self.folder, self.log))
+
+    def _answering(self, process: subprocess.Popen[bytes]) -> subprocess.Popen[bytes]:
         try:
             _wait_until(lambda: self.request("GET", "/v2/")[0] == 200, process, self.log, seconds=20)
         except BaseException:
@@ -357,6 +359,23 @@ def _with_registry(name: str) -> str:
     if slash and (first == "localhost" or "." in first or ":" in first):
         return name
     return f"docker.io/{name}" if slash else f"docker.io/library/{name}"
+
+
+class CraneRegistry(Registry):
+    """The in-memory registry of crane, which deletes single tags."""
+
+    def __init__(self, folder: Path, host: str, program: Path) -> None:
+        self._program = program
+        super().__init__(folder, host, {})
+
+    @classmethod
+    def serve(cls, program: Path, folder: Path) -> Self:
+        """Start it and wait until it answers; what it held is lost when it stops."""
+        return cls(folder, f"127.0.0.1:{free_port()}", program)
+
+    def _run(self) -> subprocess.Popen[bytes]:
+        command = [str(self._program), "registry", "serve", "--address", self.host]
+        return self._answering(_spawn(command, self.folder, self.log))
 
 
 # --- engines --------------------------------------------------------------------------------------

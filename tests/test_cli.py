@@ -13,6 +13,8 @@ from command import Ran, tagger
 from doubles import Basic, FakeEngine, ModelRegistry, Response, on
 from services import Engine, Registry, free_port
 
+import tagger as api
+
 IMAGE = "image-gallery"
 
 
@@ -270,3 +272,95 @@ def test_a_hostile_message_cannot_write_to_the_terminal(fake: FakeEngine, model:
     assert ran.code == 3
     assert not set(ran.err + ran.out) & {"\x1b", "\x07", "\r", "\u202e"}
     assert not any(line.startswith("::") for line in ran.err.splitlines())
+
+
+# -- reading and mending a repository ------------------------------------------------------------------------------
+
+VERSIONS = {"1.0.0": b"one", "2.1.105": b"two", "2.1.106": b"three"}
+
+
+@pytest.fixture
+def gallery(model: ModelRegistry) -> str:
+    """Give a repository in which `latest` drifted."""
+    digests = model.seed("gallery/ui", VERSIONS)
+    held = model.repositories["gallery/ui"]
+    held.update({"1": digests["1.0.0"], "1.0": digests["1.0.0"], "2.1": digests["2.1.106"], "2": digests["2.1.106"]})
+    held.update({"latest": digests["2.1.105"], "nightly": digests["1.0.0"]})
+    return f"{model.host}/gallery/ui"
+
+
+def test_ls_shows_versions_drift_and_other_tags(gallery: str) -> None:
+    lines = tagger(None, "ls", gallery).out.splitlines()
+    assert lines[0] == f"{gallery}: 3 versions"
+    assert [line.split()[0] for line in lines[1:4]] == ["2.1.106", "2.1.105", "1.0.0"]
+    assert lines[4:6] == ["drifted:", lines[5]]
+    assert re.fullmatch(r"  latest holds 2\.1\.105 \(sha256:[0-9a-f]{12}\), and should hold 2\.1\.106", lines[5])
+    assert lines[6] == "other tags: nightly"
+
+
+def test_the_json_of_ls_check_repair_and_rm_has_the_shape_that_was_promised(gallery: str, model: ModelRegistry) -> None:
+    held = dict(model.repositories["gallery/ui"])
+    ls = tagger(None, "ls", gallery, "--json").json
+    assert ls["versions"][0] == {
+        "version": "2.1.106", "tag": "2.1.106", "digest": held["2.1.106"], "floating": ["2.1", "2"],
+    }  # fmt: skip
+    drift = {"tag": "latest", "digest": held["latest"], "version": "2.1.105", "expected": "2.1.106"}
+    assert drift | {"ok": False} in ls["floating"]
+    assert (set(ls), ls["other"]) == ({"repository", "versions", "floating", "other"}, ["nightly"])
+    assert tagger(None, "check", gallery, "--json").json == {"repository": gallery, "ok": False, "drift": [drift]}
+    repaired = {"tag": "latest", "before": held["latest"], "after": held["2.1.106"], "version": "2.1.106"}
+    for option in ("--dry-run", "--json"):
+        assert tagger(None, "repair", gallery, "--json", option).json == {
+            "repository": gallery, "dry_run": option == "--dry-run", "repaired": [repaired],
+        }  # fmt: skip
+    moved = [
+        {"tag": tag, "before": held["2.1.106"], "after": held["2.1.105"], "version": "2.1.105"}
+        for tag in ("2.1", "2", "latest")
+    ]
+    for option in ("--dry-run", "--json"):
+        assert tagger(None, "rm", gallery, "2.1.106", "--json", option).json == {
+            "repository": gallery, "dry_run": option == "--dry-run", "removed": ["2.1.106"], "moved": moved,
+        }  # fmt: skip
+
+
+def test_check_exits_with_1_until_repair_has_run(gallery: str) -> None:
+    assert tagger(None, "check", gallery).code == 1
+    assert tagger(None, "repair", gallery).code == 0
+    ran = tagger(None, "check", gallery)
+    assert (ran.code, ran.out) == (0, f"{gallery}: every floating tag is where it should be\n")
+    assert tagger(None, "repair", gallery).out == f"{gallery}: nothing to repair\n"
+
+
+def test_next_prints_a_version_for_release(gallery: str) -> None:
+    assert tagger(None, "next", gallery, "--minor").out == "2.2.0\n"
+    assert tagger(None, "next", gallery, "--pre", "rc").out == "2.1.107-rc.1\n"
+    for words in ([], ["--minor", "--major"]):
+        assert tagger(None, "next", gallery, *words).code == 2
+
+
+def test_rm_wants_names_or_all(gallery: str) -> None:
+    for words in ([], ["1.0.0", "--all"]):
+        ran = tagger(None, "rm", gallery, *words, "--json")
+        assert (ran.code, "--all" in ran.error, ran.json["error"]) == (2, True, ran.error)
+
+
+def test_a_repository_that_does_not_exist_is_told_from_one_without_tags(gallery: str, model: ModelRegistry) -> None:
+    model.repositories["gallery/empty"] = {}
+    for command in (["ls"], ["check"], ["repair"]):
+        ran = tagger(None, *command, gallery.replace("/ui", "/absent"))
+        assert (ran.code, "there is no repository gallery/absent" in ran.error) == (2, True)
+        assert tagger(None, *command, gallery.replace("/ui", "/empty")).code == 0
+
+
+def test_a_tag_list_that_is_refused_names_docker_login(gallery: str, model: ModelRegistry) -> None:
+    model.auth = Basic("ann", "canary-password")
+    ran = tagger(None, "ls", gallery)
+    assert (ran.code, f"docker login {model.host}" in ran.error) == (3, True)
+
+
+def test_plain_http_where_https_is_wanted_names_the_way_out(gallery: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tagger.api._is_loopback", lambda _: False)
+    host = gallery.partition("/")[0]
+    with pytest.raises(api.InputError, match=f"insecure-registries, or give --insecure {host}"):
+        api.ls(gallery)
+    assert api.ls(gallery, insecure=[host]).total == 3

@@ -542,7 +542,7 @@ def test_a_redirect_to_another_kind_of_place_is_refused(
         connect(registry.host).request("GET", TAGS)
 
 
-@pytest.mark.parametrize("location", ["http://[", "//[::1", "https://[x]/"])
+@pytest.mark.parametrize("location", ["http://[", "//[::1"])
 def test_a_redirect_to_nonsense_is_refused(connect: Connect, registry: ModelRegistry, location: str) -> None:
     registry.intercept(on("GET", TAGS, redirect(location)))
     with pytest.raises(RegistryError, match=": ask whoever runs it"):

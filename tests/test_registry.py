@@ -33,7 +33,7 @@ from services import private_folder
 from tagger import connection, registry
 from tagger.connection import Connection, Trust
 from tagger.credentials import Credential, Secret
-from tagger.errors import Denied, RegistryError, RegistryUnreachable, TaggerError, Unreadable
+from tagger.errors import Denied, Refused, RegistryError, RegistryUnreachable, TaggerError, Unreadable
 from tagger.manifest import MEDIA_TYPES, Manifest
 from tagger.reference import Registry, Repository, Tag
 from tagger.registry import RemoteRepository
@@ -487,9 +487,7 @@ def test_a_tag_that_is_not_there_is_removed(remote: Open, deletes: Literal["tag"
 def test_where_deletes_are_off_the_tag_stays_where_it_was(remote: Open) -> None:
     with ModelRegistry(deletes="off") as server:
         before = server.seed(PATH, {V2: b"two", LATEST: b"two"})
-        with pytest.raises(
-            RegistryError, match=r"does not delete latest in gallery/ui .*UNSUPPORTED.*: switch deletes on"
-        ):
+        with pytest.raises(Refused, match=r"has deletes switched off, so nothing goes from gallery/ui: switch them on"):
             remote(server.host).remove(LATEST)
         assert server.repositories[PATH] == before
         assert "PUT" not in {request.method for request in server.requests}
@@ -620,7 +618,7 @@ def test_a_real_registry_without_deletes_keeps_the_tag(remote: Open) -> None:
     with private_folder() as folder, RealRegistry.start(folder, deletes=False) as server:
         body = publish(server, PATH, b"one", V2, LATEST)
         with pytest.raises(
-            RegistryError, match=f"{server.host} does not delete latest .*UNSUPPORTED.*: switch deletes on"
+            Refused, match=f"{server.host} has deletes switched off, so nothing goes .*: switch them on"
         ):
             remote(server.host).remove(LATEST)
         assert server.snapshot(PATH) == {V2: digest_of(body), LATEST: digest_of(body)}

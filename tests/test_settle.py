@@ -259,6 +259,16 @@ def test_one_tags_refusal_does_not_keep_the_others_from_being_written() -> None:
     assert floating(repository) == at_every_tag("2.1.106") | {"2": "2.1.105"}
 
 
+def test_one_tags_refusal_does_not_end_the_rounds_that_another_needs() -> None:
+    repository = ModelRepository.published(["2.1.105", "2.1.106"], **at_every_tag("2.1.105"))
+    passing = failing(Unreadable("no answer"), times=2)
+    Watch(repository, {"put 2": failing(Denied("no right")), "put latest": passing})
+    with pytest.raises(Unsettled) as problem:
+        settled(repository)
+    assert problem.value.tags == ("2",)
+    assert floating(repository) == at_every_tag("2.1.106") | {"2": "2.1.105"}
+
+
 def test_an_image_that_the_registry_lost_is_told() -> None:
     repository = ModelRepository.published(["2.1.105", "2.1.106"], latest="2.1.105")
     del repository.manifests[digest("2.1.106")]

@@ -1,0 +1,57 @@
+"""The next version after those that are published."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+
+from tagger.cascade import Scheme, Version, newest_first, parse_version, published
+from tagger.errors import InputError, printable
+from tagger.settle import Tags
+
+_NONE_YET = Version(0, 0, 0)
+_LABEL = re.compile(r"[0-9A-Za-z-]*[A-Za-z-][0-9A-Za-z-]*")
+
+
+class Part(StrEnum):
+    """What a release changes: a small fix, existing features extended, or new features and a changed API."""
+
+    PATCH = "patch"
+    MINOR = "minor"
+    MAJOR = "major"
+
+
+def successor(repository: Tags, scheme: Scheme, part: Part | None, label: str | None = None) -> Version:
+    """Give the version after the greatest one released: the part is raised, or a pre-release `label` is counted on.
+
+    With a label alone, the pre-releases under way are counted on, else those of the next patch begin. A repository that
+    is empty or new has no version yet, which counts as 0.0.0.
+
+    Raises InputError for a label that is none, and what the registry raises.
+    """
+    if label is not None and not _LABEL.fullmatch(label):
+        raise InputError(
+            f"'{printable(label)}' is no pre-release label: give letters, digits and hyphens, such as rc or beta"
+        )
+    versions = published(repository.tags(), scheme)
+    newest = newest_first(versions)
+    greatest = next((v for v in newest if not v.prerelease and repository.digest(versions[v])), _NONE_YET)
+    if label is None:
+        return _raised(greatest, part or Part.PATCH)
+    ahead = [v for v in newest if v > greatest and v.prerelease and v.prerelease.split(".")[0] == label]
+    under_way = ahead[0].finalize_version() if ahead and part is None else None
+    base = under_way or _raised(greatest, part or Part.PATCH)
+    taken = [
+        int(n) for v in ahead if v.finalize_version() == base and (n := str(v.prerelease)[len(label) + 1 :]).isdigit()
+    ]
+    return parse_version(f"{base}-{label}.{max(taken, default=0) + 1}")
+
+
+def _raised(version: Version, part: Part) -> Version:
+    match part:
+        case Part.PATCH:
+            return version.bump_patch()
+        case Part.MINOR:
+            return version.bump_minor()
+        case Part.MAJOR:
+            return version.bump_major()

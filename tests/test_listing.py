@@ -1,0 +1,74 @@
+"""Listing: versions newest first, what floats to each, and only the digests that the answer shows."""
+
+from __future__ import annotations
+
+from doubles import ModelRegistry
+from shelf import Shelf
+
+import tagger as api
+from tagger.cascade import Scheme
+from tagger.listing import ls
+from tagger.report import listing_text
+
+SCHEME = Scheme()
+
+
+def shelf(*versions: str, **held: str) -> Shelf:
+    """Publish versions, each with an image of its own."""
+    found = Shelf.published(versions, **held)
+    assert isinstance(found, Shelf)
+    return found
+
+
+def test_versions_come_newest_first_with_what_floats_to_each_and_other_tags_last() -> None:
+    found = ls(shelf("1.0.0", "2.10.0", "2.9.1", "3.0.0-rc.1", nightly="x", **{"build-7": "x"}), SCHEME)
+    assert [(row.tag, row.floating) for row in found.versions] == [
+        ("3.0.0-rc.1", ()),
+        ("2.10.0", ("2.10", "2", "latest")),
+        ("2.9.1", ("2.9",)),
+        ("1.0.0", ("1.0", "1")),
+    ]
+    assert found.other == ("build-7", "nightly")
+
+
+def test_drift_is_marked_with_where_the_tag_should_be() -> None:
+    text = listing_text(ls(shelf("2.1.105", "2.1.106", latest="2.1.105"), SCHEME))
+    assert "  latest holds 2.1.105 (sha256:" in text
+    assert "), and should hold 2.1.106" in text
+
+
+def test_a_limit_shows_the_newest_and_says_how_many_more_there_are() -> None:
+    found = ls(shelf(*(f"1.{minor}.0" for minor in range(30))), SCHEME, limit=3)
+    assert [row.tag for row in found.versions] == ["1.29.0", "1.28.0", "1.27.0"]
+    assert "and 27 older (--limit 0 shows all)" in listing_text(found)
+
+
+def test_a_repository_without_versions_is_listed_too() -> None:
+    found = ls(shelf(nightly="x"), SCHEME)
+    assert (found.versions, found.floating, found.other, found.total) == ((), (), ("nightly",), 0)
+
+
+def test_a_ghost_is_no_version() -> None:
+    repository = shelf("1.0.0")
+    repository.ghosts = {*repository.ghosts, *shelf("9.9.9").held.keys() & {"9.9.9"}}
+    assert [row.tag for row in ls(repository, SCHEME).versions] == ["1.0.0"]
+
+
+def test_only_the_digests_that_are_shown_are_asked_for() -> None:
+    with ModelRegistry(page_size=100) as model:
+        versions = {f"2.{minor}.{patch}": f"{minor}.{patch}".encode() for minor in range(4) for patch in range(75)}
+        digests = model.seed("gallery/ui", versions)
+        held = model.repositories["gallery/ui"]
+        held.update({f"2.{minor}": digests[f"2.{minor}.74"] for minor in range(4)})
+        held.update({"2": digests["2.3.74"], "latest": digests["2.3.74"]})
+        found = api.ls(f"{model.host}/gallery/ui", limit=10)
+        assert (len(found.versions), found.total) == (10, 300)
+        heads = {request.path.rpartition("/")[2] for request in model.requests if request.method == "HEAD"}
+        assert heads == {*(row.tag for row in found.versions), "2.3", "2", "latest"}
+
+
+def test_three_thousand_tags_stay_readable() -> None:
+    names = {f"build-{number}": "x" for number in range(3000)}
+    lines = listing_text(ls(shelf("1.0.0", **names), SCHEME)).splitlines()
+    assert len(lines) == 3
+    assert lines[-1].endswith(" and 2950 more")

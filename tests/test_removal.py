@@ -1,0 +1,306 @@
+"""Removing: floating tags fall back first, what was named goes, and nothing else does."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from model import Fault, ModelEngine, image
+from services import CraneRegistry, Engine, Registry, private_folder
+from shelf import Shelf
+
+import tagger as api
+from tagger.cascade import Scheme, parse_version, published, resolve
+from tagger.drift import repair
+from tagger.errors import InputError, Refused, RegistryError, TaggerError, Unsettled
+from tagger.manifest import OCI_INDEX, Manifest
+from tagger.reference import Tag
+from tagger.removal import remove, remove_all
+from tagger.share import Order
+from tagger.steps import release
+
+SCHEME = Scheme()
+KINDS = ("tag", "digest")
+
+
+def shelf(kind: str, *versions: str, **held: str) -> Shelf:
+    """Publish versions, each with an image of its own, in a registry that deletes by tag or by digest."""
+    found = Shelf.published(versions, **held)
+    assert isinstance(found, Shelf)
+    found.deletes = kind
+    return found
+
+
+def names(repository: Shelf) -> dict[str, str]:
+    """Say which version's image each tag holds."""
+    known = {image(v).manifest.digest: v for v in ("2.1.105", "2.1.106", "2.0.7", "1.0.0", "2.2.0-rc.1", "other")}
+    return {str(tag): known.get(digest, "?") for tag, digest in repository.held.items()}
+
+
+# -- what goes and what stays --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_floating_tags_fall_back_and_the_version_goes(kind: str) -> None:
+    repository = shelf(kind, "2.0.7", "2.1.105", "2.1.106", nightly="other")
+    done = remove(repository, SCHEME, ["2.1.106"])
+    assert names(repository) == {
+        "2.0.7": "2.0.7", "2.0": "2.0.7", "2.1.105": "2.1.105", "nightly": "other",
+        "2.1": "2.1.105", "2": "2.1.105", "latest": "2.1.105",
+    }  # fmt: skip
+    assert done.removed == ("2.1.106",)
+    assert {(str(m.tag), str(m.version)) for m in done.moved} == {
+        ("2.1", "2.1.105"), ("2", "2.1.105"), ("latest", "2.1.105"),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_floating_tags_that_nothing_is_left_for_go_too(kind: str) -> None:
+    repository = shelf(kind, "1.0.0", "2.1.106")
+    done = remove(repository, SCHEME, ["2.1.106"])
+    assert names(repository) == {"1.0.0": "1.0.0", "1.0": "1.0.0", "1": "1.0.0", "latest": "1.0.0"}
+    assert set(done.removed) == {"2.1.106", "2.1", "2"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_sibling_that_shares_the_digest_stays(kind: str) -> None:
+    repository = shelf(kind, "2.1.105", "2.1.106", nightly="2.1.106")
+    repository.hold("2.1.105", "2.1.106")  # one image under two versions
+    done = remove(repository, SCHEME, ["2.1.106"])
+    assert names(repository) == dict.fromkeys(("2.1.105", "2.1", "2", "latest", "nightly"), "2.1.106")
+    assert done.removed == ("2.1.106",)
+
+
+def test_a_sibling_in_the_way_is_named_and_nothing_has_moved() -> None:
+    repository = shelf("digest", "2.1.105", "2.1.106", nightly="2.1.106")
+    repository.throw_away = False
+    before = dict(repository.held)
+    with pytest.raises(Refused, match=r"2\.1\.106 shares its digest with nightly"):
+        remove(repository, SCHEME, ["2.1.106"])
+    assert repository.held == before
+
+
+def test_a_manifest_that_an_index_lists_is_not_deleted_under_it() -> None:
+    repository = shelf("digest", "1.0.0", "2.1.106")
+    child = repository.held[Tag("2.1.106")]
+    body = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [{"digest": child}]}
+    repository.write(Tag("multi"), Manifest.of(OCI_INDEX, json.dumps(body).encode()))
+    remove(repository, SCHEME, ["2.1.106"])
+    assert set(repository.held) == {"1.0.0", "1.0", "1", "latest", "multi"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_floating_tag_goes_when_it_is_named(kind: str) -> None:
+    repository = shelf(kind, "2.1.106")
+    assert remove(repository, SCHEME, ["latest"]).removed == ("latest",)
+    assert set(repository.held) == {"2.1.106", "2.1", "2"}
+
+
+def test_a_version_is_found_under_its_other_spelling() -> None:
+    repository = shelf("tag")
+    repository.hold("v1.0.0", "1.0.0")
+    assert remove(repository, SCHEME, ["1.0.0"]).removed == ("v1.0.0",)
+
+
+def test_what_is_not_there_is_said_and_does_not_keep_the_rest() -> None:
+    repository = shelf("tag", "2.1.106")
+    said: list[str] = []
+    assert remove(repository, SCHEME, ["2.1.106", "9.9.9"], note=said.append).removed[0] == "2.1.106"
+    assert ["9.9.9" in line for line in said] == [True]
+    with pytest.raises(InputError, match="none of the tags named: tagger ls"):
+        remove(shelf("tag", "1.0.0"), SCHEME, ["9.9.9"])
+
+
+def test_deletes_that_are_off_move_nothing() -> None:
+    repository = shelf("nothing", "2.1.105", "2.1.106")
+    before = dict(repository.held)
+    with pytest.raises(Refused, match="switch them on"):
+        remove(repository, SCHEME, ["2.1.106"])
+    assert (repository.held, repository.writes) == (before, [])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_dry_run_says_the_same_and_writes_nothing(kind: str) -> None:
+    repository = shelf(kind, "1.0.0", "2.1.105", "2.1.106")
+    before = dict(repository.held)
+    planned = remove(repository, SCHEME, ["2.1.106", "2.1.105"], dry_run=True)
+    assert repository.held == before
+    done = remove(repository, SCHEME, ["2.1.106", "2.1.105"])
+    assert (planned.removed, planned.moved) == (done.removed, done.moved)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_all_empties_the_repository(kind: str) -> None:
+    repository = shelf(kind, "1.0.0", "2.1.106", "2.2.0-rc.1", nightly="other")
+    before = set(repository.held)
+    assert set(remove_all(repository, SCHEME).removed) == before
+    assert repository.held == {}
+    assert remove_all(repository, SCHEME).removed == ()
+
+
+def test_a_delete_that_fails_is_followed_by_a_read_and_the_floating_tags_return() -> None:
+    repository = shelf("digest", "2.1.105", "2.1.106")
+    before = dict(repository.held)
+    repository.stuck = frozenset({image("2.1.106").manifest.digest})
+    with pytest.raises(TaggerError, match="nothing was removed"):
+        remove(repository, SCHEME, ["2.1.106"])
+    assert repository.held == before
+
+
+def test_what_is_left_of_several_is_named() -> None:
+    repository = shelf("digest", "1.0.0", "2.1.105", "2.1.106")
+    repository.stuck = frozenset({image("2.1.105").manifest.digest})
+    with pytest.raises(Unsettled, match=r"still there: 2\.1\.105") as caught:
+        remove(repository, SCHEME, ["1.0.0", "2.1.105"])
+    assert caught.value.removal
+    assert set(caught.value.removal.removed) == {"1.0.0", "1.0", "1"}
+    assert set(repository.held) == {"2.1.105", "2.1.106", "2.1", "2", "latest"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("after", [False, True])
+def test_a_removal_that_fails_anywhere_loses_no_other_tag_and_finishes_when_run_again(kind: str, after: bool) -> None:
+    steps = Fault(-1)
+    trial = shelf(kind, "1.0.0", "2.1.105", "2.1.106", nightly="other")
+    trial.around = steps
+    remove(trial, SCHEME, ["2.1.106"])
+    for at in range(len(steps.operations)):
+        repository = shelf(kind, "1.0.0", "2.1.105", "2.1.106", nightly="other")
+        others = {**repository.held}
+        repository.around = Fault(at, lambda what: RegistryError(f"{what} failed: try again"), after=after)
+        try:
+            remove(repository, SCHEME, ["2.1.106"])
+        except TaggerError:
+            assert set(repository.held) >= set(others) - {"2.1.106"}
+            if "2.1.106" in repository.held:
+                remove(repository, SCHEME, ["2.1.106"])
+        assert set(repository.held) == set(others) - {"2.1.106"}
+        assert correct(repository)
+
+
+# -- the law -------------------------------------------------------------------------------------------------------
+
+
+def correct(repository: Shelf) -> bool:
+    """Say whether every tag that `resolve` names is where it puts it."""
+    goal = resolve(published(repository.held, SCHEME), SCHEME)
+    spelt = published(repository.held, SCHEME)
+    return all(repository.held.get(tag) == repository.held[spelt[version]] for tag, version in goal.items())
+
+
+VERSIONS = st.sampled_from(["0.1.0", "1.0.0", "1.0.1", "1.1.0", "2.0.0", "2.0.0-rc.1", "2.1.0"])
+IMAGES = st.sampled_from(["a", "b", "c"])
+OPERATIONS = st.lists(
+    st.one_of(
+        st.tuples(st.just("release"), VERSIONS, IMAGES),
+        st.tuples(st.just("rm"), VERSIONS, IMAGES),
+        st.tuples(st.just("repair"), VERSIONS, IMAGES),
+    ),
+    max_size=12,
+)
+
+
+@given(operations=OPERATIONS, kind=st.sampled_from(KINDS))
+def test_any_sequence_keeps_every_floating_tag_right_and_loses_none_that_was_not_named(
+    operations: list[tuple[str, str, str]], kind: str
+) -> None:
+    repository = Shelf(deletes=kind)
+    repository.hold("nightly", "a")
+    engine = ModelEngine([repository], [image(name) for name in "abc"])
+    for operation, version, name in operations:
+        before = dict(repository.held)
+        try:
+            if operation == "release":
+                release(engine, [repository], Order(name, image(name), parse_version(version)))
+            elif operation == "rm":
+                remove(repository, SCHEME, [version])
+            else:
+                repair(repository, SCHEME, dry_run=False)
+        except Refused:
+            assert (operation, repository.held) == ("release", before)
+        except InputError:
+            assert (operation, version in before) == ("rm", False)
+        assert correct(repository)
+        gone = before.keys() - repository.held.keys()
+        allowed = {version, *SCHEME.floating_tags(parse_version(version))} if operation == "rm" else set()
+        assert gone <= allowed
+        claimed = resolve(published(repository.held, SCHEME), SCHEME)
+        assert not gone & claimed.keys()
+
+
+# -- real registries -----------------------------------------------------------------------------------------------
+
+
+def publish(engine: Engine, registry: Registry, path: str, tags: dict[str, str]) -> dict[str, str]:
+    """Push images known by a letter with docker alone, and give the digest of each letter."""
+    digests = {}
+    for tag, letter in tags.items():
+        name = f"{registry.host}/{path}:{tag}"
+        engine.image(name, letter)
+        engine.docker("push", "--quiet", name)
+        digests[letter] = registry.digest(path, tag) or ""
+    return digests
+
+
+STATE = {
+    "1.0.0": "z", "1.0": "z", "1": "z",
+    "2.1.105": "a", "2.1.106": "b", "2.1": "b", "2": "b", "latest": "b", "nightly": "c",
+}  # fmt: skip
+WITHOUT_106 = {k: v for k, v in STATE.items() if k != "2.1.106"} | {"2.1": "a", "2": "a", "latest": "a"}
+
+
+@pytest.mark.engine
+def test_a_real_registry_that_deletes_by_digest_loses_what_was_named(
+    engine: Engine, registry: Registry, repository: str
+) -> None:
+    digests = publish(engine, registry, repository, STATE)
+    api.remove(f"{registry.host}/{repository}", "2.1.106")
+    assert registry.snapshot(repository) == {tag: digests[letter] for tag, letter in WITHOUT_106.items()}
+    assert registry.digest(repository, digests["b"]) is None
+    assert api.check(f"{registry.host}/{repository}").ok
+
+
+@pytest.mark.engine
+def test_one_of_two_versions_with_one_digest_goes_from_a_real_registry_without_the_other(
+    engine: Engine, registry: Registry, repository: str
+) -> None:
+    digests = publish(
+        engine, registry, repository, {"2.1.105": "a", "2.1.106": "a", "2.1": "a", "2": "a", "latest": "a"}
+    )
+    api.remove(f"{registry.host}/{repository}", "2.1.106")
+    assert registry.snapshot(repository) == dict.fromkeys(("2.1.105", "2.1", "2", "latest"), digests["a"])
+
+
+@pytest.mark.engine
+def test_a_real_registry_is_emptied(engine: Engine, registry: Registry, repository: str) -> None:
+    publish(engine, registry, repository, STATE)
+    assert set(api.remove_all(f"{registry.host}/{repository}").removed) == set(STATE)
+    assert registry.tags(repository) == []
+    assert api.ls(f"{registry.host}/{repository}").total == 0
+
+
+@pytest.mark.engine
+def test_a_real_registry_with_deletes_off_keeps_everything_and_says_how_to_switch_them_on(
+    engine: Engine, repository: str
+) -> None:
+    with private_folder() as folder, Registry.start(folder, deletes=False) as registry:
+        digests = publish(engine, registry, repository, STATE)
+        with pytest.raises(Refused, match=r"storage\.delete\.enabled"):
+            api.remove(f"{registry.host}/{repository}", "2.1.106")
+        assert registry.snapshot(repository) == {tag: digests[letter] for tag, letter in STATE.items()}
+
+
+@pytest.mark.crane
+def test_a_real_registry_that_deletes_by_tag_loses_what_was_named(engine: Engine, crane: Path, repository: str) -> None:
+    with private_folder() as folder, CraneRegistry.serve(crane, folder) as registry:
+        digests = publish(engine, registry, repository, STATE)
+        target = f"{registry.host}/{repository}"
+        assert api.remove(target, "2.1.106").removed == ("2.1.106",)
+        assert registry.snapshot(repository) == {tag: digests[letter] for tag, letter in WITHOUT_106.items()}
+        assert set(api.remove(target, "1.0.0").removed) == {"1.0.0", "1.0", "1"}
+        assert api.check(target).ok
+        api.remove_all(target)
+        assert registry.tags(repository) == []

@@ -1,0 +1,53 @@
+"""The next version, from what is published."""
+
+from __future__ import annotations
+
+import pytest
+from model import ModelRepository
+
+from tagger.cascade import Scheme
+from tagger.errors import InputError
+from tagger.reference import Tag
+from tagger.successor import Part, successor
+
+PATCH, MINOR, MAJOR = Part.PATCH, Part.MINOR, Part.MAJOR
+ROWS: list[tuple[list[str], Part | None, str | None, str]] = [
+    ([], PATCH, None, "0.0.1"),
+    ([], MINOR, None, "0.1.0"),
+    ([], MAJOR, None, "1.0.0"),
+    (["2.1.106"], PATCH, None, "2.1.107"),
+    (["2.1.106"], MINOR, None, "2.2.0"),
+    (["2.1.106"], MAJOR, None, "3.0.0"),
+    (["1.9.9", "2.1.9", "2.1.10"], PATCH, None, "2.1.11"),
+    (["0.2.0"], MINOR, None, "0.3.0"),
+    (["2.1.106", "2.2.0-rc.1"], MINOR, None, "2.2.0"),
+    (["2.1.106", "3.0.0-rc.1"], PATCH, None, "2.1.107"),
+    ([], None, "rc", "0.0.1-rc.1"),
+    ([], MINOR, "rc", "0.1.0-rc.1"),
+    (["2.1.106"], None, "rc", "2.1.107-rc.1"),
+    (["2.1.106"], MINOR, "rc", "2.2.0-rc.1"),
+    (["2.1.106", "2.2.0-rc.1", "2.2.0-rc.9", "2.2.0-rc.10"], None, "rc", "2.2.0-rc.11"),
+    (["2.1.106", "2.2.0-rc.1"], MINOR, "rc", "2.2.0-rc.2"),
+    (["2.1.106", "2.2.0-rc.1"], None, "beta", "2.1.107-beta.1"),
+    (["2.2.0", "2.2.0-rc.1"], None, "rc", "2.2.1-rc.1"),
+    (["2.1.106", "2.2.0-rc"], None, "rc", "2.2.0-rc.1"),
+]
+
+
+@pytest.mark.parametrize(("versions", "part", "label", "expected"), ROWS)
+def test_the_next_version_follows_the_greatest_released_one(
+    versions: list[str], part: Part | None, label: str | None, expected: str
+) -> None:
+    assert str(successor(ModelRepository.published(versions), Scheme(), part, label)) == expected
+
+
+def test_a_ghost_is_not_the_greatest() -> None:
+    repository = ModelRepository.published(["1.0.0"])
+    repository.ghosts = {Tag("9.9.9")}
+    assert str(successor(repository, Scheme(), PATCH)) == "1.0.1"
+
+
+@pytest.mark.parametrize("label", ["", "1", "r c", "rc.1", "rc\n"])
+def test_a_label_that_is_none_is_bad_input(label: str) -> None:
+    with pytest.raises(InputError, match="no pre-release label: give letters"):
+        successor(ModelRepository(), Scheme(), None, label)
