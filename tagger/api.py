@@ -73,20 +73,20 @@ def release(
         wanted = parse_version(version, build_metadata=build_metadata)
         via = _floats_via(floats_via)
         targets = _targets(image, [registry] if isinstance(registry, str) else registry, repository)
-        Scheme().tags(wanted)
+        Scheme().tags(wanted)  # a tag that gets too long is found before anyone is asked
         config = DockerConfig.load()
         credentials: Credentials = functools.cache(config.credential)
-        for target in targets:
-            credentials(target)  # a broken credential helper is found before anything is pushed
-        engine = Engine.open(config, credentials)
+        remotes: dict[Repository, RemoteRepository] = {}
+        # The Engine's push gets a credential on the same conditions as our own requests.
+        engine = Engine.open(config, lambda target: remotes[target].credential())
         found = engine.image(image)
         if repository is None and not found.is_named(image):
             raise InputError(f"{image} is an image ID and names no repository: say which with --repository")
-        repositories: list[Tags] = []
         for target in targets:
             allows = functools.partial(engine.allows_insecure, target.registry)
-            remote = _remote(target, credentials, engine_allows=allows, insecure=insecure, auth_host=auth_host)
-            repositories.append(_Unlisted(remote) if assume_newest else remote)
+            remotes[target] = _remote(target, credentials, engine_allows=allows, insecure=insecure, auth_host=auth_host)
+            remotes[target].credential()  # a broken credential helper is found before anything is pushed
+        repositories = [_Unlisted(remote) if assume_newest else remote for remote in remotes.values()]
         order = Order(image, found, wanted, via=via, overwrite=force, dry_run=dry_run)
         return run(engine, repositories, order, progress)
     except TaggerError as error:
@@ -226,7 +226,8 @@ def _remote(
     auth_host: Collection[str],
     actions: str = "pull,push",
 ) -> RemoteRepository:
-    named = target.registry.host in insecure or target.registry.hostname in insecure
+    hosts = {_host(text) for text in insecure}
+    named = not hosts.isdisjoint({target.registry.host.lower(), target.registry.hostname.lower()})
     loopback = not named and _is_loopback(target)
     trust = Trust(
         insecure=named or loopback or engine_allows(),
@@ -234,6 +235,14 @@ def _remote(
         token_hosts=frozenset(auth_host),
     )
     return RemoteRepository(target, Connection(target.registry, lambda: credentials(target), trust), actions)
+
+
+def _host(text: str) -> str:
+    if "/" in text or "@" in text or not text:
+        raise InputError(
+            "--insecure takes HOST or HOST:PORT, such as registry.local:5000: give it without scheme or path"
+        )
+    return text.lower()
 
 
 def _is_loopback(target: Repository) -> bool:

@@ -7,12 +7,12 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from tagger import __version__
-from tagger.errors import InputError, TaggerError, Terminated
+from tagger.errors import InputError, Interrupted, TaggerError, Terminated
 
 app = typer.Typer(
     name="tagger",
@@ -42,14 +42,29 @@ BuildMetadata = Annotated[
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):  # under nohup it stays ignored
+            signal.signal(number, _interrupt)
     try:
         app()
     except KeyboardInterrupt as interruption:
-        # A second signal, or one before anything was begun: threads with pushes under way must not hold the exit up.
-        sys.stderr.write("tagger: interrupted\n")
+        _say("error: interrupted: run the same command again")
+        _end(128 + (interruption.signal if isinstance(interruption, Terminated) else signal.SIGINT))
+    except SystemExit as end:
+        _end(end.code if isinstance(end.code, int) else 1)
+
+
+def _end(code: int) -> NoReturn:
+    """End now: pushes that a second signal left running hold threads, and those would hold up an ordinary exit."""
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(143 if isinstance(interruption, Terminated) else 130)
+    os._exit(code)
+
+
+def _interrupt(number: int, _frame: object) -> None:
+    _say("interrupted: finishing what is under way, once more to leave at once")
+    raise KeyboardInterrupt if number == signal.SIGINT else Terminated(number)
 
 
 def _version(asked: bool) -> None:
@@ -95,9 +110,9 @@ def release(
 
     Example: tagger release image-gallery 2.1.106 --registry registry.local:5000 --repository gallery/ui
     """
-    from tagger import api, report
-
     try:
+        from tagger import api, report
+
         done = api.release(
             image,
             version,
@@ -112,13 +127,22 @@ def release(
             auth_host=auth_host or (),
             progress=_say,
         )
-    except TaggerError as error:
-        if as_json and error.release:
-            typer.echo(report.as_json(report.release_content(error.release)))
-        elif error.release and error.release.repositories:
-            typer.echo(report.release_text(error.release))
+    except (TaggerError, KeyboardInterrupt) as problem:
+        error = problem if isinstance(problem, TaggerError) else _interrupted(problem)
+        _show_failed_release(error, image, version, dry_run=dry_run, as_json=as_json)
         raise _failure(error) from None
-    typer.echo(report.as_json(report.release_content(done)) if as_json else report.release_text(done))
+    _print(report.as_json(report.release_content(done)) if as_json else report.release_text(done))
+
+
+def _show_failed_release(error: TaggerError, image: str, version: str, *, dry_run: bool, as_json: bool) -> None:
+    from tagger import report
+    from tagger.result import Outcome, Release
+
+    ended = error.release or Release(image, version, dry_run, Outcome(error.outcome), (), str(error))
+    if as_json:
+        _print(report.as_json(report.release_content(ended)))
+    elif ended.repositories:
+        _print(report.release_text(ended))
 
 
 @app.command()
@@ -130,7 +154,7 @@ def tags(
     from tagger.cascade import Scheme, parse_version
 
     try:
-        typer.echo("\n".join(Scheme().tags(parse_version(version, build_metadata=build_metadata))))
+        _print("\n".join(Scheme().tags(parse_version(version, build_metadata=build_metadata))))
     except TaggerError as error:
         raise _failure(error) from None
 
@@ -152,7 +176,7 @@ def ls(
     most = (0 if as_json else _SHOWN) if limit is None else limit
     with _failing(repository, as_json):
         found = api.ls(repository, limit=most or None, insecure=insecure or (), auth_host=auth_host or ())
-        typer.echo(report.as_json(report.listing_content(found)) if as_json else report.listing_text(found))
+        _print(report.as_json(report.listing_content(found)) if as_json else report.listing_text(found))
 
 
 @app.command()
@@ -164,7 +188,7 @@ def check(
 
     with _failing(repository, as_json):
         found = api.check(repository, insecure=insecure or (), auth_host=auth_host or ())
-        typer.echo(report.as_json(report.check_content(found)) if as_json else report.check_text(found))
+        _print(report.as_json(report.check_content(found)) if as_json else report.check_text(found))
     raise typer.Exit(0 if found.ok else 1)
 
 
@@ -181,7 +205,7 @@ def repair(
 
     with _failing(repository, as_json):
         done = api.repair(repository, dry_run=dry_run, insecure=insecure or (), auth_host=auth_host or ())
-        typer.echo(report.as_json(report.repair_content(done)) if as_json else report.repair_text(done))
+        _print(report.as_json(report.repair_content(done)) if as_json else report.repair_text(done))
 
 
 @app.command()
@@ -206,7 +230,7 @@ def rm(
             if everything
             else api.remove(repository, *(names or ()), dry_run=dry_run, progress=_say, **hosts)
         )
-        typer.echo(report.as_json(report.removal_content(done)) if as_json else report.removal_text(done))
+        _print(report.as_json(report.removal_content(done)) if as_json else report.removal_text(done))
 
 
 @app.command(name="next")
@@ -232,7 +256,7 @@ def next_version(
         if len(parts) > 1 or not (parts or pre):
             raise InputError("say which version is next: one of --patch, --minor and --major, or --pre with a label")
         part = parts[0] if parts else None
-        typer.echo(api.next_version(repository, part, pre=pre, insecure=insecure or (), auth_host=auth_host or ()))
+        _print(api.next_version(repository, part, pre=pre, insecure=insecure or (), auth_host=auth_host or ()))
 
 
 @contextlib.contextmanager
@@ -242,13 +266,18 @@ def _failing(repository: str, as_json: bool) -> Iterator[None]:
 
     try:
         yield
-    except TaggerError as error:
+    except (TaggerError, KeyboardInterrupt) as problem:
+        error = problem if isinstance(problem, TaggerError) else _interrupted(problem)
         if as_json:
             done = report.removal_content(error.removal) if error.removal else {"repository": repository}
-            typer.echo(report.as_json({**done, "error": str(error)}))
+            _print(report.as_json({**done, "error": str(error)}))
         elif error.removal:
-            typer.echo(report.removal_text(error.removal))
+            _print(report.removal_text(error.removal))
         raise _failure(error) from None
+
+
+def _interrupted(signal: KeyboardInterrupt) -> Interrupted:
+    return Interrupted("interrupted: run the same command again", signal)
 
 
 def _failure(error: TaggerError) -> typer.Exit:
@@ -256,11 +285,19 @@ def _failure(error: TaggerError) -> typer.Exit:
     return typer.Exit(error.exit_code)
 
 
+def _print(text: str) -> None:
+    """Print data; a reader that has left, or a full disk, does not change how the command ended."""
+    try:
+        typer.echo(text)
+        sys.stdout.flush()
+    except OSError as error:
+        # What is left in the buffer must not fail once more when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            _say(f"the report cannot be written ({error.strerror}): the exit code says how the command ended")
+
+
 def _say(line: str) -> None:
     # A log that nobody reads any more must not break off what is under way.
     with contextlib.suppress(OSError):
         typer.echo(f"tagger: {line}", err=True)
-
-
-def _terminate(_signal: int, _frame: object) -> None:
-    raise Terminated

@@ -24,7 +24,8 @@ from tagger.credentials import Credential, Secret
 from tagger.errors import Denied, RegistryError, RegistryUnreachable, Unreadable, printable
 from tagger.reference import Registry, is_loopback
 
-_TIMEOUT = urllib3.Timeout(connect=15, read=60)
+_SILENCE_SECONDS = 30
+_TIMEOUT = urllib3.Timeout(connect=15, read=_SILENCE_SECONDS)
 _CONNECTIONS = 8
 _TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 _DELAYS = (0.2, 0.6, 1.5)
@@ -127,6 +128,20 @@ class Connection:
             return answer
         return self._redirected(method, url, _authorized(sent, self._authorizations[scope]), body, limit)
 
+    def credential(self) -> Credential | None:
+        """Give the credential for this registry, if it may go there.
+
+        Raises Denied when somebody on the way could read it, and CredentialsError.
+        """
+        found = self._credential()
+        # What may be insecure may be plain HTTP or have any certificate.
+        if found and self._trust.insecure and not self._trust.plain_credentials:
+            raise Denied(
+                f"the credentials for {self.registry} would travel without verified TLS: set that up, or allow it with"
+                f" --insecure {self.registry}"
+            )
+        return found
+
     @property
     def origin(self) -> str:
         """Give the registry's scheme, host and port; the first use may ask the registry whether it speaks TLS."""
@@ -174,7 +189,12 @@ class Connection:
         for delay in (*_DELAYS, None):
             try:
                 answer = self._once(method, url, headers, body, limit)
-            except (urllib3.exceptions.ProtocolError, urllib3.exceptions.ReadTimeoutError) as error:
+            except urllib3.exceptions.ReadTimeoutError:
+                raise Unreadable(
+                    f"{self.registry} took the request and gave no answer in {_SILENCE_SECONDS} s: see its log,"
+                    " and run the same command again"
+                ) from None
+            except urllib3.exceptions.ProtocolError as error:
                 if delay is None or method not in _REPEATABLE:
                     raise Unreadable(
                         f"{self.registry} broke off the connection ({_cause(error)}): run the same command again"
@@ -263,12 +283,7 @@ class Connection:
             asked = challenge.choose(_values(answer.headers, "www-authenticate"))
             if asked is None:
                 return False
-            credential = self._credential()
-            if credential and self.origin.startswith("http:") and not self._trust.plain_credentials:
-                raise Denied(
-                    f"{self.registry} asks for credentials over plain HTTP: set up TLS, or allow it with"
-                    f" --insecure {self.registry}"
-                )
+            credential = self.credential()
             if asked.scheme == "bearer":
                 found = Secret("Bearer " + self._token(asked, scope, credential))
             elif credential and not credential.is_identity_token:

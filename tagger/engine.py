@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from tagger.credentials import Credential, DockerConfig
 from tagger.errors import (
+    BrokenOff,
     Denied,
     EngineError,
     EngineUnreachable,
@@ -55,8 +56,9 @@ class Image:
     def is_named(self, text: str) -> bool:
         """Say whether the text is a name of the image, rather than the beginning of its ID."""
         hexadecimal = self.id.partition(":")[2]
-        named = {f"{Reference.parse(name).repository}" for name in self.names}
-        return not hexadecimal.startswith(text) or str(Reference.parse(text).repository) in named
+        if is_image_id(text) or not hexadecimal.startswith(text):
+            return not is_image_id(text)
+        return Reference.parse(text).repository in {Reference.parse(name).repository for name in self.names}
 
 
 class Engine:
@@ -169,6 +171,11 @@ class Engine:
                 found = self._client.inspect_image(name)  # type: ignore[no-untyped-call] # the stubs lack it
             except docker.errors.NotFound:
                 return None
+            except docker.errors.APIError as error:
+                said = printable(error.explanation)
+                if "lowercase" in said or "invalid reference" in said:
+                    raise InvalidReference(f"the Engine takes no image of the name {printable(name)}: {said}") from None
+                raise
         image_id = parse_digest(found["Id"])
         return Image(image_id, tuple(found.get("RepoTags") or ()), image_id if self._keeps_manifests() else None)
 
@@ -186,7 +193,7 @@ def addresses(registry: Registry) -> list[ipaddress.IPv4Address | ipaddress.IPv6
     """Resolve a registry's host; an unknown host has no addresses."""
     try:
         found = socket.getaddrinfo(registry.hostname, None, type=socket.SOCK_STREAM)
-    except OSError:
+    except (OSError, UnicodeError):  # the latter for a label of more than 63 characters
         return []
     return [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
 
@@ -273,7 +280,7 @@ def _translated(what: str) -> Iterator[None]:
             f"the Engine failed to {what} ({said}): see its log, and run the same command again"
         ) from None
     except (docker.errors.StreamParseError, RecursionError):
-        raise EngineError(
+        raise BrokenOff(
             f"the Engine's answer to {what} broke off: see its log, and run the same command again"
         ) from None
     except (
@@ -284,7 +291,7 @@ def _translated(what: str) -> Iterator[None]:
         ValueError,
     ) as error:
         # The exception's text may carry request headers, and so credentials: its kind has to do.
-        raise EngineError(
+        raise BrokenOff(
             f"the connection to the Engine broke while it was to {what} ({type(error).__name__}): see whether it runs,"
             " and run the same command again"
         ) from None

@@ -11,7 +11,8 @@
     ├── Refused                  3  a rule says no; nothing was written
     │   └── Denied                  the registry does not let these credentials do that
     ├── EngineError              1  the Engine reported a failure
-    │   └── WrongImage              it pushed something else than the image: another one, or one platform of several
+    │   ├── WrongImage              it pushed something else than the image: another one, or one platform of several
+    │   └── BrokenOff               the connection to it broke, so nobody knows what became of the request
     ├── ReleaseFailed            1  a release broke off, and the floating tags were put back
     │   └── Conflict                somebody else published the same version with another image meanwhile
     ├── RegistryError            1  the registry reported a failure, or answered nonsense
@@ -76,7 +77,7 @@ class RegistryUnreachable(InputError):
 
 
 class Refused(TaggerError):
-    """A rule says no, and nothing was written."""
+    """A rule says no; as the end of a command it means that nothing was written."""
 
     exit_code = 3
     outcome = "refused"
@@ -98,8 +99,12 @@ class WrongImage(EngineError):
         self.digest = digest
 
 
+class BrokenOff(EngineError):
+    """The connection to the Engine broke, so that nobody knows what became of the request."""
+
+
 class ReleaseFailed(TaggerError):
-    """A release broke off, and the floating tags were put back."""
+    """A release broke off; the message says where the floating tags are, which is no place of doubt."""
 
 
 class Conflict(ReleaseFailed):
@@ -126,7 +131,15 @@ class Unsettled(TaggerError):
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM arrived: raised where KeyboardInterrupt would be, and handled as that is."""
+    """Another signal than SIGINT arrived: raised where KeyboardInterrupt would be, and handled as that is."""
+
+    def __init__(self, signal: int = 15) -> None:
+        super().__init__(signal)
+        self.signal = signal
+
+
+class Abandoned(KeyboardInterrupt):
+    """A second signal arrived while what the first one interrupted was still running."""
 
 
 class Interrupted(TaggerError):
@@ -134,7 +147,7 @@ class Interrupted(TaggerError):
 
     def __init__(self, message: str, cause: KeyboardInterrupt | None = None) -> None:
         super().__init__(message)
-        self.exit_code = 143 if isinstance(cause, Terminated) else 130
+        self.exit_code = 128 + (cause.signal if isinstance(cause, Terminated) else 2)
 
 
 def printable(text: object, limit: int = _LONGEST_QUOTE) -> str:

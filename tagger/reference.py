@@ -32,6 +32,7 @@ _PATH = re.compile(rf"{_PATH_PART}(?:/{_PATH_PART})*")
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]*")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}")
 _IMAGE_ID = re.compile(r"(?:sha256:)?[0-9a-f]{64}")
+_SHORT_ID = re.compile(r"sha256:[0-9a-f]{2,64}")
 
 
 def parse_tag(text: str) -> Tag:
@@ -82,6 +83,8 @@ class Registry:
 
         Raises InvalidReference, also for a host that the Engine would take for the first part of a Docker Hub name.
         """
+        if "@" in text:
+            raise InvalidReference("a registry is named without user and password: run docker login for it instead")
         if "://" in text:
             raise InvalidReference(
                 f"registry '{printable(text)}' is a URL: give the host and port alone, such as registry.local:5000"
@@ -204,12 +207,12 @@ class Reference:
 
 
 def is_image_id(text: str) -> bool:
-    """Say whether the text can only be an image ID: 64 hexadecimal digits, with or without `sha256:`.
+    """Say whether the text can only be an image ID: 64 hexadecimal digits, or fewer behind `sha256:`.
 
     >>> is_image_id("sha256:" + "a" * 64), is_image_id("redis")
     (True, False)
     """
-    return bool(_IMAGE_ID.fullmatch(text))
+    return bool(_IMAGE_ID.fullmatch(text) or _SHORT_ID.fullmatch(text))
 
 
 def target(image: str, registry: str | None = None, repository: str | None = None) -> Repository:

@@ -14,6 +14,7 @@ from http import HTTPStatus
 from typing import Any
 
 from tagger.connection import Answer, Connection
+from tagger.credentials import Credential
 from tagger.errors import (
     Denied,
     InvalidReference,
@@ -58,6 +59,10 @@ class RemoteRepository:
         self._base = f"/v2/{name.path}"
         self._scope = f"repository:{name.path}:{actions}"
         self._deletes: Deletes | None = None
+
+    def credential(self) -> Credential | None:
+        """Give the credential for this repository, if it may go to its registry; see `Connection.credential`."""
+        return self._connection.credential()
 
     def tags(self) -> list[Tag]:
         """List every tag, in the registry's order; a repository that does not exist has none.
@@ -234,8 +239,8 @@ class RemoteRepository:
                 " push the image again"
             )
         expected = reference if ":" in reference else answer.headers.get("docker-content-digest")
-        algorithm = "sha512" if expected and expected.startswith("sha512:") else "sha256"
-        manifest = Manifest.of(media_type, answer.body, algorithm)
+        algorithm = (expected or "").partition(":")[0]
+        manifest = Manifest.of(media_type, answer.body, algorithm if algorithm in ("sha384", "sha512") else "sha256")
         if expected and manifest.digest != expected:
             raise RegistryError(
                 f"{self.name} serves {reference} with content whose digest is {manifest.digest}, not"
@@ -255,7 +260,7 @@ class RemoteRepository:
         if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise Unreadable(f"{failed}: try again, and see the registry's log")
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
-            raise RegistryError(f"{failed}: try again later")
+            raise Unreadable(f"{failed}: try again later")
         raise RegistryError(f"{failed}: see whether the registry's rules allow that")
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from tagger.cascade import Scheme, Version, published, resolve
-from tagger.errors import Refused, RegistryError, TaggerError, Unreadable, Unsettled
+from tagger.errors import Abandoned, Refused, RegistryError, TaggerError, Unreadable, Unsettled
 from tagger.manifest import Manifest
 from tagger.plan import Observed
 from tagger.reference import Digest, Repository, Tag
@@ -138,12 +138,29 @@ def settle(
 
 
 def at_once(tasks: Iterable[Callable[[], T]]) -> list[T]:
-    """Run independent tasks at once and give their results in order; the first exception is raised at the end."""
+    """Run independent tasks at once and give their results in order; the first exception is raised at the end.
+
+    After an interruption what runs is waited for, so that nothing happens behind the caller's back. A second one does
+    not wait either, and raises Abandoned.
+    """
     pending = list(tasks)
     if len(pending) <= 1:
         return [task() for task in pending]
-    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
-        return [future.result() for future in [pool.submit(task) for task in pending]]
+    pool = ThreadPoolExecutor(max_workers=_AT_ONCE)
+    futures: list[Future[T]] = []
+    try:
+        try:
+            futures.extend(pool.submit(task) for task in pending)
+            return [future.result() for future in futures]
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+        finally:
+            pool.shutdown()
+    except KeyboardInterrupt:
+        if all(future.done() for future in futures):
+            raise
+        raise Abandoned from None
 
 
 def _asking(repository: Tags, tag: Tag) -> Callable[[], Digest | Unreadable | None]:

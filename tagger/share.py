@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
 from tagger.cascade import Scheme, Version
+from tagger.errors import TaggerError
 from tagger.plan import WRITES, Observed, Plan
 from tagger.reference import Digest, Reference, Tag
 from tagger.settle import Tags
@@ -65,9 +66,10 @@ class Order:
 class Share:
     """One repository's share of a release while it runs.
 
-    `first` is what was seen before anything was written, `plan` the plan in force, `digest` the version tag's digest
-    once that is verified, `wrong` the digest of a push that was not our image, `settled` what was verified last. After
-    a failure `lost` names what could not be put back, and `unknown` says that nobody knows whether the version landed.
+    `first` is what was seen before anything was written, `plan` the plan in force, `digest` that of our image as far as
+    it is known, `pushed` and `touched` whether the push of the version tag and the moves of the floating tags were
+    begun, `broken_off` that the push of the version tag has no known end, `wrong` the digest of a push that was not our
+    image. `now` says where tags were seen last; nobody knows about those `in_doubt`, or they could not be put back.
     """
 
     repository: Tags
@@ -76,10 +78,10 @@ class Share:
     digest: Digest | None
     pushed: bool = False
     touched: bool = False
+    broken_off: bool = False
     wrong: Digest | None = None
-    settled: Observed | None = None
-    lost: Sequence[Tag] = ()
-    unknown: bool = False
+    now: dict[Tag, Digest | None] = field(default_factory=dict)
+    in_doubt: set[Tag] = field(default_factory=set)
 
     @property
     def version_tag(self) -> Tag:
@@ -87,24 +89,30 @@ class Share:
         return self.plan.version_change.tag
 
     @property
+    def reference(self) -> Reference:
+        """Give the full name of the version tag."""
+        return self.repository.name.tagged(self.version_tag)
+
+    @property
     def before(self) -> Digest | None:
         """Give what the version tag held before this release."""
         return self.first.digests.get(self.version_tag)
 
     @property
-    def overwrote(self) -> bool:
-        """Say whether this release was forced over another image."""
-        return self.pushed and self.before is not None and self.before != self.digest
+    def published_before(self) -> Digest | None:
+        """Give what the version was before this release, under whichever spelling."""
+        return self.first.digests.get(self.first.versions.get(self.plan.version, self.version_tag))
 
     @property
-    def written(self) -> list[Tag]:
+    def written(self) -> set[Tag]:
         """Name the floating tags that this release was about to write, or has written."""
-        return [c.tag for c in self.plan.floating_changes if self.touched and c.action in WRITES]
+        return {c.tag for c in self.plan.floating_changes if self.touched and c.action in WRITES}
 
     @property
     def stands(self) -> bool:
-        """Say whether the version is published here with our image."""
-        return self.digest is not None and (self.pushed or self.before == self.digest)
+        """Say whether the version tag is known to hold our image."""
+        held = self.now.get(self.version_tag, self.before)
+        return held is not None and held == self.digest and self.version_tag not in self.in_doubt
 
 
 class LocalTags:
@@ -121,13 +129,22 @@ class LocalTags:
         self._before.setdefault(reference, held.id if held else None)
         self._engine.tag(self._image, reference)
 
-    def put_back(self, standing: Sequence[Reference]) -> None:
-        """Put back every local tag whose like in the registry does not stand, unless another program has moved it."""
-        for reference, before in self._before.items():
-            now = self._engine.tagged(reference)
-            if reference in standing or now is None or now.id != self._image:
-                continue
+    def put_back(self, standing: Collection[Reference]) -> list[Reference]:
+        """Put back the local tags but those `standing`, and give those that the Engine did not let go back.
+
+        A tag that another program has moved meanwhile is left to it.
+        """
+        return [r for r in self._before if r not in standing and not self._restored(r)]
+
+    def _restored(self, reference: Reference) -> bool:
+        try:
+            now, before = self._engine.tagged(reference), self._before[reference]
+            if now is None or now.id != self._image:
+                return True
             if before is None:
                 self._engine.untag(reference)
             else:
                 self._engine.tag(before, reference)
+        except TaggerError:
+            return False
+        return True

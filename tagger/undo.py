@@ -8,10 +8,11 @@ from functools import partial
 from typing import TypeVar
 
 from tagger.errors import (
+    Abandoned,
     Conflict,
-    EngineError,
     Interrupted,
     Refused,
+    RegistryError,
     RegistryUnreachable,
     ReleaseFailed,
     TaggerError,
@@ -19,6 +20,7 @@ from tagger.errors import (
     Unsettled,
     printable,
 )
+from tagger.reference import Digest, Reference, Tag
 from tagger.settle import PAUSES, Goal, at_once, settle
 from tagger.share import LocalTags, Order, Share
 
@@ -32,84 +34,84 @@ def put_back(
     order: Order,
     progress: Callable[[str], None],
 ) -> TaggerError:
-    """Put everything back, and give the error that says what came of it."""
-    known = _known(problem)
-    if any(share.pushed or share.touched for share in shares):
-        progress("putting the tags back")
-    try:
-        at_once([partial(_put_back, share, order) for share in shares if share.pushed or share.touched])
-        local.put_back([s.repository.name.tagged(s.version_tag) for s in shares if s.stands])
-    except KeyboardInterrupt:
-        for share in shares:
-            share.lost = share.written
-    except EngineError as error:
-        known = known if isinstance(known, KeyboardInterrupt) else ReleaseFailed(f"{known}; and {error}")
-    return _final(known, shares)
+    """Put everything back, and give the error that says what came of it.
 
-
-def _final(problem: TaggerError | KeyboardInterrupt, shares: Sequence[Share]) -> TaggerError:
-    said = "interrupted" if isinstance(problem, KeyboardInterrupt) else str(problem)
-    lost = [str(share.repository.name.tagged(tag)) for share in shares for tag in share.lost]
-    if lost:
-        return Unsettled(
-            f"{said}; these tags could not be put back: {', '.join(lost)}: run the same command again", lost
-        )
-    stands = [share for share in shares if share.pushed and share.stands]
-    unknown = [str(share.repository.name.tagged(share.version_tag)) for share in shares if share.unknown]
-    if stands:
-        consequence = "the floating tags are where they were, and running the same command again finishes the job"
-    elif unknown:
-        consequence = (
-            f"no floating tag moved; whether {', '.join(unknown)} was published cannot be read now, so run it again"
-        )
-    else:
-        consequence = "no tag moved in the registry"
-    if isinstance(problem, KeyboardInterrupt):
-        return Interrupted(f"{said}: {consequence}", problem)
-    if isinstance(problem, Conflict) or not any(share.pushed or share.touched for share in shares):
-        return problem
-    if isinstance(problem, Refused) and not stands and not unknown:
-        return problem
-    return ReleaseFailed(f"{said}; {consequence}")
-
-
-def _put_back(share: Share, order: Order) -> None:
-    """Settle the cascade to the versions without this one, and name in `share.lost` what cannot be put back."""
-    try:
-        new = _version_is_new(share, order)
-        if share.touched:
-            floats = order.scheme.floating_tags(order.version)
-            held = {t: d for t, d in share.first.digests.items() if t not in share.first.unreadable}
-            goal = Goal(absent=frozenset({order.version}) if new else frozenset(), otherwise=held)
-            share.settled = settle(share.repository, order.scheme, floats, goal)
-            # Nobody knows what an unreadable tag held, so it cannot go back there when no other version claims it.
-            astray = [t for t in share.written if t not in held and share.settled.digests[t] == share.digest]
-            share.lost = [*share.lost, *astray]
-    except Unsettled as error:
-        share.lost = [*share.lost, *(tag for tag in share.written if tag in error.tags)]
-    except TaggerError:
-        share.lost = share.written
-        share.unknown = share.digest is None
-
-
-def _version_is_new(share: Share, order: Order) -> bool:
-    """Say whether the version is published by this release alone; withdraw what is not our image on the way.
-
-    A version that stood before stands again: with its old image, where this release was forced over that.
+    A signal ends it at once; the tags that were not put back by then are named, as are those of pushes that a second
+    signal left running.
     """
-    if not share.pushed:
-        return False
-    now = _patiently(partial(share.repository.manifest, share.version_tag))
-    if now and now.digest == share.wrong:
-        _restore_version_tag(share)
-        return share.before is None
-    if now and share.digest is None and now.digest != share.before and now.is_image(order.image.id):
-        share.digest = now.digest
-    if share.overwrote and now and now.digest == share.digest:
-        _restore_version_tag(share)
-        share.digest = None
-        return False
-    return share.before is None and (now is None or now.digest == share.digest)
+    begun = [share for share in shares if share.pushed or share.touched]
+    for share in begun:
+        share.in_doubt |= share.written | ({share.version_tag} if share.pushed else set())
+    stuck: list[Reference] = []
+    try:
+        if begun and not isinstance(problem, Abandoned):
+            progress("putting the tags back")
+            at_once([partial(_restore, share, order) for share in begun])
+        stuck = local.put_back([share.reference for share in shares if share.stands])
+    except KeyboardInterrupt as signal:
+        problem = signal
+    return _final(problem, shares, stuck)
+
+
+# -- one repository ------------------------------------------------------------------------------------------------
+
+
+def _restore(share: Share, order: Order) -> None:
+    """Put one repository back; what is left `in_doubt` could not be."""
+    try:
+        if share.pushed:
+            _restore_version_tag(share, order)
+    except Exception:  # noqa: BLE001, S110 - whatever it was, the tag stays in doubt and the others have their turn
+        pass
+    try:
+        if share.touched:
+            _restore_floating_tags(share, order)
+    except Unsettled as error:
+        share.in_doubt -= share.written - set(error.tags)
+    except Exception:  # noqa: BLE001, S110 - as above
+        pass
+
+
+def _restore_version_tag(share: Share, order: Order) -> None:
+    """See what the version tag holds; a push that was not our image, or was forced over another, is taken back."""
+    manifest = _patiently(partial(share.repository.manifest, share.version_tag))
+    held = manifest.digest if manifest else None
+    if manifest and share.digest is None and held != share.before and manifest.is_image(order.image.id):
+        share.digest = held  # it landed, though its answer was lost
+    landed = held is not None and held in (share.digest, share.wrong)
+    forced = share.published_before not in (None, share.digest)
+    if landed and (held == share.wrong or forced):
+        held = _withdrawn(share)
+    share.now[share.version_tag] = held
+    # A push that was broken off may still land, as long as it has not been seen to.
+    if landed or not share.broken_off:
+        share.in_doubt.discard(share.version_tag)
+
+
+def _withdrawn(share: Share) -> Digest | None:
+    if share.before is None:
+        share.repository.remove(share.version_tag)
+        return None
+    manifest = share.repository.manifest(share.before)
+    if manifest is None:
+        raise RegistryError(f"{share.repository.name} no longer has {share.before}: push that image again")
+    share.repository.put(share.version_tag, manifest)
+    return share.before
+
+
+def _restore_floating_tags(share: Share, order: Order) -> None:
+    """Settle the cascade to the versions without this one, unless it was published before, or is somebody else's."""
+    unsure = share.version_tag in share.in_doubt
+    ours = unsure or share.now.get(share.version_tag, share.before) in (share.digest, None)
+    new = share.published_before is None and ours
+    floats = order.scheme.floating_tags(order.version)
+    known = {tag: digest for tag, digest in share.first.digests.items() if tag not in share.first.unreadable}
+    goal = Goal(absent=frozenset({order.version}) if new else frozenset(), otherwise=known)
+    settled = settle(share.repository, order.scheme, floats, goal)
+    share.now.update({tag: settled.digests[tag] for tag in floats})
+    # Nobody knows what an unreadable tag held, so it cannot go back there when no other version claims it.
+    astray = {tag for tag in share.written if new and tag not in known and settled.digests[tag] == share.digest}
+    share.in_doubt -= share.written - astray
 
 
 def _patiently(ask: Callable[[], T]) -> T:
@@ -123,20 +125,55 @@ def _patiently(ask: Callable[[], T]) -> T:
     return ask()
 
 
-def _restore_version_tag(share: Share) -> None:
-    try:
-        manifest = share.repository.manifest(share.before) if share.before else None
-        if manifest:
-            share.repository.put(share.version_tag, manifest)
-        else:
-            share.repository.remove(share.version_tag)
-    except TaggerError:
-        share.lost = [share.version_tag]
+# -- what came of it -----------------------------------------------------------------------------------------------
 
 
-def _known(problem: Exception | KeyboardInterrupt) -> TaggerError | KeyboardInterrupt:
-    if isinstance(problem, TaggerError | KeyboardInterrupt):
+def _final(problem: Exception | KeyboardInterrupt, shares: Sequence[Share], stuck: Sequence[Reference]) -> TaggerError:
+    begun = [share for share in shares if share.pushed or share.touched]
+    said = _said(problem) + "".join(f"; the local tag {reference} is not put back" for reference in stuck)
+    if lost := [str(s.repository.name.tagged(tag)) for s in begun for tag in sorted(s.in_doubt) if _matters(s, tag)]:
+        return Unsettled(f"{said}; not put back, or not known: {', '.join(lost)}: run the same command again", lost)
+    if isinstance(problem, TaggerError) and not stuck and (not begun or isinstance(problem, Conflict)):
         return problem
-    return TaggerError(
-        f"tagger met a fault of its own, {type(problem).__name__}: {printable(problem)}: please report it"
+    if isinstance(problem, Refused) and not stuck and not any(_left_something(share) for share in begun):
+        return problem
+    text = f"{said}; {_consequence(begun)}"
+    return Interrupted(text, problem) if isinstance(problem, KeyboardInterrupt) else ReleaseFailed(text)
+
+
+def _said(problem: Exception | KeyboardInterrupt) -> str:
+    if isinstance(problem, KeyboardInterrupt):
+        return "interrupted"
+    if isinstance(problem, TaggerError):
+        return str(problem)
+    return f"tagger met a fault of its own, {type(problem).__name__}: {printable(problem)}, which please report"
+
+
+def _matters(share: Share, tag: str) -> bool:
+    """Say whether a tag in doubt is out of place; a new version tag is right if it is there, and missed by nobody."""
+    return tag != share.version_tag or share.before is not None or share.wrong is not None
+
+
+def _left_something(share: Share) -> bool:
+    return share.touched or bool(share.in_doubt) or share.now.get(share.version_tag, share.before) != share.before
+
+
+def _consequence(shares: Sequence[Share]) -> str:
+    parts = [f"whether {s.reference} was published, or will be yet, is not known" for s in shares if s.in_doubt]
+    for share in shares:
+        held = share.now.get(share.version_tag, share.before)
+        if held not in (share.before, share.digest) and not share.in_doubt:
+            parts.append(f"{share.reference} holds another image now, {held}")
+    moved = any(share.now.get(tag, digest) != digest for share in shares for tag, digest in _floats_before(share))
+    parts.append(
+        "the floating tags are where the published versions say" if moved else "the floating tags are where they were"
     )
+    if any(share.stands for share in shares):
+        parts.append("running the same command again finishes the job")
+    elif len(parts) == 1 and not moved:
+        return "no tag moved in the registry"
+    return ", and ".join(parts)
+
+
+def _floats_before(share: Share) -> list[tuple[Tag, Digest | None]]:
+    return [(c.tag, share.first.digests.get(c.tag)) for c in share.plan.floating_changes]

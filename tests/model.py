@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Self, TypeVar
+from typing import TypeVar
 
 from tagger.cascade import Scheme, parse_version, resolve
 from tagger.errors import TaggerError, Unreadable
@@ -255,17 +255,14 @@ class OneByOne:
     def __init__(self, **_: object) -> None:
         pass
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
+    def shutdown(self, **_: object) -> None:
+        """Wait for nothing: every task has run."""
 
     def submit(self, task: Callable[[], T]) -> Future[T]:
         """Run a task."""
         future: Future[T] = Future()
         try:
             future.set_result(task())
-        except (TaggerError, KeyboardInterrupt) as problem:
+        except (Exception, KeyboardInterrupt) as problem:  # noqa: BLE001 - a pool keeps whatever it is
             future.set_exception(problem)
         return future

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import socket
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from command import Ran, tagger
-from doubles import Basic, FakeEngine, ModelRegistry, Response, on
+from command import Ran, start, tagger, wait
+from doubles import Basic, FakeEngine, ModelRegistry, Request, Response, on
 from services import Engine, Registry, free_port
 
 import tagger as api
@@ -209,6 +214,89 @@ def test_credentials_over_plain_http_go_to_loopback_alone(fake: FakeEngine, mode
     model.auth = Basic("ann", "canary-password")
     ran = release(fake, model.host)
     assert (ran.code, "docker login" in ran.error) == (3, True)
+
+
+def test_a_short_image_id_is_no_repository(fake: FakeEngine, model: ModelRegistry) -> None:
+    short = fake.load("other", b"another")[:19]
+    ran = tagger(fake, "release", short, "2.1.106", "--registry", model.host)
+    assert (ran.code, "--repository" in ran.error) == (2, True), ran.err
+    ran = tagger(fake, "release", short, "2.1.106", "--registry", model.host, "--repository", "gallery/ui")
+    assert (ran.code, len(model.repositories["gallery/ui"])) == (0, 4), ran.err
+
+
+def test_a_password_in_a_registry_s_name_is_not_repeated(fake: FakeEngine) -> None:
+    ran = tagger(fake, "release", IMAGE, "2.1.106", "--registry", "ann:canary@registry.local", "--json")
+    assert (ran.code, "canary" in ran.err + ran.out) == (2, False)
+
+
+def test_a_push_of_another_image_than_ours_is_withdrawn(fake: FakeEngine, model: ModelRegistry) -> None:
+    before = dict(model.seed(IMAGE, {"2.1.105": b"older"}))
+    theirs = fake.load("theirs", b"what another program tagged meanwhile")
+    push = fake.push
+
+    def after_a_retag(name: str, tag: str) -> object:
+        fake.tags[f"{name}:{tag}"] = theirs
+        return push(name, tag)
+
+    fake.push = after_a_retag  # type: ignore[assignment] # the messages are whatever the Engine gives
+    ran = tagger(fake, "release", IMAGE, "2.1.106", "--registry", model.host)
+    assert (ran.code, "another program moved the local tag" in ran.error) == (1, True), ran.err
+    assert model.repositories[IMAGE] == before
+
+
+def test_a_refusal_of_the_push_reports_nothing_as_done(fake: FakeEngine, model: ModelRegistry) -> None:
+    fake.push = lambda _name, _tag: [{"errorDetail": {"message": "denied: no right"}}]
+    changes = release(fake, model.host).json["repositories"][0]["tags"]
+    assert {(c["action"], c["before"], c["after"]) for c in changes} == {("keep", None, None)}
+
+
+# -- signals and output --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_while_the_registry_is_silent_ends_it_at_once(
+    fake: FakeEngine, model: ModelRegistry, number: signal.Signals, code: int
+) -> None:
+    asked, done = threading.Event(), threading.Event()
+
+    def hold(_: Request) -> None:
+        asked.set()
+        done.wait(20)
+
+    model.intercept(on("GET", "/tags/list", hold))
+    process = start(fake, "release", IMAGE, "2.1.106", "--registry", model.host, "--json")
+    assert asked.wait(20)
+    process.send_signal(number)
+    ran = wait(process)
+    done.set()
+    assert (ran.code, ran.json["outcome"], "interrupted" in ran.error) == (code, "failed", True)
+
+
+def test_a_report_that_cannot_be_written_does_not_turn_success_into_failure(
+    fake: FakeEngine, model: ModelRegistry
+) -> None:
+    words = [sys.executable, "-m", "tagger", "release", IMAGE, "2.1.106", "--registry", model.host, "--json"]
+    with Path("/dev/full").open("w") as full:
+        ran = subprocess.run(
+            words,
+            env={**os.environ, "DOCKER_HOST": fake.url},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (ran.returncode, len(model.repositories[IMAGE])) == (0, 4)
+    assert "the report cannot be written (No space left on device)" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_a_reader_that_leaves_early_changes_nothing(fake: FakeEngine, model: ModelRegistry) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    words = [sys.executable, "-m", "tagger", "release", IMAGE, "2.1.106", "--registry", model.host]
+    ran = subprocess.run(words, env={**os.environ, "DOCKER_HOST": fake.url}, stdout=writer, stderr=writer, check=False)
+    os.close(writer)
+    assert (ran.returncode, len(model.repositories[IMAGE])) == (0, 4)
 
 
 # -- JSON in every outcome -----------------------------------------------------------------------------------------

@@ -194,7 +194,8 @@ def test_the_old_name_of_docker_hub_is_docker_hub() -> None:
         ("registry.local/", "is not a registry: give HOST or HOST:PORT"),
         ("registry.local:", "is not a registry: give HOST or HOST:PORT"),
         ("registry.local:http", "is not a registry: give HOST or HOST:PORT"),
-        ("user@registry.local", "is not a registry: give HOST or HOST:PORT"),
+        ("user@registry.local", "is named without user and password: run docker login"),
+        ("https://user:secret@registry.local", "is named without user and password: run docker login"),
         ("::1", "is not a registry: give HOST or HOST:PORT"),
         ("-registry.local", "is not a registry: give HOST or HOST:PORT"),
         ("registry.local\n", "is not a registry: give HOST or HOST:PORT"),
@@ -204,8 +205,9 @@ def test_the_old_name_of_docker_hub_is_docker_hub() -> None:
     ],
 )
 def test_what_is_no_registry_is_refused_with_the_right_form(text: str, said: str) -> None:
-    with pytest.raises(InvalidReference, match=said):
+    with pytest.raises(InvalidReference, match=said) as refusal:
         Registry.parse(text)
+    assert "secret" not in str(refusal.value)
 
 
 def test_only_an_address_is_loopback_without_asking_a_resolver() -> None:
@@ -241,6 +243,7 @@ def test_only_an_address_is_loopback_without_asking_a_resolver() -> None:
         (HEX, "registry.local:5000", "gallery/ui", "registry.local:5000/gallery/ui"),
         (DIGEST, "registry.local:5000", "gallery/ui", "registry.local:5000/gallery/ui"),
         (DIGEST, None, "team/app", "docker.io/team/app"),
+        (DIGEST[:19], None, "team/app", "docker.io/team/app"),
     ],
 )
 def test_a_release_goes_where_the_options_say_and_else_where_the_image_says(
@@ -280,7 +283,7 @@ def test_a_longer_path_below_library_is_docker_hubs_own_too() -> None:
         target("library/foo/bar")
 
 
-@pytest.mark.parametrize("image", [HEX, DIGEST])
+@pytest.mark.parametrize("image", [HEX, DIGEST, DIGEST[:19]])
 @pytest.mark.parametrize("registry", [None, "registry.local:5000"])
 def test_an_image_id_needs_a_repository(image: str, registry: str | None) -> None:
     with pytest.raises(InvalidReference, match="is an image ID and names no repository: say which with --repository"):
