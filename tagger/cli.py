@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from tagger import __version__
-from tagger.errors import InputError, Interrupted, TaggerError, Terminated
+from tagger.errors import InputError, Interrupted, TaggerError, Terminated, printable
 
 app = typer.Typer(
     name="tagger",
@@ -50,6 +50,9 @@ def main() -> None:
     except KeyboardInterrupt as interruption:
         _say("error: interrupted: run the same command again")
         _end(128 + (interruption.signal if isinstance(interruption, Terminated) else signal.SIGINT))
+    except Exception as error:  # noqa: BLE001 - a user gets a sentence, whatever it is
+        _say(f"error: tagger met a fault of its own, {type(error).__name__}: {printable(error)}: please report it")
+        _end(1)
     except SystemExit as end:
         _end(end.code if isinstance(end.code, int) else 1)
 

@@ -13,7 +13,7 @@ from tagger.plan import Observed
 from tagger.reference import Digest, Repository, Tag
 from tagger.settle import Goal, Tags, at_once, observe, settle
 
-# A tag that drifted mostly holds a version shortly before the one that it should; the search goes back this far.
+# A tag that drifted mostly holds a version shortly before the one that it should; no more than this are asked.
 _SEARCHED = 64
 _BATCH = 8
 
@@ -126,9 +126,18 @@ def examine(repository: Tags, scheme: Scheme, observed: Observed, tags: Collecti
         if digest is not None and digest == observed.digests[observed.versions[owner]]:
             yield Floating(tag, digest, owner, owner, ok=True)
         else:
-            line = [v for v in newest_first(observed.versions) if tag in scheme.floating_tags(v)][:_SEARCHED]
+            line = _candidates(observed.versions, scheme, tag, owners)
             held = _holder(repository, {observed.versions[v]: v for v in line}, digest, known) if digest else None
             yield Floating(tag, digest, held, owner, ok=False)
+
+
+def _candidates(
+    versions: Mapping[Version, Tag], scheme: Scheme, tag: Tag, owners: Mapping[Tag, Version]
+) -> list[Version]:
+    """Say which versions a floating tag that drifted may hold: the newest of each line first, then simply the newest."""
+    line = [version for version in newest_first(versions) if tag in scheme.floating_tags(version)]
+    leading = set(owners.values())
+    return sorted(line, key=lambda version: version not in leading)[:_SEARCHED]
 
 
 def _holder(

@@ -67,6 +67,18 @@ def test_only_the_digests_that_are_shown_are_asked_for() -> None:
         assert heads == {*(row.tag for row in found.versions), "2.3", "2", "latest"}
 
 
+def test_the_version_that_a_drifted_tag_holds_is_found_with_few_questions() -> None:
+    with ModelRegistry() as model:
+        versions = {f"2.{minor}.{patch}": f"{minor}.{patch}".encode() for minor in range(4) for patch in range(75)}
+        digests = model.seed("gallery/ui", versions)
+        held = model.repositories["gallery/ui"]
+        held.update({f"2.{minor}": digests[f"2.{minor}.74"] for minor in range(4)})
+        held.update({"2": digests["2.3.74"], "latest": digests["2.2.74"]})
+        found = api.ls(f"{model.host}/gallery/ui", limit=5)
+        assert [(s.tag, str(s.version)) for s in found.floating if not s.ok] == [("latest", "2.2.74")]
+        assert len([request for request in model.requests if request.method == "HEAD"]) <= 5 + 3 + 8
+
+
 def test_three_thousand_tags_stay_readable() -> None:
     names = {f"build-{number}": "x" for number in range(3000)}
     lines = listing_text(ls(shelf("1.0.0", **names), SCHEME)).splitlines()

@@ -495,6 +495,31 @@ def test_a_whole_index_is_released_whole(
     assert len(json.loads(registry.manifest(repository, "latest"))["manifests"]) == 2
 
 
+# -- several registries --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.engine
+def test_several_registries_get_their_tags_together_or_not_at_all(
+    engine: Daemon, registry: Registry, registry_local: Registry, repository: str
+) -> None:
+    with Proxy(registry.host) as proxy:
+        labs = [
+            Lab(engine, registry, repository, proxy.host),
+            Lab(engine, registry_local, repository, registry_local.host),
+        ]
+        for lab in labs:
+            lab.publish({**BEFORE, "scratch": "b"})
+        words = [*labs[0].words("b", "2.1.106"), "--registry", labs[1].host, "--json"]
+        proxy.intercept(on("PUT", writes("latest"), Response(403), times=1))
+        failed = tagger(engine, *words)
+        assert (failed.code, [lab.tags() for lab in labs]) == (1, [{**BEFORE, "2.1.106": "b", "scratch": "b"}] * 2), (
+            failed.err
+        )
+        done = tagger(engine, *words)
+        assert (done.code, len(done.json["repositories"])) == (0, 2), done.err
+        assert all(lab.tags()["latest"] == "b" for lab in labs)
+
+
 # -- the Python API ------------------------------------------------------------------------------------------------
 
 
