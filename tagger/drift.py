@@ -34,6 +34,7 @@ class Floating:
     version: Version | None
     expected: Version
     ok: bool
+    unreadable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,13 +129,13 @@ def examine(repository: Tags, scheme: Scheme, observed: Observed, tags: Collecti
         else:
             line = _candidates(observed.versions, scheme, tag, owners)
             held = _holder(repository, {observed.versions[v]: v for v in line}, digest, known) if digest else None
-            yield Floating(tag, digest, held, owner, ok=False)
+            yield Floating(tag, digest, held, owner, ok=False, unreadable=tag in observed.unreadable)
 
 
 def _candidates(
     versions: Mapping[Version, Tag], scheme: Scheme, tag: Tag, owners: Mapping[Tag, Version]
 ) -> list[Version]:
-    """Say which versions a floating tag that drifted may hold: the newest of each line first, then simply the newest."""
+    """Say which versions a floating tag that drifted may hold: the newest of each line first, then the newest."""
     line = [version for version in newest_first(versions) if tag in scheme.floating_tags(version)]
     leading = set(owners.values())
     return sorted(line, key=lambda version: version not in leading)[:_SEARCHED]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import time
 import uuid
 from collections.abc import Iterable, Iterator
 from enum import Enum
@@ -21,7 +22,9 @@ from tagger.errors import (
     Refused,
     RegistryError,
     RegistryUnreachable,
+    TaggerError,
     Unreadable,
+    Unsettled,
     printable,
 )
 from tagger.manifest import MEDIA_TYPES, Descriptor, Manifest
@@ -31,6 +34,7 @@ from tagger.reference import Digest, Repository, Tag, parse_digest, parse_tag
 _ACCEPT = {"Accept": ", ".join(MEDIA_TYPES)}
 
 _MANIFEST_BYTES = 4 * 1024 * 1024
+_UNDO_PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0)
 _PAGE_BYTES = 16 * 1024 * 1024
 _PAGE_TAGS = 1000  # Amazon ECR refuses more
 _MOST_TAGS = 1_000_000
@@ -151,12 +155,34 @@ class RemoteRepository:
         with contextlib.suppress(RegistryError):  # what cannot be read goes all the same
             before = self.manifest(tag)
         throw_away = Manifest.empty()
-        self.put(tag, throw_away)
-        answer = self._delete(throw_away.digest)
-        if answer.status not in _GONE:
-            if before:
-                self.put(tag, before)
-            self._check(answer, f"delete {tag}", *_GONE)
+        try:
+            self.put(tag, throw_away)
+            self._check(self._delete(throw_away.digest), f"delete {tag}", *_GONE)
+        except (TaggerError, KeyboardInterrupt) as problem:
+            if not self._went(tag, throw_away, before, problem) or isinstance(problem, KeyboardInterrupt):
+                raise
+
+    def _went(
+        self, tag: Tag, throw_away: Manifest, before: Manifest | None, problem: TaggerError | KeyboardInterrupt
+    ) -> bool:
+        """See what became of a tag whose removal broke off: gone (true), or put back (false).
+
+        Raises Unsettled when it is neither, since the throw-away manifest is not what anybody should pull.
+        """
+        for pause in _UNDO_PAUSES:
+            time.sleep(pause)
+            with contextlib.suppress(RegistryError, RegistryUnreachable):
+                held = self.digest(tag)
+                if held is None:
+                    return True
+                if held == throw_away.digest and before:
+                    self.put(tag, before)
+                return False
+        raise Unsettled(
+            f"{self.name}:{tag} may hold an empty manifest now, since its removal broke off ({problem}): run the same"
+            f" command again, or point it at {before.digest if before else 'its image'} again",
+            [tag],
+        )
 
     def deletes_single_tags(self) -> bool:
         """Say whether the registry deletes single tags, rather than manifests with all of their tags.

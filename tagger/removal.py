@@ -12,13 +12,22 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
-from tagger.cascade import Scheme, Version, newest_first, published
+from tagger.cascade import Scheme, newest_first, published
 from tagger.drift import Listed, Move, listed_tags, moved
-from tagger.errors import InputError, Interrupted, Refused, TaggerError, Unsettled, printable
+from tagger.errors import (
+    InputError,
+    Interrupted,
+    Refused,
+    RegistryError,
+    RegistryUnreachable,
+    TaggerError,
+    Unreadable,
+    Unsettled,
+    printable,
+)
 from tagger.manifest import Descriptor
-from tagger.plan import Observed
 from tagger.reference import Digest, Repository, Tag
-from tagger.settle import Goal, at_once, observe, settle
+from tagger.settle import Goal, ask, at_once, observe, settle
 
 Note = Callable[[str], None]
 
@@ -48,12 +57,26 @@ class Removal:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What is to go: the tags (dropped floating ones among them) and versions; and which floating tags fall back."""
+    """What is to go, with what it holds, dropped floating tags among it; and which floating tags fall back."""
 
-    doomed: tuple[Tag, ...]
-    gone: frozenset[Version]
+    doomed: Mapping[Tag, Digest | None]
     moves: tuple[Move, ...]
-    observed: Observed
+
+
+class _Without:
+    """A repository as if some of its tags were not listed."""
+
+    def __init__(self, repository: Removable, hidden: Collection[Tag]) -> None:
+        self.name = repository.name
+        self.digest = repository.digest
+        self.manifest = repository.manifest
+        self.put = repository.put
+        self.remove = repository.remove
+        self._repository = repository
+        self._hidden = frozenset(hidden)
+
+    def tags(self) -> list[Tag]:
+        return [tag for tag in self._repository.tags() if tag not in self._hidden]
 
 
 def remove(
@@ -80,28 +103,49 @@ def _remove(
     repository: Removable, scheme: Scheme, tags: Sequence[Tag], named: Sequence[Tag], *, dry_run: bool
 ) -> Removal:
     plan = _planned(repository, scheme, tags, named)
-    if dry_run or not plan.doomed:
-        return Removal(repository.name, dry_run, plan.doomed, plan.moves)
+    doomed = tuple(plan.doomed)
+    if dry_run or not doomed:
+        return Removal(repository.name, dry_run, doomed, plan.moves)
     single = repository.deletes_single_tags()
     floats = [move.tag for move in plan.moves]
     problem: TaggerError | KeyboardInterrupt | None = None
     try:
-        settle(repository, scheme, floats, Goal(absent=plan.gone))
+        settle(_Without(repository, doomed), scheme, floats, Goal())
         _delete(repository, tags, plan.doomed, single=single)
     except (TaggerError, KeyboardInterrupt) as error:
         problem = error
-    # What is published now decides, whatever was deleted: a version that stayed has its floating tags back.
-    settled = settle(repository, scheme, floats, Goal())
-    left = [tag for tag, held in zip(plan.doomed, _ask(repository, plan.doomed), strict=True) if held]
+    try:
+        done, left = _look(repository, scheme, plan)
+    except (RegistryError, RegistryUnreachable, Unsettled) as error:
+        if isinstance(error, Unsettled) and problem is None:
+            raise
+        names = [*doomed, *floats]
+        raise Unsettled(
+            f"{problem or error}; what became of {', '.join(names)} cannot be read: run the same command again", names
+        ) from None
+    if left or isinstance(problem, KeyboardInterrupt):
+        raise _incomplete(problem, done, left)
+    return done
+
+
+def _look(repository: Removable, scheme: Scheme, plan: _Plan) -> tuple[Removal, list[Tag]]:
+    """Settle to what is there now, since a version that stayed has its floating tags back; say what went and what not.
+
+    A tag that holds something strange is no version of anybody's.
+    """
+    floats = [move.tag for move in plan.moves]
+    held = ask(repository, list(plan.doomed))
+    strange = [tag for tag, now in held.items() if now is not None and now != plan.doomed[tag]]
+    settled = settle(_Without(repository, strange), scheme, floats, Goal())
+    listed = set(repository.tags())
+    left = [tag for tag, now in held.items() if now is not None or (plan.doomed[tag] is None and tag in listed)]
     done = Removal(
         repository.name,
-        dry_run,
-        tuple(tag for tag in plan.doomed if tag not in left),
-        tuple(replace(m, after=settled.digests[m.tag]) for m in plan.moves if settled.digests[m.tag] != m.before),
+        dry_run=False,
+        removed=tuple(tag for tag in plan.doomed if tag not in left),
+        moved=tuple(replace(m, after=settled.digests[m.tag]) for m in plan.moves if settled.digests[m.tag] != m.before),
     )
-    if problem is None and not left:
-        return done
-    raise _incomplete(problem, done, left)
+    return done, left
 
 
 def _named(name: Repository, tags: Sequence[Tag], names: Sequence[str], scheme: Scheme, note: Note) -> tuple[Tag, ...]:
@@ -121,36 +165,42 @@ def _named(name: Repository, tags: Sequence[Tag], names: Sequence[str], scheme: 
 
 
 def _planned(repository: Removable, scheme: Scheme, tags: Sequence[Tag], named: Sequence[Tag]) -> _Plan:
-    staying = published([tag for tag in tags if tag not in set(named)], scheme)
-    gone = frozenset(published(tags, scheme).keys() - staying.keys())
-    cascade = dict.fromkeys(tag for version in newest_first(gone) for tag in scheme.floating_tags(version))
-    floats = [tag for tag in cascade if tag in set(tags) - set(named)]
-    observed = observe(repository, scheme, floats, absent=gone)
-    moves = moved(observed, scheme, floats)
-    held = set(_ask(repository, named)) - {None}
+    """Say what goes and what moves; of a version with two spellings the other one's image takes over."""
+    going = set(named)
+    affected = newest_first({version for tag in named if (version := scheme.parse(tag))})
+    cascade = dict.fromkeys(tag for version in affected for tag in scheme.floating_tags(version))
+    floats = [tag for tag in cascade if tag in set(tags) - going]
+    observed = observe(_Without(repository, named), scheme, floats)
+    doomed = {tag: None if isinstance(held, Unreadable) else held for tag, held in ask(repository, named).items()}
     claimed = {tag for version in observed.versions for tag in scheme.floating_tags(version)}
-    dropped = [tag for tag in floats if tag not in claimed and observed.digests[tag] in held]
-    return _Plan((*named, *dropped), gone, tuple(moves), observed)
+    images = set(doomed.values()) - {None}
+    dropped = {t: observed.digests[t] for t in floats if t not in claimed and observed.digests[t] in images}
+    return _Plan(doomed | dropped, tuple(moved(observed, scheme, floats)))
 
 
 def _delete(repository: Removable, tags: Sequence[Tag], doomed: Collection[Tag], *, single: bool) -> None:
     if single:
         at_once([partial(repository.delete, tag) for tag in doomed])
         return
-    holders, parts = _holders(repository, tags)
+    holders, parts, unknown = _holders(repository, tags)
     for digest, holding in holders.items():
         going = [tag for tag in holding if tag in doomed]
-        siblings = [tag for tag in (*holding, *parts.get(digest, ())) if tag not in doomed]
+        siblings = [tag for tag in (*holding, *parts.get(digest, ()), *unknown) if tag not in doomed]
         if going and not siblings:
             repository.delete(digest)
         for tag in going if siblings else ():
             _delete_beside(repository, tag, siblings)
+    leading_nowhere = set(tags) & set(doomed) - {tag for holding in holders.values() for tag in holding}
+    for tag in sorted(leading_nowhere):
+        repository.remove(tag)
 
 
 def _delete_beside(repository: Removable, tag: Tag, siblings: Sequence[Tag]) -> None:
     try:
         repository.remove(tag)
-    except TaggerError as error:
+    except RegistryError as error:
+        if isinstance(error, Unreadable):
+            raise
         raise Refused(
             f"{tag} shares its digest with {', '.join(siblings)}, and deleting that would delete them too ({error}):"
             " remove them as well, or move them first"
@@ -159,34 +209,38 @@ def _delete_beside(repository: Removable, tag: Tag, siblings: Sequence[Tag]) -> 
 
 def _holders(
     repository: Removable, tags: Sequence[Tag]
-) -> tuple[Mapping[Digest, list[Tag]], Mapping[Digest, list[Tag]]]:
-    """Say which tags point at each digest, and which tags' indexes list it."""
+) -> tuple[Mapping[Digest, list[Tag]], Mapping[Digest, list[Tag]], list[Tag]]:
+    """Say which tags point at each digest, which tags' indexes list it, and of which tags nobody knows."""
     holders: dict[Digest, list[Tag]] = {}
     parts: dict[Digest, list[Tag]] = {}
-    for tag, found in zip(tags, at_once([partial(repository.descriptor, tag) for tag in tags]), strict=True):
-        if found is None:
-            continue
-        holders.setdefault(found.digest, []).append(tag)
-        index = repository.manifest(found.digest) if found.is_index else None
-        for child in index.children() if index else ():
-            parts.setdefault(child, []).append(tag)
-    return holders, parts
+    unknown: list[Tag] = []
+    for tag, found in zip(tags, at_once([partial(_descriptor, repository, tag) for tag in tags]), strict=True):
+        if isinstance(found, Unreadable):
+            unknown.append(tag)
+        elif found is not None:
+            holders.setdefault(found.digest, []).append(tag)
+            index = repository.manifest(found.digest) if found.is_index else None
+            for child in index.children() if index else ():
+                parts.setdefault(child, []).append(tag)
+    return holders, parts, unknown
 
 
-def _ask(repository: Removable, tags: Sequence[Tag]) -> list[Digest | None]:
-    return at_once([partial(repository.digest, tag) for tag in tags])
+def _descriptor(repository: Removable, tag: Tag) -> Descriptor | Unreadable | None:
+    try:
+        return repository.descriptor(tag)
+    except Unreadable as error:
+        return error
 
 
 def _incomplete(problem: TaggerError | KeyboardInterrupt | None, done: Removal, left: Sequence[Tag]) -> TaggerError:
-    names = ", ".join(left)
+    there = f"still there: {', '.join(left)}" if left else "everything named is gone"
+    found: TaggerError
     if isinstance(problem, KeyboardInterrupt):
-        return Interrupted(f"interrupted: still there: {names}; run the same command again", problem)
-    if isinstance(problem, Refused) and not done.removed:
-        found: TaggerError = problem
-    elif done.removed:
-        found = Unsettled(
-            f"{problem or 'the registry said yes'}; still there: {names}: run the same command again", left
-        )
+        found = Interrupted(f"interrupted; {there}: run the same command again", problem)
+    elif isinstance(problem, Unsettled) or done.removed:
+        found = Unsettled(f"{problem or 'the registry said yes'}; {there}: run the same command again", left)
+    elif isinstance(problem, Refused):
+        found = problem
     else:
         found = TaggerError(f"{problem or 'the registry said yes'}; nothing was removed: run the same command again")
     found.removal = done

@@ -169,12 +169,14 @@ def removal_content(removal: Removal) -> dict[str, Any]:
 
 
 def _listing_lines(listing: Listing) -> Iterator[str]:
-    yield f"{listing.repository}: {listing.total} {'version' if listing.total == 1 else 'versions'}"
+    total = len(listing.versions) + listing.older
+    yield f"{listing.repository}: {total} {'version' if total == 1 else 'versions'}"
     width = max((len(row.tag) for row in listing.versions), default=0)
     for row in listing.versions:
-        yield f"  {row.tag:{width}}  {_short(row.digest)}  {', '.join(row.floating)}".rstrip()
-    if older := listing.total - len(listing.versions):
-        yield f"  and {older} older (--limit 0 shows all)"
+        held = _short(row.digest) if row.digest else "cannot be read"
+        yield f"  {row.tag:{width}}  {held}  {', '.join(row.floating)}".rstrip()
+    if listing.older:
+        yield f"  and {listing.older} older (--limit 0 shows all)"
     if drifted := [state for state in listing.floating if not state.ok]:
         yield "drifted:"
         yield from map(_drift, drifted)
@@ -186,7 +188,8 @@ def _listing_lines(listing: Listing) -> Iterator[str]:
 
 def _drift(state: Floating) -> str:
     if state.digest is None:
-        return f"  {state.tag} is missing, and should hold {state.expected}"
+        what = "cannot be read" if state.unreadable else "is missing or leads nowhere"
+        return f"  {state.tag} {what}, and should hold {state.expected}"
     held = f"{state.version} ({_short(state.digest)})" if state.version else _short(state.digest)
     return f"  {state.tag} holds {held}, and should hold {state.expected}"
 

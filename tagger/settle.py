@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol, TypeVar
 
 from tagger.cascade import Scheme, Version, published, resolve
@@ -85,7 +86,7 @@ def observe(
         owners = {goal[tag] for tag in floats if tag in goal}.union(present)
         wanted = {scheme.version_tag(v) for v in present} | {versions[v] for v in owners if v in versions}
         asked = [tag for tag in dict.fromkeys((*floats, *wanted)) if tag not in digests]
-        for tag, answer in zip(asked, at_once(_asking(repository, tag) for tag in asked), strict=True):
+        for tag, answer in ask(repository, asked).items():
             if isinstance(answer, Unreadable):
                 if tag in wanted:
                     raise answer
@@ -163,14 +164,16 @@ def at_once(tasks: Iterable[Callable[[], T]]) -> list[T]:
         raise Abandoned from None
 
 
-def _asking(repository: Tags, tag: Tag) -> Callable[[], Digest | Unreadable | None]:
-    def ask() -> Digest | Unreadable | None:
-        try:
-            return repository.digest(tag)
-        except Unreadable as error:
-            return error
+def ask(repository: Tags, tags: Collection[Tag]) -> dict[Tag, Digest | Unreadable | None]:
+    """Ask at once where tags point; of one that is unreadable give the error itself."""
+    return dict(zip(tags, at_once(partial(_digest, repository, tag) for tag in tags), strict=True))
 
-    return ask
+
+def _digest(repository: Tags, tag: Tag) -> Digest | Unreadable | None:
+    try:
+        return repository.digest(tag)
+    except Unreadable as error:
+        return error
 
 
 def _differences(observed: Observed, scheme: Scheme, floats: Collection[Tag], goal: Goal) -> dict[Tag, Digest | None]:

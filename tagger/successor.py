@@ -36,11 +36,13 @@ def successor(repository: Tags, scheme: Scheme, part: Part | None, label: str | 
     versions = published(repository.tags(), scheme)
     newest = newest_first(versions)
     greatest = next((v for v in newest if not v.prerelease and repository.digest(versions[v])), _NONE_YET)
+    # What was only ever a pre-release is finished by its first release.
+    begun = newest[0].finalize_version() if newest and greatest is _NONE_YET else _NONE_YET
     if label is None:
-        return _raised(greatest, part or Part.PATCH)
+        return max(_raised(greatest, part or Part.PATCH), begun)
     ahead = [v for v in newest if v > greatest and v.prerelease and v.prerelease.split(".")[0] == label]
     under_way = ahead[0].finalize_version() if ahead and part is None else None
-    base = under_way or _raised(greatest, part or Part.PATCH)
+    base = under_way or max(_raised(greatest, part or Part.PATCH), begun)
     taken = [
         int(n) for v in ahead if v.finalize_version() == base and (n := str(v.prerelease)[len(label) + 1 :]).isdigit()
     ]

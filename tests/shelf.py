@@ -41,6 +41,7 @@ class Shelf(ModelRepository):
             if ":" not in reference:
                 assert self.deletes == "tag", "this registry answers 400 to that"
                 self.held.pop(Tag(reference), None)
+                self.unreadable.discard(Tag(reference))
                 return
             digest = Digest(reference)
             if digest in self.stuck:

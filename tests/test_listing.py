@@ -8,6 +8,7 @@ from shelf import Shelf
 import tagger as api
 from tagger.cascade import Scheme
 from tagger.listing import ls
+from tagger.reference import Tag
 from tagger.report import listing_text
 
 SCHEME = Scheme()
@@ -45,13 +46,31 @@ def test_a_limit_shows_the_newest_and_says_how_many_more_there_are() -> None:
 
 def test_a_repository_without_versions_is_listed_too() -> None:
     found = ls(shelf(nightly="x"), SCHEME)
-    assert (found.versions, found.floating, found.other, found.total) == ((), (), ("nightly",), 0)
+    assert (found.versions, found.floating, found.other, found.older) == ((), (), ("nightly",), 0)
 
 
-def test_a_ghost_is_no_version() -> None:
+def test_a_tag_that_leads_nowhere_is_no_version_but_is_shown() -> None:
     repository = shelf("1.0.0")
-    repository.ghosts = {*repository.ghosts, *shelf("9.9.9").held.keys() & {"9.9.9"}}
-    assert [row.tag for row in ls(repository, SCHEME).versions] == ["1.0.0"]
+    repository.ghosts = {Tag("9.9.9")}
+    found = ls(repository, SCHEME)
+    assert ([row.tag for row in found.versions], found.other, found.older) == (["1.0.0"], ("9.9.9",), 0)
+
+
+def test_both_spellings_of_a_version_are_shown() -> None:
+    repository = shelf("1.0.0")
+    repository.hold("v1.0.0", "another")
+    rows = ls(repository, SCHEME).versions
+    assert [(row.tag, row.floating) for row in rows] == [("1.0.0", ("1.0", "1", "latest")), ("v1.0.0", ())]
+
+
+def test_one_unreadable_version_does_not_hide_the_others() -> None:
+    repository = shelf("1.0.0", "1.0.1", "1.0.2")
+    repository.unreadable = {Tag("1.0.1")}
+    found = ls(repository, SCHEME)
+    assert [(row.tag, row.digest is None) for row in found.versions] == [
+        ("1.0.2", False), ("1.0.1", True), ("1.0.0", False),
+    ]  # fmt: skip
+    assert "1.0.1  cannot be read" in listing_text(found)
 
 
 def test_only_the_digests_that_are_shown_are_asked_for() -> None:
@@ -62,7 +81,7 @@ def test_only_the_digests_that_are_shown_are_asked_for() -> None:
         held.update({f"2.{minor}": digests[f"2.{minor}.74"] for minor in range(4)})
         held.update({"2": digests["2.3.74"], "latest": digests["2.3.74"]})
         found = api.ls(f"{model.host}/gallery/ui", limit=10)
-        assert (len(found.versions), found.total) == (10, 300)
+        assert (len(found.versions), found.older) == (10, 290)
         heads = {request.path.rpartition("/")[2] for request in model.requests if request.method == "HEAD"}
         assert heads == {*(row.tag for row in found.versions), "2.3", "2", "latest"}
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from doubles import ModelRegistry, Request, Response
 from hypothesis import given
 from hypothesis import strategies as st
 from model import Fault, ModelEngine, image
@@ -14,11 +16,14 @@ from shelf import Shelf
 
 import tagger as api
 from tagger.cascade import Scheme, parse_version, published, resolve
+from tagger.connection import Answer
 from tagger.drift import repair
-from tagger.errors import InputError, Refused, RegistryError, TaggerError, Unsettled
+from tagger.errors import InputError, Interrupted, Refused, RegistryError, TaggerError, Unsettled
 from tagger.manifest import OCI_INDEX, Manifest
 from tagger.reference import Tag
+from tagger.registry import RemoteRepository
 from tagger.removal import remove, remove_all
+from tagger.settle import settle
 from tagger.share import Order
 from tagger.steps import release
 
@@ -181,6 +186,129 @@ def test_a_removal_that_fails_anywhere_loses_no_other_tag_and_finishes_when_run_
         assert correct(repository)
 
 
+# -- the throw-away manifest is never left behind --------------------------------------------------------------------
+
+EMPTY = b'"manifests": []'
+
+
+@pytest.fixture
+def beside() -> Iterator[tuple[ModelRegistry, dict[str, str]]]:
+    """Give a registry that deletes by digest alone, and a version that shares its digest with `keep`."""
+    with ModelRegistry(deletes="digest") as model:
+        digests = model.seed("gallery/ui", {"1.0.0": b"one", "1.0.1": b"two"})
+        held = model.repositories["gallery/ui"]
+        held.update(dict.fromkeys(("1.0", "1", "latest", "keep"), digests["1.0.1"]))
+        yield model, dict(held)
+
+
+def holds_nothing_empty(model: ModelRegistry) -> bool:
+    """Say that no tag holds the throw-away manifest."""
+    held = model.repositories["gallery/ui"].values()
+    return not any(EMPTY in model.manifests["gallery/ui", digest][1] for digest in held)
+
+
+def test_an_interruption_puts_the_tag_back(
+    beside: tuple[ModelRegistry, dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, before = beside
+    delete = RemoteRepository._delete
+
+    def interrupted(remote: RemoteRepository, reference: Tag) -> Answer:
+        if ("gallery/ui", reference) in model.manifests and EMPTY in model.manifests["gallery/ui", reference][1]:
+            raise KeyboardInterrupt
+        return delete(remote, reference)
+
+    monkeypatch.setattr(RemoteRepository, "_delete", interrupted)
+    with pytest.raises(Interrupted, match=r"still there: 1\.0\.1"):
+        api.remove(f"{model.host}/gallery/ui", "1.0.1")
+    assert model.repositories["gallery/ui"] == before
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+@pytest.mark.parametrize("applied", [False, True])
+def test_an_answer_that_is_always_lost_leaves_the_tag_as_it_was_or_gone(
+    beside: tuple[ModelRegistry, dict[str, str]], monkeypatch: pytest.MonkeyPatch, method: str, applied: bool
+) -> None:
+    monkeypatch.setattr("tagger.connection._DELAYS", (0.0,))
+    model, before = beside
+
+    def lose(request: Request) -> Response | None:
+        throw_away = EMPTY in request.body or any(
+            path in request.path for (_, path), (_, body) in model.manifests.items() if EMPTY in body
+        )
+        if request.method != method or not throw_away:
+            return None
+        return model.lose_answer(request) if applied else Response(drop=True)
+
+    model.intercept(lose)
+    gone = {k: v for k, v in before.items() if k != "1.0.1"} | dict.fromkeys(("1.0", "1", "latest"), before["1.0.0"])
+    if method == "DELETE" and applied:
+        api.remove(f"{model.host}/gallery/ui", "1.0.1")
+        assert model.repositories["gallery/ui"] == gone
+    else:
+        with pytest.raises(TaggerError) as caught:
+            api.remove(f"{model.host}/gallery/ui", "1.0.1")
+        assert caught.value.exit_code == 1
+        assert model.repositories["gallery/ui"] == before
+    assert holds_nothing_empty(model)
+
+
+def test_a_registry_that_goes_away_in_the_middle_has_the_tag_and_its_image_named(
+    beside: tuple[ModelRegistry, dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tagger.connection._DELAYS", ())
+    monkeypatch.setattr("tagger.registry._UNDO_PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(settle, "__kwdefaults__", {**(settle.__kwdefaults__ or {}), "sleep": lambda _: None})
+    model, before = beside
+    down = False
+
+    def fail(request: Request) -> Response | None:
+        nonlocal down
+        answer = Response(drop=True) if down else None
+        if request.method == "PUT" and EMPTY in request.body:
+            down = True
+        return answer
+
+    model.intercept(fail)
+    with pytest.raises(Unsettled) as caught:
+        api.remove(f"{model.host}/gallery/ui", "1.0.1")
+    assert "1.0.1" in str(caught.value)
+    assert before["1.0.1"] in str(caught.value)
+
+
+def test_the_other_spelling_of_a_version_takes_over() -> None:
+    for kind in KINDS:
+        repository = shelf(kind, "1.0.0")
+        repository.hold("v1.0.0", "other")
+        done = remove(repository, SCHEME, ["1.0.0"])
+        assert names(repository) == dict.fromkeys(("v1.0.0", "1.0", "1", "latest"), "other")
+        assert {move.tag for move in done.moved} == {"1.0", "1", "latest"}
+        remove(repository, SCHEME, ["v1.0.0"])
+        assert repository.held == {}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_tag_that_nobody_can_read_can_go_and_keeps_no_other_from_going(kind: str) -> None:
+    repository = shelf(kind, "1.0.0", "1.0.1", nightly="other")
+    repository.unreadable = {Tag("nightly")}
+    remove(repository, SCHEME, ["1.0.1"])
+    assert set(repository.held) == {"1.0.0", "1.0", "1", "latest", "nightly"}
+    remove(repository, SCHEME, ["nightly"])
+    assert set(repository.held) == {"1.0.0", "1.0", "1", "latest"}
+
+
+@pytest.mark.engine
+def test_a_tag_that_leads_nowhere_goes_from_a_real_registry_s_list(
+    engine: Engine, registry: Registry, repository: str
+) -> None:
+    publish(engine, registry, repository, {"1.0.0": "a", "ghost": "b"})
+    registry.link_file(repository, "ghost").write_text("sha256:" + "0" * 64)
+    target = f"{registry.host}/{repository}"
+    assert api.ls(target).other == ("ghost",)
+    assert api.remove(target, "ghost").removed == ("ghost",)
+    assert registry.tags(repository) == ["1.0.0"]
+
+
 # -- the law -------------------------------------------------------------------------------------------------------
 
 
@@ -279,7 +407,7 @@ def test_a_real_registry_is_emptied(engine: Engine, registry: Registry, reposito
     publish(engine, registry, repository, STATE)
     assert set(api.remove_all(f"{registry.host}/{repository}").removed) == set(STATE)
     assert registry.tags(repository) == []
-    assert api.ls(f"{registry.host}/{repository}").total == 0
+    assert api.ls(f"{registry.host}/{repository}").versions == ()
 
 
 @pytest.mark.engine

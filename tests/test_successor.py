@@ -30,6 +30,10 @@ ROWS: list[tuple[list[str], Part | None, str | None, str]] = [
     (["2.1.106", "2.2.0-rc.1"], MINOR, "rc", "2.2.0-rc.2"),
     (["2.1.106", "2.2.0-rc.1"], None, "beta", "2.1.107-beta.1"),
     (["2.2.0", "2.2.0-rc.1"], None, "rc", "2.2.1-rc.1"),
+    (["2.0.0-rc.1"], MAJOR, None, "2.0.0"),
+    (["2.0.0-rc.1"], PATCH, None, "2.0.0"),
+    (["2.0.0-rc.1"], None, "beta", "2.0.0-beta.1"),
+    (["0.1.0-rc.1"], MAJOR, None, "1.0.0"),
     (["2.1.106", "2.2.0-rc"], None, "rc", "2.2.0-rc.1"),
 ]
 
