@@ -69,6 +69,22 @@ class Repair:
     repaired: tuple[Move, ...]
 
 
+class AsListed:
+    """A repository as a list of its tags shows it, so that nobody has to ask for the list again."""
+
+    def __init__(self, repository: Tags, tags: Sequence[Tag]) -> None:
+        self.name = repository.name
+        self.digest = repository.digest
+        self.manifest = repository.manifest
+        self.put = repository.put
+        self.remove = repository.remove
+        self._tags = tags
+
+    def tags(self) -> Sequence[Tag]:
+        """Give the list."""
+        return self._tags
+
+
 def listed_tags(repository: Listed) -> Sequence[Tag]:
     """List the tags of a repository that has to exist. Raises InputError when it does not."""
     found = repository.listed()
@@ -85,8 +101,9 @@ def check(repository: Listed, scheme: Scheme) -> Check:
 
     Raises InputError when there is no such repository, and what the registry raises.
     """
-    goal = floating(published(listed_tags(repository), scheme), scheme)
-    observed = observe(repository, scheme, goal)
+    tags = listed_tags(repository)
+    goal = floating(published(tags, scheme), scheme)
+    observed = observe(AsListed(repository, tags), scheme, goal)
     return Check(repository.name, tuple(f for f in examine(repository, scheme, observed, goal) if not f.ok))
 
 
@@ -95,8 +112,9 @@ def repair(repository: Listed, scheme: Scheme, *, dry_run: bool) -> Repair:
 
     Raises Unsettled when some are not there in the end, and what `check` raises.
     """
-    goal = floating(published(listed_tags(repository), scheme), scheme)
-    observed = observe(repository, scheme, goal)
+    tags = listed_tags(repository)
+    goal = floating(published(tags, scheme), scheme)
+    observed = observe(AsListed(repository, tags), scheme, goal)
     moves = moved(observed, scheme, goal)
     if moves and not dry_run:
         settled = settle(repository, scheme, [move.tag for move in moves], Goal())

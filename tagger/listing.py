@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tagger.cascade import Scheme, Version, floating, newest_first
-from tagger.drift import Floating, Listed, examine, listed_tags
+from tagger.drift import AsListed, Floating, Listed, examine, listed_tags
 from tagger.errors import Unreadable
 from tagger.reference import Digest, Repository, Tag
 from tagger.settle import ask, observe
@@ -46,7 +46,7 @@ def ls(repository: Listed, scheme: Scheme, limit: int | None = None) -> Listing:
     ranks = {version: rank for rank, version in enumerate(newest_first(set(spelt.values())))}
     newest = sorted(spelt, key=lambda tag: (ranks[spelt[tag]], tag != scheme.version_tag(spelt[tag])))[:limit]
     shown = {spelt[tag] for tag in newest}
-    observed = observe(repository, scheme, [tag for tag, version in owners.items() if version in shown])
+    observed = observe(AsListed(repository, tags), scheme, [tag for tag, version in owners.items() if version in shown])
     digests = {**observed.digests, **ask(repository, [tag for tag in newest if tag not in observed.digests])}
     states = tuple(examine(repository, scheme, observed, [t for t in owners if t in observed.digests]))
     rows = []

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Protocol
 
 from tagger.cascade import Scheme, newest_first, published
-from tagger.drift import Listed, Move, listed_tags, moved
+from tagger.drift import AsListed, Listed, Move, listed_tags, moved
 from tagger.errors import (
     InputError,
     Interrupted,
@@ -170,7 +170,7 @@ def _planned(repository: Removable, scheme: Scheme, tags: Sequence[Tag], named: 
     affected = newest_first({version for tag in named if (version := scheme.parse(tag))})
     cascade = dict.fromkeys(tag for version in affected for tag in scheme.floating_tags(version))
     floats = [tag for tag in cascade if tag in set(tags) - going]
-    observed = observe(_Without(repository, named), scheme, floats)
+    observed = observe(AsListed(repository, [tag for tag in tags if tag not in going]), scheme, floats)
     doomed = {tag: None if isinstance(held, Unreadable) else held for tag, held in ask(repository, named).items()}
     claimed = {tag for version in observed.versions for tag in scheme.floating_tags(version)}
     images = set(doomed.values()) - {None}

@@ -20,7 +20,7 @@ from services import (
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 CONTAINERD_ROOT = Path(os.environ.get("CONTAINERD_ROOT") or CACHE / "tagger/sid")
 CRANE = CONTAINERD_ROOT / "usr/bin/crane"
-PROGRAMS = ("docker", "dockerd", "docker-registry", "setpriv", "unshare")
+PROGRAMS = ("curl", "docker", "dockerd", "docker-registry", "openssl", "setpriv", "unshare")
 FOREIGN = ("DOCKER_", "TAGGER_", "GITHUB_")
 FOREIGN_NAMES = ("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "FORCE_COLOR", "NO_COLOR", "PY_COLORS")
 
