@@ -12,16 +12,15 @@ from tagger import drift, reference, removal
 from tagger.cascade import Scheme, parse_version
 from tagger.connection import Connection, Trust
 from tagger.credentials import Credential, DockerConfig
-from tagger.drift import Check, Repair
+from tagger.drift import AsListed, Check, Repair
 from tagger.engine import Engine, addresses
 from tagger.errors import InputError, TaggerError, printable
 from tagger.listing import Listing
 from tagger.listing import ls as list_versions
-from tagger.reference import Repository, Tag
+from tagger.reference import Repository
 from tagger.registry import RemoteRepository
 from tagger.removal import Removal
 from tagger.result import Outcome, Release
-from tagger.settle import Tags
 from tagger.share import FloatsVia, Order
 from tagger.steps import Progress
 from tagger.steps import release as run
@@ -86,7 +85,8 @@ def release(
             allows = functools.partial(engine.allows_insecure, target.registry)
             remotes[target] = _remote(target, credentials, engine_allows=allows, insecure=insecure, auth_host=auth_host)
             remotes[target].credential()  # a broken credential helper is found before anything is pushed
-        repositories = [_Unlisted(remote) if assume_newest else remote for remote in remotes.values()]
+        # Under `assume_newest` nobody asks for the other versions, so that none counts.
+        repositories = [AsListed(remote, ()) if assume_newest else remote for remote in remotes.values()]
         order = Order(image, found, wanted, via=via, overwrite=force, dry_run=dry_run)
         return run(engine, repositories, order, progress)
     except TaggerError as error:
@@ -187,20 +187,6 @@ def _alone(repository: str, insecure: Collection[str], auth_host: Collection[str
         auth_host=auth_host,
         actions=actions,
     )
-
-
-class _Unlisted:
-    """A repository whose other versions do not count, since nobody asks for them."""
-
-    def __init__(self, repository: Tags) -> None:
-        self.name = repository.name
-        self.digest = repository.digest
-        self.manifest = repository.manifest
-        self.put = repository.put
-        self.remove = repository.remove
-
-    def tags(self) -> Sequence[Tag]:
-        return ()
 
 
 def _targets(image: str, registries: Iterable[str], repository: str | None) -> list[Repository]:
