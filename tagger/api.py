@@ -17,6 +17,7 @@ from tagger.engine import Engine, addresses
 from tagger.errors import InputError, TaggerError, printable
 from tagger.listing import Listing
 from tagger.listing import ls as list_versions
+from tagger.patience import Patience, Trace
 from tagger.reference import Repository
 from tagger.registry import RemoteRepository
 from tagger.removal import Removal
@@ -27,6 +28,8 @@ from tagger.steps import release as run
 from tagger.successor import Part, successor
 
 Credentials = Callable[[Repository], Credential | None]
+Hosts = tuple[Collection[str], Collection[str]]
+"""The registries that may be reached without TLS, and the token servers on other hosts."""
 
 
 def tags(version: str, *, build_metadata: str = "refuse") -> tuple[str, ...]:
@@ -51,9 +54,11 @@ def release(
     floats_via: FloatsVia | str = FloatsVia.ENGINE,
     assume_newest: bool = False,
     build_metadata: str = "refuse",
+    timeout: float | None = None,
     insecure: Collection[str] = (),
     auth_host: Collection[str] = (),
     progress: Progress = lambda _: None,
+    trace: Trace | None = None,
 ) -> Release:
     """Release an image of the Engine under its semver tags, verified, or move nothing.
 
@@ -61,7 +66,8 @@ def release(
     `dry_run` plans and writes nothing; `force` overwrites a version that holds another image; `floats_via` "registry"
     moves floating tags by manifest PUT; `assume_newest` does not ask which other versions there are. `insecure` names
     registries that may be reached without TLS, `auth_host` token servers on another host than their registry's.
-    `progress` is told, line by line, what happens.
+    `timeout` bounds the whole release in seconds, putting tags back included. `progress` is told, line by line, what
+    happens, and `trace` of every request.
 
     Returns what happened to every tag (outcome "planned", "released" or "unchanged").
 
@@ -69,6 +75,7 @@ def release(
     Interrupted on Ctrl-C, and TaggerError for every other failure; each has the same report in its `release`.
     """
     try:
+        patience = _patience(timeout)
         wanted = parse_version(version, build_metadata=build_metadata)
         via = _floats_via(floats_via)
         targets = _targets(image, [registry] if isinstance(registry, str) else registry, repository)
@@ -77,16 +84,18 @@ def release(
         credentials: Credentials = functools.cache(config.credential)
         remotes: dict[Repository, RemoteRepository] = {}
         # The Engine's push gets a credential on the same conditions as our own requests.
-        engine = Engine.open(config, lambda target: remotes[target].credential())
+        engine = Engine.open(config, lambda target: remotes[target].credential(), patience=patience, trace=trace)
         found = engine.image(image)
         if repository is None and not found.is_named(image):
             raise InputError(f"{image} is an image ID and names no repository: say which with --repository")
         for target in targets:
+            _check_same_host(engine, target)
             allows = functools.partial(engine.allows_insecure, target.registry)
-            remotes[target] = _remote(target, credentials, engine_allows=allows, insecure=insecure, auth_host=auth_host)
+            trust = _trust(target, engine_allows=allows, insecure=insecure, auth_host=auth_host)
+            remotes[target] = _remote(target, credentials, trust, patience=patience, trace=trace)
             remotes[target].credential()  # a broken credential helper is found before anything is pushed
         # Under `assume_newest` nobody asks for the other versions, so that none counts.
-        repositories = [AsListed(remote, ()) if assume_newest else remote for remote in remotes.values()]
+        repositories = [_Unlisted(remote) if assume_newest else remote for remote in remotes.values()]
         order = Order(image, found, wanted, via=via, overwrite=force, dry_run=dry_run)
         return run(engine, repositories, order, progress)
     except TaggerError as error:
@@ -96,32 +105,44 @@ def release(
 
 
 def ls(
-    repository: str, *, limit: int | None = None, insecure: Collection[str] = (), auth_host: Collection[str] = ()
+    repository: str,
+    *,
+    limit: int | None = None,
+    insecure: Collection[str] = (),
+    auth_host: Collection[str] = (),
+    trace: Trace | None = None,
 ) -> Listing:
     """List a repository's versions, the newest first, with the floating tags at each; `limit` shows that many.
 
     Raises InputError when there is no such repository, and TaggerError for every other failure.
     """
-    return list_versions(_reader(repository, insecure, auth_host), Scheme(), limit)
+    return list_versions(_reader(repository, (insecure, auth_host), trace), Scheme(), limit)
 
 
-def check(repository: str, *, insecure: Collection[str] = (), auth_host: Collection[str] = ()) -> Check:
+def check(
+    repository: str, *, insecure: Collection[str] = (), auth_host: Collection[str] = (), trace: Trace | None = None
+) -> Check:
     """Find the floating tags that are not where the version tags say they should be.
 
     Raises InputError when there is no such repository, and TaggerError for every other failure.
     """
-    return drift.check(_reader(repository, insecure, auth_host), Scheme())
+    return drift.check(_reader(repository, (insecure, auth_host), trace), Scheme())
 
 
 def repair(
-    repository: str, *, dry_run: bool = False, insecure: Collection[str] = (), auth_host: Collection[str] = ()
+    repository: str,
+    *,
+    dry_run: bool = False,
+    insecure: Collection[str] = (),
+    auth_host: Collection[str] = (),
+    trace: Trace | None = None,
 ) -> Repair:
     """Put every floating tag that drifted where the version tags say it should be.
 
     Raises Unsettled when some are not there in the end, InputError when there is no such repository, and TaggerError
     for every other failure.
     """
-    return drift.repair(_writer(repository, insecure, auth_host), Scheme(), dry_run=dry_run)
+    return drift.repair(_writer(repository, (insecure, auth_host), trace), Scheme(), dry_run=dry_run)
 
 
 def remove(
@@ -131,21 +152,27 @@ def remove(
     insecure: Collection[str] = (),
     auth_host: Collection[str] = (),
     progress: Progress = lambda _: None,
+    trace: Trace | None = None,
 ) -> Removal:
     """Remove versions and tags; floating tags fall back to the next version first, and no other tag is lost.
 
     Raises InputError when none of the names is there, Refused when the registry deletes nothing or siblings stand in
     the way, Unsettled when something is left, and TaggerError for every other failure.
     """
-    target = _writer(repository, insecure, auth_host)
+    target = _writer(repository, (insecure, auth_host), trace)
     return removal.remove(target, Scheme(), names, dry_run=dry_run, note=progress)
 
 
 def remove_all(
-    repository: str, *, dry_run: bool = False, insecure: Collection[str] = (), auth_host: Collection[str] = ()
+    repository: str,
+    *,
+    dry_run: bool = False,
+    insecure: Collection[str] = (),
+    auth_host: Collection[str] = (),
+    trace: Trace | None = None,
 ) -> Removal:
     """Remove every tag of a repository. Raises what `remove` raises."""
-    return removal.remove_all(_writer(repository, insecure, auth_host), Scheme(), dry_run=dry_run)
+    return removal.remove_all(_writer(repository, (insecure, auth_host), trace), Scheme(), dry_run=dry_run)
 
 
 def next_version(
@@ -155,6 +182,7 @@ def next_version(
     pre: str | None = None,
     insecure: Collection[str] = (),
     auth_host: Collection[str] = (),
+    trace: Trace | None = None,
 ) -> str:
     """Give the version after the greatest one released: the next "patch", "minor" or "major", or pre-release `pre`.
 
@@ -164,29 +192,47 @@ def next_version(
         raised = Part(part) if part else None
     except ValueError:
         raise InputError(f"a version has no part '{printable(part)}': give patch, minor or major") from None
-    return str(successor(_reader(repository, insecure, auth_host), Scheme(), raised, pre))
+    return str(successor(_reader(repository, (insecure, auth_host), trace), Scheme(), raised, pre))
 
 
-def _reader(repository: str, insecure: Collection[str], auth_host: Collection[str]) -> RemoteRepository:
-    return _alone(repository, insecure, auth_host, "pull")
+class _Unlisted(AsListed):
+    """A repository whose other versions nobody asks for."""
+
+    def __init__(self, repository: RemoteRepository) -> None:
+        super().__init__(repository, ())
+        self.check_push = repository.check_push
 
 
-def _writer(repository: str, insecure: Collection[str], auth_host: Collection[str]) -> RemoteRepository:
-    return _alone(repository, insecure, auth_host, "pull,push")
+def _patience(seconds: float | None) -> Patience:
+    if seconds is not None and not seconds > 0:
+        raise InputError("--timeout takes a number of seconds that is more than 0: give such as 600")
+    return Patience(seconds)
 
 
-def _alone(repository: str, insecure: Collection[str], auth_host: Collection[str], actions: str) -> RemoteRepository:
+def _check_same_host(engine: Engine, target: Repository) -> None:
+    """Refuse a registry on loopback for an Engine elsewhere: it would push to itself, and tagger would look here."""
+    if not engine.is_local and _is_loopback(target):
+        raise InputError(
+            f"the Engine at {engine.host} is on another machine, where {target.registry} is another registry than"
+            " here: name the registry so that both reach it"
+        )
+
+
+def _reader(repository: str, hosts: Hosts, trace: Trace | None) -> RemoteRepository:
+    return _alone(repository, hosts, trace, "pull")
+
+
+def _writer(repository: str, hosts: Hosts, trace: Trace | None) -> RemoteRepository:
+    return _alone(repository, hosts, trace, "pull,push")
+
+
+def _alone(repository: str, hosts: Hosts, trace: Trace | None, actions: str) -> RemoteRepository:
     """Open a repository without an Engine, whose list of insecure registries is then not known."""
     target = Repository.parse(repository)
     credentials = functools.cache(DockerConfig.load().credential)
-    return _remote(
-        target,
-        credentials,
-        engine_allows=lambda: False,
-        insecure=insecure,
-        auth_host=auth_host,
-        actions=actions,
-    )
+    insecure, auth_host = hosts
+    trust = _trust(target, engine_allows=lambda: False, insecure=insecure, auth_host=auth_host)
+    return _remote(target, credentials, trust, patience=Patience(), trace=trace, actions=actions)
 
 
 def _targets(image: str, registries: Iterable[str], repository: str | None) -> list[Repository]:
@@ -206,21 +252,27 @@ def _floats_via(text: str) -> FloatsVia:
 def _remote(
     target: Repository,
     credentials: Credentials,
+    trust: Trust,
     *,
-    engine_allows: Callable[[], bool],
-    insecure: Collection[str],
-    auth_host: Collection[str],
+    patience: Patience,
+    trace: Trace | None,
     actions: str = "pull,push",
 ) -> RemoteRepository:
+    connection = Connection(target.registry, lambda: credentials(target), trust, patience=patience, trace=trace)
+    return RemoteRepository(target, connection, actions)
+
+
+def _trust(
+    target: Repository, *, engine_allows: Callable[[], bool], insecure: Collection[str], auth_host: Collection[str]
+) -> Trust:
     hosts = {_host(text) for text in insecure}
     named = not hosts.isdisjoint({target.registry.host.lower(), target.registry.hostname.lower()})
     loopback = not named and _is_loopback(target)
-    trust = Trust(
+    return Trust(
         insecure=named or loopback or engine_allows(),
         plain_credentials=named or loopback,
         token_hosts=frozenset(auth_host),
     )
-    return RemoteRepository(target, Connection(target.registry, lambda: credentials(target), trust), actions)
 
 
 def _host(text: str) -> str:

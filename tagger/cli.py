@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, NoReturn
 
 import typer
@@ -34,6 +34,9 @@ Insecure = Annotated[
 ]
 AuthHost = Annotated[
     list[str] | None, typer.Option(metavar="HOST", help="A token server on another host than its registry's.")
+]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Show every request with its time on stderr; never a credential.")
 ]
 BuildMetadata = Annotated[
     str, typer.Option(metavar="refuse|drop", help="What to do with +build metadata, which a tag cannot hold.")
@@ -106,8 +109,12 @@ def release(
         bool, typer.Option("--assume-newest", help="Do not ask which other versions are published.")
     ] = False,
     build_metadata: BuildMetadata = "refuse",
+    timeout: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Give up after this, putting tags back included.")
+    ] = None,
     insecure: Insecure = None,
     auth_host: AuthHost = None,
+    verbose: Verbose = False,
 ) -> None:
     """Release an image under its version tag and every floating tag that it has earned.
 
@@ -126,9 +133,10 @@ def release(
             floats_via=floats_via,
             assume_newest=assume_newest,
             build_metadata=build_metadata,
-            insecure=insecure or (),
-            auth_host=auth_host or (),
+            timeout=timeout,
+            **_hosts(insecure, auth_host),
             progress=_say,
+            trace=_tracing(verbose),
         )
     except (TaggerError, KeyboardInterrupt) as problem:
         error = problem if isinstance(problem, TaggerError) else _interrupted(problem)
@@ -172,25 +180,30 @@ def ls(
     as_json: Json = False,
     insecure: Insecure = None,
     auth_host: AuthHost = None,
+    verbose: Verbose = False,
 ) -> None:
     """List the versions, the newest first, what floats to each, what drifted, and then the other tags."""
     from tagger import api, report
 
     most = (0 if as_json else _SHOWN) if limit is None else limit
     with _failing(repository, as_json):
-        found = api.ls(repository, limit=most or None, insecure=insecure or (), auth_host=auth_host or ())
+        found = api.ls(repository, limit=most or None, **_hosts(insecure, auth_host), trace=_tracing(verbose))
         _print(report.as_json(report.listing_content(found)) if as_json else report.listing_text(found))
 
 
 @app.command()
 def check(
-    repository: RepositoryArgument, as_json: Json = False, insecure: Insecure = None, auth_host: AuthHost = None
+    repository: RepositoryArgument,
+    as_json: Json = False,
+    insecure: Insecure = None,
+    auth_host: AuthHost = None,
+    verbose: Verbose = False,
 ) -> None:
     """Exit with 1 if a floating tag is not where the published versions say, or missing."""
     from tagger import api, report
 
     with _failing(repository, as_json):
-        found = api.check(repository, insecure=insecure or (), auth_host=auth_host or ())
+        found = api.check(repository, **_hosts(insecure, auth_host), trace=_tracing(verbose))
         _print(report.as_json(report.check_content(found)) if as_json else report.check_text(found))
     raise typer.Exit(0 if found.ok else 1)
 
@@ -202,12 +215,13 @@ def repair(
     as_json: Json = False,
     insecure: Insecure = None,
     auth_host: AuthHost = None,
+    verbose: Verbose = False,
 ) -> None:
     """Put every floating tag that drifted where the published versions say, digest for digest."""
     from tagger import api, report
 
     with _failing(repository, as_json):
-        done = api.repair(repository, dry_run=dry_run, insecure=insecure or (), auth_host=auth_host or ())
+        done = api.repair(repository, dry_run=dry_run, **_hosts(insecure, auth_host), trace=_tracing(verbose))
         _print(report.as_json(report.repair_content(done)) if as_json else report.repair_text(done))
 
 
@@ -220,18 +234,19 @@ def rm(
     as_json: Json = False,
     insecure: Insecure = None,
     auth_host: AuthHost = None,
+    verbose: Verbose = False,
 ) -> None:
     """Remove versions or tags and lose no other tag; floating tags fall back to the next version first."""
     from tagger import api, report
 
-    hosts = {"insecure": insecure or (), "auth_host": auth_host or ()}
+    hosts, trace = _hosts(insecure, auth_host), _tracing(verbose)
     with _failing(repository, as_json):
         if bool(names) == everything:
             raise InputError("say what is to go: versions or tags by name, or everything with --all")
         done = (
-            api.remove_all(repository, dry_run=dry_run, **hosts)
+            api.remove_all(repository, dry_run=dry_run, **hosts, trace=trace)
             if everything
-            else api.remove(repository, *(names or ()), dry_run=dry_run, progress=_say, **hosts)
+            else api.remove(repository, *(names or ()), dry_run=dry_run, progress=_say, **hosts, trace=trace)
         )
         _print(report.as_json(report.removal_content(done)) if as_json else report.removal_text(done))
 
@@ -247,6 +262,7 @@ def next_version(
     ] = None,
     insecure: Insecure = None,
     auth_host: AuthHost = None,
+    verbose: Verbose = False,
 ) -> None:
     """Print the version after the greatest one released.
 
@@ -259,7 +275,15 @@ def next_version(
         if len(parts) > 1 or not (parts or pre):
             raise InputError("say which version is next: one of --patch, --minor and --major, or --pre with a label")
         part = parts[0] if parts else None
-        _print(api.next_version(repository, part, pre=pre, insecure=insecure or (), auth_host=auth_host or ()))
+        _print(api.next_version(repository, part, pre=pre, **_hosts(insecure, auth_host), trace=_tracing(verbose)))
+
+
+def _hosts(insecure: list[str] | None, auth_host: list[str] | None) -> dict[str, list[str]]:
+    return {"insecure": insecure or [], "auth_host": auth_host or []}
+
+
+def _tracing(verbose: bool) -> Callable[[str], None] | None:
+    return _say if verbose else None
 
 
 @contextlib.contextmanager

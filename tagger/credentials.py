@@ -8,10 +8,13 @@ anything.
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import re
+import select
 import subprocess
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +24,7 @@ from tagger.errors import CredentialsError, printable
 from tagger.reference import DOCKER_HUB, Repository
 
 HELPER_SECONDS = 30
+_HELPER_BYTES = 64 * 1024
 _DOCKER_HUB_KEY = "https://index.docker.io/v1/"
 _DOCKER_HUB_HOSTS = frozenset({DOCKER_HUB, "index.docker.io", "registry-1.docker.io"})
 _HELPER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -173,26 +177,64 @@ def _ask_helper(helper: object, repository: Repository) -> Credential | None:
     program = f"docker-credential-{helper}"
     server = _DOCKER_HUB_KEY if repository.registry.is_docker_hub else repository.registry.host
     try:
-        # The output may hold the secret, so it is never shown, not even in an error.
-        answer = subprocess.run(  # noqa: S603 - the name is checked above, and the configuration names it
-            [program, "get"], input=server.encode(), capture_output=True, timeout=HELPER_SECONDS, check=False
-        )
+        code, output = _run([program, "get"], server.encode())
     except OSError:
         raise CredentialsError(
             f"{program}, which the Docker configuration names for {server}, cannot be started: install it, or take it"
             " out of config.json and run docker login again"
         ) from None
-    except subprocess.TimeoutExpired:
+    if code is None:
         raise CredentialsError(
             f"{program} gave no answer for {server} within {HELPER_SECONDS} s: run it by hand to see what it waits for"
-        ) from None
-    if answer.returncode:
-        if _NOT_FOUND in answer.stdout:
-            return None
-        raise CredentialsError(
-            f"{program} failed for {server} with exit code {answer.returncode}: try docker login {server} again"
         )
-    return _helper_answer(program, server, answer.stdout)
+    if code:
+        if _NOT_FOUND in output:
+            return None
+        raise CredentialsError(f"{program} failed for {server} with exit code {code}: try docker login {server} again")
+    return _helper_answer(program, server, output)
+
+
+def _run(command: list[str], words: bytes) -> tuple[int | None, bytes]:
+    """Run a credential helper; give its exit code, None when it took too long, and the beginning of what it printed.
+
+    The output may hold the secret, so it is never shown, not even in an error; and the helper does not inherit the
+    secrets of other hosts.
+    """
+    environment = {name: value for name, value in os.environ.items() if name != "DOCKER_AUTH_CONFIG"}
+    with subprocess.Popen(  # noqa: S603 - the caller checks the name, and the configuration names it
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
+    ) as process:
+        try:
+            return _converse(process, words)
+        except TimeoutError:
+            return None, b""
+        finally:
+            process.kill()
+
+
+def _converse(process: subprocess.Popen[bytes], words: bytes) -> tuple[int, bytes]:
+    """Give a helper its words and take its answer; raise TimeoutError when it, or what it started, does not end."""
+    assert process.stdin and process.stdout, "they are pipes"  # noqa: S101, PT018 - the caller makes them so
+    end = time.monotonic() + HELPER_SECONDS
+    with contextlib.suppress(BrokenPipeError):
+        process.stdin.write(words)
+        process.stdin.close()
+    output = b""
+    arriving = select.poll()
+    arriving.register(process.stdout, select.POLLIN)
+    while len(output) <= _HELPER_BYTES:
+        if not arriving.poll(max(end - time.monotonic(), 0) * 1000):
+            raise TimeoutError
+        piece = os.read(process.stdout.fileno(), _HELPER_BYTES)
+        if not piece:
+            break
+        output += piece
+    else:
+        return 0, b""  # nobody's credential is that long
+    try:
+        return process.wait(max(end - time.monotonic(), 0)), output
+    except subprocess.TimeoutExpired:
+        raise TimeoutError from None
 
 
 def _helper_answer(program: str, server: str, output: bytes) -> Credential:

@@ -11,7 +11,7 @@ from tagger.cascade import Scheme, Version, floating, newest_first, published
 from tagger.errors import InputError
 from tagger.plan import Observed
 from tagger.reference import Digest, Repository, Tag
-from tagger.settle import Goal, Tags, at_once, observe, settle
+from tagger.settle import Goal, Tags, observe, settle
 
 # A tag that drifted mostly holds a version shortly before the one that it should; no more than this are asked.
 _SEARCHED = 64
@@ -74,6 +74,7 @@ class AsListed:
 
     def __init__(self, repository: Tags, tags: Sequence[Tag]) -> None:
         self.name = repository.name
+        self.patience = repository.patience
         self.digest = repository.digest
         self.manifest = repository.manifest
         self.put = repository.put
@@ -168,6 +169,7 @@ def _holder(
         if digest in known:
             break
         batch = tags[start : start + _BATCH]
-        for tag, answer in zip(batch, at_once([partial(repository.digest, tag) for tag in batch]), strict=True):
+        asking = [partial(repository.digest, tag) for tag in batch]
+        for tag, answer in zip(batch, repository.patience.at_once(asking), strict=True):
             known.setdefault(answer, line[tag])
     return known.get(digest)

@@ -9,11 +9,13 @@ import contextlib
 import hashlib
 import ipaddress
 import json
+import math
 import os
 import re
 import socket
 import tempfile
 import threading
+import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,9 +30,11 @@ from tagger.errors import (
     ImageNotFound,
     InvalidReference,
     TaggerError,
+    Transient,
     WrongImage,
     printable,
 )
+from tagger.patience import Patience, Trace
 from tagger.reference import Digest, Reference, Registry, Repository, Tag, is_image_id, parse_digest
 
 if TYPE_CHECKING:
@@ -41,6 +45,12 @@ DEFAULT_HOST = "unix:///var/run/docker.sock"
 _SILENCE_SECONDS = 600
 _DIGEST_LINE = re.compile(r"(\S+): digest: (sha256:[0-9a-f]{64}) size: \d+")
 _DENIAL = re.compile(r"no basic auth credentials|unauthorized|denied|authori[sz]ation failed|\b40[13]\b", re.IGNORECASE)
+# What registries and networks do for a while; Engines try the upload of a layer again, but never that of a manifest.
+_PASSING = re.compile(
+    r"\b(?:408|429|5\d\d)\b|toomanyrequests|too many requests|\bEOF\b|refused|reset by peer|broken pipe|timed? ?out"
+    r"|timeout|unavailable|temporar|^unknown:|internal server error|unreachable|blob upload",
+    re.IGNORECASE,
+)
 _CONTAINERD_STORE = ["driver-type", "io.containerd.snapshotter.v1"]
 _environment_lock = threading.Lock()
 
@@ -65,9 +75,17 @@ class Engine:
     """A Docker Engine that answers."""
 
     def __init__(
-        self, client: docker.APIClient, host: str, credential: Callable[[Repository], Credential | None]
+        self,
+        client: docker.APIClient,
+        host: str,
+        credential: Callable[[Repository], Credential | None],
+        *,
+        patience: Patience | None = None,
+        trace: Trace | None = None,
     ) -> None:
         self.host = host
+        self._patience = patience or Patience()
+        self._trace = trace
         self._client = client
         self._credential = credential
         self._known: Mapping[str, Any] | None = None
@@ -81,6 +99,9 @@ class Engine:
         config: DockerConfig,
         credential: Callable[[Repository], Credential | None],
         environ: Mapping[str, str] | None = None,
+        *,
+        patience: Patience | None = None,
+        trace: Trace | None = None,
     ) -> Engine:
         """Connect to the Engine that DOCKER_HOST, DOCKER_CONTEXT or the current context names.
 
@@ -95,7 +116,7 @@ class Engine:
             raise
         except Exception as error:  # noqa: BLE001 - docker-py wraps whatever went wrong on the way to the first answer
             raise _unreachable(host, error) from None
-        return cls(client, host, credential)
+        return cls(client, host, credential, patience=patience, trace=trace)
 
     def image(self, name: str) -> Image:
         """Find an image by its name, ID or digest.
@@ -137,15 +158,34 @@ class Engine:
         credential = self._credential(reference.repository)
         # An empty mapping means anonymous; None would make docker-py look for credentials by rules of its own.
         auth = credential.for_engine(reference.repository) if credential else {}
-        with _translated(f"push {reference}"):
+        left = self._patience.left()
+        self._client.timeout = _SILENCE_SECONDS if left is None else min(math.ceil(left), _SILENCE_SECONDS)
+        with self._timed(), _translated(f"push {reference}"):
             messages = self._client.push(
                 str(reference.repository), tag=reference.tag, stream=True, decode=True, auth_config=auth
             )
             try:
-                return pushed_digest(messages, reference.tag)
+                return pushed_digest(self._in_time(messages), reference.tag)
             finally:
                 # Closing the answer is what makes the Engine give up a push that was interrupted.
                 self._answers.last.close()
+
+    @contextlib.contextmanager
+    def _timed(self) -> Iterator[None]:
+        """Say of a push that broke off at the end of the time that the time was over."""
+        try:
+            yield
+        except BrokenOff:
+            self._patience.left()
+            raise
+
+    def _in_time(self, messages: Iterable[object]) -> Iterator[object]:
+        """Pass the messages of a push on until the time is over, also when none comes."""
+        for message in messages:
+            left, connection = self._patience.left(), self._answers.last.raw.connection
+            if left is not None and connection and connection.sock:
+                connection.sock.settimeout(min(left, _SILENCE_SECONDS))
+            yield message
 
     def allows_insecure(self, registry: Registry) -> bool:
         """Say whether the Engine would use plain HTTP or unverified TLS for a registry (`insecure-registries`)."""
@@ -160,8 +200,19 @@ class Engine:
         """Close every connection; a push under way is given up."""
         self._client.close()
 
+    @property
+    def is_local(self) -> bool:
+        """Say whether the Engine is on this machine, so that both mean the same by localhost."""
+        return is_local(self.host)
+
     def _remember(self, answer: Any, **_: object) -> None:
         self._answers.last = answer
+        if self._trace:
+            path = urllib.parse.urlsplit(answer.request.url).path
+            milliseconds = answer.elapsed.total_seconds() * 1000
+            self._trace(
+                f"Engine: {answer.request.method} {printable(path)} {answer.status_code} in {milliseconds:.0f} ms"
+            )
 
     def _inspect(self, name: str) -> Image | None:
         import docker.errors
@@ -189,10 +240,27 @@ class Engine:
         return self._known
 
 
+def is_local(host: str) -> bool:
+    """Say whether an Engine's address leads to this machine.
+
+    >>> is_local("unix:///var/run/docker.sock"), is_local("tcp://127.0.0.1:2375"), is_local("ssh://build@192.0.2.7")
+    (True, True, False)
+    """
+    parts = urllib.parse.urlsplit(host if "://" in host else f"tcp://{host}")
+    if parts.scheme in ("unix", "http+unix", "npipe", "fd"):
+        return True
+    found = _resolved(parts.hostname or "")
+    return bool(found) and all(address.is_loopback for address in found)
+
+
 def addresses(registry: Registry) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
     """Resolve a registry's host; an unknown host has no addresses."""
+    return _resolved(registry.hostname)
+
+
+def _resolved(host: str) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
     try:
-        found = socket.getaddrinfo(registry.hostname, None, type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):  # the latter for a label of more than 63 characters
         return []
     return [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
@@ -262,7 +330,9 @@ def _push_error(text: str, tag: Tag) -> TaggerError:
         return EngineError(f"{said}: add the registry to the Engine's insecure-registries and restart the Engine")
     if _DENIAL.search(text):
         return Denied(f"{said}: run docker login for the registry, or ask for the right to push")
-    return EngineError(f"{said}: put that right and run the same command again")
+    passing = _PASSING.search(text) and "immutable" not in text  # Quay says 'unknown' of that
+    kind = Transient if passing else EngineError
+    return kind(f"{said}: put that right and run the same command again")
 
 
 @contextlib.contextmanager

@@ -12,11 +12,14 @@
     │   └── Denied                  the registry does not let these credentials do that
     ├── EngineError              1  the Engine reported a failure
     │   ├── WrongImage              it pushed something else than the image: another one, or one platform of several
+    │   ├── Transient               it failed for a reason that may pass by itself
     │   └── BrokenOff               the connection to it broke, so nobody knows what became of the request
     ├── ReleaseFailed            1  a release broke off, and the floating tags were put back
     │   └── Conflict                somebody else published the same version with another image meanwhile
     ├── RegistryError            1  the registry reported a failure, or answered nonsense
     │   └── Unreadable              it fails to say where a tag points: neither there nor absent
+    ├── TimedOut                 1  the time of --timeout is over
+    ├── CalledOff                1  what runs beside this was interrupted
     ├── Unsettled                4  some tags are not where they should be; they are named
     └── Interrupted        130, 143  a signal came, and the floating tags were put back
 
@@ -99,6 +102,10 @@ class WrongImage(EngineError):
         self.digest = digest
 
 
+class Transient(EngineError):
+    """The Engine failed for a reason that may pass by itself: the registry was busy, down or out of reach."""
+
+
 class BrokenOff(EngineError):
     """The connection to the Engine broke, so that nobody knows what became of the request."""
 
@@ -117,6 +124,14 @@ class RegistryError(TaggerError):
 
 class Unreadable(RegistryError):
     """The registry fails to say where a tag points, so that the tag is neither there nor absent."""
+
+
+class TimedOut(TaggerError):
+    """The time that the whole command had is over."""
+
+
+class CalledOff(TaggerError):
+    """A signal arrived while this waited in a thread; the signal itself is raised where it arrived."""
 
 
 class Unsettled(TaggerError):
@@ -154,12 +169,15 @@ def printable(text: object, limit: int = _LONGEST_QUOTE) -> str:
     r"""Make text from elsewhere safe to show on a terminal or in a CI log, as one line of at most `limit` characters.
 
     Control, format (bidirectional among them) and private characters become their escapes, so that nothing remote can
-    move the cursor, reorder a line or start a line of its own.
+    move the cursor, reorder a line or start a line of its own. `##` is broken up, since some CI systems take
+    `##[command]` and `##vso[command]` for theirs anywhere in a line.
 
     >>> printable("denied\n::error::x \x1b[2J")
     'denied\\n::error::x \\x1b[2J'
+    >>> printable("it is ##vso[task.complete]")
+    'it is \\x23#vso[task.complete]'
     >>> printable("x" * 1000, limit=5)
     'xxxx…'
     """
-    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text)[: limit + 1])
+    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text)[: limit + 1]).replace("##", r"\x23#")
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"

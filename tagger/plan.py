@@ -107,6 +107,8 @@ def _version_change(
     before = observed.digests.get(tag)
     holder = observed.versions.get(version, tag)
     held = observed.digests.get(holder)
+    if tag in observed.unreadable:
+        return Change(tag, Action.MOVE, version, None, image, "forced: overwrites what the registry cannot read")
     if held is None:
         return Change(tag, Action.CREATE, version, None, image)
     if held == image:

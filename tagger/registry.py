@@ -7,28 +7,31 @@ from __future__ import annotations
 
 import contextlib
 import re
-import time
 import uuid
 from collections.abc import Iterable, Iterator
 from enum import Enum
 from http import HTTPStatus
 from typing import Any
 
-from tagger.connection import Answer, Connection
+from tagger.connection import Connection
 from tagger.credentials import Credential
 from tagger.errors import (
+    CalledOff,
     Denied,
     InvalidReference,
     Refused,
     RegistryError,
     RegistryUnreachable,
     TaggerError,
+    TimedOut,
     Unreadable,
     Unsettled,
     printable,
 )
 from tagger.manifest import MEDIA_TYPES, Descriptor, Manifest
+from tagger.patience import Patience
 from tagger.reference import Digest, Repository, Tag, parse_digest, parse_tag
+from tagger.transport import Answer
 
 # Without the full list some registries answer another digest (schema 1), others 404 for a manifest that is there.
 _ACCEPT = {"Accept": ", ".join(MEDIA_TYPES)}
@@ -63,6 +66,11 @@ class RemoteRepository:
         self._base = f"/v2/{name.path}"
         self._scope = f"repository:{name.path}:{actions}"
         self._deletes: Deletes | None = None
+
+    @property
+    def patience(self) -> Patience:
+        """Give the time that there is for asking and waiting."""
+        return self._connection.patience
 
     def credential(self) -> Credential | None:
         """Give the credential for this repository, if it may go to its registry; see `Connection.credential`."""
@@ -140,6 +148,18 @@ class RemoteRepository:
         answer = self._request("PUT", f"/manifests/{tag}", headers=headers, body=manifest.body)
         self._check(answer, f"write {tag}", HTTPStatus.CREATED, HTTPStatus.OK, HTTPStatus.ACCEPTED)
 
+    def check_push(self) -> None:
+        """Find out whether these credentials may push, by an upload that is begun and given up.
+
+        Raises Denied when they may not, and RegistryUnreachable; any other answer is left for the push to meet.
+        """
+        with contextlib.suppress(RegistryError):
+            answer = self._request("POST", "/blobs/uploads/")
+            if answer.status in _DENIALS:
+                self._check(answer, "push")
+            if answer.status == HTTPStatus.ACCEPTED and (place := answer.headers.get("location")):
+                self._connection.request("DELETE", answer.resolve(place), scope=self._scope)
+
     def remove(self, tag: Tag) -> None:
         """Take one tag away and leave every other tag of its digest alone.
 
@@ -169,9 +189,10 @@ class RemoteRepository:
 
         Raises Unsettled when it is neither, since the throw-away manifest is not what anybody should pull.
         """
+        self.patience.put_back()
         for pause in _UNDO_PAUSES:
-            time.sleep(pause)
-            with contextlib.suppress(RegistryError, RegistryUnreachable):
+            with contextlib.suppress(RegistryError, RegistryUnreachable, TimedOut, CalledOff):
+                self.patience.sleep(pause)
                 held = self.digest(tag)
                 if held is None:
                     return True

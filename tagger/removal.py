@@ -27,7 +27,7 @@ from tagger.errors import (
 )
 from tagger.manifest import Descriptor
 from tagger.reference import Digest, Repository, Tag
-from tagger.settle import Goal, ask, at_once, observe, settle
+from tagger.settle import Goal, ask, observe, settle
 
 Note = Callable[[str], None]
 
@@ -68,6 +68,7 @@ class _Without:
 
     def __init__(self, repository: Removable, hidden: Collection[Tag]) -> None:
         self.name = repository.name
+        self.patience = repository.patience
         self.digest = repository.digest
         self.manifest = repository.manifest
         self.put = repository.put
@@ -114,6 +115,7 @@ def _remove(
         _delete(repository, tags, plan.doomed, single=single)
     except (TaggerError, KeyboardInterrupt) as error:
         problem = error
+    repository.patience.put_back()
     try:
         done, left = _look(repository, scheme, plan)
     except (RegistryError, RegistryUnreachable, Unsettled) as error:
@@ -180,7 +182,7 @@ def _planned(repository: Removable, scheme: Scheme, tags: Sequence[Tag], named: 
 
 def _delete(repository: Removable, tags: Sequence[Tag], doomed: Collection[Tag], *, single: bool) -> None:
     if single:
-        at_once([partial(repository.delete, tag) for tag in doomed])
+        repository.patience.at_once([partial(repository.delete, tag) for tag in doomed])
         return
     holders, parts, unknown = _holders(repository, tags)
     for digest, holding in holders.items():
@@ -214,7 +216,8 @@ def _holders(
     holders: dict[Digest, list[Tag]] = {}
     parts: dict[Digest, list[Tag]] = {}
     unknown: list[Tag] = []
-    for tag, found in zip(tags, at_once([partial(_descriptor, repository, tag) for tag in tags]), strict=True):
+    asking = [partial(_descriptor, repository, tag) for tag in tags]
+    for tag, found in zip(tags, repository.patience.at_once(asking), strict=True):
         if isinstance(found, Unreadable):
             unknown.append(tag)
         elif found is not None:

@@ -7,23 +7,20 @@ again after its last write: whoever writes last has seen every rival's version a
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from tagger.cascade import Scheme, Version, published, resolve
-from tagger.errors import Abandoned, Refused, RegistryError, TaggerError, Unreadable, Unsettled
+from tagger.errors import Refused, RegistryError, TaggerError, Unreadable, Unsettled
 from tagger.manifest import Manifest
+from tagger.patience import Patience
 from tagger.plan import Observed
 from tagger.reference import Digest, Repository, Tag
 
 # Seconds before each round: some registries serve stale reads for a while after a write.
 PAUSES = (0.0, 0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
-_AT_ONCE = 8
-T = TypeVar("T")
 
 
 class Tags(Protocol):
@@ -32,6 +29,10 @@ class Tags(Protocol):
     @property
     def name(self) -> Repository:
         """Give its name."""
+
+    @property
+    def patience(self) -> Patience:
+        """Give the time that there is for asking and waiting."""
 
     def tags(self) -> Sequence[Tag]:
         """List every tag."""
@@ -75,27 +76,27 @@ def observe(
     A version whose tag is listed but absent is a ghost and does not count, unless it is `present` or has another tag.
     One that is `present` counts by its own tag, if that is there, whatever the list says.
 
-    Raises what the repository raises; a floating tag that is unreadable is told in the result.
+    Raises what the repository raises; a tag that is unreadable is told in the result, unless it decides something.
     """
     listed = repository.tags()
+    own = {scheme.version_tag(version) for version in present}
     digests: dict[Tag, Digest | None] = {}
     unreadable: set[Tag] = set()
     while True:
         versions = {v: tag for v, tag in published(listed, scheme).items() if v not in absent}
         goal = resolve({*versions, *present}, scheme)
         owners = {goal[tag] for tag in floats if tag in goal}.union(present)
-        wanted = {scheme.version_tag(v) for v in present} | {versions[v] for v in owners if v in versions}
+        wanted = own | {versions[v] for v in owners if v in versions}
         asked = [tag for tag in dict.fromkeys((*floats, *wanted)) if tag not in digests]
         for tag, answer in ask(repository, asked).items():
             if isinstance(answer, Unreadable):
-                if tag in wanted:
+                if tag in wanted - own:
                     raise answer
                 unreadable.add(tag)
             digests[tag] = None if isinstance(answer, Unreadable) else answer
         ghosts = {versions[v] for v in owners if v in versions and digests[versions[v]] is None}
         if not ghosts:
-            own = {v: scheme.version_tag(v) for v in present}
-            confirmed = {v: tag for v, tag in own.items() if digests[tag]}
+            confirmed = {v: tag for v in present if digests[tag := scheme.version_tag(v)]}
             return Observed({**versions, **confirmed}, digests, frozenset(unreadable))
         listed = [tag for tag in listed if tag not in ghosts]
 
@@ -105,9 +106,6 @@ def settle(
     scheme: Scheme,
     floats: Collection[Tag],
     goal: Goal,
-    *,
-    pauses: Iterable[float] = PAUSES,
-    sleep: Callable[[float], None] = time.sleep,
 ) -> Observed:
     """Put every one of these floating tags where the goal's versions say, by manifest PUT; give what was seen last.
 
@@ -116,8 +114,8 @@ def settle(
     left: Collection[Tag] = floats
     problems: Mapping[Tag, TaggerError] = {}
     unseen: TaggerError | None = None
-    for pause in pauses:
-        sleep(pause)
+    for pause in PAUSES:
+        repository.patience.sleep(pause)
         try:
             observed = observe(repository, scheme, floats, present=goal.present, absent=goal.absent)
         except TaggerError as error:
@@ -138,35 +136,10 @@ def settle(
     )
 
 
-def at_once(tasks: Iterable[Callable[[], T]]) -> list[T]:
-    """Run independent tasks at once and give their results in order; the first exception is raised at the end.
-
-    After an interruption what runs is waited for, so that nothing happens behind the caller's back. A second one does
-    not wait either, and raises Abandoned.
-    """
-    pending = list(tasks)
-    if len(pending) <= 1:
-        return [task() for task in pending]
-    pool = ThreadPoolExecutor(max_workers=_AT_ONCE)
-    futures: list[Future[T]] = []
-    try:
-        try:
-            futures.extend(pool.submit(task) for task in pending)
-            return [future.result() for future in futures]
-        except KeyboardInterrupt:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-        finally:
-            pool.shutdown()
-    except KeyboardInterrupt:
-        if all(future.done() for future in futures):
-            raise
-        raise Abandoned from None
-
-
 def ask(repository: Tags, tags: Collection[Tag]) -> dict[Tag, Digest | Unreadable | None]:
     """Ask at once where tags point; of one that is unreadable give the error itself."""
-    return dict(zip(tags, at_once(partial(_digest, repository, tag) for tag in tags), strict=True))
+    asking = [partial(_digest, repository, tag) for tag in tags]
+    return dict(zip(tags, repository.patience.at_once(asking), strict=True))
 
 
 def _digest(repository: Tags, tag: Tag) -> Digest | Unreadable | None:

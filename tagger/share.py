@@ -21,6 +21,13 @@ class FloatsVia(StrEnum):
     REGISTRY = "registry"
 
 
+class Target(Tags, Protocol):
+    """A repository that images are pushed to."""
+
+    def check_push(self) -> None:
+        """Find out whether a push would be let in; raise Denied when it would not."""
+
+
 class Image(Protocol):
     """An image as a release sees it."""
 
@@ -69,10 +76,11 @@ class Share:
     `first` is what was seen before anything was written, `plan` the plan in force, `digest` that of our image as far as
     it is known, `pushed` and `touched` whether the push of the version tag and the moves of the floating tags were
     begun, `broken_off` that the push of the version tag has no known end, `wrong` the digest of a push that was not our
-    image. `now` says where tags were seen last; nobody knows about those `in_doubt`, or they could not be put back.
+    image, `rival` that of another image of the same version which our push overwrote. `now` says where tags were seen
+    last; nobody knows about those `in_doubt`, or they could not be put back.
     """
 
-    repository: Tags
+    repository: Target
     first: Observed
     plan: Plan
     digest: Digest | None
@@ -80,6 +88,7 @@ class Share:
     touched: bool = False
     broken_off: bool = False
     wrong: Digest | None = None
+    rival: Digest | None = None
     now: dict[Tag, Digest | None] = field(default_factory=dict)
     in_doubt: set[Tag] = field(default_factory=set)
 

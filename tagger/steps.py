@@ -7,24 +7,38 @@ anywhere, and a failure after that puts the floating tags back everywhere.
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from tagger.errors import BrokenOff, Conflict, Refused, RegistryError, TaggerError, WrongImage
+from tagger.cascade import published
+from tagger.errors import (
+    BrokenOff,
+    Conflict,
+    Refused,
+    RegistryError,
+    RegistryUnreachable,
+    TaggerError,
+    Transient,
+    Unreadable,
+    WrongImage,
+)
 from tagger.plan import WRITES, Action, Change, Observed, Plan, plan
 from tagger.reference import Digest, Reference, Tag
 from tagger.result import Outcome, Release, Released
-from tagger.settle import Goal, Tags, at_once, observe, settle
-from tagger.share import Engine, FloatsVia, LocalTags, Order, Share
+from tagger.settle import Goal, observe, settle
+from tagger.share import Engine, FloatsVia, LocalTags, Order, Share, Target
 from tagger.undo import put_back
 
 Progress = Callable[[str], None]
 _CONFIRM_PAUSES = (0.0, 0.3, 1.0, 2.0, 4.0, 8.0)
+# Seconds before a push is tried again; an Engine that is started again takes some.
+_PUSH_PAUSES = (1.0, 4.0, 10.0)
 
 
-def release(engine: Engine, repositories: Sequence[Tags], order: Order, progress: Progress = lambda _: None) -> Release:
+def release(
+    engine: Engine, repositories: Sequence[Target], order: Order, progress: Progress = lambda _: None
+) -> Release:
     """Release an image; see the module for the order of things.
 
     `progress` is told what happens; what it raises is lost, since it must not break off what is under way.
@@ -35,12 +49,13 @@ def release(engine: Engine, repositories: Sequence[Tags], order: Order, progress
     local = LocalTags(engine, order.image.id)
     tell = partial(_tell, progress)
     try:
-        shares = at_once([partial(_begin, repository, order) for repository in repositories])
+        shares = repositories[0].patience.at_once([partial(_begin, repository, order) for repository in repositories])
         _check_refusals(shares)
         if order.dry_run:
             return _report(order, shares, Outcome.PLANNED)
         if not any(share.plan.writes for share in shares):
             return _report(order, shares, Outcome.UNCHANGED)
+        _make_sure(shares, order)
         _publish(engine, local, shares, order, tell)
         _float(engine, local, shares, order, tell)
         return _report(order, shares, Outcome.RELEASED)
@@ -58,8 +73,14 @@ def _tell(progress: Progress, line: str) -> None:
 # -- steps 1 and 2: observe and plan -------------------------------------------------------------------------------
 
 
-def _begin(repository: Tags, order: Order) -> Share:
+def _begin(repository: Target, order: Order) -> Share:
     seen = _observe(repository, order)
+    own = order.scheme.version_tag(order.version)
+    if own in seen.unreadable and not order.overwrite:
+        raise Unreadable(
+            f"{repository.name.registry} fails to say where {repository.name}:{own} points, so that it may be released"
+            " already: try again, and if that goes on, write it anew with --force"
+        )
     digest = _digest_here(repository, order, seen)
     return Share(repository, seen, plan(order.version, digest, seen, order.scheme, overwrite=order.overwrite), digest)
 
@@ -69,12 +90,12 @@ def _check_refusals(shares: Sequence[Share]) -> None:
         raise Refused("; ".join(refusals))
 
 
-def _observe(repository: Tags, order: Order) -> Observed:
+def _observe(repository: Target, order: Order) -> Observed:
     floats = order.scheme.floating_tags(order.version)
     return observe(repository, order.scheme, floats, present=[order.version])
 
 
-def _digest_here(repository: Tags, order: Order, seen: Observed) -> Digest | None:
+def _digest_here(repository: Target, order: Order, seen: Observed) -> Digest | None:
     """Give the digest of our image in this repository, as far as it can be known before a push."""
     own = order.scheme.version_tag(order.version)
     holder = seen.versions.get(order.version, own)
@@ -83,6 +104,22 @@ def _digest_here(repository: Tags, order: Order, seen: Observed) -> Digest | Non
         return order.image.digest
     manifest = repository.manifest(published)
     return published if manifest and manifest.is_image(order.image.id) else order.image.digest
+
+
+def _make_sure(shares: list[Share], order: Order) -> None:
+    """Check the right to push, and look at each version tag once more, as late as can be before the first write."""
+    writing = [share for share in shares if share.plan.writes]
+    looks: list[Callable[[], object]] = [partial(_still_as_planned, share) for share in writing]
+    found = shares[0].repository.patience.at_once([*looks, *(share.repository.check_push for share in writing)])
+    for share, same in zip(writing, found, strict=False):
+        if not same:
+            shares[shares.index(share)] = _begin(share.repository, order)
+    _check_refusals(shares)
+
+
+def _still_as_planned(share: Share) -> bool:
+    unreadable = share.version_tag in share.first.unreadable  # and to be overwritten
+    return unreadable or share.repository.digest(share.version_tag) == share.before
 
 
 # -- step 3: the version tag ---------------------------------------------------------------------------------------
@@ -94,10 +131,7 @@ def _publish(engine: Engine, local: LocalTags, shares: Sequence[Share], order: O
         if change.action not in WRITES:
             continue
         reference = share.repository.name.tagged(change.tag)
-        local.tag(reference)
-        progress(f"pushing {reference}")
-        share.pushed, share.broken_off, share.digest = True, True, None
-        pushed = _push_version(engine, share, reference)
+        pushed = _push_version(engine, local, share, order, progress)
         try:
             share.digest = _confirm(share, change, pushed, order)
         except WrongImage as error:
@@ -107,9 +141,28 @@ def _publish(engine: Engine, local: LocalTags, shares: Sequence[Share], order: O
         progress(f"pushed {reference} at {share.digest}")
 
 
-def _push_version(engine: Engine, share: Share, reference: Reference) -> Digest:
+def _push_version(engine: Engine, local: LocalTags, share: Share, order: Order, progress: Progress) -> Digest:
+    """Push the version tag; where that fails for now and the registry shows that it did not land, push it again."""
+    for pause in (*_PUSH_PAUSES, None):
+        try:
+            return _push_once(engine, local, share, progress)
+        except (Transient, BrokenOff) as error:
+            if landed := _landed(share, order):
+                share.broken_off = False
+                return landed
+            if pause is None:
+                raise
+            progress(f"pushing {share.reference} again in {pause:g} s, since {_reason(error)}")
+            share.repository.patience.sleep(pause)
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _push_once(engine: Engine, local: LocalTags, share: Share, progress: Progress) -> Digest:
+    local.tag(share.reference)
+    progress(f"pushing {share.reference}")
+    share.pushed, share.broken_off, share.digest = True, True, None
     try:
-        digest = engine.push(reference)
+        digest = engine.push(share.reference)
     except BrokenOff:
         raise
     except TaggerError as error:
@@ -120,13 +173,22 @@ def _push_version(engine: Engine, share: Share, reference: Reference) -> Digest:
     return digest
 
 
+def _landed(share: Share, order: Order) -> Digest | None:
+    """Give the digest of our image if the version tag holds it already, though its push failed."""
+    with contextlib.suppress(RegistryError, RegistryUnreachable):
+        manifest = share.repository.manifest(share.version_tag)
+        if manifest and manifest.digest != share.before and manifest.is_image(order.image.id):
+            return manifest.digest
+    return None
+
+
 def _confirm(share: Share, change: Change, pushed: Digest, order: Order) -> Digest:
     """Wait until the registry agrees with the Engine about the version tag, and check that it is our image.
 
     A registry may go on serving the old answer for some seconds; a third digest is somebody else's.
     """
     for pause in _CONFIRM_PAUSES:
-        time.sleep(pause)
+        share.repository.patience.sleep(pause)
         manifest = share.repository.manifest(change.tag)
         if manifest and manifest.digest == pushed:
             break
@@ -152,10 +214,30 @@ def _check_version_tag(share: Share, seen: Observed) -> None:
     for pause in _CONFIRM_PAUSES:
         if held is not None:
             break
-        time.sleep(pause)
+        share.repository.patience.sleep(pause)
         held = share.repository.digest(share.version_tag)
     if held != share.digest:
         raise _overwritten(share, share.version_tag, held)
+
+
+def _check_overwritten_rival(share: Share, order: Order, seen: Observed) -> None:
+    """Notice that our push of the version tag overwrote another image of the same version.
+
+    Registries do not tell. But who released that image has moved the floating tags, all of them to one digest, which
+    is neither what they held before nor that of any other version that was published meanwhile.
+    """
+    ours = [c.tag for c in _planned_again(share, order, seen).floating_changes if c.version == order.version]
+    held = {seen.digests[tag] for tag in ours}
+    rival = held.pop() if len(held) == 1 else None
+    if rival is None or rival in (share.digest, *(share.first.digests.get(tag) for tag in ours)):
+        return
+    # Listed anew: what moved the floating tags after the last list was published before that.
+    versions = published(share.repository.tags(), order.scheme)
+    others = [tag for version, tag in versions.items() if version not in {*share.first.versions, order.version}]
+    if not versions or rival in {share.repository.digest(tag) for tag in others}:
+        return  # under --assume-newest no version is known that would explain it
+    share.rival = rival
+    raise _overwritten(share, share.version_tag, rival)
 
 
 def _overwritten(share: Share, tag: Tag, digest: Digest | None) -> Conflict:
@@ -170,21 +252,23 @@ def _overwritten(share: Share, tag: Tag, digest: Digest | None) -> Conflict:
 
 
 def _float(engine: Engine, local: LocalTags, shares: Sequence[Share], order: Order, progress: Progress) -> None:
-    at_once([partial(_replan, share, order) for share in shares if share.pushed])
+    patience = shares[0].repository.patience
+    patience.at_once([partial(_replan, share, order) for share in shares if share.pushed])
     references = [share.repository.name.tagged(tag) for share in shares for tag in _due(share)]
     for reference in references:
         local.tag(reference)
     for share in shares:
         share.touched = True
     if order.via is FloatsVia.ENGINE:
-        at_once([partial(_push_floating, engine, reference, progress) for reference in references])
-    at_once([partial(_settle, share, order, progress) for share in shares])
+        patience.at_once([partial(_push_floating, engine, reference, progress) for reference in references])
+    patience.at_once([partial(_settle, share, order, progress) for share in shares])
 
 
 def _replan(share: Share, order: Order) -> None:
     """Observe and plan again, now that the version tag stands: somebody else may have released meanwhile."""
     seen = _observe(share.repository, order)
     _check_version_tag(share, seen)
+    _check_overwritten_rival(share, order, seen)
     share.plan = _planned_again(share, order, seen)
 
 
@@ -202,8 +286,18 @@ def _due(share: Share) -> list[Tag]:
 
 
 def _push_floating(engine: Engine, reference: Reference, progress: Progress) -> None:
-    digest = engine.push(reference)
-    progress(f"pushed {reference} at {digest}")
+    try:
+        digest = engine.push(reference)
+    except (Transient, BrokenOff) as error:
+        # Settling looks, and puts right what differs.
+        progress(f"writing {reference} by a manifest PUT instead, since {_reason(error)}")
+    else:
+        progress(f"pushed {reference} at {digest}")
+
+
+def _reason(error: TaggerError) -> str:
+    """Give what is wrong, without what to do about it."""
+    return str(error).rpartition(": ")[0]
 
 
 def _settle(share: Share, order: Order, progress: Progress) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
@@ -20,8 +19,9 @@ from tagger.errors import (
     Unsettled,
     printable,
 )
+from tagger.patience import Patience
 from tagger.reference import Digest, Reference, Tag
-from tagger.settle import PAUSES, Goal, at_once, settle
+from tagger.settle import PAUSES, Goal, settle
 from tagger.share import LocalTags, Order, Share
 
 T = TypeVar("T")
@@ -46,7 +46,9 @@ def put_back(
     try:
         if begun and not isinstance(problem, Abandoned):
             progress("putting the tags back")
-            at_once([partial(_restore, share, order) for share in begun])
+            patience = begun[0].repository.patience
+            patience.put_back()
+            patience.at_once([partial(_restore, share, order) for share in begun])
         stuck = local.put_back([share.reference for share in shares if share.stands])
     except KeyboardInterrupt as signal:
         problem = signal
@@ -74,29 +76,29 @@ def _restore(share: Share, order: Order) -> None:
 
 def _restore_version_tag(share: Share, order: Order) -> None:
     """See what the version tag holds; a push that was not our image, or was forced over another, is taken back."""
-    manifest = _patiently(partial(share.repository.manifest, share.version_tag))
+    manifest = _patiently(share.repository.patience, partial(share.repository.manifest, share.version_tag))
     held = manifest.digest if manifest else None
     if manifest and share.digest is None and held != share.before and manifest.is_image(order.image.id):
         share.digest = held  # it landed, though its answer was lost
     landed = held is not None and held in (share.digest, share.wrong)
     forced = share.published_before not in (None, share.digest)
-    if landed and (held == share.wrong or forced):
-        held = _withdrawn(share)
+    if landed and (held == share.wrong or forced or share.rival):
+        held = _withdrawn(share, share.rival or share.before)
     share.now[share.version_tag] = held
     # A push that was broken off may still land, as long as it has not been seen to.
     if landed or not share.broken_off:
         share.in_doubt.discard(share.version_tag)
 
 
-def _withdrawn(share: Share) -> Digest | None:
-    if share.before is None:
+def _withdrawn(share: Share, before: Digest | None) -> Digest | None:
+    if before is None:
         share.repository.remove(share.version_tag)
         return None
-    manifest = share.repository.manifest(share.before)
+    manifest = share.repository.manifest(before)
     if manifest is None:
-        raise RegistryError(f"{share.repository.name} no longer has {share.before}: push that image again")
+        raise RegistryError(f"{share.repository.name} no longer has {before}: push that image again")
     share.repository.put(share.version_tag, manifest)
-    return share.before
+    return before
 
 
 def _restore_floating_tags(share: Share, order: Order) -> None:
@@ -114,10 +116,10 @@ def _restore_floating_tags(share: Share, order: Order) -> None:
     share.in_doubt -= share.written - astray
 
 
-def _patiently(ask: Callable[[], T]) -> T:
+def _patiently(patience: Patience, ask: Callable[[], T]) -> T:
     """Ask until there is an answer: a registry that has just failed may be back in some seconds."""
     for pause in PAUSES:
-        time.sleep(pause)
+        patience.sleep(pause)
         try:
             return ask()
         except (Unreadable, RegistryUnreachable):

@@ -20,6 +20,7 @@ from typing import TypeVar
 from tagger.cascade import Scheme, parse_version, resolve
 from tagger.errors import TaggerError, Unreadable
 from tagger.manifest import OCI_MANIFEST, Manifest
+from tagger.patience import Patience
 from tagger.reference import Digest, Reference, Repository, Tag
 
 Around = Callable[[str], AbstractContextManager[None]]
@@ -48,6 +49,19 @@ def image(name: str) -> ModelImage:
     return ModelImage(image_id, Manifest.of(OCI_MANIFEST, json.dumps(body).encode()))
 
 
+class Unhurried(Patience):
+    """Take every pause without waiting, and keep it in `slept`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slept: list[float] = []
+
+    def sleep(self, seconds: float) -> None:
+        """Wait for nothing."""
+        self.slept.append(seconds)
+        self.check()
+
+
 @dataclass(slots=True)
 class ModelRepository:
     """A repository as a dict: `held` says which digest every tag points at.
@@ -62,6 +76,7 @@ class ModelRepository:
     ghosts: set[Tag] = field(default_factory=set)
     hidden: set[Tag] = field(default_factory=set)
     unreadable: set[Tag] = field(default_factory=set)
+    patience: Unhurried = field(default_factory=Unhurried)
     around: Around = undisturbed
     writes: list[str] = field(default_factory=list)
     _past: list[Mapping[Tag, Digest]] = field(default_factory=list)
@@ -122,6 +137,11 @@ class ModelRepository:
         with self.around(f"put {tag}"):
             self.writes.append(f"put {tag}")
             self.write(tag, manifest)
+
+    def check_push(self) -> None:
+        """Let every push in."""
+        with self.around("ask for the right to push"):
+            pass
 
     def remove(self, tag: Tag) -> None:
         """Take a tag away."""
@@ -258,11 +278,11 @@ class OneByOne:
     def shutdown(self, **_: object) -> None:
         """Wait for nothing: every task has run."""
 
-    def submit(self, task: Callable[[], T]) -> Future[T]:
+    def submit(self, run: Callable[[Callable[[], T]], T], task: Callable[[], T]) -> Future[T]:
         """Run a task."""
         future: Future[T] = Future()
         try:
-            future.set_result(task())
+            future.set_result(run(task))
         except (Exception, KeyboardInterrupt) as problem:  # noqa: BLE001 - a pool keeps whatever it is
             future.set_exception(problem)
         return future

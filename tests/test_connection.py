@@ -14,20 +14,20 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from email.utils import formatdate
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-import urllib3
 from doubles import Basic, Bearer, Certificate, Cut, ModelRegistry, Request, Response, as_json, basic, certificate, on
 from services import free_port
 
-from tagger import connection
-from tagger.connection import Answer, Connection, Trust
+from tagger import transport
+from tagger.connection import Connection, Trust
 from tagger.credentials import Credential, Secret
 from tagger.errors import Denied, RegistryError, RegistryUnreachable, TaggerError, Unreadable
+from tagger.patience import Patience
 from tagger.reference import Registry
+from tagger.transport import Answer
 
 CANARY = "correct-horse-canary"
 ANN = Credential("ann", Secret(CANARY))
@@ -56,7 +56,7 @@ def connect() -> Iterator[Connect]:
 def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Give the seconds that a connection has slept, none of which really pass."""
     seconds: list[float] = []
-    monkeypatch.setattr(connection, "time", SimpleNamespace(sleep=seconds.append, time=time.time))
+    monkeypatch.setattr(Patience, "sleep", lambda _, pause: seconds.append(pause))
     return seconds
 
 
@@ -697,9 +697,9 @@ def test_a_registry_that_falls_silent_leaves_us_knowing_nothing(
 
     opened = connect(registry.host)
     assert opened.request("GET", TAGS).status == 200
-    monkeypatch.setattr(connection, "_TIMEOUT", urllib3.Timeout(0.05))
+    monkeypatch.setattr(transport, "SILENCE_SECONDS", 0.05)
     registry.intercept(on("GET", TAGS, hold))
-    with pytest.raises(Unreadable, match=r"gave no answer in 30 s: see its log, and run the same command again"):
+    with pytest.raises(Unreadable, match=r"did not answer in time: see its log, and run the same command again"):
         opened.request("GET", TAGS)
     go.set()
 
@@ -853,4 +853,4 @@ def test_which_proxy_a_request_takes(
 ) -> None:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert connection._proxy(urlsplit(url)) == proxy
+    assert transport._proxy(urlsplit(url)) == proxy

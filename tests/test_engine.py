@@ -38,16 +38,19 @@ from services import Engine as RealEngine
 from services import Registry as RealRegistry
 from services import ServiceError
 
+import tagger
 from tagger import engine as engine_module
 from tagger.credentials import Credential, DockerConfig, Secret
-from tagger.engine import Engine, Image, pushed_digest
+from tagger.engine import Engine, Image, is_local, pushed_digest
 from tagger.errors import (
     Denied,
     EngineError,
     EngineUnreachable,
     ImageNotFound,
+    InputError,
     InvalidReference,
     TaggerError,
+    Transient,
     WrongImage,
 )
 from tagger.reference import Digest, Reference, Registry, Repository, Tag
@@ -208,7 +211,7 @@ OUTCOMES: dict[str, tuple[str, type[TaggerError] | None, str]] = {
     "unauthorized": ("2.1.106", Denied, "no basic auth credentials.*: run docker login"),
     "wrong-password": ("2.1.106", Denied, "(?i)unauthorized.*: run docker login"),
     "no-such-local-tag": ("9.9.9", EngineError, "tag does not exist.*: put that right and run"),
-    "registry-refuses-connection": ("2.1.106", EngineError, "connection refused.*: put that right and run"),
+    "registry-refuses-connection": ("2.1.106", Transient, "connection refused.*: put that right and run"),
     "unknown-host": ("2.1.106", EngineError, "no such host.*: put that right and run"),
     "some-platforms-missing": ("1.0.0", WrongImage, "lacks a platform of the image .*: pull or build every platform"),
     "some-platforms-missing-other-registry": ("1.0.0", WrongImage, "lacks a platform of the image .*: pull or build"),
@@ -261,7 +264,7 @@ def aux(tag: str, digest: str | None) -> Message:
         ([aux("2.1", "nonsense")], EngineError, "ended with digest: nonsense; run the same command again"),
         ([aux("2.1", None)], EngineError, "ended with digest: None; run the same command again"),
         ([{"status": "2.1: digest: sha256:12 size: 5"}], EngineError, "ended with digest: none"),
-        ([status("2.1", A), push_error("EOF")], EngineError, "push of 2.1 failed: EOF: put that right and run"),
+        ([status("2.1", A), push_error("EOF")], Transient, "push of 2.1 failed: EOF: put that right and run"),
         ([{"error": "denied: no"}], Denied, "push of 2.1 failed: denied: no: run docker login"),
         ([{"errorDetail": {"message": "authorization failed"}}], Denied, "authorization failed: run docker login"),
         ([{"errorDetail": {"code": 5}}], EngineError, "an error without a text"),
@@ -824,3 +827,57 @@ def test_a_real_engine_says_which_registries_it_trusts_without_tls(engine: RealE
         assert real.allows_insecure(Registry("registry.local:5000"))
         assert real.allows_insecure(Registry("127.0.0.1:5000"))
         assert not real.allows_insecure(Registry("192.0.2.1:5000"))
+
+
+# Where it is
+
+
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [
+        ("unix:///var/run/docker.sock", True),
+        ("http+unix:///var/run/docker.sock", True),
+        ("npipe:////./pipe/docker_engine", True),
+        ("tcp://127.0.0.1:2375", True),
+        ("tcp://[::1]:2376", True),
+        ("127.0.0.1:2375", True),
+        ("tcp://192.0.2.7:2375", False),
+        ("192.0.2.7:2375", False),
+        ("ssh://build@192.0.2.7", False),
+        ("https://192.0.2.7:2376", False),
+    ],
+)
+def test_an_engine_on_another_machine_is_told_by_its_address(host: str, local: bool) -> None:
+    assert is_local(host) is local
+
+
+def test_a_registry_on_loopback_is_refused_for_an_engine_on_another_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with ModelRegistry() as registry, FakeEngine(registry) as fake:
+        fake.load("image-gallery", b"one")
+        monkeypatch.setenv("DOCKER_HOST", fake.url)
+        monkeypatch.setattr("tagger.engine.is_local", lambda _: False)
+        with pytest.raises(InputError, match=r"is on another machine, where .* is another registry than here"):
+            tagger.release("image-gallery", "2.1.106", registry=registry.host)
+        assert not registry.requests
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("received unexpected HTTP status: 503 Service Unavailable", Transient),
+        ("toomanyrequests: slow down", Transient),
+        ('Put "http://registry.local/v2/": EOF', Transient),
+        ("dial tcp 127.0.0.1:5000: connect: connection refused", Transient),
+        ("unknown: unknown error", Transient),
+        ("denied: requested access to the resource is denied", Denied),
+        ("tag invalid: The image tag '2.1.106' already exists and is immutable", EngineError),
+        ("unknown: tag is immutable and cannot be overwritten", EngineError),
+        ("tag does not exist: registry.local:5000/gallery/ui:2.1.106", EngineError),
+    ],
+)
+def test_only_an_error_that_may_pass_is_worth_another_push(text: str, kind: type[EngineError]) -> None:
+    with pytest.raises((EngineError, Denied)) as caught:
+        pushed_digest([push_error(text)], Tag("2.1.106"))
+    assert type(caught.value) is kind

@@ -1,7 +1,6 @@
 """The laws that every history of releases obeys, in the model: floating tags are a function of the version tags."""
 
 import random
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -54,11 +53,9 @@ foreign_tags = st.sets(
 
 
 @pytest.fixture(autouse=True)
-def _undelayed_and_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take no pauses, and run tasks in their order, so that a failing example fails again."""
-    monkeypatch.setattr(time, "sleep", lambda _: None)
-    monkeypatch.setattr(settle, "__kwdefaults__", {**(settle.__kwdefaults__ or {}), "sleep": lambda _: None})
-    monkeypatch.setattr("tagger.settle.ThreadPoolExecutor", OneByOne)
+def _in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run tasks in their order, so that a failing example fails again."""
+    monkeypatch.setattr("tagger.patience.ThreadPoolExecutor", OneByOne)
 
 
 def names(found: Iterable[Version]) -> list[str]:
@@ -242,8 +239,9 @@ def test_settling_leads_to_the_resolved_tags_and_settling_again_writes_nothing(
         assert repository.held == before | wanted
         repository.writes.clear()
         if not repository.unreadable & set(floats):
-            settle(repository, SCHEME, floats, goal, pauses=[0])
-            assert repository.writes == []
+            repository.patience.slept.clear()
+            settle(repository, SCHEME, floats, goal)
+            assert (repository.writes, len(repository.patience.slept)) == ([], 1)
 
 
 @law

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Literal
 
 import pytest
@@ -30,11 +28,12 @@ from doubles import (
 from services import Registry as RealRegistry
 from services import private_folder
 
-from tagger import connection, registry
+from tagger import registry
 from tagger.connection import Connection, Trust
 from tagger.credentials import Credential, Secret
 from tagger.errors import Denied, Refused, RegistryError, RegistryUnreachable, TaggerError, Unreadable
 from tagger.manifest import MEDIA_TYPES, Manifest
+from tagger.patience import Patience
 from tagger.reference import Registry, Repository, Tag
 from tagger.registry import RemoteRepository
 
@@ -51,7 +50,7 @@ Open = Callable[..., RemoteRepository]
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "time", SimpleNamespace(sleep=lambda _: None, time=time.time))
+    monkeypatch.setattr(Patience, "sleep", lambda *_: None)
 
 
 @pytest.fixture
@@ -658,3 +657,28 @@ def test_a_real_registry_that_is_restarted_is_found_again(remote: Open, tmp_path
         server.stop()
         with pytest.raises(RegistryUnreachable, match=f"no registry answers at {server.host}"):
             found.digest(V2)
+
+
+# The right to push
+
+
+def test_the_right_to_push_is_checked_by_an_upload_that_is_given_up(remote: Open) -> None:
+    with ModelRegistry() as server:
+        remote(server.host).check_push()
+        asked = [f"{request.method} {request.path}" for request in server.requests][-2:]
+        assert asked == ["POST /v2/gallery/ui/blobs/uploads/", "DELETE /v2/gallery/ui/blobs/uploads/upload-1"]
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_who_may_not_push_is_told_before_anything_is_pushed(remote: Open, status: int) -> None:
+    with ModelRegistry() as server:
+        server.intercept(on("POST", "/blobs/uploads/", refusal(status, "DENIED", "no push for you")))
+        with pytest.raises(Denied, match=r"does not let you push in gallery/ui \(HTTP \d+, DENIED: no push for you\)"):
+            remote(server.host).check_push()
+
+
+@pytest.mark.parametrize("answer", [Response(404), Response(405), Response(500), Response(202), Response(drop=True)])
+def test_what_says_nothing_about_the_right_to_push_is_left_to_the_push(remote: Open, answer: Response) -> None:
+    with ModelRegistry() as server:
+        server.intercept(on("POST", "/blobs/uploads/", answer))
+        remote(server.host).check_push()

@@ -16,16 +16,15 @@ from shelf import Shelf
 
 import tagger as api
 from tagger.cascade import Scheme, parse_version, published, resolve
-from tagger.connection import Answer
 from tagger.drift import repair
 from tagger.errors import InputError, Interrupted, Refused, RegistryError, TaggerError, Unsettled
 from tagger.manifest import OCI_INDEX, Manifest
 from tagger.reference import Tag
 from tagger.registry import RemoteRepository
 from tagger.removal import remove, remove_all
-from tagger.settle import settle
 from tagger.share import Order
 from tagger.steps import release
+from tagger.transport import Answer
 
 SCHEME = Scheme()
 KINDS = ("tag", "digest")
@@ -229,7 +228,7 @@ def test_an_interruption_puts_the_tag_back(
 def test_an_answer_that_is_always_lost_leaves_the_tag_as_it_was_or_gone(
     beside: tuple[ModelRegistry, dict[str, str]], monkeypatch: pytest.MonkeyPatch, method: str, applied: bool
 ) -> None:
-    monkeypatch.setattr("tagger.connection._DELAYS", (0.0,))
+    monkeypatch.setattr("tagger.transport._DELAYS", (0.0,))
     model, before = beside
 
     def lose(request: Request) -> Response | None:
@@ -256,9 +255,9 @@ def test_an_answer_that_is_always_lost_leaves_the_tag_as_it_was_or_gone(
 def test_a_registry_that_goes_away_in_the_middle_has_the_tag_and_its_image_named(
     beside: tuple[ModelRegistry, dict[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tagger.connection._DELAYS", ())
+    monkeypatch.setattr("tagger.transport._DELAYS", ())
     monkeypatch.setattr("tagger.registry._UNDO_PAUSES", (0.0, 0.0))
-    monkeypatch.setattr(settle, "__kwdefaults__", {**(settle.__kwdefaults__ or {}), "sleep": lambda _: None})
+    monkeypatch.setattr("tagger.settle.PAUSES", (0.0, 0.0))
     model, before = beside
     down = False
 

@@ -1,9 +1,7 @@
 """Settling lists, compares and writes until a round finds nothing to do, or names the tags that it could not settle."""
 
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 
 import pytest
 from model import ModelRepository, image
@@ -12,7 +10,7 @@ from tagger.cascade import Scheme, Version, parse_version
 from tagger.errors import Denied, RegistryError, TaggerError, Unreadable, Unsettled
 from tagger.plan import Observed
 from tagger.reference import Digest, Tag
-from tagger.settle import PAUSES, Goal, at_once, observe, settle
+from tagger.settle import PAUSES, Goal, observe, settle
 
 SCHEME = Scheme()
 FLOATS = [Tag("2.1"), Tag("2"), Tag("latest")]
@@ -26,18 +24,8 @@ def version(text: str) -> Version:
     return parse_version(text)
 
 
-class Sleeper:
-    """Take pauses without sleeping, and keep them."""
-
-    def __init__(self) -> None:
-        self.slept: list[float] = []
-
-    def __call__(self, seconds: float) -> None:
-        self.slept.append(seconds)
-
-
-def settled(repository: ModelRepository, goal: Goal | None = None, sleep: Sleeper | None = None) -> Observed:
-    return settle(repository, SCHEME, FLOATS, goal or Goal(), sleep=sleep or Sleeper())
+def settled(repository: ModelRepository, goal: Goal | None = None) -> Observed:
+    return settle(repository, SCHEME, FLOATS, goal or Goal())
 
 
 def floating(repository: ModelRepository) -> dict[str, str]:
@@ -53,10 +41,10 @@ def at_every_tag(name: str) -> dict[str, str]:
 
 
 def test_a_settled_repository_is_observed_once_and_not_written() -> None:
-    repository, sleep = ModelRepository.published(["2.1.105", "2.1.106"]), Sleeper()
-    seen = settled(repository, sleep=sleep)
+    repository = ModelRepository.published(["2.1.105", "2.1.106"])
+    seen = settled(repository)
     assert repository.writes == []
-    assert sleep.slept == [PAUSES[0]]
+    assert repository.patience.slept == [PAUSES[0]]
     assert [seen.digests[tag] for tag in FLOATS] == [digest("2.1.106")] * 3
 
 
@@ -141,22 +129,22 @@ class Watch:
 
 @pytest.mark.parametrize("lists", range(len(PAUSES) - 1))
 def test_reads_that_stay_stale_for_some_rounds_are_waited_out(lists: int) -> None:
-    repository, sleep = ModelRepository.published(["2.1.105"]), Sleeper()
+    repository = ModelRepository.published(["2.1.105"])
     repository.answer_late(lists)
     repository.hold("2.1.106", "2.1.106")
-    settled(repository, Goal(present={version("2.1.106"): digest("2.1.106")}), sleep)
+    settled(repository, Goal(present={version("2.1.106"): digest("2.1.106")}))
     assert floating(repository) == at_every_tag("2.1.106")
-    assert tuple(sleep.slept) == PAUSES[: max(lists + 1, 2)]
+    assert tuple(repository.patience.slept) == PAUSES[: max(lists + 1, 2)]
 
 
 def test_reads_that_stay_stale_for_good_are_told_with_the_tags() -> None:
-    repository, sleep = ModelRepository.published(["2.1.105"]), Sleeper()
+    repository = ModelRepository.published(["2.1.105"])
     repository.answer_late(len(PAUSES))
     repository.hold("2.1.106", "2.1.106")
     with pytest.raises(Unsettled, match=r"2\.1, 2, latest, since something keeps moving them") as problem:
-        settled(repository, Goal(present={version("2.1.106"): digest("2.1.106")}), sleep)
+        settled(repository, Goal(present={version("2.1.106"): digest("2.1.106")}))
     assert problem.value.tags == ("2.1", "2", "latest")
-    assert tuple(sleep.slept) == PAUSES
+    assert tuple(repository.patience.slept) == PAUSES
 
 
 def test_an_unreadable_tag_is_healed_by_a_write() -> None:
@@ -231,23 +219,23 @@ def test_a_fault_that_passes_is_waited_out(operation: str) -> None:
 
 @pytest.mark.parametrize("operation", ["list", "put"])
 def test_a_fault_that_stays_is_told_after_the_last_round(operation: str) -> None:
-    repository, sleep = ModelRepository.published(["2.1.105", "2.1.106"], latest="2.1.105"), Sleeper()
+    repository = ModelRepository.published(["2.1.105", "2.1.106"], latest="2.1.105")
     Watch(repository, {operation: failing(Unreadable("no answer"))})
     with pytest.raises(Unsettled, match=r"in registry\.local:5000/gallery/ui .* latest: no answer") as problem:
-        settled(repository, sleep=sleep)
+        settled(repository)
     assert "latest" in problem.value.tags
-    assert tuple(sleep.slept) == PAUSES
+    assert tuple(repository.patience.slept) == PAUSES
 
 
 @pytest.mark.parametrize("refusal", [Denied("no right"), RegistryError("the tag is immutable")])
 def test_a_refusal_for_good_stops_early(refusal: TaggerError) -> None:
-    repository, sleep = ModelRepository.published(["2.1.105", "2.1.106"], latest="2.1.105"), Sleeper()
+    repository = ModelRepository.published(["2.1.105", "2.1.106"], latest="2.1.105")
     watched = Watch(repository, {"put": failing(refusal)})
     with pytest.raises(Unsettled, match=f"latest: {refusal}") as problem:
-        settled(repository, sleep=sleep)
+        settled(repository)
     assert problem.value.tags == ("latest",)
     assert watched.operations.count("put latest") == 1
-    assert len(sleep.slept) == 2
+    assert len(repository.patience.slept) == 2
 
 
 def test_one_tags_refusal_does_not_keep_the_others_from_being_written() -> None:
@@ -276,9 +264,10 @@ def test_an_image_that_the_registry_lost_is_told() -> None:
         settled(repository)
 
 
-def test_without_a_round_nothing_is_verified() -> None:
+def test_without_a_round_nothing_is_verified(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tagger.settle.PAUSES", ())
     with pytest.raises(Unsettled) as problem:
-        settle(ModelRepository.published(["2.1.106"]), SCHEME, FLOATS, Goal(), pauses=())
+        settle(ModelRepository.published(["2.1.106"]), SCHEME, FLOATS, Goal())
     assert problem.value.tags == ("2.1", "2", "latest")
 
 
@@ -309,32 +298,3 @@ def test_an_unreadable_floating_tag_is_told_apart_from_an_absent_one() -> None:
     seen = observe(repository, SCHEME, FLOATS)
     assert seen.unreadable == {"latest"}
     assert seen.digests[Tag("latest")] is seen.digests[Tag("2")] is None
-
-
-# -- tasks at once ---------------------------------------------------------------------------------------------------
-
-
-def test_tasks_run_at_once_and_their_results_keep_their_order() -> None:
-    meeting = threading.Barrier(4)
-
-    def meet(number: int) -> int:
-        meeting.wait(10)
-        return number
-
-    assert at_once([partial(meet, number) for number in range(4)]) == [0, 1, 2, 3]
-
-
-def test_the_first_problem_is_raised_after_every_task_has_run() -> None:
-    done: list[int] = []
-
-    def fail(number: int) -> None:
-        done.append(number)
-        raise TaggerError(str(number))
-
-    with pytest.raises(TaggerError, match="1"):
-        at_once([lambda: done.append(0), lambda: fail(1), lambda: fail(2), lambda: done.append(3)])
-    assert sorted(done) == [0, 1, 2, 3]
-
-
-def test_no_task_gives_no_result() -> None:
-    assert at_once([]) == []

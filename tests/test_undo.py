@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
-import time
+from collections.abc import Iterator
 
 import pytest
 from model import Fault, ModelEngine, ModelRepository, image
@@ -14,17 +15,21 @@ from tagger.cascade import parse_version
 from tagger.errors import (
     Abandoned,
     BrokenOff,
+    CalledOff,
+    Conflict,
     Denied,
     EngineError,
     Interrupted,
+    Refused,
     ReleaseFailed,
     TaggerError,
+    Transient,
     Unreadable,
     Unsettled,
 )
+from tagger.patience import Patience
 from tagger.reference import Tag
 from tagger.result import Release
-from tagger.settle import at_once, settle
 from tagger.share import FloatsVia, Order
 from tagger.steps import release
 
@@ -35,7 +40,6 @@ FLOATS = ("2.1", "2", "latest")
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tagger.undo.PAUSES", (0.0, 0.0))
     monkeypatch.setattr("tagger.steps._CONFIRM_PAUSES", (0.0, 0.0))
-    monkeypatch.setattr(settle, "__kwdefaults__", {**(settle.__kwdefaults__ or {}), "sleep": lambda _: None})
 
 
 def held(repository: ModelRepository) -> dict[str, str]:
@@ -131,11 +135,79 @@ def test_an_overwritten_image_that_is_gone_is_named_and_nothing_is_deleted() -> 
     assert Tag("2.1.106") in repository.held
 
 
-def test_a_push_that_breaks_off_is_not_said_to_have_failed() -> None:
+@pytest.mark.parametrize("error", [BrokenOff, Transient])
+def test_a_push_of_the_version_tag_that_fails_for_now_is_tried_again(error: type[TaggerError]) -> None:
     repository = ModelRepository.published(["2.1.105"])
+    at = operations_of_a_release().index("start to push 2.1.106")
+    found = attempt(repository, Fault(at, lambda _: error("the registry was busy: try again")))
+    assert isinstance(found, Release)
+    assert held(repository) == dict.fromkeys(("2.1.106", *FLOATS), "new") | {"2.1.105": "2.1.105"}
+
+
+def test_a_push_whose_answer_is_lost_is_not_made_twice() -> None:
+    repository = ModelRepository.published(["2.1.105"])
+    at = operations_of_a_release().index("push 2.1.106")
+    fault = Fault(at, lambda _: BrokenOff("the connection broke: run it again"), after=True)
+    assert isinstance(attempt(repository, fault), Release)
+    assert fault.operations.count("push 2.1.106") == 1
+
+
+def operations_of_a_release() -> list[str]:
     counted = Fault(-1)
     attempt(ModelRepository.published(["2.1.105"]), counted)
-    at = counted.operations.index("start to push 2.1.106")
+    return counted.operations
+
+
+def test_who_overwrites_the_same_version_of_a_rival_puts_it_back_and_says_so() -> None:
+    repository = ModelRepository.published(["2.1.105"])
+    rival = ModelEngine([repository], [image("2.1.106")])
+
+    @contextlib.contextmanager
+    def overtaken(operation: str) -> Iterator[None]:
+        if operation == "start to push 2.1.106":
+            order = Order("app", image("2.1.106"), parse_version("2.1.106"), via=FloatsVia.REGISTRY)
+            assert release(rival, [repository], order).outcome == "released"
+        yield
+
+    engine = ModelEngine([repository], [image("new")], around=overtaken)
+    with pytest.raises(Conflict, match=r"somebody else wrote .*:2\.1\.106 during this release"):
+        release(engine, [repository], Order("app", image("new"), parse_version("2.1.106")))
+    assert held(repository) == dict.fromkeys(("2.1.106", *FLOATS), "2.1.106") | {"2.1.105": "2.1.105"}
+
+
+def test_a_version_that_is_published_just_before_the_push_is_not_overwritten() -> None:
+    repository = ModelRepository.published(["2.1.105"])
+
+    looks: list[str] = []
+
+    @contextlib.contextmanager
+    def published_meanwhile(operation: str) -> Iterator[None]:
+        looks.append(operation)
+        if looks.count("head 2.1.106") == 2:
+            repository.hold("2.1.106", "old")
+        yield
+
+    repository.around = published_meanwhile
+    found = attempt(repository)
+    assert isinstance(found, Refused)
+    assert held(repository)["2.1.106"] == "old"
+
+
+def test_a_version_tag_that_cannot_be_read_is_written_by_force_alone() -> None:
+    repository = ModelRepository.published(["2.1.105"])
+    repository.hold("2.1.106", "old")
+    repository.unreadable = {Tag("2.1.106")}
+    found = attempt(repository)
+    assert isinstance(found, Unreadable)
+    assert "--force" in str(found)
+    assert isinstance(attempt(repository, force=True), Release)
+    assert held(repository) == dict.fromkeys(("2.1.106", *FLOATS), "new") | {"2.1.105": "2.1.105"}
+
+
+def test_a_push_that_breaks_off_is_not_said_to_have_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tagger.steps._PUSH_PAUSES", ())
+    repository = ModelRepository.published(["2.1.105"])
+    at = operations_of_a_release().index("start to push 2.1.106")
     found = attempt(repository, Fault(at, lambda _: BrokenOff("the connection broke: run it again")))
     assert isinstance(found, ReleaseFailed)
     assert "2.1.106 was published, or will be yet, is not known" in str(found)
@@ -189,21 +261,26 @@ def test_a_signal_waits_for_what_runs_and_a_second_one_says_that_it_does_not() -
         go.wait(10)
         finished.append(number)
 
-    def interrupt(times: int) -> None:
+    def interrupt(patience: Patience, again: bool) -> None:
         running.wait(10)
-        for _ in range(times):
+        os.kill(os.getpid(), signal.SIGINT)
+        with contextlib.suppress(CalledOff):
+            patience.sleep(10)
+        if again:
             os.kill(os.getpid(), signal.SIGINT)
-            time.sleep(0.2)
-        go.set()
+        else:
+            go.set()
 
-    for times, error, done in ((1, KeyboardInterrupt, 2), (2, Abandoned, 0)):
+    for again, error, done in ((False, KeyboardInterrupt, 2), (True, Abandoned, 0)):
         go.clear()
         finished.clear()
-        hand = threading.Thread(target=interrupt, args=(times,))
+        patience = Patience()
+        hand = threading.Thread(target=interrupt, args=(patience, again))
         hand.start()
         with pytest.raises(KeyboardInterrupt) as caught:
-            at_once([lambda: task(1), lambda: task(2)])
+            patience.at_once([lambda: task(1), lambda: task(2)])
         assert (type(caught.value), len(finished)) == (error, done)
+        go.set()
         hand.join()
 
 

@@ -1,0 +1,118 @@
+"""How long a command may take, and whether it is called off: every wait and all work at once go through here."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
+from typing import TypeVar
+
+from tagger.errors import Abandoned, CalledOff, TimedOut
+
+_AT_ONCE = 8
+# The part of the time, and the most seconds of it, that are kept for putting tags back.
+_RESERVED, _MOST_RESERVED = 0.25, 60.0
+Trace = Callable[[str], None]
+T = TypeVar("T")
+
+
+class Patience:
+    """The time that one command has: `seconds` in all (None: as long as it takes); safe to use from several threads.
+
+    A part of it is kept for putting tags back, which `put_back` begins.
+    """
+
+    def __init__(self, seconds: float | None = None) -> None:
+        self._seconds = seconds
+        self._called_off = threading.Event()
+        self._deadline = self._last_deadline = None
+        if seconds is not None:
+            self._last_deadline = time.monotonic() + seconds
+            self._deadline = self._last_deadline - min(seconds * _RESERVED, _MOST_RESERVED)
+
+    def check(self) -> None:
+        """Raise CalledOff or TimedOut when there is no more time."""
+        self.left()
+        if self._called_off.is_set():
+            raise CalledOff("called off: run the same command again")
+
+    def left(self) -> float | None:
+        """Give the seconds that are left, more than none; None for no end. Raises TimedOut."""
+        if self._deadline is None:
+            return None
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimedOut(
+                f"it was not done within the {self._seconds:g} s of --timeout: see what is slow with --verbose, or give"
+                " it more"
+            )
+        return left
+
+    def sleep(self, seconds: float) -> None:
+        """Wait; raise TimedOut at once when the time ends before that, and CalledOff as soon as it is called off."""
+        left = self.left()
+        if left is not None and left < seconds:
+            self._deadline = 0.0
+            self.left()
+        self._called_off.wait(seconds)
+        self.check()
+
+    def put_back(self) -> None:
+        """Begin to put things back: the time that is kept for this begins."""
+        self._deadline = self._last_deadline
+
+    def at_once(self, tasks: Iterable[Callable[[], T]]) -> list[T]:
+        """Run independent tasks at once and give their results in order; the first exception is raised at the end.
+
+        An interruption calls off their waits and reads; what they write is waited for, so that nothing happens behind
+        the caller's back. A second one does not wait either, and raises Abandoned.
+        """
+        pending = list(tasks)
+        if len(pending) <= 1:
+            return [task() for task in pending]
+        pool, running = ThreadPoolExecutor(max_workers=_AT_ONCE), _Running()
+        try:
+            futures = [pool.submit(running.run, partial(self._unless_called_off, task)) for task in pending]
+            wait(futures)
+            return [future.result() for future in futures]
+        except KeyboardInterrupt:
+            self._called_off.set()
+            running.wait_for_none()
+            self._called_off.clear()
+            raise
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _unless_called_off(self, task: Callable[[], T]) -> T:
+        if self._called_off.is_set():
+            raise CalledOff("called off before it began")
+        return task()
+
+
+class _Running:
+    """A count of the tasks that run: a pool interrupted while it starts a thread does not know of that one."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._change = threading.Condition()
+
+    def run(self, task: Callable[[], T]) -> T:
+        with self._change:
+            self._count += 1
+        try:
+            return task()
+        finally:
+            with self._change:
+                self._count -= 1
+                self._change.notify_all()
+
+    def wait_for_none(self) -> None:
+        """Wait until nothing runs; raise Abandoned when that is interrupted."""
+        try:
+            with self._change:
+                self._change.wait_for(lambda: not self._count)
+        except KeyboardInterrupt:
+            if self._count:
+                raise Abandoned from None

@@ -1,0 +1,351 @@
+"""HTTP requests to one registry and where it points: TLS, proxies, retries, and an end to every answer."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import io
+import json
+import socket
+import ssl
+import threading
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any
+
+import urllib3
+import urllib3.connection
+
+from tagger import __version__
+from tagger.errors import RegistryError, RegistryUnreachable, Unreadable, printable
+from tagger.patience import Patience, Trace
+from tagger.reference import Registry, is_loopback
+
+SILENCE_SECONDS = 30.0
+ANSWER_SECONDS = 120.0
+_CONNECT_SECONDS = 15.0
+_SLICE_SECONDS = 0.2
+_CONNECTIONS = 8
+_TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
+_DELAYS = (0.2, 0.6, 1.5)
+_LONGEST_RETRY_AFTER = 30.0
+# What a command may spend on waiting for retries in all: a registry that is down for good is soon said to be.
+_WAITING_SECONDS = 120.0
+_REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
+_READS = frozenset({"GET", "HEAD"})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A registry's answer: the body has at most the number of bytes that was asked for."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    url: str
+
+    def json(self) -> Any:
+        """Parse the body; raise ValueError when it is not JSON."""
+        try:
+            return json.loads(self.body)
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
+
+    def complaint(self) -> str:
+        """Give the first error of the body in the registry's own words (OCI distribution spec, "Error codes")."""
+        try:
+            first = self.json()["errors"][0]
+            code, message = str(first.get("code", "")), str(first.get("message", ""))
+        except (ValueError, LookupError, TypeError, AttributeError):
+            return f"HTTP {self.status}"
+        return f"HTTP {self.status}, {printable(code, 60)}: {printable(message)}"
+
+    def resolve(self, reference: str) -> str:
+        """Make a URL of a reference in the answer, relative or absolute (RFC 3986), or raise RegistryError."""
+        try:
+            return urllib.parse.urljoin(self.url, reference)
+        except ValueError:
+            host = urllib.parse.urlsplit(self.url).netloc
+            raise RegistryError(
+                f"{host} points to '{printable(reference)}', which is no URL: ask whoever runs it"
+            ) from None
+
+
+class Transport:
+    """A pool of connections to one registry, and to where it points; safe to use from several threads.
+
+    `insecure` says that the registry's own certificate is not verified. `trace` is told of every request.
+    """
+
+    def __init__(self, registry: Registry, *, insecure: bool, patience: Patience, trace: Trace | None = None) -> None:
+        self.registry = registry
+        self.patience = patience
+        self._insecure = insecure
+        self._trace = trace
+        self._lock = threading.Lock()
+        self._pools: dict[str, urllib3.PoolManager] = {}
+        self._waited = 0.0
+
+    def send(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None, *, limit: int
+    ) -> Answer:
+        """Send a request and give its answer; transient failures of repeatable requests are tried again.
+
+        Raises Unreadable, RegistryUnreachable, RegistryError for an answer that is too long, TimedOut and CalledOff.
+        """
+        for delay in (*_DELAYS, None):
+            retried = delay is not None and method in _REPEATABLE
+            try:
+                answer = self.once(method, url, headers, body, limit=limit)
+            except urllib3.exceptions.ReadTimeoutError:
+                raise Unreadable(
+                    f"{self.registry} took the request and did not answer in time: see its log, and run the same"
+                    " command again"
+                ) from None
+            except urllib3.exceptions.ProtocolError as error:
+                if not (retried and self._wait(delay)):
+                    raise Unreadable(
+                        f"{self.registry} broke off the connection ({_cause(error)}): run the same command again"
+                    ) from None
+            except urllib3.exceptions.HTTPError as error:
+                raise self.unreachable(url, error) from None
+            else:
+                if not (retried and answer.status in _TRANSIENT and self._wait(delay, answer)):
+                    return answer
+        raise AssertionError("the last attempt returns or raises")
+
+    def close(self) -> None:
+        """Close every connection."""
+        for pool in self._pools.values():
+            pool.clear()
+
+    def _wait(self, delay: float | None, answer: Answer | None = None) -> bool:
+        """Wait before the next attempt, as long as the registry asks; say no when all waiting is spent."""
+        seconds = max(delay or 0.0, _retry_after(answer) if answer else 0.0)
+        with self._lock:
+            if self._waited + seconds > _WAITING_SECONDS:
+                return False
+            self._waited += seconds
+        if self._trace:
+            self._trace(f"{self.registry} is asked again in {seconds:.1f} s")
+        self.patience.sleep(seconds)
+        return True
+
+    def once(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None, *, limit: int
+    ) -> Answer:
+        """Send a request one time; raise urllib3's HTTPError where `send` translates, and what else `send` raises."""
+        self.patience.check()
+        begun = time.monotonic()
+        outcome = "no answer"
+        fields = {"User-Agent": f"tagger/{__version__}", "Accept-Encoding": "identity", **headers}
+        try:
+            response = self._pool(url).request(
+                method, url, headers=fields, body=body, redirect=False, retries=False, preload_content=False,
+                timeout=urllib3.Timeout(connect=_sooner(_CONNECT_SECONDS, self.patience.left()), read=SILENCE_SECONDS),
+            )  # fmt: skip
+            outcome = str(response.status)
+            return Answer(response.status, response.headers, self._content(response, limit), url)
+        finally:
+            if self._trace:
+                self._trace(f"{method} {shown(url)} {outcome} in {(time.monotonic() - begun) * 1000:.0f} ms")
+
+    def _content(self, response: urllib3.BaseHTTPResponse, limit: int) -> bytes:
+        """Read a body of at most `limit` bytes; only the read after the last byte tells one that was cut off."""
+        content = bytearray()
+        try:
+            while len(content) <= limit and (piece := response.read(limit + 1 - len(content), decode_content=False)):
+                content += piece
+            if len(content) > limit:
+                response.close()
+                raise RegistryError(
+                    f"{self.registry} answers with more than {limit} bytes where a registry has less:"
+                    " check the host and the port"
+                )
+            return bytes(content)
+        finally:
+            response.release_conn()
+
+    def _pool(self, url: str) -> urllib3.PoolManager:
+        parts = urllib.parse.urlsplit(url)
+        proxy = _proxy(parts)
+        verified = not self._insecure or parts.hostname != self.registry.hostname
+        key = f"{verified} {proxy}"
+        with self._lock:
+            if key not in self._pools:
+                self._pools[key] = _new_pool(proxy, self._tls(verified), self.patience)
+            return self._pools[key]
+
+    def _tls(self, verified: bool) -> ssl.SSLContext:
+        if not verified:
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        else:
+            context = ssl.create_default_context()
+        # As in the Engine, these serve for the registry's token server too.
+        _add_certificates(context, self.registry)
+        return context
+
+    def unreachable(self, url: str, error: Exception) -> RegistryUnreachable:
+        """Say in words what kept a request from its server."""
+        netloc = urllib.parse.urlsplit(url).netloc
+        own = netloc == self.registry.api_host
+        host = self.registry.host if own else printable(netloc)
+        if isinstance(error, urllib3.exceptions.ProxyError):
+            return RegistryUnreachable(
+                f"the proxy on the way to {host} fails ({_cause(error)}): check HTTPS_PROXY, HTTP_PROXY and NO_PROXY"
+            )
+        if isinstance(error, urllib3.exceptions.NameResolutionError):
+            return RegistryUnreachable(f"no host {host} is known: check the registry's name")
+        if isinstance(error, urllib3.exceptions.SSLError):
+            if "WRONG_VERSION_NUMBER" in str(error) or "HTTP_REQUEST" in str(error):
+                return RegistryUnreachable(
+                    f"{host} speaks plain HTTP, not HTTPS: if that is meant, add it to the Engine's"
+                    f" insecure-registries, or give --insecure {host}"
+                )
+            return RegistryUnreachable(
+                f"{host} fails the TLS check ({_cause(error)}): put its CA into"
+                f" /etc/docker/certs.d/{self.registry}/ca.crt"
+            )
+        service = "registry" if own else f"server for {self.registry}"
+        return RegistryUnreachable(
+            f"no {service} answers at {host} ({_cause(error)}): check the address and that it runs"
+        )
+
+
+def shown(url: str) -> str:
+    """Give a URL without its query, which may be a signature that opens the door."""
+    return printable(url.partition("?")[0])
+
+
+def _retry_after(answer: Answer) -> float:
+    """Give the seconds that a registry asks to wait, within bounds (RFC 9110, section 10.2.3)."""
+    asked = answer.headers.get("retry-after", "")
+    try:
+        seconds = float(asked) if asked.isdigit() else parsedate_to_datetime(asked).timestamp() - time.time()
+    except (ValueError, TypeError, OverflowError):
+        return 0.0
+    return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER)
+
+
+def _proxy(parts: urllib.parse.SplitResult) -> str | None:
+    """Give the proxy that the environment names; as in Go, loopback never goes through one."""
+    host = parts.hostname or ""
+    if host == "localhost" or is_loopback(host) or urllib.request.proxy_bypass(parts.netloc):
+        return None
+    proxy = urllib.request.getproxies_environment().get(parts.scheme)
+    return proxy if not proxy or "://" in proxy else f"http://{proxy}"
+
+
+def _new_pool(proxy: str | None, context: ssl.SSLContext, patience: Patience) -> urllib3.PoolManager:
+    user = urllib3.util.parse_url(proxy).auth if proxy else None
+    headers = urllib3.util.make_headers(proxy_basic_auth=urllib.parse.unquote(user)) if user else None
+    pool = (
+        urllib3.ProxyManager(proxy, maxsize=_CONNECTIONS, ssl_context=context, proxy_headers=headers)
+        if proxy
+        else urllib3.PoolManager(maxsize=_CONNECTIONS, ssl_context=context)
+    )
+    pool.pool_classes_by_scheme = _bounded(patience)
+    return pool
+
+
+def _sooner(seconds: float, left: float | None) -> float:
+    return seconds if left is None else min(seconds, left)
+
+
+# -- answers that end ----------------------------------------------------------------------------------------------
+
+
+def _bounded(given: Patience) -> dict[str, type[urllib3.HTTPConnectionPool]]:
+    """Make connections whose answers end in time, headers and all."""
+
+    class Response(_Response):
+        patience = given
+
+    class Plain(urllib3.connection.HTTPConnection):
+        response_class = Response
+
+    class Secure(urllib3.connection.HTTPSConnection):
+        response_class = Response
+
+    class PlainPool(urllib3.HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class SecurePool(urllib3.HTTPSConnectionPool):
+        ConnectionCls = Secure
+
+    return {"http": PlainPool, "https": SecurePool}
+
+
+class _Response(http.client.HTTPResponse):
+    """An answer that has to be complete within ANSWER_SECONDS: a byte now and then would keep any other one alive."""
+
+    patience: Patience
+
+    def __init__(self, connection: socket.socket, *arguments: Any, **named: Any) -> None:
+        super().__init__(connection, *arguments, **named)
+        patience = self.patience if named.get("method") in _READS else None
+        self.fp = io.BufferedReader(_Incoming(self.fp.detach(), connection, patience))
+
+
+class _Incoming(io.RawIOBase):
+    """The bytes of one answer; what only reads ends when it is called off, and what writes is waited for."""
+
+    def __init__(self, raw: io.RawIOBase, connection: socket.socket, patience: Patience | None) -> None:
+        self._raw = raw  # holds the socket open for as long as the answer is read
+        self._socket = connection
+        self._patience = patience
+        self._end = time.monotonic() + ANSWER_SECONDS
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        silent = time.monotonic() + SILENCE_SECONDS
+        while (left := min(silent, self._end) - time.monotonic()) > 0:
+            if self._patience:
+                self._patience.check()
+            self._socket.settimeout(min(left, _SLICE_SECONDS))
+            with contextlib.suppress(TimeoutError):
+                return self._socket.recv_into(buffer)
+        raise TimeoutError("the answer takes too long")
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+def _add_certificates(context: ssl.SSLContext, registry: Registry) -> None:
+    """Trust what the Engine trusts: `certs.d/HOST:PORT/` with *.crt for CAs and *.cert beside *.key for a client."""
+    for folder in (Path("/etc/docker/certs.d"), Path.home() / ".config/docker/certs.d"):
+        here = folder / registry.host
+        try:
+            for authority in sorted(here.glob("*.crt")):
+                context.load_verify_locations(authority)
+            for certificate in sorted(here.glob("*.cert")):
+                context.load_cert_chain(certificate, certificate.with_suffix(".key"))
+        except (OSError, ssl.SSLError) as error:
+            raise RegistryUnreachable(
+                f"a certificate in {here} cannot be used ({printable(error)}): each *.cert needs its *.key, in PEM"
+            ) from None
+
+
+def _cause(error: Exception) -> str:
+    """Give the innermost reason of an error of urllib3, without its object names."""
+    inner: BaseException = error
+    while (following := getattr(inner, "reason", None) or inner.__cause__ or inner.__context__) and isinstance(
+        following, BaseException
+    ):
+        inner = following
+    if isinstance(inner, OSError) and inner.strerror:
+        return printable(inner.strerror)
+    if isinstance(inner, TimeoutError | urllib3.exceptions.TimeoutError):
+        return "no answer in time"
+    return printable(str(inner).rpartition(": ")[2] or type(inner).__name__)

@@ -1,0 +1,108 @@
+"""Answers that would never end, end."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+import pytest
+
+from tagger import transport
+from tagger.errors import CalledOff, TimedOut, Unreadable
+from tagger.patience import Patience
+from tagger.reference import Registry
+from tagger.transport import Transport
+
+ENDLESS = {
+    "a header a byte at a time": itertools.chain([b"HTTP/1.1 200 OK\r\nX: "], itertools.repeat(b"x")),
+    "headers without end": itertools.chain([b"HTTP/1.1 200 OK\r\n"], itertools.repeat(b"X: y\r\n")),
+    "no answer but promises of one": itertools.repeat(b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "a body a byte at a time": itertools.chain(
+        [b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n"], itertools.repeat(b"x")
+    ),
+    "chunks of a byte": itertools.chain(
+        [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"], itertools.repeat(b"1\r\nx\r\n")
+    ),
+    "a body that stays away": iter([b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n"]),
+    "nothing": iter([b""]),
+}  # fmt: skip
+
+
+@contextlib.contextmanager
+def sending(pieces: Iterable[bytes]) -> Iterator[str]:
+    """Listen, and send these pieces, one now and then, to whoever connects, for as long as it stays."""
+    over = threading.Event()
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while not over.is_set():
+                client, _ = listener.accept()
+                threading.Thread(target=feed, args=(client,), daemon=True).start()
+
+    def feed(client: socket.socket) -> None:
+        with client, contextlib.suppress(OSError):
+            for piece in pieces:
+                client.sendall(piece)
+                if over.wait(0.01):
+                    return
+            over.wait(30)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        acceptor = threading.Thread(target=serve, daemon=True)
+        acceptor.start()
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+        over.set()
+        listener.shutdown(socket.SHUT_RDWR)
+        acceptor.join(10)
+
+
+@pytest.fixture
+def get() -> Iterator[Callable[[str, Patience], object]]:
+    """Ask a host for something, with some patience."""
+    with contextlib.ExitStack() as opened:
+
+        def ask(host: str, patience: Patience) -> object:
+            asked = Transport(Registry(host), insecure=True, patience=patience)
+            opened.callback(asked.close)
+            return asked.send("GET", f"http://{host}/v2/", {}, limit=1000)
+
+        yield ask
+
+
+@pytest.mark.parametrize("answer", ENDLESS)
+def test_an_answer_without_end_is_given_up(
+    answer: str, get: Callable[[str, Patience], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(transport, "_DELAYS", ())
+    with sending(ENDLESS[answer]) as host, pytest.raises(Unreadable, match="run the same command again"):
+        get(host, Patience())
+
+
+def test_the_time_of_the_whole_command_ends_an_answer_too(get: Callable[[str, Patience], object]) -> None:
+    with sending(iter([b""])) as host, pytest.raises(TimedOut):
+        get(host, Patience(0.5))
+
+
+def test_what_reads_is_called_off_at_once(get: Callable[[str, Patience], object]) -> None:
+    patience = Patience()
+
+    def interrupted() -> None:
+        time.sleep(0.3)
+        raise KeyboardInterrupt
+
+    ended: list[BaseException] = []
+
+    def read(host: str) -> None:
+        try:
+            get(host, patience)
+        except CalledOff as error:
+            ended.append(error)
+
+    with sending(iter([b""])) as host, pytest.raises(KeyboardInterrupt):
+        patience.at_once([interrupted, lambda: read(host)])
+    assert len(ended) == 1
