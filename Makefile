@@ -22,7 +22,7 @@ test-engines: ## run the tests of the containerd image store and of crane's regi
 
 test-long: ## fail at every request of a release, race and model for longer: what takes minutes
 	@tools/setup test
-	TAGGER_TEST_PROFILE=long .venv/bin/pytest -m "long" --durations=10
+	.venv/bin/pytest -m "long" --durations=10
 
 lint: ## check style and types
 	@tools/setup test

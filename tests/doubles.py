@@ -117,11 +117,17 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _chunks(self) -> bytes:
         content = b""
-        while size := int(self.rfile.readline().split(b";")[0], 16):
+        while size := self._size_of_chunk():
             content += self.rfile.read(size)
             self.rfile.readline()
         self.rfile.readline()
         return content
+
+    def _size_of_chunk(self) -> int:
+        line = self.rfile.readline()
+        if not line.strip():
+            raise ConnectionAbortedError("the client left in the middle of its request")
+        return int(line.split(b";")[0], 16)
 
     do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = _serve  # noqa: N815 - http.server's names
 

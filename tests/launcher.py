@@ -25,6 +25,8 @@ class Launched:
     def __init__(self, engine: HasUrl | None, *words: str, **environment: str) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="tagger-launched-")
         self._out, self._err = (Path(self._folder.name, name) for name in ("out", "err"))
+        self._out.touch()
+        self._err.touch()
         host = {"DOCKER_HOST": engine.url} if engine else {}
         whole = {**os.environ, **host, **environment}
         self._process: ForkServerProcess = _context.Process(target=_run, args=(words, whole, self._out, self._err))

@@ -356,9 +356,9 @@ def test_the_proxy_shows_an_engine_as_it_is(engine: Engine, registry_local: Regi
     image = engine.image(f"{registry_local.host}/{repository}:2.1.106", "through the proxy")
     with EngineProxy(engine.socket) as proxy:
         client = docker.APIClient(base_url=proxy.url, version="auto")
-        assert client.inspect_image(image)["Id"] == image
+        assert client.inspect_image(image)["Id"] == image  # type: ignore[no-untyped-call] # docker has no types here
         with pytest.raises(ImageNotFound):
-            client.inspect_image("no-such-image")
+            client.inspect_image("no-such-image")  # type: ignore[no-untyped-call] # same
         stream = list(client.push(f"{registry_local.host}/{repository}", "2.1.106", stream=True, decode=True))
         client.close()
     assert any("aux" in message for message in stream)

@@ -106,7 +106,8 @@ class Stage:
     def watched(self, at: Point | None = None, act: Act = lambda _server, _request: None) -> Iterator[Watch]:
         """Watch what goes through both proxies, and act at one point."""
         watch = Watch(self.repository, at, act)
-        rules = {server: watch.rule(name, server) for name, server in (("engine", self.engine), ("registry", self.proxy))}
+        servers: dict[str, Server] = {"engine": self.engine, "registry": self.proxy}
+        rules = {server: watch.rule(name, server) for name, server in servers.items()}
         for server, rule in rules.items():
             server.intercept(rule)
         yield watch

@@ -17,7 +17,7 @@ from stage import FLOATS, TAGS, VERSION, Point, Stage, Watch, stage
 
 Mode = Literal["before", "after", "killed"]
 Tell = Callable[[str], None]
-AT_ONCE = 4
+AT_ONCE = 12  # a release that fails mostly waits
 
 
 @dataclass(frozen=True, slots=True)
