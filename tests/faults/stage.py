@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import secrets
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -14,7 +16,7 @@ from typing import NamedTuple
 from command import Ran
 from doubles import DOCKER_MANIFEST, EngineProxy, Proxy, Request, Response, Server
 from launcher import Launched
-from services import Engine, Registry
+from services import Engine, Registry, ServiceError
 
 FLOATS = ("2.1", "2", "latest")
 VERSION = "2.1.106"
@@ -99,7 +101,14 @@ class Stage:
         return self.start(via).wait()
 
     def snapshot(self) -> dict[str, str]:
-        """Map every tag to its digest, past the proxies."""
+        """Map every tag to its digest, past the proxies.
+
+        A push that its dead client left running may be writing: this registry answers 500 to who reads just then.
+        """
+        for _ in range(20):
+            with contextlib.suppress(ServiceError):
+                return self.registry.snapshot(self.repository)
+            time.sleep(0.1)
         return self.registry.snapshot(self.repository)
 
     @contextmanager
