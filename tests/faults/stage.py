@@ -68,6 +68,7 @@ class Watch:
     def _kind(self, request: Request) -> str:
         """Spell a path without what differs from run to run: names, hosts, digests, uploads."""
         path = request.path.replace(self.repository, "REPOSITORY")
+        path = re.sub(r"build-[0-9a-f]{8}", "IMAGE", path)
         path = re.sub(r"sha256(:|%3A)[0-9a-f]{64}", "DIGEST", path)
         path = re.sub(r"(/blobs/uploads)/.+", r"\1/UPLOAD", path)
         path = re.sub(r"^/v1\.\d+", "", re.sub(r"127\.0\.0\.1(:|%3A)\d+", "HOST", path))
