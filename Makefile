@@ -2,7 +2,7 @@ CONTAINERD_ROOT ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tagger/sid
 export CONTAINERD_ROOT PYTHON
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help demo test test-engines lint clean
+.PHONY: help demo test test-engines test-long lint clean
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
@@ -12,13 +12,17 @@ demo: ## release an image step by step on a real Engine and a real registry
 	@PYTHONPATH=tests .venv/bin/python tools/demo.py
 
 test: lint ## check style and types, and run every test that one Engine and one registry allow
-	.venv/bin/pytest -m "not containerd and not crane"
+	.venv/bin/pytest -m "not containerd and not crane and not long"
 
 test-engines: ## run the tests of the containerd image store and of crane's registry, from a Debian sid in a folder (600 MB, kept)
 	@tools/setup test
 	@tools/setup engines
 	@tools/containerd-root "$(CONTAINERD_ROOT)"
-	.venv/bin/pytest -m "containerd or crane"
+	.venv/bin/pytest -m "(containerd or crane) and not long"
+
+test-long: ## fail at every request of a release, race and model for longer: what takes minutes
+	@tools/setup test
+	.venv/bin/pytest -m "long" --durations=10
 
 lint: ## check style and types
 	@tools/setup test

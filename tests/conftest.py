@@ -3,7 +3,7 @@
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,7 @@ FOREIGN = ("DOCKER_", "TAGGER_", "GITHUB_")
 FOREIGN_NAMES = ("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "FORCE_COLOR", "NO_COLOR", "PY_COLORS")
 
 mount_failure = pytest.StashKey[str]()
+told = pytest.StashKey[list[str]]()
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -107,3 +108,15 @@ def crane() -> Path:
 def repository() -> str:
     """Give a repository path that no other test uses."""
     return f"gallery/ui-{secrets.token_hex(4)}"
+
+
+@pytest.fixture
+def tell(pytestconfig: pytest.Config) -> Callable[[str], None]:
+    """Give what takes a line for the end of the session's report."""
+    return pytestconfig.stash.setdefault(told, []).append
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say what the tests that count something counted."""
+    for line in config.stash.get(told, []):
+        terminalreporter.write_line(line)

@@ -117,11 +117,17 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _chunks(self) -> bytes:
         content = b""
-        while size := int(self.rfile.readline().split(b";")[0], 16):
+        while size := self._size_of_chunk():
             content += self.rfile.read(size)
             self.rfile.readline()
         self.rfile.readline()
         return content
+
+    def _size_of_chunk(self) -> int:
+        line = self.rfile.readline()
+        if not line.strip():
+            raise ConnectionAbortedError("the client left in the middle of its request")
+        return int(line.split(b";")[0], 16)
 
     do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = _serve  # noqa: N815 - http.server's names
 
@@ -560,6 +566,81 @@ class Proxy(Server):
                 return Response(drop=True)
         kept = {k: v for k, v in answer.getheaders() if k.lower() not in ("transfer-encoding", "connection")}
         return Response(answer.status, content, kept)
+
+
+# A proxy before a real Engine
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("engine", timeout=120)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+class EngineProxy(Server):
+    """Pass every request on to a real Engine, unless a rule answers it; a stream passes as it comes."""
+
+    def __init__(self, upstream: Path) -> None:
+        super().__init__()
+        self.upstream = upstream
+
+    def _listen(self) -> _UnixListener:
+        self._folder = tempfile.mkdtemp(prefix="engine-")
+        self.socket = Path(self._folder, "docker.sock")
+        return _UnixListener(str(self.socket), _Handler)
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            super().__exit__()
+        finally:
+            shutil.rmtree(self._folder)
+
+    @property
+    def url(self) -> str:
+        """Return the address as DOCKER_HOST wants it."""
+        return f"unix://{self.socket}"
+
+    def answer(self, request: Request) -> Response:
+        """Ask the Engine, and give its answer: whole, or as a stream where the Engine streams."""
+        path = request.path + (f"?{urlencode(request.query, doseq=True)}" if request.query else "")
+        headers = {k: v for k, v in request.headers.items() if k.lower() not in ("transfer-encoding", "content-length")}
+        connection = _UnixConnection(self.upstream)
+        try:
+            connection.request(request.method, path, request.body, headers)
+            answer = connection.getresponse()
+        except OSError:
+            connection.close()
+            return Response(drop=True)
+        kept = {k: v for k, v in answer.getheaders() if k.lower() not in ("transfer-encoding", "connection")}
+        if answer.chunked and request.method != "HEAD":
+            return Response(answer.status, self._pass_on(connection, answer), kept)
+        with contextlib.closing(connection):
+            return Response(answer.status, answer.read(), kept)
+
+    def lose_answer(self, request: Request) -> Response:
+        """Let the Engine finish, and close the connection instead of saying so: a rule."""
+        answer = self.answer(request)
+        if not isinstance(answer.body, bytes):
+            for _ in answer.body:
+                pass
+        return Response(drop=True)
+
+    @staticmethod
+    def _pass_on(connection: http.client.HTTPConnection, answer: http.client.HTTPResponse) -> Iterator[bytes]:
+        with contextlib.closing(connection):  # a client that leaves takes its request to the Engine with it
+            while True:
+                try:
+                    chunk = answer.read1(65536)
+                except (OSError, http.client.HTTPException):
+                    raise Cut from None
+                if not chunk:
+                    return
+                yield chunk
 
 
 # The Engine

@@ -218,6 +218,32 @@ class Fault:
             raise self._error(operation)
 
 
+class Crash(BaseException):
+    """A process that is killed: nobody catches this, and nothing is put back."""
+
+
+class Death:
+    """Stop a releaser for ever at operation `at`: before it happens, or once it has."""
+
+    def __init__(self, at: int, *, after: bool) -> None:
+        self._left = at
+        self._after = after
+        self.struck = False
+
+    @contextlib.contextmanager
+    def __call__(self, _operation: str) -> Iterator[None]:
+        """Run one operation; once dead, none."""
+        if self.struck:
+            raise Crash
+        self._left -= 1
+        self.struck = self._left < 0
+        if self.struck and not self._after:
+            raise Crash
+        yield
+        if self.struck:
+            raise Crash
+
+
 class Turns:
     """Run tasks in threads of which one at a time moves, by one operation; `choose` says which of n is next."""
 
@@ -243,7 +269,7 @@ class Turns:
             try:
                 turns[number].acquire()
                 results[number] = tasks[number]()
-            except (Exception, KeyboardInterrupt) as problem:  # noqa: BLE001 - the test asks for it
+            except (Exception, KeyboardInterrupt, Crash) as problem:  # noqa: BLE001 - the test asks for it
                 results[number] = problem
             self._stopped.release()
 
@@ -283,6 +309,6 @@ class OneByOne:
         future: Future[T] = Future()
         try:
             future.set_result(run(task))
-        except (Exception, KeyboardInterrupt) as problem:  # noqa: BLE001 - a pool keeps whatever it is
+        except (Exception, KeyboardInterrupt, Crash) as problem:  # noqa: BLE001 - a pool keeps whatever it is
             future.set_exception(problem)
         return future

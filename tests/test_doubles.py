@@ -21,6 +21,7 @@ from doubles import (
     Basic,
     Bearer,
     Cut,
+    EngineProxy,
     FakeEngine,
     Message,
     ModelRegistry,
@@ -34,7 +35,7 @@ from doubles import (
     on,
     recorded,
 )
-from services import Registry
+from services import Engine, Registry
 from urllib3.exceptions import ProtocolError
 
 ACCEPT = {"Accept": f"{OCI_INDEX}, {OCI_MANIFEST}, {DOCKER_MANIFEST}"}
@@ -345,3 +346,54 @@ def test_a_push_can_be_cut_off() -> None:
         with pytest.raises(ProtocolError):
             next(messages)
         client.close()
+
+
+# The proxy before an Engine
+
+
+@pytest.mark.engine
+def test_the_proxy_shows_an_engine_as_it_is(engine: Engine, registry_local: Registry, repository: str) -> None:
+    image = engine.image(f"{registry_local.host}/{repository}:2.1.106", "through the proxy")
+    with EngineProxy(engine.socket) as proxy:
+        client = docker.APIClient(base_url=proxy.url, version="auto")
+        assert client.inspect_image(image)["Id"] == image  # type: ignore[no-untyped-call] # docker has no types here
+        with pytest.raises(ImageNotFound):
+            client.inspect_image("no-such-image")  # type: ignore[no-untyped-call] # same
+        stream = list(client.push(f"{registry_local.host}/{repository}", "2.1.106", stream=True, decode=True))
+        client.close()
+    assert any("aux" in message for message in stream)
+    assert registry_local.tags(repository) == ["2.1.106"]
+    assert [request.method for request in proxy.requests][-1] == "POST"
+
+
+def test_the_proxy_passes_a_push_on_line_by_line(repository: str) -> None:
+    answered = threading.Event()
+    with FakeEngine() as held, EngineProxy(held.socket) as proxy:
+        held.load(f"{repository}:1.0.0", b"one")
+
+        def push(_name: str, _tag: str) -> Iterator[Message]:
+            yield {"status": "begun"}
+            answered.wait(30)
+            yield {"status": "done"}
+
+        held.push = push
+        client = docker.APIClient(base_url=proxy.url, version="auto")
+        stream = client.push(repository, "1.0.0", stream=True, decode=True)
+        assert next(stream) == {"status": "begun"}
+        answered.set()
+        assert next(stream) == {"status": "done"}
+        client.close()
+
+
+@pytest.mark.engine
+def test_the_proxy_loses_the_answer_of_a_push_that_took_effect(
+    engine: Engine, registry_local: Registry, repository: str
+) -> None:
+    engine.image(f"{registry_local.host}/{repository}:2.1.106", "an answer to lose")
+    with EngineProxy(engine.socket) as proxy:
+        proxy.intercept(on("POST", "/push$", proxy.lose_answer))
+        client = docker.APIClient(base_url=proxy.url, version="auto")
+        with pytest.raises(OSError, match="Connection aborted"):
+            client.push(f"{registry_local.host}/{repository}", "2.1.106")
+        client.close()
+    assert registry_local.tags(repository) == ["2.1.106"]

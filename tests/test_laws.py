@@ -5,13 +5,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from model import Around, Fault, ModelEngine, ModelRepository, OneByOne, Turns, both, image, undisturbed
+from model import Around, Death, Fault, ModelEngine, ModelRepository, OneByOne, Turns, both, image, undisturbed
 
 from tagger.cascade import Scheme, Version, published, resolve
+from tagger.drift import repair
 from tagger.errors import (
     Denied,
     EngineError,
@@ -438,16 +440,21 @@ class Rivals:
     versions: Sequence[Version]
     shared: bool
 
-    def release(self, turns: Turns, faults: Sequence[Around]) -> list[Release | BaseException]:
-        """Release all versions at the same time, in turns."""
+    def release(
+        self, turns: Turns, faults: Sequence[Around], vias: Sequence[FloatsVia] = (), stale: Sequence[int] = ()
+    ) -> list[Release | BaseException]:
+        """Release all versions at the same time, in turns; `stale` says how many lists each reads as of the start."""
         images = [image(str(version)) for version in self.versions]
         machines = [ModelEngine([self.repository], images) for _ in self.versions]
         tasks = []
-        for version, fault, machine in zip(self.versions, faults, machines, strict=True):
+        for number, (version, fault, machine) in enumerate(zip(self.versions, faults, machines, strict=True)):
             around = both(turns, fault)
             engine = replace(machines[0] if self.shared else machine, around=around)
-            order = Order("image-gallery", image(str(version)), version)
-            tasks.append(partial(release, engine, [replace(self.repository, around=around)], order))
+            via = vias[number] if vias else FloatsVia.ENGINE
+            order = Order("image-gallery", image(str(version)), version, via=via)
+            repository = replace(self.repository, around=around)
+            repository.answer_late(stale[number] if stale else 0)
+            tasks.append(partial(release, engine, [repository], order))
         return turns.run(tasks)
 
 
@@ -496,3 +503,56 @@ def test_a_failure_among_rivals_leaves_no_floating_tag_below_a_released_version(
         order = Order("image-gallery", image(str(version)), version)
         release(ModelEngine([rivals.repository], [image(str(version))]), [rivals.repository], order)
     assert rivals.repository.held == resolved([*before, *rivals.versions])
+
+
+# -- releasers that crash, and registries that answer late -----------------------------------------------------------
+
+
+class Existing(ModelRepository):
+    """A repository that exists, as `repair` wants to know."""
+
+    def listed(self) -> Sequence[Tag]:
+        """List every tag."""
+        return self.tags()
+
+
+deaths = st.one_of(st.none(), st.builds(Death, st.integers(0, 45), after=st.booleans()))
+
+
+interleavings = given(
+    rivals=rivalries,
+    chance=st.randoms(use_true_random=False),
+    dying=st.lists(deaths, min_size=4, max_size=4),
+    stale=st.lists(st.integers(0, 3), min_size=4, max_size=4),
+    via=st.lists(st.sampled_from(FloatsVia), min_size=4, max_size=4),
+)
+
+
+def check_one_repair(
+    *,
+    rivals: Rivals,
+    chance: random.Random,
+    dying: list[Death | None],
+    stale: list[int],
+    via: list[FloatsVia],
+) -> None:
+    before = dict(rivals.repository.held)
+    rivals.release(Turns(bursts(chance)), [death or undisturbed for death in dying[: len(rivals.versions)]], via, stale)
+    held = rivals.repository.held
+    assert before.keys() <= held.keys()
+    standing = {tag: digest for tag, digest in held.items() if SCHEME.parse(tag)}
+    repair(Existing(held=held, manifests=rivals.repository.manifests), SCHEME, dry_run=False)
+    assert held == resolved(published(standing, SCHEME))
+
+
+@law
+@interleavings
+def test_one_repair_after_crashes_and_stale_reads_leads_to_the_resolved_tags_of_all_versions(**drawn: Any) -> None:
+    check_one_repair(**drawn)
+
+
+@pytest.mark.long
+@settings(law, max_examples=20_000)
+@interleavings
+def test_one_repair_leads_to_the_resolved_tags_after_very_many_schedules(**drawn: Any) -> None:
+    check_one_repair(**drawn)

@@ -1,0 +1,146 @@
+"""Set a release of its own on the session's Engine and registry, behind proxies that see every request."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import secrets
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from command import Ran
+from doubles import DOCKER_MANIFEST, EngineProxy, Proxy, Request, Response, Server
+from launcher import Launched
+from services import Engine, Registry, ServiceError
+
+FLOATS = ("2.1", "2", "latest")
+VERSION = "2.1.106"
+TAGS = (VERSION, *FLOATS)
+
+
+class Point(NamedTuple):
+    """One request of a release: to which service, what it asks, and how many like it came before."""
+
+    service: str
+    method: str
+    path: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.service} {self.method} {self.path} #{self.number}"
+
+
+Act = Callable[[Server, Request], Response | None]
+
+
+@dataclass
+class Watch:
+    """Name every request of two proxies, and act at one of them, once."""
+
+    repository: str
+    at: Point | None = None
+    act: Act = lambda _server, _request: None
+    points: list[Point] = field(default_factory=list)
+    reached: bool = False
+    _seen: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def rule(self, service: str, server: Server) -> Callable[[Request], Response | None]:
+        """Give the rule that watches one service."""
+
+        def watch(request: Request) -> Response | None:
+            kind = (service, request.method, self._kind(request))
+            with self._lock:
+                point = Point(*kind, self._seen[kind])
+                self._seen[kind] += 1
+                self.points.append(point)
+                if due := point == self.at and not self.reached:
+                    self.reached = True
+            return self.act(server, request) if due else None
+
+        return watch
+
+    def _kind(self, request: Request) -> str:
+        """Spell a path without what differs from run to run: names, hosts, digests, uploads."""
+        path = request.path.replace(self.repository, "REPOSITORY")
+        path = re.sub(r"build-[0-9a-f]{8}", "IMAGE", path)
+        path = re.sub(r"sha256(:|%3A)[0-9a-f]{64}", "DIGEST", path)
+        path = re.sub(r"(/blobs/uploads)/.+", r"\1/UPLOAD", path)
+        path = re.sub(r"^/v1\.\d+", "", re.sub(r"127\.0\.0\.1(:|%3A)\d+", "HOST", path))
+        tag = request.query.get("tag", [""])[0]
+        return f"{path}?tag={tag}" if tag else path
+
+
+@dataclass
+class Stage:
+    """A repository with 2.1.105 released, an image to be 2.1.106, and the proxies between tagger and both services."""
+
+    registry: Registry
+    repository: str
+    engine: EngineProxy
+    proxy: Proxy
+    image: str
+    before: dict[str, str]
+
+    @property
+    def name(self) -> str:
+        """Give the repository's name as tagger is to know it."""
+        return f"{self.proxy.host}/{self.repository}"
+
+    def start(self, via: str, *more: str, version: str = VERSION, image: str | None = None) -> Launched:
+        """Start the release."""
+        words = ("release", image or self.image, version, "--registry", self.proxy.host)
+        return Launched(self.engine, *words, "--repository", self.repository, "--floats-via", via, "--json", *more)
+
+    def release(self, via: str) -> Ran:
+        """Release, and wait for the end."""
+        return self.start(via).wait()
+
+    def snapshot(self) -> dict[str, str]:
+        """Map every tag to its digest, past the proxies.
+
+        A push that its dead client left running may be writing: this registry answers 500 to who reads just then.
+        """
+        for _ in range(20):
+            with contextlib.suppress(ServiceError):
+                return self.registry.snapshot(self.repository)
+            time.sleep(0.1)
+        return self.registry.snapshot(self.repository)
+
+    @contextmanager
+    def watched(self, at: Point | None = None, act: Act = lambda _server, _request: None) -> Iterator[Watch]:
+        """Watch what goes through both proxies, and act at one point."""
+        watch = Watch(self.repository, at, act)
+        servers: dict[str, Server] = {"engine": self.engine, "registry": self.proxy}
+        rules = {server: watch.rule(name, server) for name, server in servers.items()}
+        for server, rule in rules.items():
+            server.intercept(rule)
+        yield watch
+        for server, rule in rules.items():
+            server.rules.remove(rule)
+
+
+@contextmanager
+def stage(engine: Engine, registry: Registry) -> Iterator[Stage]:
+    """Set a stage with images that nobody has pushed anywhere, so that every release sends the same requests."""
+    unique = secrets.token_hex(4)
+    repository = f"steps/app-{unique}"
+    with ExitStack() as services:
+        proxy = services.enter_context(Proxy(registry.host))
+        through = services.enter_context(EngineProxy(engine.socket))
+        seed = f"{registry.host}/{repository}:2.1.105"
+        engine.image(seed, f"old {unique}")
+        engine.docker("push", "--quiet", seed)
+        for tag in FLOATS:
+            registry.put(repository, tag, registry.manifest(repository, "2.1.105"), DOCKER_MANIFEST)
+        image = f"build-{unique}"
+        image_id = engine.image(image, f"new {unique}")
+        try:
+            yield Stage(registry, repository, through, proxy, image, registry.snapshot(repository))
+        finally:
+            engine.docker("image", "rm", "--force", seed, image_id)

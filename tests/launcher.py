@@ -1,0 +1,67 @@
+"""Start tagger without paying for its imports: a process that has them forks one process for each command.
+
+Each is a process of its own, with its process id, environment, stdout and stderr, and may be killed.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import tempfile
+from collections.abc import Mapping
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+from command import HasUrl, Ran
+
+_context = multiprocessing.get_context("forkserver")
+_context.set_forkserver_preload(["__main__", "launcher", "tagger.api", "tagger.cli", "tagger.report", "docker"])
+
+
+class Launched:
+    """A `tagger WORDS` that runs."""
+
+    def __init__(self, engine: HasUrl | None, *words: str, **environment: str) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="tagger-launched-")
+        self._out, self._err = (Path(self._folder.name, name) for name in ("out", "err"))
+        self._out.touch()
+        self._err.touch()
+        host = {"DOCKER_HOST": engine.url} if engine else {}
+        whole = {**os.environ, **host, **environment}
+        self._process: ForkServerProcess = _context.Process(target=_run, args=(words, whole, self._out, self._err))
+        self._process.start()
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self._process.kill()
+
+    def wait(self) -> Ran:
+        """Wait for its end; a killed one has the code -9. A traceback is a failure whatever the test is about."""
+        self._process.join(120)
+        code = self._process.exitcode
+        assert code is not None, "tagger still runs after two minutes"
+        ran = Ran(code, self._out.read_text(), self._err.read_text())
+        self._process.close()
+        self._folder.cleanup()
+        assert "Traceback" not in ran.err, ran.err
+        return ran
+
+
+def launched(engine: HasUrl | None, *words: str, **environment: str) -> Ran:
+    """Run `tagger WORDS` against an Engine and wait for its end."""
+    return Launched(engine, *words, **environment).wait()
+
+
+def _run(words: tuple[str, ...], environment: Mapping[str, str], out: Path, err: Path) -> None:
+    from tagger.cli import main
+
+    os.environ.clear()
+    os.environ.update(environment)
+    for path, stream in ((out, sys.stdout), (err, sys.stderr)):
+        stream.flush()
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(file, 1 if stream is sys.stdout else 2)
+        os.close(file)
+    sys.argv = ["tagger", *words]
+    main()
