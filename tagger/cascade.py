@@ -285,7 +285,7 @@ def _check(scheme: Scheme) -> None:
             f"prefix '{printable(scheme.prefix)}' would run into the version: begin it with a letter, use letters,"
             " digits, '_', '.' and '-', and end it in no digit, such as v or release-"
         )
-    for variant in {scheme.variant, *scheme.variants} - {""}:
+    for variant in {*scheme.variants, *([scheme.variant] if scheme.variant else ())}:
         _check_variant(variant, scheme)
     for name, line in scheme.aliases:
         _check_alias(name, line)

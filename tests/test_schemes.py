@@ -192,6 +192,11 @@ def test_what_cannot_end_a_tag_is_no_variant(variant: str) -> None:
     assert str(refusal.value).isprintable()
 
 
+def test_an_empty_name_is_no_variant() -> None:
+    with pytest.raises(InputError, match="'' cannot name a variant"):
+        lines(Scheme(), [""])
+
+
 def test_a_variant_is_named_once() -> None:
     with pytest.raises(InputError, match="variant 'alpine' is named twice"):
         lines(Scheme(), ["alpine", "default", "alpine"])
@@ -304,7 +309,7 @@ def test_a_planted_tag_whose_floating_tag_would_get_too_long_is_no_version() -> 
     assert [len(tag) for tag in scheme.tags(parse_version(fits))] == [120, 125]
 
 
-# -- every command sees one line ------------------------------------------------------------------------------------
+# -- every command sees one line -------------------------------------------------------------------------------------
 
 
 def shelf() -> Shelf:
