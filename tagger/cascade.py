@@ -182,12 +182,14 @@ class Scheme:
 
     def _lines_of(self, version: Version) -> Iterable[str]:
         """Name the floating tags of the lines that a stable version is in, without the variant."""
-        bound = [name for name, line in self.aliases if f"{version}.".startswith(f"{line}.")]
-        names = (
+        names = [
             _filled(self.prefix, template, version.major, version.minor, version.patch)
             for template in self.floats
             if version.major or self.zero_major or "{major}" not in template or "{minor}" in template
-        )
+        ]
+        if not self.aliases:
+            return names
+        bound = [name for name, line in self.aliases if f"{version}.".startswith(f"{line}.")]
         return dict.fromkeys([*(name for name in names if name not in self._bound or name in bound), *bound])
 
 

@@ -309,6 +309,18 @@ def test_a_planted_tag_whose_floating_tag_would_get_too_long_is_no_version() -> 
     assert [len(tag) for tag in scheme.tags(parse_version(fits))] == [120, 125]
 
 
+def test_a_hundred_thousand_tags_of_several_lines_are_read_and_resolved() -> None:
+    base = Scheme(prefix="v", aliases=(("lts", "5"),), channels=("rc",), ignore=frozenset(versions("9.99.99")))
+    every = [Version(major, minor, patch) for major in range(10) for minor in range(100) for patch in range(50)]
+    found = lines(base, ["default", "alpine"], ["slim-alpine"])
+    tags = [tag for line in found for version in every for tag in (line.version_tag(version),)]
+    random.Random(0).shuffle(tags)
+    for line in found:
+        goal = resolve(published(tags, line), line)
+        assert (goal[line.spell("lts")], goal[line.spell("latest")]) == (Version(5, 99, 49), Version(9, 99, 49))
+        assert len(goal) == 50_000 + 1_000 + 9 + 3
+
+
 # -- every command sees one line -------------------------------------------------------------------------------------
 
 
