@@ -6,37 +6,112 @@ is spelt.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import combinations
+from string import Formatter
 
 from semver import Version
 
-from tagger.errors import InputError, InvalidVersion, Refused, printable
-from tagger.reference import Tag, parse_tag
+from tagger.errors import InputError, InvalidReference, InvalidVersion, Refused, printable
+from tagger.reference import LONGEST_TAG, Tag, parse_tag
 
-__all__ = ["Scheme", "Version", "floating", "newest_first", "parse_version", "published", "resolve"]
+__all__ = [
+    "DEFAULT_VARIANT",
+    "Scheme",
+    "Version",
+    "floating",
+    "in_channel",
+    "lines",
+    "newest_first",
+    "parse_version",
+    "published",
+    "resolve",
+]
+
+DEFAULT_VARIANT = "default"
+"""How the plain line is named among variants."""
 
 _MAJOR_MINOR_LATEST = ("{major}.{minor}", "{major}", "latest")
+_FIELDS = ("major", "minor", "patch")
+_NUMBER = "(?:0|[1-9][0-9]*)"
+_EXAMPLE = (7, 8, 9)
+# What begins with `v` and a digit would read as a version, or as a floating tag under the prefix `v`.
+_WORD = re.compile(r"(?!v[0-9])[A-Za-z_][A-Za-z0-9._-]*")
+_STAGE = re.compile(r"(?:alpha|beta|rc|pre|preview|snapshot)[0-9]*(?![A-Za-z0-9_])", re.IGNORECASE)
+_CHANNEL = re.compile(r"[A-Za-z][0-9A-Za-z-]*")
+_LINE = re.compile(rf"{_NUMBER}(?:\.{_NUMBER})?")
+_LONE_DIGIT = re.compile(r"(?<![A-Za-z0-9])[0-9]")
 
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
-    """How versions are spelt as tags, and which floating tags a version competes for, the most specific first."""
+    """How versions are spelt as tags, and which floating tags a version competes for, the most specific first.
+
+    `floats` are templates. `variant` makes a line of its own, whose tags end in `-variant` and whose `latest` is the
+    variant's name ("": the plain line). `prefix` stands before versions and before floating tags that begin with a
+    number. `aliases` are pairs of a floating tag and the line it is bound to, `MAJOR` or `MAJOR.MINOR`; one that a
+    template would give too is taken over. `channels` are pre-releases with a floating tag. The versions of `ignore`
+    compete for nothing. `zero_major` gives 0.y.z the tag `0`.
+
+    `variants` are all variants that the image is known to have, from which alone the plain line can tell
+    `2.1.106-alpine` from a pre-release. One that it does not know is read as a pre-release; it holds no floating tag
+    even so, since a variant follows a hyphen and a channel's pre-releases have none.
+
+    Raises InputError for whatever could not be read back from a tag, or would be read as something else.
+    """
 
     floats: tuple[str, ...] = _MAJOR_MINOR_LATEST
+    variant: str = ""
+    prefix: str = ""
+    aliases: tuple[tuple[str, str], ...] = ()
+    channels: tuple[str, ...] = ()
+    ignore: frozenset[Version] = frozenset()
+    zero_major: bool = False
+    variants: frozenset[str] = frozenset()
+    _suffix: str = field(init=False, repr=False, compare=False)
+    _others: tuple[str, ...] = field(init=False, repr=False, compare=False)
+    _bound: Mapping[str, str] = field(init=False, repr=False, compare=False)
+    _longest: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        suffix = f"-{self.variant}" if self.variant else ""
+        others = tuple(f"-{v}" for v in sorted(self.variants) if v and v != self.variant and f"-{v}".endswith(suffix))
+        literals = [len("".join(texts)) - 2 for texts, names in map(_pieces, self.floats) if names]
+        object.__setattr__(self, "_suffix", suffix)
+        object.__setattr__(self, "_others", others)
+        object.__setattr__(self, "_bound", dict(self.aliases))
+        # A floating tag has at most the digits of its version, beside which a version tag has two dots.
+        object.__setattr__(self, "_longest", LONGEST_TAG - max(0, 0, *literals))
+        _check(self)
 
     def version_tag(self, version: Version) -> Tag:
         """Spell a version.
 
         >>> Scheme().version_tag(Version(2, 1, 106))
         '2.1.106'
+        >>> Scheme(variant="alpine", prefix="v").version_tag(Version(2, 2, 0, "rc.1"))
+        'v2.2.0-rc.1-alpine'
 
-        Raises InvalidReference when the tag gets too long.
+        Raises InvalidReference when the tag gets too long, and InputError for a pre-release spelt like a variant.
         """
-        return parse_tag(str(version))
+        tag = parse_tag(f"{self.prefix}{version}{self._suffix}")
+        if len(tag) > self._longest:
+            raise InvalidReference(
+                f"{printable(tag, 40)} has {len(tag)} characters, and its floating tags would get too long: shorten it"
+                f" to at most {self._longest}"
+            )
+        if version.prerelease and tag.endswith(self._others):
+            other = max((o for o in self._others if tag.endswith(o)), key=len)
+            raise InputError(
+                f"{version} would be tagged {tag}, which belongs to variant {other[1:]}: release"
+                f" {tag.removesuffix(other)} with --variant {other[1:]}, or name the pre-release otherwise"
+            )
+        return tag
 
     def floating_tags(self, version: Version) -> tuple[Tag, ...]:
-        """Give the cascade of a version; a pre-release has none, and 0.y.z none of its major alone.
+        """Give the cascade of a version; of a pre-release its channel alone, and for 0.y.z none of its major alone.
 
         Semver promises nothing within 0.y (semver.org, rule 4), so a tag `0` would promise what nobody keeps.
 
@@ -46,14 +121,16 @@ class Scheme:
         ('0.2', 'latest')
         >>> Scheme().floating_tags(Version(2, 2, 0, "rc.1"))
         ()
+        >>> Scheme(variant="alpine", aliases=(("lts", "2"),), channels=("rc",)).floating_tags(Version(2, 1, 106))
+        ('2.1-alpine', '2-alpine', 'alpine', 'lts-alpine', 'rc-alpine')
         """
-        if version.prerelease:
+        if not self.counts(version):
             return ()
-        return tuple(
-            parse_tag(template.format(major=version.major, minor=version.minor, patch=version.patch))
-            for template in self.floats
-            if version.major or "{major}" not in template or "{minor}" in template
-        )
+        if version.prerelease:
+            names = [channel for channel in self.channels if in_channel(version, channel)]
+        else:
+            names = [*self._lines_of(version), *self.channels]
+        return tuple(self.spell(name) for name in names)
 
     def tags(self, version: Version) -> tuple[Tag, ...]:
         """Give the version tag and its cascade.
@@ -63,23 +140,237 @@ class Scheme:
         """
         return (self.version_tag(version), *self.floating_tags(version))
 
+    def spell(self, name: str) -> Tag:
+        """Spell the floating tag of this line that the plain line calls `name`.
+
+        >>> Scheme(variant="alpine").spell("lts"), Scheme(variant="alpine").spell("latest")
+        ('lts-alpine', 'alpine')
+
+        Raises InvalidReference for what is no tag.
+        """
+        return parse_tag(_in_line(name, self.variant))
+
+    def counts(self, version: Version) -> bool:
+        """Say whether a version counts: whether it is not one of those to ignore."""
+        return not self.ignore or version not in self.ignore
+
     def parse(self, tag: str) -> Version | None:
-        """Read a version tag, with or without a leading `v`; None for every other tag.
+        """Read a version tag of this line; None for every other tag.
+
+        A leading `v` may be there or not, whatever the prefix; any other prefix has to be there, since it tells lines
+        apart. A tag that ends like several variants belongs to the longest one.
 
         >>> Scheme().parse("v2.1.106")
         Version(major=2, minor=1, patch=106, prerelease=None, build=None)
         >>> Scheme().parse("2.1"), Scheme().parse("20240101")
         (None, None)
+        >>> Scheme(variants=frozenset({"alpine"})).parse("2.1.106-alpine")
         """
-        spelling = tag.removeprefix("v")
-        # Most tags of a large repository that are no versions fail here, at a tenth of what the grammar costs.
-        if spelling.count(".") < 2 or not spelling[:1].isdigit():  # noqa: PLR2004 - a version has two dots
+        if self._others and tag.endswith(self._others):
             return None
-        try:
-            version = Version.parse(spelling)
-        except ValueError:
+        if self._suffix:
+            if not tag.endswith(self._suffix):
+                return None
+            tag = tag[: -len(self._suffix)]
+        given = self.prefix if self.prefix not in {"", "v"} else "v" if tag.startswith("v") else ""
+        if given and not tag.startswith(given):
             return None
-        return None if version.build else version
+        spelling = tag[len(given) :]
+        if len(self.prefix) + len(spelling) + len(self._suffix) > self._longest:
+            return None
+        return _read(spelling)
+
+    def _lines_of(self, version: Version) -> Iterable[str]:
+        """Name the floating tags of the lines that a stable version is in, without the variant."""
+        names = [
+            _filled(self.prefix, template, version.major, version.minor, version.patch)
+            for template in self.floats
+            if version.major or self.zero_major or "{major}" not in template or "{minor}" in template
+        ]
+        if not self.aliases:
+            return names
+        bound = [name for name, line in self.aliases if f"{version}.".startswith(f"{line}.")]
+        return dict.fromkeys([*(name for name in names if name not in self._bound or name in bound), *bound])
+
+
+def lines(scheme: Scheme, variants: Iterable[str], known: Iterable[str] = ()) -> tuple[Scheme, ...]:
+    """Give the scheme of each line to release or to read: of each of these variants, the plain one being `default`.
+
+    `known` are further variants of the image, which are not asked for; no line mistakes their tags for its own.
+
+    >>> [line.version_tag(Version(2, 1, 106)) for line in lines(Scheme(), ["default", "alpine"])]
+    ['2.1.106', '2.1.106-alpine']
+
+    Raises InputError when a variant is named twice, and when two lines would spell the same tag.
+    """
+    asked = list(variants) or [DEFAULT_VARIANT]
+    twice = next((name for number, name in enumerate(asked) if name in asked[:number]), None)
+    if twice is not None:
+        raise InputError(f"variant '{printable(twice)}' is named twice: name it once")
+    everyone = frozenset({*asked, *known} - {DEFAULT_VARIANT})
+    found = {
+        name: replace(scheme, variant="" if name == DEFAULT_VARIANT else name, variants=everyone)
+        for name in (DEFAULT_VARIANT, *sorted(everyone))
+    }
+    _check_apart([*found.values()])
+    return tuple(found[name] for name in asked)
+
+
+def in_channel(version: Version, channel: str) -> bool:
+    """Say whether a version is a pre-release of a channel: its first identifier is the channel, and no hyphen follows.
+
+    A variant that nobody told us of follows a hyphen: `2.2.0-rc.1-alpine` is no pre-release of the plain line.
+
+    >>> [in_channel(Version.parse(f"2.2.0-{text}"), "rc") for text in ("rc", "rc.1", "rc1", "rc-alpine", "rc.1-alpine")]
+    [True, True, False, False, False]
+    """
+    first, _, rest = (version.prerelease or "").partition(".")
+    return first == channel and "-" not in rest
+
+
+def _read(spelling: str) -> Version | None:
+    # Most tags of a large repository that are no versions fail here, at a tenth of what the grammar costs.
+    if spelling.count(".") < 2 or not spelling[:1].isdigit():  # noqa: PLR2004 - a version has two dots
+        return None
+    try:
+        version = Version.parse(spelling)
+    except ValueError:
+        return None
+    return None if version.build else version
+
+
+def _in_line(name: str, variant: str) -> str:
+    if not variant:
+        return name
+    return variant if name == "latest" else f"{name}-{variant}"
+
+
+def _filled(prefix: str, template: str, major: object, minor: object, patch: object) -> str:
+    text = template.format(major=major, minor=minor, patch=patch)
+    return prefix + text if template.startswith("{") else text
+
+
+def _pieces(template: str) -> tuple[list[str], list[str]]:
+    """Split a template into its literal text and its fields. Raises InputError for one that could not be read back."""
+    try:
+        parsed = [(text, name, spec or conversion) for text, name, spec, conversion in Formatter().parse(template)]
+    except ValueError:
+        parsed = [(template, "", "malformed")]
+    names = [name for _, name, _ in parsed if name is not None]
+    if any(odd for *_, odd in parsed) or any(name not in _FIELDS for name in names):
+        raise InputError(
+            f"template '{printable(template)}' is malformed: write it with {{major}}, {{minor}} and {{patch}} alone"
+        )
+    if (*names,) != _FIELDS[: len(names)]:
+        raise InputError(
+            f"template '{printable(template)}' cannot be read back, since versions of different lines would share its"
+            " tag: use {major}, then {minor}, then {patch}, each once"
+        )
+    texts = [text for text, _, _ in parsed]
+    before = texts[: len(names)]
+    if not all(before[1:]) or (names and any(map(_LONE_DIGIT.search, texts))) or any(map(_ends_in_digit, before)):
+        raise InputError(
+            f"template '{printable(template)}' cannot be read back, since its numbers run into one another: put a dot"
+            " or a letter between them, and digits of its own behind letters alone"
+        )
+    return texts, names
+
+
+def _ends_in_digit(text: str) -> bool:
+    return text[-1:].isdigit()
+
+
+def _check(scheme: Scheme) -> None:
+    """Refuse whatever could not be read back. Raises InputError."""
+    if scheme.prefix and (not _WORD.fullmatch(scheme.prefix) or _ends_in_digit(scheme.prefix)):
+        raise InputError(
+            f"prefix '{printable(scheme.prefix)}' would run into the version: begin it with a letter, use letters,"
+            " digits, '_', '.' and '-', and end it in no digit, such as v or release-"
+        )
+    for variant in {*scheme.variants, *([scheme.variant] if scheme.variant else ())}:
+        _check_variant(variant, scheme)
+    for name, line in scheme.aliases:
+        _check_alias(name, line)
+    for channel in scheme.channels:
+        if not _CHANNEL.fullmatch(channel) or channel == "latest":
+            raise InputError(
+                f"channel '{printable(channel)}' is no pre-release label: give letters, digits and hyphens, such as"
+                " rc or beta"
+            )
+    for what, names in (("alias", [name for name, _ in scheme.aliases]), ("channel", scheme.channels)):
+        twice = next((name for number, name in enumerate(names) if name in names[:number]), None)
+        if twice is not None:
+            raise InputError(f"{what} '{printable(twice)}' is named twice: name it once")
+    _check_apart([scheme])
+
+
+def _check_variant(variant: str, scheme: Scheme) -> None:
+    shown = printable(variant)
+    if not _WORD.fullmatch(variant) or variant in {"latest", DEFAULT_VARIANT}:
+        raise InputError(
+            f"'{shown}' cannot name a variant, whose tags end in it: begin with a letter, use letters, digits, '_', '.'"
+            " and '-', such as alpine (and leave latest, and v before a number, to versions)"
+        )
+    if _STAGE.match(variant) or variant in scheme.channels:
+        raise InputError(
+            f"variant '{shown}' looks like a pre-release, so that 2.1.106-{shown} could be either: name it otherwise,"
+            " or release it as a version of its own"
+        )
+
+
+def _check_alias(name: str, line: str) -> None:
+    parse_tag(name)
+    if not _LINE.fullmatch(line):
+        raise InputError(
+            f"alias '{printable(name)}' is bound to '{printable(line)}', which is no line: give MAJOR or MAJOR.MINOR,"
+            " such as 24 or 1.30"
+        )
+
+
+def _check_apart(schemes: Sequence[Scheme]) -> None:
+    """Refuse floating tags that read as a version, and two that can be spelt alike. Raises InputError."""
+    spellings = [spelling for scheme in schemes for spelling in _spellings(scheme)]
+    for one in spellings:
+        if _read(one.example.removeprefix("v")) or any(scheme.parse(one.example) for scheme in schemes):
+            raise InputError(f"{one} spells {one.example}, which is a version tag and never moves: name it otherwise")
+    for one, other in combinations(spellings, 2):
+        if one.meets(other):
+            raise InputError(
+                f"{one} and {other} can spell the same tag, such as"
+                f" {other.example if one.pattern.fullmatch(other.example) else one.example}: name one of them otherwise"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class _Spelling:
+    """A floating tag of a line: what kind of name gives it, an example, and the pattern of all that it can be."""
+
+    kind: str
+    name: str
+    variant: str
+    example: Tag
+    pattern: re.Pattern[str]
+
+    def meets(self, other: _Spelling) -> bool:
+        """Say whether both can spell one tag; an alias may take over what a template of its own line gives."""
+        if self.variant == other.variant and {self.kind, other.kind} == {"template", "alias"}:
+            return False
+        return bool(self.pattern.fullmatch(other.example) or other.pattern.fullmatch(self.example))
+
+    def __str__(self) -> str:
+        return f"{self.kind} '{self.name}'" + (f" of variant {self.variant}" if self.variant else "")
+
+
+def _spellings(scheme: Scheme) -> Iterator[_Spelling]:
+    for template in scheme.floats:
+        example = scheme.spell(_filled(scheme.prefix, template, *_EXAMPLE))
+        # No tag holds a slash, and escaping leaves it as it is.
+        unfilled = re.escape(_in_line(_filled(scheme.prefix, template, "/", "/", "/"), scheme.variant))
+        yield _Spelling("template", template, scheme.variant, example, re.compile(unfilled.replace("/", _NUMBER)))
+    named = [("alias", name) for name, _ in scheme.aliases] + [("channel", name) for name in scheme.channels]
+    for kind, name in named:
+        tag = scheme.spell(name)
+        yield _Spelling(kind, name, scheme.variant, tag, re.compile(re.escape(tag)))
 
 
 def parse_version(text: str, *, build_metadata: str = "refuse") -> Version:

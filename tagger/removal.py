@@ -151,12 +151,17 @@ def _look(repository: Removable, scheme: Scheme, plan: _Plan) -> tuple[Removal, 
 
 
 def _named(name: Repository, tags: Sequence[Tag], names: Sequence[str], scheme: Scheme, note: Note) -> tuple[Tag, ...]:
-    """Find the tags that were named: as they stand, or as the other spelling of a version."""
+    """Find the tags that were named: as they stand, or as a version of this line, however it is spelt.
+
+    A version alone never finds another line's tag: with variant alpine, `2.1.106` is 2.1.106-alpine.
+    """
     versions = published(tags, scheme)
+    listed = set(tags)
     found: dict[Tag, None] = {}
     for text in names:
         version = scheme.parse(text)
-        tag = Tag(text) if text in tags else versions.get(version) if version else None
+        spelt = version or Scheme(variants=scheme.variants).parse(text)
+        tag = Tag(text) if text in listed and bool(version) == bool(spelt) else versions.get(spelt) if spelt else None
         if tag is None:
             note(f"{name} has no tag {printable(text)}, so there is nothing to remove")
         else:

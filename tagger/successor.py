@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 
-from tagger.cascade import Scheme, Version, newest_first, parse_version, published
+from tagger.cascade import Scheme, Version, in_channel, newest_first, parse_version, published
 from tagger.errors import InputError, printable
 from tagger.settle import Tags
 
@@ -25,7 +25,7 @@ def successor(repository: Tags, scheme: Scheme, part: Part | None, label: str | 
     """Give the version after the greatest one released: the part is raised, or a pre-release `label` is counted on.
 
     With a label alone, the pre-releases under way are counted on, else those of the next patch begin. A repository that
-    is empty or new has no version yet, which counts as 0.0.0.
+    is empty or new has no version yet, which counts as 0.0.0. Neither a version to ignore nor another variant counts.
 
     Raises InputError for a label that is none, and what the registry raises.
     """
@@ -34,13 +34,13 @@ def successor(repository: Tags, scheme: Scheme, part: Part | None, label: str | 
             f"'{printable(label)}' is no pre-release label: give letters, digits and hyphens, such as rc or beta"
         )
     versions = published(repository.tags(), scheme)
-    newest = newest_first(versions)
+    newest = newest_first(filter(scheme.counts, versions))
     greatest = next((v for v in newest if not v.prerelease and repository.digest(versions[v])), _NONE_YET)
     # What was only ever a pre-release is finished by its first release.
     begun = newest[0].finalize_version() if newest and greatest is _NONE_YET else _NONE_YET
     if label is None:
         return max(_raised(greatest, part or Part.PATCH), begun)
-    ahead = [v for v in newest if v > greatest and v.prerelease and v.prerelease.split(".")[0] == label]
+    ahead = [v for v in newest if v > greatest and in_channel(v, label)]
     under_way = ahead[0].finalize_version() if ahead and part is None else None
     base = under_way or max(_raised(greatest, part or Part.PATCH), begun)
     taken = [

@@ -18,6 +18,7 @@ RESTS_ON: dict[str, set[str]] = {
     "challenge": set(),
     "reference": {"errors"},
     "cascade": {"reference"},
+    "config": {"cascade"},
     "manifest": {"reference"},
     "plan": {"cascade"},
     "result": {"plan"},
@@ -40,7 +41,7 @@ RESTS_ON: dict[str, set[str]] = {
     "cli": {"api", "report"},
     "__main__": {"cli"},
 }
-PURE = ("errors", "reference", "cascade", "plan", "manifest", "result")
+PURE = ("errors", "reference", "cascade", "config", "plan", "manifest", "result")
 IMPURE = ("docker", "requests", "urllib3", "http.client", "urllib.request", "socket", "ssl", "subprocess", "asyncio")
 
 

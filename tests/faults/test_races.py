@@ -277,12 +277,8 @@ def test_of_two_images_for_one_version_one_wins_and_the_other_says_so(
 
 
 def unseen(points: Sequence[Point]) -> Sequence[Point]:
-    """Give the window that no registry lets us close: from the last look at the version tag to the end of its push.
-
-    What is asked at the same time as that look may be answered after it.
-    """
+    """Give the window that no registry lets us close: from the last look at the version tag to the end of its push."""
     kinds = [(point.method, point.path.rpartition("/")[2]) for point in points]
     lands = kinds.index(("PUT", VERSION))
-    looks = kinds.index(("HEAD", VERSION))
-    begun = max(number for number in range(looks) if kinds[number] == ("GET", "list"))
-    return points[begun + 1 : lands + 1]
+    looks = max(number for number in range(lands) if kinds[number] == ("HEAD", VERSION))
+    return points[looks + 1 : lands + 1]

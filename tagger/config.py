@@ -1,0 +1,339 @@
+"""Settings: what the command line, the environment and a file say, and where each value comes from.
+
+The file is `tagger.toml`, or `pyproject.toml` with a table `[tool.tagger]`; in each folder from the working directory
+upward they are looked for in this order, and the first one found is the only one read. The search ends with the folder
+that holds `.git`, so that nothing outside a checkout steers its releases, with the home folder, or at the root.
+
+A table `[images.NAME]` is for a repository that builds several images: its keys replace those of the file's top for the
+image of that name, whole values at a time.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import NoReturn
+
+from tagger.cascade import DEFAULT_VARIANT, Scheme, lines, parse_version
+from tagger.errors import InputError, InvalidReference, printable
+from tagger.reference import Reference
+
+FILE = "tagger.toml"
+_PYPROJECT = "pyproject.toml"
+_LARGEST = 1 << 20
+_DEFAULT = "default"
+_COMMAND_LINE = "command line"
+_Source = Callable[[str], str]
+_FLOATS_VIA = ("engine", "registry")
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What one place says; None where it says nothing."""
+
+    registries: tuple[str, ...] | None = None
+    repository: str | None = None
+    variants: tuple[str, ...] | None = None
+    prefix: str | None = None
+    floats: tuple[str, ...] | None = None
+    aliases: tuple[tuple[str, str], ...] | None = None
+    channels: tuple[str, ...] | None = None
+    ignore: tuple[str, ...] | None = None
+    zero_major: bool | None = None
+    floats_via: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What is in force: each field is a key of the file."""
+
+    registries: tuple[str, ...] = ()
+    repository: str | None = None
+    variants: tuple[str, ...] = (DEFAULT_VARIANT,)
+    prefix: str = ""
+    floats: tuple[str, ...] = Scheme().floats
+    aliases: tuple[tuple[str, str], ...] = ()
+    channels: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    zero_major: bool = False
+    floats_via: str = _FLOATS_VIA[0]
+
+
+KEYS = tuple(field.name for field in fields(Settings))
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where the value of a key comes from."""
+
+    key: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The settings in force, where each comes from, the file and its image (None: none), and all variants it names."""
+
+    settings: Settings
+    origins: tuple[Origin, ...]
+    file: Path | None
+    image: str | None
+    known: tuple[str, ...]
+
+    def schemes(self) -> tuple[Scheme, ...]:
+        """Give the scheme of every line to release or to read, in the order of `variants`.
+
+        Raises InputError, naming where the values come from.
+        """
+        found = self.settings
+        try:
+            ignore = frozenset(parse_version(text, build_metadata="drop") for text in found.ignore)
+            scheme = Scheme(
+                floats=found.floats,
+                prefix=found.prefix,
+                aliases=found.aliases,
+                channels=found.channels,
+                ignore=ignore,
+                zero_major=found.zero_major,
+            )
+            return lines(scheme, found.variants, self.known)
+        except InputError as error:
+            sources = dict.fromkeys(o.source for o in self.origins if o.source not in {_DEFAULT, _COMMAND_LINE})
+            raise type(error)(f"{error} (settings of {', '.join(sources)})" if sources else str(error)) from None
+
+
+def read(given: Given, environment: Mapping[str, str], folder: Path, image: str | None = None) -> Config:
+    """Find the settings in force: the command line's (`given`) before `TAGGER_*` before the file before the defaults.
+
+    `image` is the image or repository as the user names it. It selects the table whose name it is, without tag and
+    registry, or whose `repository` it is; without such a table the file's top is in force.
+
+    An environment variable that is empty says nothing; other `TAGGER_*` names are somebody else's.
+
+    Raises InputError for an unknown key or a wrong type, naming the file, the key and what is allowed; and for a file
+    that cannot be read.
+    """
+    layers: list[tuple[Given, _Source]] = [
+        (given, lambda _: _COMMAND_LINE),
+        (_from_environment(environment), _variable),
+    ]
+    home = environment.get("HOME")
+    found = _find(folder, Path(home) if home else None)
+    name = None
+    if found:
+        top, tables = _from_table(found)
+        name = _chosen(tables, image) if image else None
+        label = found.label
+        if name is not None:
+            layers.append((tables[name], lambda _: f"{label} [images.{name}]"))
+        layers.append((top, lambda _: label))
+    values: dict[str, object] = {}
+    origins = []
+    for key in KEYS:
+        said = next(((v, source) for layer, source in layers if (v := getattr(layer, key)) is not None), None)
+        if said:
+            values[key] = said[0]
+        origins.append(Origin(key, said[1](key) if said else _DEFAULT))
+    known = dict.fromkeys(variant for layer, _ in layers for variant in layer.variants or ())
+    settings = Settings(**values)  # type: ignore[arg-type]  # each layer has the same fields, None left out
+    return Config(settings, tuple(origins), found.path if found else None, name, tuple(known))
+
+
+def as_text(config: Config) -> str:
+    """Show what is in force as TOML, with the place that each value comes from behind it."""
+    values = [(o.key, _plain(o.key, config.settings), printable(o.source)) for o in config.origins]
+    shown = [(f"{key} = {_toml(value)}", source) for key, value, source in values if value is not None]
+    width = max(len(text) for text, _ in shown)
+    return "\n".join(f"{text:<{width}}  # {source}" for text, source in shown)
+
+
+def as_json(config: Config) -> str:
+    """Show what is in force as one JSON object: {"file", "image", "settings": {key: {"value", "source"}}}."""
+    settings = {o.key: {"value": _plain(o.key, config.settings), "source": o.source} for o in config.origins}
+    return json.dumps({"file": str(config.file) if config.file else None, "image": config.image, "settings": settings})
+
+
+def _plain(key: str, settings: Settings) -> object:
+    value = getattr(settings, key)
+    return dict(value) if key == "aliases" else value
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{json.dumps(name)} = {json.dumps(line)}" for name, line in value.items()) + " }"
+    return json.dumps(value)
+
+
+# -- the environment -------------------------------------------------------------------------------------------------
+
+_VARIABLES = {"registries": "TAGGER_REGISTRY", "variants": "TAGGER_VARIANT"}
+
+
+def _variable(key: str) -> str:
+    return _VARIABLES.get(key, f"TAGGER_{key.upper()}")
+
+
+def _from_environment(environment: Mapping[str, str]) -> Given:
+    """Read lists with commas between, aliases as `name=line`, and true or false."""
+    said = {key: text for key in KEYS if (text := environment.get(_variable(key), "").strip())}
+    values: dict[str, object] = {}
+    for key, text in said.items():
+        items = tuple(item.strip() for item in text.split(",") if item.strip())
+        values[key] = _KINDS[key].worded(text, items, _variable(key))
+    return Given(**values)  # type: ignore[arg-type]  # each kind gives what its field takes
+
+
+# -- the file --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A file's table for us."""
+
+    path: Path
+    label: str
+    table: Mapping[str, object]
+
+
+def _find(folder: Path, home: Path | None) -> _Found | None:
+    start = folder.absolute()
+    for place in (start, *start.parents):
+        if (path := place / FILE).is_file():
+            return _Found(path, str(path), _parsed(path))
+        if (path := place / _PYPROJECT).is_file():
+            tool = _parsed(path).get("tool")
+            table = tool.get("tagger") if isinstance(tool, dict) else None
+            label = f"{path} [tool.tagger]"
+            if isinstance(table, dict):
+                return _Found(path, label, table)
+            if table is not None:
+                raise InputError(f"{label} is no table: write its keys below that heading")
+        if (place / ".git").exists() or place == home:
+            return None
+    return None
+
+
+def _parsed(path: Path) -> Mapping[str, object]:
+    """Parse a file of at most 1 MiB. Raises InputError, naming the file and the line."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LARGEST + 1)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {printable(error.strerror or error)}") from None
+    if len(content) > _LARGEST:
+        raise InputError(f"{path} is larger than {_LARGEST} bytes, so that it cannot be a file of settings")
+    try:
+        return tomllib.loads(content.decode())
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise InputError(f"{path} is not UTF-8 (at line {line}): save it as that") from None
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path} is not TOML: {printable(error)}") from None
+    except RecursionError:
+        raise InputError(f"{path} is nested too deeply to be a file of settings") from None
+
+
+def _from_table(found: _Found) -> tuple[Given, Mapping[str, Given]]:
+    table = dict(found.table)
+    images = table.pop("images", {})
+    if not isinstance(images, dict) or not all(isinstance(image, dict) for image in images.values()):
+        _wrong(found.label, "images", "a table for each image, such as [images.gallery]")
+    top = _given(found.label, "", table, ("images",))
+    return top, {name: _given(found.label, f"images.{printable(name)}.", image) for name, image in images.items()}
+
+
+def _given(label: str, where: str, table: Mapping[str, object], further: tuple[str, ...] = ()) -> Given:
+    for key in table:
+        if key not in KEYS:
+            allowed = ", ".join((*KEYS, *further))
+            raise InputError(f"{label} has an unknown key {where}{printable(key)}: the keys are {allowed}")
+    values = {key: _KINDS[key].typed(value, label, where + key) for key, value in table.items()}
+    return Given(**values)  # type: ignore[arg-type]  # each kind gives what its field takes
+
+
+def _chosen(tables: Mapping[str, Given], image: str) -> str | None:
+    """Find the table of an image or a repository by the path in its name; what is no name has none."""
+    try:
+        path = Reference.parse(image).repository.path.removeprefix("library/")
+    except InvalidReference:
+        return None
+    if path in tables:
+        return path
+    return next((name for name, given in tables.items() if given.repository == path), None)
+
+
+# -- kinds of values -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What a key takes: `typed` reads it from TOML, `worded` from the environment."""
+
+    typed: Callable[[object, str, str], object]
+    worded: Callable[[str, tuple[str, ...], str], object]
+
+
+def _wrong(label: str, key: str, allowed: str) -> NoReturn:
+    raise InputError(f"{label}: {key} takes {allowed}")
+
+
+def _text(value: object, label: str, key: str) -> str:
+    if not isinstance(value, str):
+        _wrong(label, key, "a string")
+    return value
+
+
+def _texts(value: object, label: str, key: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        _wrong(label, key, "a list of strings")
+    return tuple(value)
+
+
+def _choice(value: object, label: str, key: str) -> str:
+    if not isinstance(value, str) or value not in _FLOATS_VIA:
+        _wrong(label, key, f"one of {', '.join(_FLOATS_VIA)}")
+    return value
+
+
+def _flag(value: object, label: str, key: str) -> bool:
+    if not isinstance(value, bool):
+        _wrong(label, key, "true or false")
+    return value
+
+
+def _pairs(value: object, label: str, key: str) -> tuple[tuple[str, str], ...]:
+    if not isinstance(value, dict) or not all(isinstance(line, str) for line in value.values()):
+        _wrong(label, key, 'a table of strings, such as { lts = "24" }')
+    return tuple(value.items())
+
+
+def _worded_flag(text: str, _: tuple[str, ...], name: str) -> bool:
+    if text not in {"true", "false"}:
+        _wrong("the environment", name, "true or false")
+    return text == "true"
+
+
+def _worded_pairs(_: str, items: tuple[str, ...], name: str) -> tuple[tuple[str, str], ...]:
+    pairs = [(key.strip(), line.strip()) for key, _, line in (item.partition("=") for item in items)]
+    if not all(key and line for key, line in pairs):
+        _wrong("the environment", name, "name=line with commas between, such as lts=24,stable=1.30")
+    return tuple(pairs)
+
+
+_TEXT = _Kind(_text, lambda text, _, __: text)
+_TEXTS = _Kind(_texts, lambda _, items, __: items)
+_KINDS: Mapping[str, _Kind] = {
+    "registries": _TEXTS,
+    "repository": _TEXT,
+    "variants": _TEXTS,
+    "prefix": _TEXT,
+    "floats": _TEXTS,
+    "aliases": _Kind(_pairs, _worded_pairs),
+    "channels": _TEXTS,
+    "ignore": _TEXTS,
+    "zero_major": _Kind(_flag, _worded_flag),
+    "floats_via": _Kind(_choice, lambda text, _, name: _choice(text, "the environment", name)),
+}
