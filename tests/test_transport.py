@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
+import signal
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 
 import pytest
@@ -89,11 +90,15 @@ def test_the_time_of_the_whole_command_ends_an_answer_too(get: Callable[[str, Pa
 
 
 def test_what_reads_is_called_off_at_once(get: Callable[[str, Patience], object]) -> None:
-    patience = Patience()
+    patience, asked = Patience(), threading.Event()
 
-    def interrupted() -> None:
-        time.sleep(0.3)
-        raise KeyboardInterrupt
+    def answer() -> Iterator[bytes]:
+        asked.set()
+        yield b""
+
+    def interrupt() -> None:
+        asked.wait(60)
+        os.kill(os.getpid(), signal.SIGINT)
 
     ended: list[BaseException] = []
 
@@ -103,6 +108,6 @@ def test_what_reads_is_called_off_at_once(get: Callable[[str, Patience], object]
         except CalledOff as error:
             ended.append(error)
 
-    with sending(iter([b""])) as host, pytest.raises(KeyboardInterrupt):
-        patience.at_once([interrupted, lambda: read(host)])
+    with sending(answer()) as host, pytest.raises(KeyboardInterrupt):
+        patience.at_once([interrupt, lambda: read(host)])
     assert len(ended) == 1
