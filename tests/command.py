@@ -9,6 +9,8 @@ import sys
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import canary
+
 
 class HasUrl(Protocol):
     """An Engine, real or not."""
@@ -25,6 +27,10 @@ class Ran:
     code: int
     out: str
     err: str
+
+    def __post_init__(self) -> None:
+        """Never let a password pass."""
+        assert not canary.seen(self.out + self.err), "a password is shown"
 
     @property
     def json(self) -> Any:

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import canary
 import pytest
 from services import (
     ENVIRONMENT,
@@ -92,6 +93,13 @@ def registry() -> Iterator[Registry]:
 
 
 @pytest.fixture(scope="session")
+def guarded_registry() -> Iterator[Registry]:
+    """Give the session's registry that wants a password, the canary; it deletes by digest."""
+    with private_folder() as folder, Registry.start(folder, htpasswd={canary.USER: canary.PASSWORD}) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
 def registry_local() -> Iterator[Registry]:
     """Give the session's registry that answers at registry.local:5000."""
     with private_folder() as folder, Registry.start(folder, host="registry.local", port=5000) as service:
@@ -120,3 +128,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     """Say what the tests that count something counted."""
     for line in config.stash.get(told, []):
         terminalreporter.write_line(line)
+    terminalreporter.write_line(f"canary: {len(canary.searched)} runs of the command searched")

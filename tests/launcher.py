@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -35,6 +36,11 @@ class Launched:
     def kill(self) -> None:
         """End it as a power cut would."""
         self._process.kill()
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        assert self._process.pid
+        os.kill(self._process.pid, number)
 
     def wait(self) -> Ran:
         """Wait for its end; a killed one has the code -9. A traceback is a failure whatever the test is about."""

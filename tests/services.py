@@ -130,7 +130,7 @@ class Registry:
         self.host = host
         self.root = folder / "storage"
         self.log = folder / "docker-registry.log"
-        self._users = dict(users)
+        self.users = dict(users)
         self.process = self._run()
 
     @classmethod
@@ -214,7 +214,7 @@ class Registry:
     ) -> tuple[int, Mapping[str, str], bytes]:
         """Send one request, as the first user if there are any; give the status, headers (lower case), body."""
         sent = {"Accept": ACCEPT, **(headers or {})}
-        for user, password in list(self._users.items())[:1]:
+        for user, password in list(self.users.items())[:1]:
             sent["Authorization"] = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
         with contextlib.closing(http.client.HTTPConnection(self.host, timeout=10)) as connection:
             connection.request(method, path, body, sent)

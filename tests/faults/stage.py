@@ -5,14 +5,17 @@ from __future__ import annotations
 import contextlib
 import re
 import secrets
+import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple
 
+import canary
 from command import Ran
 from doubles import DOCKER_MANIFEST, EngineProxy, Proxy, Request, Response, Server
 from launcher import Launched
@@ -86,20 +89,39 @@ class Stage:
     proxy: Proxy
     image: str
     before: dict[str, str]
+    environment: dict[str, str]
 
     @property
     def name(self) -> str:
         """Give the repository's name as tagger is to know it."""
         return f"{self.proxy.host}/{self.repository}"
 
-    def start(self, via: str, *more: str, version: str = VERSION, image: str | None = None) -> Launched:
-        """Start the release."""
-        words = ("release", image or self.image, version, "--registry", self.proxy.host)
-        return Launched(self.engine, *words, "--repository", self.repository, "--floats-via", via, "--json", *more)
+    def start(
+        self, via: str = "engine", *more: str, version: str = VERSION, image: str | None = None, **environment: str
+    ) -> Launched:
+        """Start the release, and have it say all that it can."""
+        words = (
+            "release",
+            image or self.image,
+            version,
+            "--registry",
+            self.proxy.host,
+            "--repository",
+            self.repository,
+        )
+        options = ("--floats-via", via, "--json", "--verbose", *more)
+        return Launched(self.engine, *words, *options, **{**self.environment, **environment})
 
-    def release(self, via: str) -> Ran:
+    def release(
+        self, via: str = "engine", *more: str, version: str = VERSION, image: str | None = None, **environment: str
+    ) -> Ran:
         """Release, and wait for the end."""
-        return self.start(via).wait()
+        return self.start(via, *more, version=version, image=image, **environment).wait()
+
+    def calm(self) -> None:
+        """End every fault."""
+        self.engine.rules.clear()
+        self.proxy.rules.clear()
 
     def snapshot(self) -> dict[str, str]:
         """Map every tag to its digest, past the proxies.
@@ -133,6 +155,10 @@ def stage(engine: Engine, registry: Registry) -> Iterator[Stage]:
     with ExitStack() as services:
         proxy = services.enter_context(Proxy(registry.host))
         through = services.enter_context(EngineProxy(engine.socket))
+        folder = Path(services.enter_context(tempfile.TemporaryDirectory(prefix="tagger-stage-")))
+        environment = canary.docker_config(folder, proxy.host) if registry.users else {}
+        if registry.users:
+            canary.docker_config(engine.folder / "client", registry.host)
         seed = f"{registry.host}/{repository}:2.1.105"
         engine.image(seed, f"old {unique}")
         engine.docker("push", "--quiet", seed)
@@ -141,6 +167,6 @@ def stage(engine: Engine, registry: Registry) -> Iterator[Stage]:
         image = f"build-{unique}"
         image_id = engine.image(image, f"new {unique}")
         try:
-            yield Stage(registry, repository, through, proxy, image, registry.snapshot(repository))
+            yield Stage(registry, repository, through, proxy, image, registry.snapshot(repository), environment)
         finally:
             engine.docker("image", "rm", "--force", seed, image_id)

@@ -119,9 +119,9 @@ def run_matrix(engine: Engine, registry: Registry, via: str, points: Sequence[Po
 
 @pytest.mark.engine
 @pytest.mark.parametrize("via", ["engine", "registry"])
-def test_each_kind_of_request_may_fail(engine: Engine, registry: Registry, via: str, tell: Tell) -> None:
-    kinds = [point for point in recorded(engine, registry, via) if point.number == 0 and _matters(point, via)]
-    tell(run_matrix(engine, registry, via, kinds, ["before", "after"]))
+def test_each_kind_of_request_may_fail(engine: Engine, guarded_registry: Registry, via: str, tell: Tell) -> None:
+    kinds = [point for point in recorded(engine, guarded_registry, via) if point.number == 0 and _matters(point, via)]
+    tell(run_matrix(engine, guarded_registry, via, kinds, ["before", "after"]))
 
 
 def _matters(point: Point, via: str) -> bool:
@@ -135,6 +135,6 @@ def _matters(point: Point, via: str) -> bool:
 @pytest.mark.engine
 @pytest.mark.long
 @pytest.mark.parametrize("via", ["engine", "registry"])
-def test_every_request_may_fail(engine: Engine, registry: Registry, via: str, tell: Tell) -> None:
-    points = recorded(engine, registry, via)
-    tell(run_matrix(engine, registry, via, points, ["before", "after", "killed"]))
+def test_every_request_may_fail(engine: Engine, guarded_registry: Registry, via: str, tell: Tell) -> None:
+    points = recorded(engine, guarded_registry, via)
+    tell(run_matrix(engine, guarded_registry, via, points, ["before", "after", "killed"]))
