@@ -45,6 +45,7 @@ BuildMetadata = Annotated[
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    _open_closed_streams()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):  # under nohup it stays ignored
             signal.signal(number, _interrupt)
@@ -58,6 +59,14 @@ def main() -> None:
         _end(1)
     except SystemExit as end:
         _end(end.code if isinstance(end.code, int) else 1)
+
+
+def _open_closed_streams() -> None:
+    """Let output go nowhere where the caller closed stdout or stderr; else the next file would get it."""
+    for stream, descriptor in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
+        if getattr(sys, stream) is None:
+            mode = "r" if descriptor == 0 else "w"
+            setattr(sys, stream, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - open to the end
 
 
 def _end(code: int) -> NoReturn:

@@ -242,14 +242,15 @@ def _descriptor(repository: Removable, tag: Tag) -> Descriptor | Unreadable | No
 
 def _incomplete(problem: TaggerError | KeyboardInterrupt | None, done: Removal, left: Sequence[Tag]) -> TaggerError:
     there = f"still there: {', '.join(left)}" if left else "everything named is gone"
+    what = problem or f"{done.repository.registry} said yes to every delete"
     found: TaggerError
     if isinstance(problem, KeyboardInterrupt):
         found = Interrupted(f"interrupted; {there}: run the same command again", problem)
     elif isinstance(problem, Unsettled) or done.removed:
-        found = Unsettled(f"{problem or 'the registry said yes'}; {there}: run the same command again", left)
+        found = Unsettled(f"{what}; {there}: run the same command again", left)
     elif isinstance(problem, Refused):
         found = problem
     else:
-        found = TaggerError(f"{problem or 'the registry said yes'}; nothing was removed: run the same command again")
+        found = TaggerError(f"{what}; nothing was removed, and {there}: run the same command again")
     found.removal = done
     return found

@@ -8,7 +8,7 @@ again after its last write: whoever writes last has seen every rival's version a
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
 
@@ -55,12 +55,14 @@ class Goal:
     """The set of versions that tags are settled to: those published, with `present` and without `absent`.
 
     `present` gives the digests of versions that are published even if a stale list does not name them yet. `otherwise`
-    says where a tag goes that no version claims: to a digest, or away (None); a tag that it does not name stays.
+    says where a tag goes that no version claims: to a digest, or away (None); a tag that it does not name stays. What
+    `rewritten` names is written once even if it reads as right: a registry whose reads are stale would hide a write.
     """
 
     present: Mapping[Version, Digest] = field(default_factory=dict)
     absent: frozenset[Version] = frozenset()
     otherwise: Mapping[Tag, Digest | None] = field(default_factory=dict)
+    rewritten: frozenset[Tag] = frozenset()
 
 
 def observe(
@@ -123,6 +125,7 @@ def settle(
             continue
         unseen = None
         wrong = _differences(observed, scheme, floats, goal)
+        goal = replace(goal, rewritten=frozenset())
         if not wrong:
             return observed
         left = wrong.keys()
@@ -163,7 +166,8 @@ def _differences(observed: Observed, scheme: Scheme, floats: Collection[Tag], go
             wanted = goal.otherwise[tag]
         else:
             continue
-        if tag in observed.unreadable or observed.digests[tag] != wanted:
+        rewritten = tag in goal.rewritten and wanted is not None
+        if rewritten or tag in observed.unreadable or observed.digests[tag] != wanted:
             wrong[tag] = wanted
     return wrong
 

@@ -108,7 +108,8 @@ def _restore_floating_tags(share: Share, order: Order) -> None:
     new = share.published_before is None and ours
     floats = order.scheme.floating_tags(order.version)
     known = {tag: digest for tag, digest in share.first.digests.items() if tag not in share.first.unreadable}
-    goal = Goal(absent=frozenset({order.version}) if new else frozenset(), otherwise=known)
+    absent = frozenset({order.version}) if new else frozenset()
+    goal = Goal(absent=absent, otherwise=known, rewritten=frozenset(share.written))
     settled = settle(share.repository, order.scheme, floats, goal)
     share.now.update({tag: settled.digests[tag] for tag in floats})
     # Nobody knows what an unreadable tag held, so it cannot go back there when no other version claims it.

@@ -408,7 +408,8 @@ class Daemon:
 
     def _run(self) -> subprocess.Popen[bytes]:
         # dockerd has process id 1 in its namespace: a stale file would name the new one as the old one.
-        (self.folder / "pid").unlink(missing_ok=True)
+        for stale in ("pid", "exec/containerd/containerd.pid"):
+            (self.folder / stale).unlink(missing_ok=True)
         namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
         process = _spawn([*namespaces, *self._command], self.folder, self.log)
         try:
