@@ -13,11 +13,22 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import canary
 from command import Ran
-from doubles import DOCKER_MANIFEST, EngineProxy, Proxy, Request, Response, Server
+from doubles import (
+    DOCKER_MANIFEST,
+    Basic,
+    Bearer,
+    EngineProxy,
+    FakeEngine,
+    ModelRegistry,
+    Proxy,
+    Request,
+    Response,
+    Server,
+)
 from launcher import Launched
 from services import Engine, Registry, ServiceError
 
@@ -170,3 +181,50 @@ def stage(engine: Engine, registry: Registry) -> Iterator[Stage]:
             yield Stage(registry, repository, through, proxy, image, registry.snapshot(repository), environment)
         finally:
             engine.docker("image", "rm", "--force", seed, image_id)
+
+
+@dataclass
+class Model:
+    """The same release on stand-ins: 2.1.105 is released, an image is to be 2.1.106, and both services do as told."""
+
+    registry: ModelRegistry
+    engine: FakeEngine
+    repository: str
+    before: dict[str, str]
+    environment: dict[str, str]
+    image: str = "build"
+
+    @property
+    def name(self) -> str:
+        """Give the repository's name."""
+        return f"{self.registry.host}/{self.repository}"
+
+    def release(
+        self, via: str = "engine", *more: str, version: str = VERSION, image: str | None = None, **environment: str
+    ) -> Ran:
+        """Release, and wait for the end."""
+        words = ("release", image or self.image, version, "--registry", self.registry.host)
+        options = ("--repository", self.repository, "--floats-via", via, "--json", "--verbose", *more)
+        return Launched(self.engine, *words, *options, **{**self.environment, **environment}).wait()
+
+    def snapshot(self) -> dict[str, str]:
+        """Map every tag to its digest."""
+        return dict(self.registry.repositories[self.repository])
+
+    def calm(self) -> None:
+        """End every fault."""
+        self.engine.rules.clear()
+        self.registry.rules.clear()
+        self.engine.push = self.engine.deliver
+
+
+@contextmanager
+def model(auth: Basic | Bearer | None = None, store: Literal["overlay2", "containerd"] = "overlay2") -> Iterator[Model]:
+    """Set the same stage with stand-ins for both services."""
+    repository = "steps/app"
+    with ModelRegistry(auth=auth) as registry, FakeEngine(registry, store=store) as engine, ExitStack() as opened:
+        folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="tagger-stage-")))
+        registry.seed(repository, dict.fromkeys(("2.1.105", *FLOATS), b"old"))
+        engine.load("build", b"new")
+        environment = canary.docker_config(folder, registry.host) if auth else {}
+        yield Model(registry, engine, repository, dict(registry.repositories[repository]), environment)
