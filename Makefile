@@ -12,7 +12,7 @@ demo: ## release an image step by step on a real Engine and a real registry
 	@PYTHONPATH=tests .venv/bin/python tools/demo.py
 
 test: lint ## check style and types, and run every test that one Engine and one registry allow
-	.venv/bin/pytest -m "not containerd and not crane and not long"
+	.venv/bin/pytest -n 2 --dist worksteal -m "not containerd and not crane and not long"
 
 test-engines: ## run the tests of the containerd image store and of crane's registry, from a Debian sid in a folder (600 MB, kept)
 	@tools/setup test

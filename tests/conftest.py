@@ -5,6 +5,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import canary
 import pytest
@@ -27,15 +28,36 @@ FOREIGN_NAMES = ("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "FORCE_CO
 
 mount_failure = pytest.StashKey[str]()
 told = pytest.StashKey[list[str]]()
+runs = pytest.StashKey[int]()
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Make registry.local a name of this session; it must happen before any thread starts."""
-    if os.geteuid() == 0:
+    if os.geteuid() == 0 and not _has_workers(session.config):
         try:
             private_hosts({"registry.local": loopback_address()})
         except OSError as error:
             session.config.stash[mount_failure] = str(error)
+
+
+def _has_workers(config: pytest.Config) -> bool:
+    """Say whether other processes run the tests of this session."""
+    return bool(config.getoption("numprocesses", None)) and not hasattr(config, "workerinput")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand what a worker counted to the session that it works for."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["told"] = session.config.stash.get(told, [])
+        session.config.workeroutput["searched"] = len(canary.searched)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over what a worker counted."""
+    counted = getattr(node, "workeroutput", {})
+    node.config.stash.setdefault(told, []).extend(counted.get("told", []))
+    node.config.stash[runs] = node.config.stash.get(runs, 0) + counted.get("searched", 0)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -128,4 +150,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     """Say what the tests that count something counted."""
     for line in config.stash.get(told, []):
         terminalreporter.write_line(line)
-    terminalreporter.write_line(f"canary: {len(canary.searched)} runs of the command searched")
+    searched = len(canary.searched) + config.stash.get(runs, 0)
+    terminalreporter.write_line(f"{searched} runs of the command searched for the password, and none shows it")
