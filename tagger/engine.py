@@ -189,11 +189,14 @@ class Engine:
 
     def allows_insecure(self, registry: Registry) -> bool:
         """Say whether the Engine would use plain HTTP or unverified TLS for a registry (`insecure-registries`)."""
-        config = self._info().get("RegistryConfig") or {}
-        listed = (config.get("IndexConfigs") or {}).get(registry.host)
-        if listed and not listed.get("Secure", True):
-            return True
-        networks = [ipaddress.ip_network(text) for text in config.get("InsecureRegistryCIDRs") or []]
+        try:
+            config = self._info().get("RegistryConfig") or {}
+            listed = (config.get("IndexConfigs") or {}).get(registry.host)
+            if listed and not listed.get("Secure", True):
+                return True
+            networks = [ipaddress.ip_network(text) for text in config.get("InsecureRegistryCIDRs") or []]
+        except (TypeError, AttributeError, ValueError):
+            raise _nonsense("the registries that it trusts") from None
         return any(address in network for address in addresses(registry) for network in networks)
 
     def close(self) -> None:
@@ -227,17 +230,27 @@ class Engine:
                 if "lowercase" in said or "invalid reference" in said:
                     raise InvalidReference(f"the Engine takes no image of the name {printable(name)}: {said}") from None
                 raise
-        image_id = parse_digest(found["Id"])
-        return Image(image_id, tuple(found.get("RepoTags") or ()), image_id if self._keeps_manifests() else None)
+        try:
+            image_id, names = parse_digest(str(found["Id"])), tuple(map(str, found.get("RepoTags") or ()))
+        except (TypeError, LookupError, AttributeError, InvalidReference):
+            raise _nonsense(f"image {name}") from None
+        return Image(image_id, names, image_id if self._keeps_manifests() else None)
 
     def _keeps_manifests(self) -> bool:
-        return _CONTAINERD_STORE in (self._info().get("DriverStatus") or [])
+        status = self._info().get("DriverStatus") or []
+        return isinstance(status, list) and _CONTAINERD_STORE in status
 
     def _info(self) -> Mapping[str, Any]:
         if self._known is None:
             with _translated("ask for its configuration"):
                 self._known = self._client.info()
+        if not isinstance(self._known, dict):
+            raise _nonsense("its configuration")
         return self._known
+
+
+def _nonsense(of: str) -> EngineError:
+    return EngineError(f"the Engine says of {printable(of)} what no Engine says: check DOCKER_HOST and its version")
 
 
 def is_local(host: str) -> bool:

@@ -42,7 +42,7 @@ _PAGE_BYTES = 16 * 1024 * 1024
 _PAGE_TAGS = 1000  # Amazon ECR refuses more
 _MOST_TAGS = 1_000_000
 _MOST_BARREN_PAGES = 10
-_LINK = re.compile(r"<([^>]*)>\s*((?:;[^,]*)?)")
+_LINK = re.compile(r"<([^<>]*)>\s*((?:;[^,]*)?)")
 _DENIALS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 # 404 is also what a delete gets whose first answer was lost.
 _GONE = (HTTPStatus.ACCEPTED, HTTPStatus.OK, HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND)

@@ -26,7 +26,7 @@ from tagger.errors import (
 from tagger.plan import WRITES, Action, Change, Observed, Plan, plan
 from tagger.reference import Digest, Reference, Tag
 from tagger.result import Outcome, Release, Released
-from tagger.settle import Goal, observe, settle
+from tagger.settle import Goal, ask, observe, settle
 from tagger.share import Engine, FloatsVia, LocalTags, Order, Share, Target
 from tagger.undo import put_back
 
@@ -224,17 +224,19 @@ def _check_overwritten_rival(share: Share, order: Order, seen: Observed) -> None
     """Notice that our push of the version tag overwrote another image of the same version.
 
     Registries do not tell. But who released that image has moved the floating tags, all of them to one digest, which
-    is neither what they held before nor that of any other version that was published meanwhile.
+    is neither what they held before nor that of any other version.
     """
     ours = [c.tag for c in _planned_again(share, order, seen).floating_changes if c.version == order.version]
     held = {seen.digests[tag] for tag in ours}
     rival = held.pop() if len(held) == 1 else None
     if rival is None or rival in (share.digest, *(share.first.digests.get(tag) for tag in ours)):
         return
-    # Listed anew: what moved the floating tags after the last list was published before that.
+    # Listed anew: what moved the floating tags after the last list was published before that. It need not be new: a
+    # rival that began before us, or that mends drift, moves them to what has been published for long.
     versions = published(share.repository.tags(), order.scheme)
-    others = [tag for version, tag in versions.items() if version not in {*share.first.versions, order.version}]
-    if not versions or rival in {share.repository.digest(tag) for tag in others}:
+    contenders = [v for v in versions if v != order.version and set(order.scheme.floating_tags(v)) & set(ours)]
+    asked = ask(share.repository, [versions[version] for version in contenders])
+    if not versions or rival in asked.values():
         return  # under --assume-newest no version is known that would explain it
     share.rival = rival
     raise _overwritten(share, share.version_tag, rival)

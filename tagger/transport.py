@@ -168,6 +168,8 @@ class Transport:
                     " check the host and the port"
                 )
             return bytes(content)
+        except ValueError:  # http.client's own for a chunk of a negative size
+            raise urllib3.exceptions.ProtocolError("the answer is no HTTP") from None
         finally:
             response.release_conn()
 

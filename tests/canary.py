@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import quote, quote_plus
@@ -45,5 +46,10 @@ def docker_config(folder: Path, *hosts: str, **more: object) -> dict[str, str]:
     login = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
     folder.mkdir(parents=True, exist_ok=True)
     content: Mapping[str, object] = {"auths": {host: {"auth": login} for host in hosts}, **more}
-    (folder / "config.json").write_text(json.dumps(content))
+    file = folder / "config.json"
+    text = json.dumps(content)
+    if not file.exists() or file.read_text() != text:  # others may read it right now
+        part = folder / f"config-{threading.get_ident()}"
+        part.write_text(text)
+        part.replace(file)
     return {"DOCKER_CONFIG": os.fspath(folder)}

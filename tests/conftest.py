@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import canary
+import hypothesis
 import pytest
 from services import (
     ENVIRONMENT,
@@ -25,6 +26,11 @@ CRANE = CONTAINERD_ROOT / "usr/bin/crane"
 PROGRAMS = ("curl", "docker", "dockerd", "docker-registry", "openssl", "setpriv", "unshare")
 FOREIGN = ("DOCKER_", "TAGGER_", "GITHUB_")
 FOREIGN_NAMES = ("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "FORCE_COLOR", "NO_COLOR", "PY_COLORS")
+
+# A loaded machine is no failure; TAGGER_LONG is for `make test-long`.
+hypothesis.settings.register_profile("default", deadline=None)
+hypothesis.settings.register_profile("long", deadline=None, max_examples=5000)
+hypothesis.settings.load_profile("long" if os.environ.get("TAGGER_LONG") else "default")
 
 mount_failure = pytest.StashKey[str]()
 told = pytest.StashKey[list[str]]()

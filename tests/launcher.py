@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import resource
 import signal
 import sys
 import tempfile
@@ -16,6 +17,8 @@ from pathlib import Path
 
 from command import HasUrl, Ran
 
+# A command that would read without end meets this, and says so by a fault of its own.
+GREATEST = 1 << 30
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["__main__", "launcher", "tagger.api", "tagger.cli", "tagger.report", "docker"])
 
@@ -62,6 +65,7 @@ def launched(engine: HasUrl | None, *words: str, **environment: str) -> Ran:
 def _run(words: tuple[str, ...], environment: Mapping[str, str], out: Path, err: Path) -> None:
     from tagger.cli import main
 
+    resource.setrlimit(resource.RLIMIT_AS, (GREATEST, GREATEST))
     os.environ.clear()
     os.environ.update(environment)
     for path, stream in ((out, sys.stdout), (err, sys.stderr)):

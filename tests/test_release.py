@@ -506,6 +506,20 @@ def test_a_rival_that_publishes_meanwhile_keeps_what_it_has_earned(faulty: tuple
     }  # fmt: skip
 
 
+def test_a_rival_that_mends_drift_meanwhile_is_not_taken_for_one_with_our_version(faulty: tuple[Lab, Proxy]) -> None:
+    lab, proxy = faulty
+    newer = {"2.1.0": "y", "2.1": "y", "2": "y", "latest": "y"}
+    lab.publish({"2.0.0": "a", "2.0": "z", **newer})
+
+    def rival(_: Request) -> None:
+        lab.publish({"2.0": "a"})
+
+    proxy.intercept(on("PUT", writes("2.0.1"), rival, times=1))
+    ran = lab.release("b", "2.0.1")
+    lab.known[lab.registry.digest(lab.path, "2.0.1") or ""] = "b"
+    assert (ran.code, lab.tags()) == (0, {"2.0.0": "a", "2.0.1": "b", "2.0": "b", **newer}), ran.err
+
+
 def test_a_rival_with_another_image_for_the_same_version_is_reported(faulty: tuple[Lab, Proxy]) -> None:
     lab, proxy = faulty
     before = {"2.1.105": "a", "2.1": "a", "2": "a", "latest": "a", "scratch": "b"}

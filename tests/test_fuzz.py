@@ -1,0 +1,190 @@
+"""Every parser takes whatever comes: it gives a value that means the same when it is spelt out, or its own error."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tagger import challenge
+from tagger.cascade import Scheme, parse_version
+from tagger.credentials import DockerConfig
+from tagger.engine import pushed_digest
+from tagger.errors import InputError, TaggerError, printable
+from tagger.manifest import DOCKER_MANIFEST, OCI_INDEX, Manifest
+from tagger.reference import Reference, Registry, Repository, Tag, parse_digest, parse_tag, target
+from tagger.registry import _next_url
+from tagger.transport import Answer, _retry_after
+
+DIGEST = "sha256:" + "0123456789abcdef" * 4
+WORDS = [
+    "registry.local:5000",
+    "gallery/ui",
+    "[::1]:5000",
+    "localhost",
+    DIGEST,
+    "2.1.106",
+    "v2",
+    "latest",
+    "-rc.1",
+    "+b",
+    "-alpine",
+]
+MARKS = [
+    ":",
+    "@",
+    "/",
+    ".",
+    "-",
+    "_",
+    "+",
+    "//",
+    "..",
+    "::",
+    " ",
+    "\n",
+    "\0",
+    "%2e",
+    "İ",
+    "\u0661",
+    "\ud800",
+    "",
+    "0",
+    "9" * 300,
+]
+# Text that nearly means something finds more than text of any kind.
+nearly = st.lists(st.sampled_from(WORDS + MARKS) | st.text(max_size=3), max_size=8).map("".join)
+texts = nearly | st.text()
+values = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | texts,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
+    max_leaves=12,
+)  # fmt: skip
+
+PARSERS: dict[str, Callable[[str], object]] = {
+    "reference": Reference.parse,
+    "repository": Repository.parse,
+    "registry": Registry.parse,
+    "tag": parse_tag,
+    "digest": parse_digest,
+    "version": parse_version,
+}
+
+
+@pytest.mark.parametrize("kind", PARSERS)
+@given(text=texts)
+def test_what_a_parser_takes_means_the_same_when_spelt_out(kind: str, text: str) -> None:
+    parse = PARSERS[kind]
+    with contextlib.suppress(InputError, TaggerError):
+        found = parse(text)
+        assert parse(str(found)) == found
+
+
+@pytest.mark.parametrize("kind", PARSERS)
+@pytest.mark.parametrize("unit", ["a", "a/", "a.", "1.", "a-", ":", "@", "1.1.1-", "0", "__", "[", "a:1/"])
+def test_a_long_text_is_read_to_its_end(kind: str, unit: str) -> None:
+    with contextlib.suppress(TaggerError):
+        PARSERS[kind](unit * 50_000)
+
+
+@given(image=texts, registry=texts, repository=texts)
+def test_a_target_is_a_repository_or_an_error(image: str, registry: str, repository: str) -> None:
+    with contextlib.suppress(TaggerError):
+        found = target(image, registry, repository)
+        assert Repository.parse(str(found)) == found
+
+
+@given(text=texts)
+def test_a_tag_that_reads_as_a_version_is_how_that_is_spelt(text: str) -> None:
+    version = Scheme().parse(text)
+    assert version is None or text in (str(version), f"v{version}")
+
+
+pieces = st.sampled_from(
+    ["Bearer", "Basic", "realm", "=", '"', ",", " ", "\\", "https://a/t", "scope", "x" * 99, "error"]
+)
+
+
+@given(headers=st.lists(st.lists(pieces | st.text(max_size=2), max_size=12).map("".join), max_size=4))
+@example(headers=['Bearer realm="' + "\\" * 1001])
+@example(headers=["," * 100_000])
+@example(headers=['Bearer realm="' + "a=b," * 20_000])
+def test_whatever_is_asked_for_is_read(headers: list[str]) -> None:
+    for found in challenge.parse(headers):
+        assert found.scheme == found.scheme.lower()
+    chosen = challenge.choose(headers)
+    assert chosen is None or chosen.scheme in ("bearer", "basic")
+
+
+links = st.lists(
+    st.sampled_from(["<", ">", ";", ",", 'rel="next"', "rel=next", "/v2/x", " ", "http://h/"]), max_size=12
+).map("".join)
+
+
+@given(text=links | st.text())
+@example(text="<" * 100_000)
+@example(text="<>" * 50_000)
+@example(text='<a>; rel="' + "n" * 100_000)
+def test_whatever_a_link_says_it_leads_somewhere_or_nowhere(text: str) -> None:
+    found = _next_url(Answer(200, {"link": text}, b"", "http://registry.local:5000/v2/x/tags/list"))
+    assert found is None or found in text or found
+
+
+@given(
+    text=st.text()
+    | st.integers().map(str)
+    | st.sampled_from(["Wed, 21 Oct 9999 07:28:00 GMT", "Mon, 0 Foo 1", "²", "1e9"])
+)
+def test_a_wait_has_bounds(text: str) -> None:
+    assert 0 <= _retry_after(Answer(429, {"retry-after": text}, b"", "")) <= 30
+
+
+aux = st.fixed_dictionaries({}, optional={"Tag": st.just("2.1.106") | values, "Digest": st.just(DIGEST) | values})
+status = st.just(f"2.1.106: digest: {DIGEST} size: 7")
+error = st.fixed_dictionaries({"message": values})
+message = st.fixed_dictionaries(
+    {},
+    optional={"status": status | values, "aux": aux | values, "error": values, "errorDetail": error | values},
+)
+
+
+@given(messages=st.lists(values | message, max_size=6))
+def test_a_push_names_its_digest_or_proves_nothing(messages: list[object]) -> None:
+    with contextlib.suppress(TaggerError):
+        assert parse_digest(pushed_digest(messages, Tag("2.1.106")))
+
+
+@given(body=st.binary() | values.map(lambda value: json.dumps(value).encode()))
+def test_any_bytes_are_a_manifest_of_some_kind(body: bytes) -> None:
+    for media_type in (DOCKER_MANIFEST, OCI_INDEX):
+        found = Manifest.of(media_type, body)
+        assert found.body == body
+        assert all(parse_digest(child) == child for child in found.children())
+
+
+@given(
+    content=st.dictionaries(
+        st.sampled_from(["auths", "credHelpers", "credsStore", "HttpHeaders", "currentContext"]), values
+    )
+)
+def test_any_configuration_is_read_or_named(
+    content: dict[str, object], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = Path(tmp_path_factory.getbasetemp(), "fuzzed")
+    folder.mkdir(exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(content))
+    with contextlib.suppress(TaggerError):
+        DockerConfig.load({"DOCKER_CONFIG": str(folder)}).http_headers  # noqa: B018 - reading is what may fail
+
+
+@given(text=st.text(), limit=st.integers(1, 50))
+def test_what_is_shown_is_printable_and_bounded(text: str, limit: int) -> None:
+    shown = printable(text, limit)
+    assert shown.isprintable()
+    assert len(shown) <= limit
+    assert "##" not in shown
