@@ -6,6 +6,7 @@ import argparse
 import datetime as dt
 import os
 import platform
+import signal
 import sys
 from pathlib import Path
 
@@ -47,6 +48,7 @@ def main() -> int:
     parser.add_argument("--no-cold", action="store_true", help="leave out the runs without a page cache")
     parser.add_argument("--results", type=Path, default=Path(__file__).with_name("RESULTS.md"))
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     figures: list[Figure] = []
     missing: dict[str, str] = {}
     with stage() as on:

@@ -26,8 +26,7 @@ def markdown(figures: Sequence[Figure], missing: Mapping[str, str], about: Seque
             "",
             "## Commands",
             "",
-            "`make bench` prints the environment that they run in; `restore` and `empty` put the state back"
-            + " that each run starts from.",
+            "`make bench` prints their environment; `restore` and `empty` put back what each run starts from.",
             *(
                 line
                 for name, each in commands.items()
