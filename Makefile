@@ -2,7 +2,7 @@ CONTAINERD_ROOT ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tagger/sid
 export CONTAINERD_ROOT PYTHON
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help demo test test-engines test-long lint clean
+.PHONY: help demo bench test test-engines test-long lint clean
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
@@ -10,6 +10,10 @@ help: ## list what can be made
 demo: ## release an image step by step on a real Engine and a real registry
 	@tools/setup demo
 	@PYTHONPATH=tests .venv/bin/python tools/demo.py
+
+bench: ## measure against the commands that tagger replaces, and write benchmarks/RESULTS.md
+	@tools/setup bench
+	@PYTHONPATH=tests .venv/bin/python -m benchmarks $(BENCH)
 
 test: lint ## check style and types, and run every test that one Engine and one registry allow
 	.venv/bin/pytest -n 2 --dist worksteal -m "not containerd and not crane and not long"

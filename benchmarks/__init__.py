@@ -1,0 +1,1 @@
+"""Measure tagger against the commands that it replaces: `make bench`."""

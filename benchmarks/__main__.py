@@ -1,0 +1,69 @@
+"""Measure, print each figure as it comes, and write the results: `python -m benchmarks --help`."""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import os
+import platform
+import signal
+import sys
+from pathlib import Path
+
+from services import ServiceError
+
+from benchmarks.case import Figure
+from benchmarks.cases import CASES
+from benchmarks.measure import measure
+from benchmarks.results import markdown
+from benchmarks.stage import Stage, stage
+
+_PROGRAMS = (
+    "tagger --version",
+    "docker version --format 'Docker {{.Client.Version}}, Engine {{.Server.Version}}'",
+    "docker-registry --version",
+    "hyperfine --version",
+)
+
+
+def about(on: Stage) -> list[str]:
+    """Describe the machine, the versions and the date."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    lines = [
+        f"{dt.datetime.now(dt.UTC):%Y-%m-%d}",
+        f"{platform.system()} {platform.release()} {platform.machine()}, {os.cpu_count()} processors, {memory:.0f} GB",
+        f"Python {platform.python_version()}",
+    ]
+    for command in _PROGRAMS:
+        program = command.partition(" ")[0]
+        lines.append(on.shell(command).strip() if on.has(program) else f"not installed: {program}")
+    return lines if on.has("crane") else [*lines, "not installed: crane"]
+
+
+def main() -> int:
+    """Measure what was asked for and give the exit status: 1 when no case could be measured."""
+    parser = argparse.ArgumentParser(prog="benchmarks", description="Measure tagger against what it replaces.")
+    parser.add_argument("--runs", type=int, default=10, help="runs of each command (default: 10)")
+    parser.add_argument("--only", default="", metavar="TEXT", help="only the cases whose name contains this")
+    parser.add_argument("--no-cold", action="store_true", help="leave out the runs without a page cache")
+    parser.add_argument("--results", type=Path, default=Path(__file__).with_name("RESULTS.md"))
+    asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    figures: list[Figure] = []
+    missing: dict[str, str] = {}
+    with stage() as on:
+        print(on.exports(), flush=True)
+        for case in (case for case in CASES if asked.only in case.name):
+            try:
+                for figure in measure(on, case, asked.runs, cold=not asked.no_cold):
+                    figures.append(figure)
+                    print(f"{figure.ratio:6.2f} of {case.goal:.2f}  {case.name}, {figure.state}", flush=True)
+            except ServiceError as error:
+                missing[case.name] = str(error)
+                print(f"not measured: {case.name}: {error}", flush=True)
+        asked.results.write_text(markdown(figures, missing, about(on)))
+    return 0 if figures else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

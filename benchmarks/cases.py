@@ -1,0 +1,115 @@
+"""Every case that is measured, with its goal."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from benchmarks.case import Case, Commands
+from benchmarks.stage import FAR, Stage
+
+_KILOBYTES_100 = 100_000
+_TAGS = "2.1.106 2.1 2 latest"
+_MINORS = 20
+_PATCHES = 250
+_MANY = "gallery/many"
+
+
+def _script(place: str, image: str = "app:new") -> str:
+    push = f"docker tag {image} {place}:$tag; docker push --quiet {place}:$tag"
+    return f"set -e; for tag in {_TAGS}; do {push}; done"
+
+
+def _tagger(host: str, repository: str, options: str, image: str = "app:new") -> str:
+    return f"tagger release {image} 2.1.106 --registry {host} --repository {repository} {options}".strip()
+
+
+def _release(stage: Stage, *, far: int, options: str = "", again: bool = False, crane: bool = False) -> Commands:
+    """Release an image whose layers the registry has; `again` when it has the release too."""
+    repository = f"gallery/{'again' if again else 'ui'}-{far}"
+    place = f"{stage.host(far)}/{repository}"
+
+    def publish() -> None:
+        for name in ("app:old", "app:new"):
+            stage.image(name, layers=10, size=_KILOBYTES_100)
+        first = "2.1.106" if again else "2.1.105"
+        tags = (first, "2.1", "2", "latest")
+        stage.push("app:new" if again else "app:old", far, *(f"{repository}:{tag}" for tag in tags))
+        stage.push("app:new", far, f"{repository}:build-7")
+        stage.shelf.remember(repository)
+
+    stage.once(repository, publish)
+    peer = _script(place)
+    if crane:
+        push = f"docker tag app:new {place}:2.1.106; docker push --quiet {place}:2.1.106"
+        peer = f"set -e; {push}; for tag in 2.1 2 latest; do crane tag {place}:2.1.106 $tag & done; wait"
+    return Commands(_tagger(stage.host(far), repository, options), peer, f"restore {repository}")
+
+
+def _large(stage: Stage) -> Commands:
+    repository = "gallery/large"
+    make = "head -c 1G /dev/urandom >big; tar -c big | docker import - app:large; rm big"
+    stage.once("app:large", lambda: _run(stage, make))
+    host = stage.host(0)
+    peer = _script(f"{host}/{repository}", "app:large")
+    return Commands(_tagger(host, repository, "", "app:large"), peer, f"empty {repository}")
+
+
+def _run(stage: Stage, text: str) -> None:
+    stage.shell(text)
+
+
+def _start(stage: Stage, words: str) -> Commands:
+    del stage
+    return Commands(f"tagger {words}", 'python -c "import typer, semver"')
+
+
+def _many(stage: Stage) -> None:
+    """Fill a repository with 5,000 version tags in 20 minor lines, and every floating tag where it belongs."""
+    tags = {f"1.{n // _PATCHES}.{n % _PATCHES}": n for n in range(_MINORS * _PATCHES)}
+    newest = {f"1.{minor}": (minor + 1) * _PATCHES - 1 for minor in range(_MINORS)}
+    last = _MINORS * _PATCHES - 1
+    stage.shelf.fill(_MANY, tags | newest | {"1": last, "latest": last})
+
+
+def _check(stage: Stage) -> Commands:
+    stage.once(_MANY, lambda: _many(stage))
+    place = f"{stage.host(FAR)}/{_MANY}"
+    compared = f"1 latest $(seq -f '1.%g' 0 {_MINORS - 1}) $(seq -f '1.%g.{_PATCHES - 1}' 0 {_MINORS - 1})"
+    peer = f"set -e; crane ls {place} >/dev/null; for tag in {compared}; do crane digest {place}:$tag; done"
+    return Commands(f"tagger check {place}", peer)
+
+
+def _ls(stage: Stage) -> Commands:
+    stage.once(_MANY, lambda: _many(stage))
+    place = f"{stage.host(0)}/{_MANY}"
+    peer = f"set -e; for tag in $(crane ls {place}); do crane digest {place}:$tag; done"
+    return Commands(f"tagger ls --limit 0 {place}", peer)
+
+
+def _plan(stage: Stage) -> Commands:
+    del stage
+    return Commands("python -m benchmarks.planning plan 100000", "python -m benchmarks.planning sort 100000")
+
+
+_DOCKER = ("docker",)
+_CRANE = ("docker", "crane")
+_VIA = "--floats-via registry"
+
+CASES = (
+    Case("release of 4 tags, 40 ms", 0.70, partial(_release, far=FAR), _DOCKER),
+    Case("release via registry, 40 ms", 0.45, partial(_release, far=FAR, options=_VIA), _DOCKER),
+    Case(
+        "release via registry against crane, 40 ms", 1.15, partial(_release, far=FAR, options=_VIA, crane=True), _CRANE
+    ),
+    Case("release of 4 tags, loopback", 1.25, partial(_release, far=0), _DOCKER),
+    Case("release via registry, loopback", 1.1, partial(_release, far=0, options=_VIA), _DOCKER),
+    Case("unchanged re-release, 40 ms", 0.25, partial(_release, far=FAR, again=True), _DOCKER),
+    Case("dry run, 40 ms", 0.20, partial(_release, far=FAR, options="--dry-run"), _DOCKER),
+    Case("1 GiB image that nobody has, loopback", 1.05, _large, _DOCKER, memory=80, cold=False),
+    Case("tagger tags 2.1.106", 1.25, partial(_start, words="tags 2.1.106")),
+    Case("tagger --version", 1.25, partial(_start, words="--version")),
+    Case("tagger --help", 1.25, partial(_start, words="--help")),
+    Case("check of 5,000 version tags, 40 ms", 0.10, _check, ("crane",)),
+    Case("ls of 5,000 tags with all digests, loopback", 0.10, _ls, ("crane",), peer_runs=1, cold=False),
+    Case("plan against 100,000 tags", 2.0, _plan, memory=150, cold=False),
+)

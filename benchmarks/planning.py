@@ -1,0 +1,28 @@
+"""Plan a release against many tags in memory, or only sort them: `python -m benchmarks.planning plan 1000`."""
+
+from __future__ import annotations
+
+import sys
+
+from semver import Version
+
+
+def main(what: str, number: int) -> None:
+    """Plan or sort so many versions, from the words of their tags on."""
+    words = [f"{n % 7}.{n // 7 % 100}.{n // 700}" for n in range(number)]
+    if what == "sort":
+        sorted(Version.parse(word) for word in words)
+        return
+    from tagger.cascade import Scheme, parse_version, published
+    from tagger.plan import Observed, plan
+    from tagger.reference import Digest
+
+    scheme = Scheme()
+    held = Digest(f"sha256:{'0' * 64}")
+    versions = published(words, scheme)
+    observed = Observed(versions, dict.fromkeys(versions.values(), held))
+    plan(parse_version("6.99.100000"), Digest(f"sha256:{'1' * 64}"), observed, scheme)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))
