@@ -26,7 +26,7 @@ test-engines: ## run the tests of the containerd image store and of crane's regi
 
 test-long: ## fail at every request of a release, race and model for longer: what takes minutes
 	@tools/setup test
-	.venv/bin/pytest -m "long" --durations=10
+	.venv/bin/pytest -n 2 --dist worksteal -m "long" --durations=10
 	TAGGER_LONG=1 .venv/bin/pytest tests/test_fuzz.py
 
 lint: ## check style and types
