@@ -643,6 +643,58 @@ class EngineProxy(Server):
                 yield chunk
 
 
+# A proxy before anything
+
+
+class ForwardProxy(socketserver.ThreadingTCPServer):
+    """Take every request to one server, whatever host it names, and keep the heads of what was asked."""
+
+    daemon_threads = True
+
+    def __init__(self, port: int) -> None:
+        super().__init__(("127.0.0.1", 0), _Forward)
+        self.upstream = ("127.0.0.1", port)
+        self.heads: list[str] = []
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.server_address[1]}"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self.serve_forever, args=(0.01,)).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
+        self.server_close()
+
+
+class _Forward(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
+        assert isinstance(self.server, ForwardProxy)
+        head = b""
+        while b"\r\n\r\n" not in head and (received := self.request.recv(65536)):
+            head += received
+        self.server.heads.append(head.decode())
+        with socket.create_connection(self.server.upstream) as upstream:
+            if head.startswith(b"CONNECT "):
+                self.request.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            else:
+                upstream.sendall(head)
+            back = threading.Thread(target=_pump, args=(upstream, self.request))
+            back.start()
+            _pump(self.request, upstream)
+            back.join()
+
+
+def _pump(source: socket.socket, sink: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while received := source.recv(65536):
+            sink.sendall(received)
+    with contextlib.suppress(OSError):
+        sink.shutdown(socket.SHUT_WR)
+
+
 # The Engine
 
 

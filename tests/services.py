@@ -13,6 +13,7 @@ import platform
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import tarfile
 import tempfile
@@ -25,6 +26,7 @@ ACCEPT = (
     "application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json, "
     "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json"
 )
+CERTIFICATES = Path("/etc/docker/certs.d")
 ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 # Proxies and credentials of the caller must not reach a service.
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
@@ -45,13 +47,15 @@ def free_port(host: str = "127.0.0.1") -> int:
         return port
 
 
-def _spawn(command: Sequence[str], folder: Path, log: Path) -> subprocess.Popen[bytes]:
+def _spawn(
+    command: Sequence[str], folder: Path, log: Path, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
     """Start a command out of reach of the terminal's Ctrl-C; it dies with the thread that started it."""
     with log.open("ab") as output:
         return subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", *command],
             cwd=folder,
-            env=ENVIRONMENT | {"HOME": str(folder)},
+            env={**ENVIRONMENT, "HOME": str(folder), **(environment or {})},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -81,7 +85,7 @@ def loopback_address() -> str:
 
 
 def private_hosts(addresses: Mapping[str, str]) -> None:
-    """Make names resolve to addresses for this process and its children only.
+    """Make names resolve to addresses, and /etc/docker an empty folder, for this process and its children only.
 
     Call it before any thread starts: a mount namespace belongs to a thread, and threads inherit it at birth.
     Raises OSError when the process may not mount.
@@ -109,6 +113,9 @@ def private_hosts(addresses: Mapping[str, str]) -> None:
         hosts.flush()
         Path(hosts.name).chmod(0o644)
         check(libc.mount(hosts.name.encode(), b"/etc/hosts", None, ctypes.c_ulong(bind), None))
+    # Engines read certificates there, and make the folder if there is none.
+    CERTIFICATES.parent.mkdir(exist_ok=True)
+    check(libc.mount(b"tmpfs", os.fsencode(CERTIFICATES.parent), b"tmpfs", ctypes.c_ulong(0), b"size=16m"))
 
 
 # --- registry -------------------------------------------------------------------------------------
@@ -125,8 +132,9 @@ def _bcrypt(password: str) -> str:
 class Registry:
     """Debian's docker-registry (distribution 2.8) on a loopback port, with its storage in a private folder."""
 
-    def __init__(self, folder: Path, host: str, users: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, host: str, users: Mapping[str, str], tls: Mapping[str, Any] | None = None) -> None:
         self.folder = folder
+        self._tls = tls
         self.host = host
         self.root = folder / "storage"
         self.log = folder / "docker-registry.log"
@@ -142,8 +150,14 @@ class Registry:
         host: str = "127.0.0.1",
         port: int | None = None,
         htpasswd: Mapping[str, str] | None = None,
+        tokens: Mapping[str, str] | None = None,
+        tls: Mapping[str, Any] | None = None,
     ) -> Self:
-        """Start a registry in an empty folder and wait until it answers; `htpasswd` maps users to passwords."""
+        """Start a registry in an empty folder and wait until it answers.
+
+        `htpasswd` maps users to passwords; `tokens` and `tls` are its own settings of these names, `auth.token` and
+        `http.tls`. With TLS, its certificate has to be for `localhost`.
+        """
         address = f"{host}:{port or free_port(host)}"
         config: dict[str, Any] = {
             "version": "0.1",
@@ -152,22 +166,24 @@ class Registry:
                 "delete": {"enabled": deletes},
                 "maintenance": {"uploadpurging": {"enabled": False}},
             },
-            "http": {"addr": address, "secret": "loopback only"},
+            "http": {"addr": address, "secret": "loopback only", **({"tls": dict(tls)} if tls else {})},
         }
         if htpasswd:
             users = folder / "htpasswd"
             users.write_text("".join(f"{user}:{_bcrypt(password)}\n" for user, password in htpasswd.items()))
             config["auth"] = {"htpasswd": {"realm": "registry", "path": str(users)}}
+        if tokens:
+            config["auth"] = {"token": dict(tokens)}
         # JSON is YAML.
         (folder / "config.yml").write_text(json.dumps(config, indent=2))
-        return cls(folder, address, htpasswd or {})
+        return cls(folder, address, htpasswd or {}, tls)
 
     def _run(self) -> subprocess.Popen[bytes]:
         return self._answering(_spawn(["docker-registry", "serve", "config.yml"], self.folder, self.log))
 
     def _answering(self, process: subprocess.Popen[bytes]) -> subprocess.Popen[bytes]:
         try:
-            _wait_until(lambda: self.request("GET", "/v2/")[0] == 200, process, self.log, seconds=20)
+            _wait_until(lambda: self.request("GET", "/v2/")[0] in (200, 401), process, self.log, seconds=20)
         except BaseException:
             process.kill()
             process.wait()
@@ -216,11 +232,20 @@ class Registry:
         sent = {"Accept": ACCEPT, **(headers or {})}
         for user, password in list(self.users.items())[:1]:
             sent["Authorization"] = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
-        with contextlib.closing(http.client.HTTPConnection(self.host, timeout=10)) as connection:
+        with contextlib.closing(self._connection()) as connection:
             connection.request(method, path, body, sent)
             response = connection.getresponse()
             received = {name.lower(): value for name, value in response.getheaders()}
             return response.status, received, response.read()
+
+    def _connection(self) -> http.client.HTTPConnection:
+        if not self._tls:
+            return http.client.HTTPConnection(self.host, timeout=10)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        if self._tls.get("clientcas"):
+            context.load_cert_chain(self._tls["certificate"], self._tls["key"])
+        return http.client.HTTPSConnection(self.host, timeout=10, context=context)
 
     def tags(self, repository: str) -> list[str]:
         """List the repository's tags, sorted; empty when there is no such repository."""
@@ -384,9 +409,17 @@ class CraneRegistry(Registry):
 class Daemon:
     """A dockerd of our own, in mount and process namespaces of its own: they take all that it started with them."""
 
-    def __init__(self, folder: Path, inside: Path, command: Sequence[str], settings: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        inside: Path,
+        command: Sequence[str],
+        settings: Mapping[str, Any],
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         """Run `command`, which sees `folder` as `inside`, and wait until it answers."""
         self.folder = folder
+        self._environment = environment
         self.socket = folder / "docker.sock"
         self.url = f"unix://{self.socket}"
         self.log = folder / "dockerd.log"
@@ -411,7 +444,7 @@ class Daemon:
         for stale in ("pid", "exec/containerd/containerd.pid"):
             (self.folder / stale).unlink(missing_ok=True)
         namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
-        process = _spawn([*namespaces, *self._command], self.folder, self.log)
+        process = _spawn([*namespaces, *self._command], self.folder, self.log, self._environment)
         try:
             _wait_until(self._answers, process, self.log, seconds=60)
         except BaseException:
@@ -486,10 +519,16 @@ class Engine(Daemon):
     """The machine's own dockerd with the graph-driver store."""
 
     @classmethod
-    def start(cls, folder: Path, *, insecure: Sequence[str] = ("registry.local:5000",)) -> Self:
+    def start(
+        cls,
+        folder: Path,
+        *,
+        insecure: Sequence[str] = ("registry.local:5000",),
+        environment: Mapping[str, str] | None = None,
+    ) -> Self:
         """Start an Engine in an empty folder."""
         settings = {"insecure-registries": list(insecure), "features": {"containerd-snapshotter": False}}
-        return cls(folder, folder, [], settings)
+        return cls(folder, folder, [], settings, environment)
 
 
 class ContainerdEngine(Daemon):
