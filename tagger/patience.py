@@ -14,6 +14,8 @@ from tagger.errors import Abandoned, CalledOff, TimedOut
 _AT_ONCE = 8
 # The part of the time, and the most seconds of it, that are kept for putting tags back.
 _RESERVED, _MOST_RESERVED = 0.25, 60.0
+# A signal that comes just before the interpreter begins to wait is seen only when that wait ends.
+_GLANCE_SECONDS = 0.2
 Trace = Callable[[str], None]
 T = TypeVar("T")
 
@@ -56,7 +58,9 @@ class Patience:
         if left is not None and left < seconds:
             self._deadline = 0.0
             self.left()
-        self._called_off.wait(seconds)
+        end = time.monotonic() + seconds
+        while not self._called_off.is_set() and (rest := end - time.monotonic()) > 0:
+            self._called_off.wait(min(rest, _GLANCE_SECONDS))
         self.check()
 
     def put_back(self) -> None:
@@ -75,11 +79,11 @@ class Patience:
         pool, running = ThreadPoolExecutor(max_workers=_AT_ONCE), _Running()
         try:
             futures = [pool.submit(running.run, partial(self._unless_called_off, task)) for task in pending]
-            wait(futures)
+            while wait(futures, _GLANCE_SECONDS).not_done:
+                pass
             return [future.result() for future in futures]
         except KeyboardInterrupt:
-            self._called_off.set()
-            running.wait_for_none()
+            running.end(self._called_off)
             self._called_off.clear()
             raise
         finally:
@@ -108,11 +112,13 @@ class _Running:
                 self._count -= 1
                 self._change.notify_all()
 
-    def wait_for_none(self) -> None:
-        """Wait until nothing runs; raise Abandoned when that is interrupted."""
+    def end(self, call_off: threading.Event) -> None:
+        """Call off what runs and wait until nothing does; raise Abandoned when that is interrupted."""
         try:
+            call_off.set()
             with self._change:
-                self._change.wait_for(lambda: not self._count)
+                while not self._change.wait_for(lambda: not self._count, _GLANCE_SECONDS):
+                    pass
         except KeyboardInterrupt:
             if self._count:
                 raise Abandoned from None
