@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tagger.errors import CredentialsError, printable
+from tagger.errors import CredentialsError, hide, printable
 from tagger.reference import DOCKER_HUB, Repository
 
 HELPER_SECONDS = 30
@@ -33,12 +33,13 @@ _NOT_FOUND = b"credentials not found"
 
 
 class Secret:
-    """A text that shows itself as `***` wherever it is printed, formatted, logged or pickled by mistake."""
+    """A text that shows itself as `***` wherever it is printed, formatted or logged, and when a server quotes it."""
 
     __slots__ = ("_text",)
 
     def __init__(self, text: str) -> None:
         self._text = text
+        hide(text.removeprefix("Basic ").removeprefix("Bearer "))
 
     def reveal(self) -> str:
         """Give the text: only to whoever sends it."""

@@ -31,6 +31,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     from tagger.reference import Digest
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from tagger.result import Release
 
 _LONGEST_QUOTE = 300
+_SHORTEST_HIDDEN = 4
+_hidden: dict[str, None] = {}
 
 
 class TaggerError(Exception):
@@ -165,8 +168,16 @@ class Interrupted(TaggerError):
         self.exit_code = 128 + (cause.signal if isinstance(cause, Terminated) else 2)
 
 
+def hide(secret: str) -> None:
+    """Keep a secret out of all that `printable` makes from now on: a server may quote what it was sent."""
+    if len(secret) >= _SHORTEST_HIDDEN:
+        _hidden.update(dict.fromkeys((secret, quote(secret), quote(secret, safe=""))))
+
+
 def printable(text: object, limit: int = _LONGEST_QUOTE) -> str:
     r"""Make text from elsewhere safe to show on a terminal or in a CI log, as one line of at most `limit` characters.
+
+    Secrets that were given to `hide` become `***`.
 
     Control, format (bidirectional among them) and private characters become their escapes, so that nothing remote can
     move the cursor, reorder a line or start a line of its own. `##` is broken up, since some CI systems take
@@ -179,5 +190,8 @@ def printable(text: object, limit: int = _LONGEST_QUOTE) -> str:
     >>> printable("x" * 1000, limit=5)
     'xxxx…'
     """
-    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(text)[: limit + 1]).replace("##", r"\x23#")
+    open_text = str(text)
+    for secret in list(_hidden):
+        open_text = open_text.replace(secret, "***")
+    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in open_text[: limit + 1]).replace("##", r"\x23#")
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"

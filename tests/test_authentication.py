@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import secrets
 import shutil
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,9 +17,12 @@ from urllib.parse import quote
 import canary
 import pytest
 from command import Ran, tagger
-from doubles import Certificate, ForwardProxy, Proxy, Request, Response, basic, certificate, on
+from doubles import Certificate, ForwardProxy, Proxy, Request, Response, Rule, as_json, basic, certificate, on
 from services import CERTIFICATES, Engine, Registry, private_folder
 from tokens import TokenServer
+
+from tagger import api
+from tagger.errors import TaggerError
 
 pytestmark = pytest.mark.engine
 TAGS = {"2.1.106", "2.1", "2", "latest"}
@@ -222,3 +227,70 @@ def test_ssl_cert_file_names_the_authorities(repository: str, tmp_path: Path) ->
         ran = tagger(None, *words, **environment, SSL_CERT_FILE=str(made.authority))
         assert f"no repository {repository}" in ran.error, ran.error
         assert f"proxy-authorization: {basic('ann', canary.PASSWORD)}".lower() in proxy.heads[-1].lower()
+
+
+# -- secrets -------------------------------------------------------------------------------------------------------
+
+
+def quoting(how: str) -> Rule:
+    """Quote what a request was sent with, as some debugging proxies do."""
+
+    def rule(request: Request) -> Response | None:
+        sent = request.headers.get("Authorization", "")
+        if not sent or request.path == "/v2/":
+            return None
+        if how == "a complaint":
+            errors = [{"code": sent, "message": f"you said {base64.b64decode(sent.split()[1])!r} with {sent}"}]
+            return as_json(403, {"errors": errors})
+        if how == "a redirect":
+            return Response(307, headers={"Location": f"http://192.0.2.1:1/{quote(canary.PASSWORD, safe='')}/{sent}"})
+        return Response(200, b"{}", {"Content-Type": sent, "Docker-Content-Digest": sent})
+
+    return rule
+
+
+@pytest.mark.parametrize("how", ["a complaint", "a redirect", "a header"])
+def test_a_registry_that_quotes_the_password_gets_it_shown_as_stars(
+    engine: Engine, guarded_registry: Registry, image: str, repository: str, tmp_path: Path, *, how: str
+) -> None:
+    with Proxy(guarded_registry.host) as proxy:
+        proxy.intercept(quoting(how))
+        ran = release(engine, image, proxy.host, repository, **configured(tmp_path, proxy.host, LOGIN))
+    assert ran.code in (1, 2, 3)
+    assert ("***" in ran.err) == (how != "a header"), ran.err
+
+
+def test_no_exception_holds_the_password_whichever_request_fails(
+    engine: Engine, guarded_registry: Registry, image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = (Response(drop=True), Response(404), as_json(403, {}), Response(200, b"<html>"))
+    errors: list[TaggerError] = []
+    with Proxy(guarded_registry.host) as proxy:
+        for name, value in {"DOCKER_HOST": engine.url, **configured(tmp_path, proxy.host, LOGIN)}.items():
+            monkeypatch.setenv(name, value)
+        for number in range(100):
+            proxy.rules[:], proxy.requests[:] = [nth(number, broken[number % len(broken)])], []
+            try:
+                api.release(image, f"2.1.{number}", registry=proxy.host, repository=image)
+            except TaggerError as error:
+                errors.append(error)
+            if len(proxy.requests) < number:
+                break
+    assert len(errors) > 5
+    for met in errors:
+        assert not canary.seen("".join(traceback.format_exception(met)))
+        assert not any(canary.seen(f"{link!s} {link!r} {link.args}") for link in chain(met))
+
+
+def nth(number: int, answer: Response) -> Rule:
+    """Answer the n-th request."""
+    left = itertools.count()
+    return lambda _: answer if next(left) == number else None
+
+
+def chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Give an error and all that it was raised from or beside."""
+    if error:
+        yield error
+        yield from chain(error.__cause__)
+        yield from chain(error.__context__)
