@@ -318,8 +318,9 @@ def test_a_push_of_the_version_tag_that_the_registry_fails_once_is_made_again(
     proxy.intercept(on("PUT", writes("2.1.106"), refusal(status, "UNAVAILABLE", "come back later"), times=1))
     ran = lab.release("a", "2.1.106")
     assert (ran.code, set(lab.tags())) == (0, set(CASCADE)), ran.err
-    by_itself = status == 429 and isinstance(lab.engine, ContainerdEngine)  # which that Engine asks again, and no other
-    assert ("2.1.106 again in 1 s, since" in ran.err) is not by_itself
+    assert len([r for r in proxy.requests if r.method == "PUT" and r.path.endswith("/manifests/2.1.106")]) > 1
+    # Some versions of that Engine ask again by themselves, and no other does.
+    assert "2.1.106 again in 1 s, since" in ran.err or isinstance(lab.engine, ContainerdEngine)
 
 
 def test_the_time_that_a_release_has_ends_it_with_the_tags_where_they_were(faulty: tuple[Lab, Proxy]) -> None:
