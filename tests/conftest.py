@@ -3,6 +3,7 @@
 import os
 import secrets
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,8 @@ runs = pytest.StashKey[int]()
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Make registry.local a name of this session; it must happen before any thread starts."""
+    # A shell's background job ignores SIGINT, and so would all that a test starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if os.geteuid() == 0 and not _has_workers(session.config):
         try:
             private_hosts({"registry.local": loopback_address()})
