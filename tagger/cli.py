@@ -7,18 +7,49 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from typing import Annotated, NoReturn
+from functools import partial
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from tagger import __version__
 from tagger.errors import InputError, Interrupted, TaggerError, Terminated, printable
 
+
+class _AsTheyCome:
+    """Take texts as they come: to see that a text is a text, typer imports pydantic, for longer than all else."""
+
+    def get_params(self, context: Any) -> list[Any]:
+        parameters: list[Any] = super().get_params(context)  # type: ignore[misc] # of the command that this is mixed in
+        for parameter in parameters:
+            vars(parameter).setdefault("process_value", partial(_taken, parameter, parameter.process_value))
+        return parameters
+
+
+class _Command(_AsTheyCome, TyperCommand):
+    pass
+
+
+class _Group(_AsTheyCome, TyperGroup):
+    pass
+
+
+def _taken(parameter: Any, process: Callable[[Any, Any], Any], context: Any, value: Any) -> Any:
+    if value is None and not parameter.required:
+        return None
+    if value and parameter.type_descriptor.annotation in (str, list[str]) and not parameter.callback:
+        return value
+    return process(context, value)
+
+
 app = typer.Typer(
     name="tagger",
+    cls=_Group,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -97,10 +128,14 @@ def tagger(
     """Give a built container image its semver tags: all of the right ones, verified, or nothing moved."""
 
 
-@app.command()
+@app.command(cls=_Command)
 def release(
-    image: Annotated[str, typer.Argument(help="The image: a name, ID or digest that the Engine knows.")],
-    version: Annotated[str, typer.Argument(help="The semantic version, such as 2.1.106 or v3.0.0-rc.1.")],
+    image: Annotated[
+        str, typer.Argument(metavar="IMAGE", help="The image: a name, ID or digest that the Engine knows.")
+    ],
+    version: Annotated[
+        str, typer.Argument(metavar="VERSION", help="The semantic version, such as 2.1.106 or v3.0.0-rc.1.")
+    ],
     registry: Annotated[
         list[str] | None,
         typer.Option(metavar="HOST[:PORT]", help="The registry; else IMAGE's own, else Docker Hub. May be repeated."),
@@ -125,7 +160,9 @@ def release(
     auth_host: AuthHost = None,
     verbose: Verbose = False,
 ) -> None:
-    """Release an image under its version tag and every floating tag that it has earned.
+    """Release an image under the tags that its version has earned.
+
+    These are its version tag, and every floating tag that no newer version holds.
 
     Example: tagger release image-gallery 2.1.106 --registry registry.local:5000 --repository gallery/ui
     """
@@ -165,12 +202,15 @@ def _show_failed_release(error: TaggerError, image: str, version: str, *, dry_ru
         _print(report.release_text(ended))
 
 
-@app.command()
+@app.command(cls=_Command)
 def tags(
-    version: Annotated[str, typer.Argument(help="The semantic version, such as 2.1.106.")],
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="The semantic version, such as 2.1.106.")],
     build_metadata: BuildMetadata = "refuse",
 ) -> None:
-    """Print the cascade of a version, one tag a line, the most specific first; offline."""
+    """Print the cascade of a version, offline.
+
+    It is one tag a line, the most specific first.
+    """
     from tagger.cascade import Scheme, parse_version
 
     try:
@@ -179,7 +219,7 @@ def tags(
         raise _failure(error) from None
 
 
-@app.command()
+@app.command(cls=_Command)
 def ls(
     repository: RepositoryArgument,
     limit: Annotated[
@@ -191,7 +231,10 @@ def ls(
     auth_host: AuthHost = None,
     verbose: Verbose = False,
 ) -> None:
-    """List the versions, the newest first, what floats to each, what drifted, and then the other tags."""
+    """List the versions, what floats to each, and what drifted.
+
+    The newest comes first; the tags that are no versions come last.
+    """
     from tagger import api, report
 
     most = (0 if as_json else _SHOWN) if limit is None else limit
@@ -200,7 +243,7 @@ def ls(
         _print(report.as_json(report.listing_content(found)) if as_json else report.listing_text(found))
 
 
-@app.command()
+@app.command(cls=_Command)
 def check(
     repository: RepositoryArgument,
     as_json: Json = False,
@@ -208,7 +251,10 @@ def check(
     auth_host: AuthHost = None,
     verbose: Verbose = False,
 ) -> None:
-    """Exit with 1 if a floating tag is not where the published versions say, or missing."""
+    """Exit with 1 if a floating tag is missing or out of place.
+
+    The published versions say where each one belongs.
+    """
     from tagger import api, report
 
     with _failing(repository, as_json):
@@ -217,7 +263,7 @@ def check(
     raise typer.Exit(0 if found.ok else 1)
 
 
-@app.command()
+@app.command(cls=_Command)
 def repair(
     repository: RepositoryArgument,
     dry_run: DryRun = False,
@@ -226,7 +272,10 @@ def repair(
     auth_host: AuthHost = None,
     verbose: Verbose = False,
 ) -> None:
-    """Put every floating tag that drifted where the published versions say, digest for digest."""
+    """Put floating tags back where the published versions say.
+
+    They move in the registry, digest for digest.
+    """
     from tagger import api, report
 
     with _failing(repository, as_json):
@@ -234,7 +283,7 @@ def repair(
         _print(report.as_json(report.repair_content(done)) if as_json else report.repair_text(done))
 
 
-@app.command()
+@app.command(cls=_Command)
 def rm(
     repository: RepositoryArgument,
     names: Annotated[list[str] | None, typer.Argument(metavar="VERSION|TAG...", help="What is to go.")] = None,
@@ -245,7 +294,10 @@ def rm(
     auth_host: AuthHost = None,
     verbose: Verbose = False,
 ) -> None:
-    """Remove versions or tags and lose no other tag; floating tags fall back to the next version first."""
+    """Remove versions or tags, and lose no other tag.
+
+    Floating tags fall back to the next version first.
+    """
     from tagger import api, report
 
     hosts, trace = _hosts(insecure, auth_host), _tracing(verbose)
@@ -260,7 +312,7 @@ def rm(
         _print(report.as_json(report.removal_content(done)) if as_json else report.removal_text(done))
 
 
-@app.command(name="next")
+@app.command(name="next", cls=_Command)
 def next_version(
     repository: RepositoryArgument,
     patch: Annotated[bool, typer.Option("--patch", help="A small fix.")] = False,

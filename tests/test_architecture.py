@@ -128,6 +128,12 @@ def test_the_command_line_starts_without_the_engine_and_the_registry() -> None:
     }
 
 
+@pytest.mark.parametrize("words", ["tags 2.1.106", "release --help", "--version", "--help"])
+def test_a_command_that_asks_nobody_imports_neither_pydantic_nor_rich(words: str) -> None:
+    ran = f"import sys\nfrom tagger.cli import app\ntry: app({words.split()!r})\nexcept SystemExit: pass"
+    assert not modules_after(ran) & {"pydantic", "rich", "docker", "requests", "urllib3"}
+
+
 # -- the public names ------------------------------------------------------------------------------------------------
 
 
