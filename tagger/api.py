@@ -6,6 +6,8 @@ This is the only place that builds a real Engine and real registries.
 from __future__ import annotations
 
 import functools
+import importlib
+import threading
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 from tagger import drift, reference, removal
@@ -13,7 +15,7 @@ from tagger.cascade import Scheme, parse_version
 from tagger.connection import Connection, Trust
 from tagger.credentials import Credential, DockerConfig
 from tagger.drift import AsListed, Check, Repair
-from tagger.engine import Engine, addresses
+from tagger.engine import Engine, addresses, host_of, is_local
 from tagger.errors import InputError, TaggerError, printable
 from tagger.listing import Listing
 from tagger.listing import ls as list_versions
@@ -23,7 +25,7 @@ from tagger.registry import RemoteRepository
 from tagger.removal import Removal
 from tagger.result import Outcome, Release
 from tagger.share import FloatsVia, Order
-from tagger.steps import Progress
+from tagger.steps import Progress, look
 from tagger.steps import release as run
 from tagger.successor import Part, successor
 
@@ -81,23 +83,31 @@ def release(
         targets = _targets(image, [registry] if isinstance(registry, str) else registry, repository)
         Scheme().tags(wanted)  # a tag that gets too long is found before anyone is asked
         config = DockerConfig.load()
+        _check_same_host(host_of(config), targets)
+        importing = threading.Thread(target=importlib.import_module, args=("docker",), daemon=True)
+        importing.start()  # it takes as long as a registry does to answer
         credentials: Credentials = functools.cache(config.credential)
         remotes: dict[Repository, RemoteRepository] = {}
-        # The Engine's push gets a credential on the same conditions as our own requests.
-        engine = Engine.open(config, lambda target: remotes[target].credential(), patience=patience, trace=trace)
-        found = engine.image(image)
-        if repository is None and not found.is_named(image):
-            raise InputError(f"{image} is an image ID and names no repository: say which with --repository")
+
+        @functools.cache
+        def engine() -> Engine:
+            importing.join()
+            # Its push gets a credential on the same conditions as our own requests.
+            return Engine.open(config, lambda target: remotes[target].credential(), patience=patience, trace=trace)
+
         for target in targets:
-            _check_same_host(engine, target)
-            allows = functools.partial(engine.allows_insecure, target.registry)
+            allows = functools.partial(_allows_insecure, engine, target)
             trust = _trust(target, engine_allows=allows, insecure=insecure, auth_host=auth_host)
             remotes[target] = _remote(target, credentials, trust, patience=patience, trace=trace)
             remotes[target].credential()  # a broken credential helper is found before anything is pushed
         # Under `assume_newest` nobody asks for the other versions, so that none counts.
         repositories = [_Unlisted(remote) if assume_newest else remote for remote in remotes.values()]
+        seen = look(repositories, wanted, Scheme())
+        found = engine().image(image)
+        if repository is None and not found.is_named(image):
+            raise InputError(f"{image} is an image ID and names no repository: say which with --repository")
         order = Order(image, found, wanted, via=via, overwrite=force, dry_run=dry_run)
-        return run(engine, repositories, order, progress)
+        return run(engine(), repositories, order, progress, seen)
     except TaggerError as error:
         if error.release is None:
             error.release = Release(image, version, dry_run, Outcome(error.outcome), (), str(error))
@@ -209,12 +219,16 @@ def _patience(seconds: float | None) -> Patience:
     return Patience(seconds)
 
 
-def _check_same_host(engine: Engine, target: Repository) -> None:
+def _allows_insecure(engine: Callable[[], Engine], target: Repository) -> bool:
+    return engine().allows_insecure(target.registry)
+
+
+def _check_same_host(engine_host: str, targets: Iterable[Repository]) -> None:
     """Refuse a registry on loopback for an Engine elsewhere: it would push to itself, and tagger would look here."""
-    if not engine.is_local and _is_loopback(target):
+    if not is_local(engine_host) and (there := [target.registry for target in targets if _is_loopback(target)]):
         raise InputError(
-            f"the Engine at {engine.host} is on another machine, where {target.registry} is another registry than"
-            " here: name the registry so that both reach it"
+            f"the Engine at {engine_host} is on another machine, where {there[0]} is another registry than here: name"
+            " the registry so that both reach it"
         )
 
 
@@ -271,6 +285,8 @@ def _trust(
     return Trust(
         insecure=named or loopback or engine_allows(),
         plain_credentials=named or loopback,
+        # Without a port HTTP and HTTPS are two servers.
+        plain_first=loopback and target.registry.host != target.registry.hostname,
         token_hosts=frozenset(auth_host),
     )
 

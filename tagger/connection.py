@@ -14,7 +14,7 @@ import urllib3
 
 from tagger import challenge
 from tagger.credentials import Credential, Secret
-from tagger.errors import Denied, RegistryError, printable
+from tagger.errors import Denied, RegistryError, TaggerError, printable
 from tagger.patience import Patience, Trace
 from tagger.reference import Registry
 from tagger.transport import Answer, Transport, shown
@@ -31,12 +31,13 @@ class Trust:
     """How far a registry is trusted without TLS.
 
     `insecure`: plain HTTP and unverified TLS are allowed, as in the Engine. `plain_credentials`: credentials may
-    cross plain HTTP too (loopback, or named by the user). `token_hosts`: hosts beside its own that may be its token
-    server.
+    cross plain HTTP too (loopback, or named by the user). `plain_first`: plain HTTP is tried first, which is safe and
+    usual where nothing leaves the machine. `token_hosts`: hosts beside its own that may be its token server.
     """
 
     insecure: bool = False
     plain_credentials: bool = False
+    plain_first: bool = False
     token_hosts: frozenset[str] = frozenset()
 
 
@@ -60,6 +61,7 @@ class Connection:
         self._lock = threading.RLock()
         self._origin: str | None = None if self._trust.insecure else f"https://{registry.api_host}"
         self._authorizations: dict[str, Secret] = {}
+        self._failures: dict[str, TaggerError] = {}
 
     def request(
         self,
@@ -78,14 +80,20 @@ class Connection:
 
         Raises RegistryUnreachable, RegistryError, Denied and CredentialsError.
         """
+        sent = dict(headers or {})
+        failure = self._failures.get(scope)
+        first = self._tried_plainly(method, path, sent, limit)
         url = urllib.parse.urljoin(self.origin, path)
         self._same_origin(url)
-        sent = dict(headers or {})
-        before = self._authorizations.get(scope)
-        answer = self._redirected(method, url, _authorized(sent, before), body, limit)
-        if answer.status != 401 or not self._authenticate(answer, scope, before):  # noqa: PLR2004 - HTTP's own number
+        before = None if first else self._authorizations.get(scope)
+        authorized = _authorized(sent, before)
+        answer = self._transport.send(method, url, authorized, body, limit=limit, first=first)
+        answer = self._followed(method, answer, authorized, limit)
+        if answer.status != 401 or not self._authenticate(answer, scope, before, failure):  # noqa: PLR2004 - HTTP's own number
             return answer
-        return self._redirected(method, url, _authorized(sent, self._authorizations[scope]), body, limit)
+        authorized = _authorized(sent, self._authorizations[scope])
+        answer = self._transport.send(method, url, authorized, body, limit=limit)
+        return self._followed(method, answer, authorized, limit)
 
     def credential(self) -> Credential | None:
         """Give the credential for this registry, if it may go there.
@@ -124,8 +132,25 @@ class Connection:
             raise self._transport.unreachable(secure, error) from None
         return secure
 
-    def _redirected(self, method: str, url: str, headers: dict[str, str], body: bytes | None, limit: int) -> Answer:
-        answer = self._transport.send(method, url, headers, body, limit=limit)
+    def _tried_plainly(self, method: str, path: str, headers: dict[str, str], limit: int) -> Answer | None:
+        """Send the first reads over plain HTTP, without credentials; give the answer if that is what is spoken there.
+
+        Servers that want TLS answer such a request by 400, or by breaking off.
+        """
+        if self._origin is not None or not self._trust.plain_first or method not in ("GET", "HEAD"):
+            return None
+        plain = f"http://{self.registry.api_host}"
+        try:
+            answer = self._transport.once(method, plain + path, headers, limit=limit)
+        except (urllib3.exceptions.HTTPError, RegistryError):
+            return None
+        with self._lock:
+            if answer.status != 400 and self._origin is None:  # noqa: PLR2004 - HTTP's own number
+                self._origin = plain
+            return answer if self._origin == plain and answer.status != 400 else None  # noqa: PLR2004 - as above
+
+    def _followed(self, method: str, answer: Answer, headers: dict[str, str], limit: int) -> Answer:
+        """Follow the redirects of a read from its first answer on."""
         for _ in range(_MOST_REDIRECTS):
             location = answer.headers.get("location")
             if answer.status not in _REDIRECTS or not location:
@@ -138,28 +163,40 @@ class Connection:
                 )
             if _origin_of(following) != self.origin:
                 headers = {name: value for name, value in headers.items() if name != "Authorization"}
-            answer = self._transport.send(method, following, headers, body, limit=limit)
+            answer = self._transport.send(method, following, headers, limit=limit)
         raise RegistryError(f"{self.registry} redirects in circles: ask whoever runs it for its right address")
 
     # -- authentication ----------------------------------------------------------------------------------------
 
-    def _authenticate(self, answer: Answer, scope: str, before: Secret | None) -> bool:
-        """Get an authorization for a scope; say whether there is a new one to try."""
+    def _authenticate(self, answer: Answer, scope: str, before: Secret | None, failure: TaggerError | None) -> bool:
+        """Get an authorization for a scope; say whether there is a new one to try.
+
+        `before` and `failure` are what was known when the request was sent: of several at once one asks for all.
+        """
         with self._lock:
             if self._authorizations.get(scope) != before:
                 return True
-            asked = challenge.choose(_values(answer.headers, "www-authenticate"))
-            if asked is None:
-                return False
-            credential = self.credential()
-            if asked.scheme == "bearer":
-                found = Secret("Bearer " + self._token(asked, scope, credential))
-            elif credential and not credential.is_identity_token:
-                found = credential.basic()
-            else:
-                return False
-            self._authorizations[scope] = found
-            return found != before
+            latest = self._failures.get(scope)
+            if latest and latest is not failure:
+                raise latest
+            try:
+                found = self._authorization(answer, scope)
+            except TaggerError as error:
+                self._failures[scope] = error
+                raise
+            if found:
+                self._authorizations[scope] = found
+            return found not in (None, before)
+
+    def _authorization(self, answer: Answer, scope: str) -> Secret | None:
+        """Get what a challenge asks for, None where there is nothing to answer it with."""
+        asked = challenge.choose(_values(answer.headers, "www-authenticate"))
+        if asked is None:
+            return None
+        credential = self.credential()
+        if asked.scheme == "bearer":
+            return Secret("Bearer " + self._token(asked, scope, credential))
+        return credential.basic() if credential and not credential.is_identity_token else None
 
     def _token(self, asked: challenge.Challenge, scope: str, credential: Credential | None) -> str:
         realm = asked.parameters.get("realm", "")

@@ -107,9 +107,10 @@ class Engine:
 
         Raises EngineUnreachable when none answers there, or the context does not exist.
         """
-        host = "the address given"
+        environ = os.environ if environ is None else environ
+        host = host_of(config, environ)
         try:
-            host, tls = _endpoint(config, os.environ if environ is None else environ)
+            tls = _tls(config, environ)
             with _own_configuration(config.http_headers):
                 client = _client(host, tls)
         except TaggerError:
@@ -203,11 +204,6 @@ class Engine:
         """Close every connection; a push under way is given up."""
         self._client.close()
 
-    @property
-    def is_local(self) -> bool:
-        """Say whether the Engine is on this machine, so that both mean the same by localhost."""
-        return is_local(self.host)
-
     def _remember(self, answer: Any, **_: object) -> None:
         self._answers.last = answer
         if self._trace:
@@ -260,7 +256,7 @@ def is_local(host: str) -> bool:
     (True, True, False)
     """
     parts = urllib.parse.urlsplit(host if "://" in host else f"tcp://{host}")
-    if parts.scheme in ("unix", "http+unix", "npipe", "fd"):
+    if parts.scheme not in ("tcp", "http", "https", "ssh"):
         return True
     found = _resolved(parts.hostname or "")
     return bool(found) and all(address.is_loopback for address in found)
@@ -380,24 +376,54 @@ def _translated(what: str) -> Iterator[None]:
         ) from None
 
 
-def _endpoint(config: DockerConfig, environ: Mapping[str, str]) -> tuple[str, Any]:
-    """Say where the Engine is, and with which TLS settings: DOCKER_HOST, then the context, then the local socket."""
+def host_of(config: DockerConfig, environ: Mapping[str, str] | None = None) -> str:
+    """Say at which address the Engine is, without asking there: DOCKER_HOST, then the context, then the local socket.
+
+    Raises EngineUnreachable when there is no such context.
+    """
+    environ = os.environ if environ is None else environ
+    if host := environ.get("DOCKER_HOST"):
+        return host
+    name = _context_name(config, environ)
+    return DEFAULT_HOST if name == "default" else _context(config.folder / "contexts", name)[0]
+
+
+def _context_name(config: DockerConfig, environ: Mapping[str, str]) -> str:
+    return environ.get("DOCKER_CONTEXT") or config.context or "default"
+
+
+def _tls(config: DockerConfig, environ: Mapping[str, str]) -> Any:
+    """Give the TLS settings for the Engine at `host_of`, None for none."""
+    import docker.tls
     import docker.utils
 
-    if host := environ.get("DOCKER_HOST"):
-        return host, docker.utils.kwargs_from_env(dict(environ)).get("tls")
-    name = environ.get("DOCKER_CONTEXT") or config.context or "default"
-    return (DEFAULT_HOST, None) if name == "default" else _context(config.folder / "contexts", name)
+    if environ.get("DOCKER_HOST"):
+        return docker.utils.kwargs_from_env(dict(environ)).get("tls")
+    name, folder = _context_name(config, environ), config.folder / "contexts"
+    if name == "default":
+        return None
+    _, skip = _context(folder, name)
+    files = {part: folder / "tls" / _key(name) / "docker" / f"{part}.pem" for part in ("ca", "cert", "key")}
+    present = {part: str(file) for part, file in files.items() if file.is_file()}
+    if not present and not skip:
+        return None
+    client = (present["cert"], present["key"]) if {"cert", "key"} <= present.keys() else None
+    return docker.tls.TLSConfig(client_cert=client, ca_cert=present.get("ca"), verify=not skip)
 
 
-def _context(folder: Path, name: str) -> tuple[str, Any]:
-    """Read a Docker context; docker-py takes the local socket when the context is unknown, which is another Engine."""
-    import docker.tls
+def _key(context: str) -> str:
+    return hashlib.sha256(context.encode()).hexdigest()
 
-    key = hashlib.sha256(name.encode()).hexdigest()
+
+def _context(folder: Path, name: str) -> tuple[str, bool]:
+    """Read a Docker context: the Engine's address, and whether its certificate is not to be verified.
+
+    docker-py takes the local socket when the context is unknown, which is another Engine.
+    """
     try:
-        endpoint = json.loads((folder / "meta" / key / "meta.json").read_text(encoding="utf-8"))["Endpoints"]["docker"]
-        host, skip = str(endpoint["Host"]), bool(endpoint.get("SkipTLSVerify"))
+        content = json.loads((folder / "meta" / _key(name) / "meta.json").read_text(encoding="utf-8"))
+        endpoint = content["Endpoints"]["docker"]
+        return str(endpoint["Host"]), bool(endpoint.get("SkipTLSVerify"))
     except FileNotFoundError:
         raise EngineUnreachable(
             f"there is no Docker context '{printable(name)}': docker context ls shows those that are"
@@ -406,12 +432,6 @@ def _context(folder: Path, name: str) -> tuple[str, Any]:
         raise EngineUnreachable(
             f"the Docker context '{printable(name)}' cannot be read: docker context inspect says more"
         ) from None
-    files = {part: folder / "tls" / key / "docker" / f"{part}.pem" for part in ("ca", "cert", "key")}
-    present = {part: str(file) for part, file in files.items() if file.is_file()}
-    if not present and not skip:
-        return host, None
-    client = (present["cert"], present["key"]) if {"cert", "key"} <= present.keys() else None
-    return host, docker.tls.TLSConfig(client_cert=client, ca_cert=present.get("ca"), verify=not skip)
 
 
 def _client(host: str, tls: Any) -> docker.APIClient:

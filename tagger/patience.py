@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from tagger.errors import Abandoned, CalledOff, TimedOut
 
@@ -18,6 +18,7 @@ _RESERVED, _MOST_RESERVED = 0.25, 60.0
 _GLANCE_SECONDS = 0.2
 Trace = Callable[[str], None]
 T = TypeVar("T")
+U = TypeVar("U")
 
 
 class Patience:
@@ -88,6 +89,12 @@ class Patience:
             raise
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+    def both(self, one: Callable[[], T], other: Callable[[], U]) -> tuple[T, U]:
+        """Run two independent tasks at once, as `at_once` does."""
+        tasks: list[Callable[[], T | U]] = [one, other]
+        first, second = self.at_once(tasks)
+        return cast("T", first), cast("U", second)
 
     def _unless_called_off(self, task: Callable[[], T]) -> T:
         if self._called_off.is_set():

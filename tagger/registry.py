@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import threading
 import uuid
 from collections.abc import Iterable, Iterator
 from enum import Enum
@@ -66,6 +67,7 @@ class RemoteRepository:
         self._base = f"/v2/{name.path}"
         self._scope = f"repository:{name.path}:{actions}"
         self._deletes: Deletes | None = None
+        self._manifests: dict[Digest, Manifest] = {}
 
     @property
     def patience(self) -> Patience:
@@ -129,15 +131,19 @@ class RemoteRepository:
             return Descriptor(manifest.media_type, manifest.digest) if manifest else None
 
     def manifest(self, reference: Tag | Digest) -> Manifest | None:
-        """Fetch a manifest, checked against its digest; None when it is absent.
+        """Fetch a manifest, checked against its digest; None when it is absent. By digest it is fetched once.
 
         Raises Unreadable, RegistryError for content that is not what its digest says, Denied, RegistryUnreachable.
         """
+        if known := self._manifests.get(Digest(reference)):
+            return known
         answer = self._request("GET", f"/manifests/{reference}", headers=_ACCEPT, limit=_MANIFEST_BYTES)
         if answer.status == HTTPStatus.NOT_FOUND:
             return None
         self._check(answer, f"read {reference}", HTTPStatus.OK)
-        return self._read_manifest(answer, reference)
+        manifest = self._read_manifest(answer, reference)
+        self._manifests[manifest.digest] = manifest
+        return manifest
 
     def put(self, tag: Tag, manifest: Manifest) -> None:
         """Point a tag at a manifest that this repository has, byte for byte.
@@ -158,7 +164,12 @@ class RemoteRepository:
             if answer.status in _DENIALS:
                 self._check(answer, "push")
             if answer.status == HTTPStatus.ACCEPTED and (place := answer.headers.get("location")):
-                self._connection.request("DELETE", answer.resolve(place), scope=self._scope)
+                # Nothing depends on when, so that nobody waits for it.
+                threading.Thread(target=self._give_up, args=(answer.resolve(place),)).start()
+
+    def _give_up(self, upload: str) -> None:
+        with contextlib.suppress(TaggerError):
+            self._connection.request("DELETE", upload, scope=self._scope)
 
     def remove(self, tag: Tag) -> None:
         """Take one tag away and leave every other tag of its digest alone.

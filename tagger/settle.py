@@ -7,7 +7,7 @@ again after its last write: whoever writes last has seen every rival's version a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
@@ -80,8 +80,9 @@ def observe(
 
     Raises what the repository raises; a tag that is unreadable is told in the result, unless it decides something.
     """
-    listed = repository.tags()
     own = {scheme.version_tag(version) for version in present}
+    sure = dict.fromkeys((*floats, *own))
+    listed, answers = repository.patience.both(repository.tags, partial(ask, repository, sure))
     digests: dict[Tag, Digest | None] = {}
     unreadable: set[Tag] = set()
     while True:
@@ -89,8 +90,9 @@ def observe(
         goal = resolve({*versions, *present}, scheme)
         owners = {goal[tag] for tag in floats if tag in goal}.union(present)
         wanted = own | {versions[v] for v in owners if v in versions}
-        asked = [tag for tag in dict.fromkeys((*floats, *wanted)) if tag not in digests]
-        for tag, answer in ask(repository, asked).items():
+        if further := [tag for tag in wanted if tag not in answers]:
+            answers |= ask(repository, further)
+        for tag, answer in answers.items():
             if isinstance(answer, Unreadable):
                 if tag in wanted - own:
                     raise answer
@@ -108,8 +110,11 @@ def settle(
     scheme: Scheme,
     floats: Collection[Tag],
     goal: Goal,
+    seen: Observed | None = None,
 ) -> Observed:
     """Put every one of these floating tags where the goal's versions say, by manifest PUT; give what was seen last.
+
+    `seen` is what was observed just now, if it was: the first round takes it for what it would see itself.
 
     Raises Unsettled, naming the tags, when they are not there after the last round.
     """
@@ -119,11 +124,11 @@ def settle(
     for pause in PAUSES:
         repository.patience.sleep(pause)
         try:
-            observed = observe(repository, scheme, floats, present=goal.present, absent=goal.absent)
+            observed = seen or observe(repository, scheme, floats, present=goal.present, absent=goal.absent)
         except TaggerError as error:
             unseen = error
             continue
-        unseen = None
+        unseen = seen = None
         wrong = _differences(observed, scheme, floats, goal)
         goal = replace(goal, rewritten=frozenset())
         if not wrong:
@@ -174,19 +179,29 @@ def _differences(observed: Observed, scheme: Scheme, floats: Collection[Tag], go
 
 def _write(repository: Tags, wanted: Mapping[Tag, Digest | None]) -> dict[Tag, TaggerError]:
     """Write every tag, and give the problems; one tag's problem does not keep the others from being written."""
-    problems: dict[Tag, TaggerError] = {}
-    manifests: dict[Digest, Manifest] = {}
+    by_digest: dict[Digest | None, list[Tag]] = {}
     for tag, digest in wanted.items():
-        try:
-            if digest is None:
-                repository.remove(tag)
-                continue
-            if digest not in manifests:
-                manifests[digest] = _fetch(repository, digest)
-            repository.put(tag, manifests[digest])
-        except TaggerError as error:
-            problems[tag] = error
-    return problems
+        by_digest.setdefault(digest, []).append(tag)
+    writing = [partial(_write_one_manifest, repository, tags, digest) for digest, tags in by_digest.items()]
+    return {tag: problem for problems in repository.patience.at_once(writing) for tag, problem in problems.items()}
+
+
+def _write_one_manifest(repository: Tags, tags: Sequence[Tag], digest: Digest | None) -> dict[Tag, TaggerError]:
+    """Point tags at a manifest, or take them away, and give the problems."""
+    try:
+        write = repository.remove if digest is None else partial(repository.put, manifest=_fetch(repository, digest))
+    except TaggerError as error:
+        return dict.fromkeys(tags, error)
+    problems = repository.patience.at_once([partial(_problem, write, tag) for tag in tags])
+    return {tag: problem for tag, problem in zip(tags, problems, strict=True) if problem}
+
+
+def _problem(write: Callable[[Tag], None], tag: Tag) -> TaggerError | None:
+    try:
+        write(tag)
+    except TaggerError as error:
+        return error
+    return None
 
 
 def _is_final(problem: TaggerError | None) -> bool:

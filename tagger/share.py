@@ -76,8 +76,8 @@ class Share:
     `first` is what was seen before anything was written, `plan` the plan in force, `digest` that of our image as far as
     it is known, `pushed` and `touched` whether the push of the version tag and the moves of the floating tags were
     begun, `broken_off` that the push of the version tag has no known end, `wrong` the digest of a push that was not our
-    image, `rival` that of another image of the same version which our push overwrote. `now` says where tags were seen
-    last; nobody knows about those `in_doubt`, or they could not be put back.
+    image, `rival` that of another image of the same version which our push overwrote, `seen` what was seen after that
+    push. `now` says where tags were seen last; nobody knows about those `in_doubt`, or they could not be put back.
     """
 
     repository: Target
@@ -89,6 +89,7 @@ class Share:
     broken_off: bool = False
     wrong: Digest | None = None
     rival: Digest | None = None
+    seen: Observed | None = None
     now: dict[Tag, Digest | None] = field(default_factory=dict)
     in_doubt: set[Tag] = field(default_factory=set)
 

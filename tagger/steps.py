@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from tagger.cascade import published
+from tagger.cascade import Scheme, Version, published
 from tagger.errors import (
     BrokenOff,
     Conflict,
@@ -37,10 +37,15 @@ _PUSH_PAUSES = (1.0, 4.0, 10.0)
 
 
 def release(
-    engine: Engine, repositories: Sequence[Target], order: Order, progress: Progress = lambda _: None
+    engine: Engine,
+    repositories: Sequence[Target],
+    order: Order,
+    progress: Progress = lambda _: None,
+    seen: Sequence[Observed] | None = None,
 ) -> Release:
     """Release an image; see the module for the order of things.
 
+    `seen` is what `look` saw in each of the repositories, if it did so just now.
     `progress` is told what happens; what it raises is lost, since it must not break off what is under way.
 
     Raises a TaggerError, or its subclass Interrupted, whose `release` says what became of every tag.
@@ -49,7 +54,11 @@ def release(
     local = LocalTags(engine, order.image.id)
     tell = partial(_tell, progress)
     try:
-        shares = repositories[0].patience.at_once([partial(_begin, repository, order) for repository in repositories])
+        first = look(repositories, order.version, order.scheme) if seen is None else seen
+        begin = [
+            partial(_begin, repository, order, sight) for repository, sight in zip(repositories, first, strict=True)
+        ]
+        shares = repositories[0].patience.at_once(begin)
         _check_refusals(shares)
         if order.dry_run:
             return _report(order, shares, Outcome.PLANNED)
@@ -73,8 +82,12 @@ def _tell(progress: Progress, line: str) -> None:
 # -- steps 1 and 2: observe and plan -------------------------------------------------------------------------------
 
 
-def _begin(repository: Target, order: Order) -> Share:
-    seen = _observe(repository, order)
+def look(repositories: Sequence[Target], version: Version, scheme: Scheme) -> list[Observed]:
+    """See what each repository holds of what the release of a version may touch. Raises TaggerError."""
+    return repositories[0].patience.at_once([partial(_observe, repo, version, scheme) for repo in repositories])
+
+
+def _begin(repository: Target, order: Order, seen: Observed) -> Share:
     own = order.scheme.version_tag(order.version)
     if own in seen.unreadable and not order.overwrite:
         raise Unreadable(
@@ -90,9 +103,8 @@ def _check_refusals(shares: Sequence[Share]) -> None:
         raise Refused("; ".join(refusals))
 
 
-def _observe(repository: Target, order: Order) -> Observed:
-    floats = order.scheme.floating_tags(order.version)
-    return observe(repository, order.scheme, floats, present=[order.version])
+def _observe(repository: Target, version: Version, scheme: Scheme) -> Observed:
+    return observe(repository, scheme, scheme.floating_tags(version), present=[version])
 
 
 def _digest_here(repository: Target, order: Order, seen: Observed) -> Digest | None:
@@ -113,7 +125,8 @@ def _make_sure(shares: list[Share], order: Order) -> None:
     found = shares[0].repository.patience.at_once([*looks, *(share.repository.check_push for share in writing)])
     for share, same in zip(writing, found, strict=False):
         if not same:
-            shares[shares.index(share)] = _begin(share.repository, order)
+            seen = _observe(share.repository, order.version, order.scheme)
+            shares[shares.index(share)] = _begin(share.repository, order, seen)
     _check_refusals(shares)
 
 
@@ -127,18 +140,18 @@ def _still_as_planned(share: Share) -> bool:
 
 def _publish(engine: Engine, local: LocalTags, shares: Sequence[Share], order: Order, progress: Progress) -> None:
     for share in shares:
-        change = share.plan.version_change
-        if change.action not in WRITES:
+        if share.plan.version_change.action not in WRITES:
             continue
-        reference = share.repository.name.tagged(change.tag)
+        for earlier in shares:
+            earlier.seen = None  # a push may take minutes
         pushed = _push_version(engine, local, share, order, progress)
         try:
-            share.digest = _confirm(share, change, pushed, order)
+            share.digest = _confirm(share, pushed, order)
         except WrongImage as error:
             share.wrong = error.digest
             raise
-        share.now[change.tag] = share.digest
-        progress(f"pushed {reference} at {share.digest}")
+        share.now[share.version_tag] = share.digest
+        progress(f"pushed {share.reference} at {share.digest}")
 
 
 def _push_version(engine: Engine, local: LocalTags, share: Share, order: Order, progress: Progress) -> Digest:
@@ -182,17 +195,23 @@ def _landed(share: Share, order: Order) -> Digest | None:
     return None
 
 
-def _confirm(share: Share, change: Change, pushed: Digest, order: Order) -> Digest:
+def _confirm(share: Share, pushed: Digest, order: Order) -> Digest:
     """Wait until the registry agrees with the Engine about the version tag, and check that it is our image.
 
-    A registry may go on serving the old answer for some seconds; a third digest is somebody else's.
+    A registry may go on serving the old answer for some seconds; a third digest is somebody else's. What comes next is
+    to observe the repository again, so that this is done at once.
     """
+    change = share.plan.version_change
+    fetching = partial(share.repository.manifest, change.tag)
+    observing = partial(_observe, share.repository, order.version, order.scheme)
     for pause in _CONFIRM_PAUSES:
         share.repository.patience.sleep(pause)
-        manifest = share.repository.manifest(change.tag)
-        if manifest and manifest.digest == pushed:
+        manifest, seen = share.repository.patience.both(fetching, observing)
+        share.seen, held = seen, seen.digests[change.tag]
+        late = held is not None and held == change.before != pushed
+        if manifest and manifest.digest == pushed and not late:
             break
-        if manifest and manifest.digest != change.before:
+        if manifest and manifest.digest not in (change.before, pushed):
             raise _overwritten(share, change.tag, manifest.digest)
     else:
         raise RegistryError(
@@ -257,8 +276,7 @@ def _float(engine: Engine, local: LocalTags, shares: Sequence[Share], order: Ord
     patience = shares[0].repository.patience
     patience.at_once([partial(_replan, share, order) for share in shares if share.pushed])
     references = [share.repository.name.tagged(tag) for share in shares for tag in _due(share)]
-    for reference in references:
-        local.tag(reference)
+    patience.at_once([partial(local.tag, reference) for reference in references])
     for share in shares:
         share.touched = True
     if order.via is FloatsVia.ENGINE:
@@ -268,7 +286,7 @@ def _float(engine: Engine, local: LocalTags, shares: Sequence[Share], order: Ord
 
 def _replan(share: Share, order: Order) -> None:
     """Observe and plan again, now that the version tag stands: somebody else may have released meanwhile."""
-    seen = _observe(share.repository, order)
+    seen = share.seen or _observe(share.repository, order.version, order.scheme)
     _check_version_tag(share, seen)
     _check_overwritten_rival(share, order, seen)
     share.plan = _planned_again(share, order, seen)
@@ -307,7 +325,8 @@ def _settle(share: Share, order: Order, progress: Progress) -> None:
     assert share.digest, "a version that is published has a digest"  # noqa: S101 - steps 1 and 3 see to it
     floats = order.scheme.floating_tags(order.version)
     goal = Goal(present={order.version: share.digest})
-    settled = settle(share.repository, order.scheme, floats, goal)
+    seen = share.seen if order.via is FloatsVia.REGISTRY else None  # the Engine's pushes have moved tags since
+    settled = settle(share.repository, order.scheme, floats, goal, seen)
     _check_version_tag(share, settled)
     share.now.update({tag: settled.digests[tag] for tag in floats})
     share.plan = _planned_again(share, order, settled)

@@ -92,16 +92,25 @@ class Transport:
         self._waited = 0.0
 
     def send(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None, *, limit: int
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        *,
+        limit: int,
+        first: Answer | None = None,
     ) -> Answer:
         """Send a request and give its answer; transient failures of repeatable requests are tried again.
+
+        `first` is the answer to the first attempt, if that was made already.
 
         Raises Unreadable, RegistryUnreachable, RegistryError for an answer that is too long, TimedOut and CalledOff.
         """
         for delay in (*_DELAYS, None):
             retried = delay is not None and method in _REPEATABLE
             try:
-                answer = self.once(method, url, headers, body, limit=limit)
+                answer, first = first or self.once(method, url, headers, body, limit=limit), None
             except urllib3.exceptions.ReadTimeoutError:
                 raise Unreadable(
                     f"{self.registry} took the request and did not answer in time: see its log, and run the same"

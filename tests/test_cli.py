@@ -133,9 +133,9 @@ def test_a_target_that_cannot_be_is_refused_before_anyone_is_asked(words: list[s
 # -- an Engine or a registry that is not there, or is not what it should be ----------------------------------------
 
 
-def test_no_engine_at_the_socket_is_said(tmp_path: Path) -> None:
+def test_no_engine_at_the_socket_is_said(model: ModelRegistry, tmp_path: Path) -> None:
     nowhere = f"unix://{tmp_path}/docker.sock"
-    ran = tagger(None, "release", IMAGE, "2.1.106", "--registry", "127.0.0.1:9", DOCKER_HOST=nowhere)
+    ran = tagger(None, "release", IMAGE, "2.1.106", "--registry", model.host, DOCKER_HOST=nowhere)
     assert (ran.code, "DOCKER_HOST" in ran.error, nowhere in ran.error) == (2, True, True)
 
 

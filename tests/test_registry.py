@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
@@ -664,7 +665,10 @@ def test_a_real_registry_that_is_restarted_is_found_again(remote: Open, tmp_path
 
 def test_the_right_to_push_is_checked_by_an_upload_that_is_given_up(remote: Open) -> None:
     with ModelRegistry() as server:
+        given_up = threading.Event()
+        server.intercept(on("DELETE", "/uploads/", lambda _: given_up.set()))
         remote(server.host).check_push()
+        assert given_up.wait(10)  # by a thread of its own, since nobody has to wait for that
         asked = [f"{request.method} {request.path}" for request in server.requests][-2:]
         assert asked == ["POST /v2/gallery/ui/blobs/uploads/", "DELETE /v2/gallery/ui/blobs/uploads/upload-1"]
 
