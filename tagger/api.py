@@ -9,25 +9,29 @@ import functools
 import importlib
 import threading
 from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from tagger import drift, reference, removal
+from tagger import reference
 from tagger.cascade import Scheme, parse_version
 from tagger.connection import Connection, Trust
 from tagger.credentials import Credential, DockerConfig
-from tagger.drift import AsListed, Check, Repair
 from tagger.engine import Engine, addresses, host_of, is_local
 from tagger.errors import InputError, TaggerError, printable
-from tagger.listing import Listing
-from tagger.listing import ls as list_versions
 from tagger.patience import Patience, Trace
 from tagger.reference import Repository
 from tagger.registry import RemoteRepository
-from tagger.removal import Removal
 from tagger.result import Outcome, Release
+from tagger.settle import AsListed
 from tagger.share import FloatsVia, Order
 from tagger.steps import Progress, look
 from tagger.steps import release as run
-from tagger.successor import Part, successor
+
+# What only some commands need is imported there.
+if TYPE_CHECKING:
+    from tagger.drift import Check, Repair
+    from tagger.listing import Listing
+    from tagger.removal import Removal
+    from tagger.successor import Part
 
 Credentials = Callable[[Repository], Credential | None]
 Hosts = tuple[Collection[str], Collection[str]]
@@ -126,7 +130,9 @@ def ls(
 
     Raises InputError when there is no such repository, and TaggerError for every other failure.
     """
-    return list_versions(_reader(repository, (insecure, auth_host), trace), Scheme(), limit)
+    from tagger import listing
+
+    return listing.ls(_reader(repository, (insecure, auth_host), trace), Scheme(), limit)
 
 
 def check(
@@ -136,6 +142,8 @@ def check(
 
     Raises InputError when there is no such repository, and TaggerError for every other failure.
     """
+    from tagger import drift
+
     return drift.check(_reader(repository, (insecure, auth_host), trace), Scheme())
 
 
@@ -152,6 +160,8 @@ def repair(
     Raises Unsettled when some are not there in the end, InputError when there is no such repository, and TaggerError
     for every other failure.
     """
+    from tagger import drift
+
     return drift.repair(_writer(repository, (insecure, auth_host), trace), Scheme(), dry_run=dry_run)
 
 
@@ -169,6 +179,8 @@ def remove(
     Raises InputError when none of the names is there, Refused when the registry deletes nothing or siblings stand in
     the way, Unsettled when something is left, and TaggerError for every other failure.
     """
+    from tagger import removal
+
     target = _writer(repository, (insecure, auth_host), trace)
     return removal.remove(target, Scheme(), names, dry_run=dry_run, note=progress)
 
@@ -182,6 +194,8 @@ def remove_all(
     trace: Trace | None = None,
 ) -> Removal:
     """Remove every tag of a repository. Raises what `remove` raises."""
+    from tagger import removal
+
     return removal.remove_all(_writer(repository, (insecure, auth_host), trace), Scheme(), dry_run=dry_run)
 
 
@@ -198,6 +212,8 @@ def next_version(
 
     Raises InputError, and TaggerError for every other failure.
     """
+    from tagger.successor import Part, successor
+
     try:
         raised = Part(part) if part else None
     except ValueError:

@@ -11,7 +11,7 @@ from tagger.cascade import Scheme, Version, floating, newest_first, published
 from tagger.errors import InputError
 from tagger.plan import Observed
 from tagger.reference import Digest, Repository, Tag
-from tagger.settle import Goal, Tags, observe, settle
+from tagger.settle import AsListed, Goal, Tags, observe, settle
 
 # A tag that drifted mostly holds a version shortly before the one that it should; no more than this are asked.
 _SEARCHED = 64
@@ -67,23 +67,6 @@ class Repair:
     repository: Repository
     dry_run: bool
     repaired: tuple[Move, ...]
-
-
-class AsListed:
-    """A repository as a list of its tags shows it, so that nobody has to ask for the list again."""
-
-    def __init__(self, repository: Tags, tags: Sequence[Tag]) -> None:
-        self.name = repository.name
-        self.patience = repository.patience
-        self.digest = repository.digest
-        self.manifest = repository.manifest
-        self.put = repository.put
-        self.remove = repository.remove
-        self._tags = tags
-
-    def tags(self) -> Sequence[Tag]:
-        """Give the list."""
-        return self._tags
 
 
 def listed_tags(repository: Listed) -> Sequence[Tag]:

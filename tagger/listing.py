@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tagger.cascade import Scheme, Version, floating, newest_first
-from tagger.drift import AsListed, Floating, Listed, examine, listed_tags
+from tagger.drift import Floating, Listed, examine, listed_tags
 from tagger.errors import Unreadable
 from tagger.reference import Digest, Repository, Tag
-from tagger.settle import ask, observe
+from tagger.settle import AsListed, ask, observe
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Protocol
 
 from tagger.cascade import Scheme, newest_first, published
-from tagger.drift import AsListed, Listed, Move, listed_tags, moved
+from tagger.drift import Listed, Move, listed_tags, moved
 from tagger.errors import (
     InputError,
     Interrupted,
@@ -27,7 +27,7 @@ from tagger.errors import (
 )
 from tagger.manifest import Descriptor
 from tagger.reference import Digest, Repository, Tag
-from tagger.settle import Goal, ask, observe, settle
+from tagger.settle import AsListed, Goal, ask, observe, settle
 
 Note = Callable[[str], None]
 

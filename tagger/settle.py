@@ -50,6 +50,23 @@ class Tags(Protocol):
         """Take a tag away without losing another."""
 
 
+class AsListed:
+    """A repository as a list of its tags shows it, so that nobody has to ask for the list again."""
+
+    def __init__(self, repository: Tags, tags: Sequence[Tag]) -> None:
+        self.name = repository.name
+        self.patience = repository.patience
+        self.digest = repository.digest
+        self.manifest = repository.manifest
+        self.put = repository.put
+        self.remove = repository.remove
+        self._tags = tags
+
+    def tags(self) -> Sequence[Tag]:
+        """Give the list."""
+        return self._tags
+
+
 @dataclass(frozen=True, slots=True)
 class Goal:
     """The set of versions that tags are settled to: those published, with `present` and without `absent`.

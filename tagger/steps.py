@@ -23,10 +23,11 @@ from tagger.errors import (
     Unreadable,
     WrongImage,
 )
+from tagger.manifest import Manifest
 from tagger.plan import WRITES, Action, Change, Observed, Plan, plan
 from tagger.reference import Digest, Reference, Tag
 from tagger.result import Outcome, Release, Released
-from tagger.settle import Goal, ask, observe, settle
+from tagger.settle import Goal, Tags, ask, observe, settle
 from tagger.share import Engine, FloatsVia, LocalTags, Order, Share, Target
 from tagger.undo import put_back
 
@@ -103,7 +104,7 @@ def _check_refusals(shares: Sequence[Share]) -> None:
         raise Refused("; ".join(refusals))
 
 
-def _observe(repository: Target, version: Version, scheme: Scheme) -> Observed:
+def _observe(repository: Tags, version: Version, scheme: Scheme) -> Observed:
     return observe(repository, scheme, scheme.floating_tags(version), present=[version])
 
 
@@ -199,17 +200,17 @@ def _confirm(share: Share, pushed: Digest, order: Order) -> Digest:
     """Wait until the registry agrees with the Engine about the version tag, and check that it is our image.
 
     A registry may go on serving the old answer for some seconds; a third digest is somebody else's. What comes next is
-    to observe the repository again, so that this is done at once.
+    to observe the repository again, so that this is done here, and one answer tells where the tag points and to what.
     """
     change = share.plan.version_change
-    fetching = partial(share.repository.manifest, change.tag)
-    observing = partial(_observe, share.repository, order.version, order.scheme)
     for pause in _CONFIRM_PAUSES:
         share.repository.patience.sleep(pause)
-        manifest, seen = share.repository.patience.both(fetching, observing)
-        share.seen, held = seen, seen.digests[change.tag]
-        late = held is not None and held == change.before != pushed
-        if manifest and manifest.digest == pushed and not late:
+        fetching = _Fetching(share.repository, change.tag)
+        share.seen = _observe(fetching, order.version, order.scheme)
+        manifest = fetching.fetched
+        if change.tag in share.seen.unreadable:
+            manifest = share.repository.manifest(change.tag)  # or raise why it is not
+        if manifest and manifest.digest == pushed:
             break
         if manifest and manifest.digest not in (change.before, pushed):
             raise _overwritten(share, change.tag, manifest.digest)
@@ -225,6 +226,28 @@ def _confirm(share: Share, pushed: Digest, order: Order) -> Digest:
             pushed,
         )
     return pushed
+
+
+class _Fetching:
+    """A repository that fetches one tag's manifest where it is asked for that tag's digest."""
+
+    def __init__(self, repository: Target, tag: Tag) -> None:
+        self.name = repository.name
+        self.patience = repository.patience
+        self.tags = repository.tags
+        self.manifest = repository.manifest
+        self.put = repository.put
+        self.remove = repository.remove
+        self._repository = repository
+        self._tag = tag
+        self.fetched: Manifest | None = None
+
+    def digest(self, tag: Tag) -> Digest | None:
+        """Ask where a tag points; of the one tag, keep the manifest."""
+        if tag != self._tag:
+            return self._repository.digest(tag)
+        self.fetched = self._repository.manifest(tag)
+        return self.fetched.digest if self.fetched else None
 
 
 def _check_version_tag(share: Share, seen: Observed) -> None:
