@@ -106,8 +106,8 @@ def run_matrix(engine: Engine, registry: Registry, via: str, points: Sequence[Po
         cases = [future.result() for future in futures]
     broken = [str(case) for case in cases if case.wrong]
     assert not broken, "\n".join(broken)
-    # Pushes at once share what they learn of blobs, so that the Engine does not ask for each equally often.
-    missed = [f"{case.mode} at {case.point}" for case in cases if not case.reached and "/blobs/" not in case.point.path]
+    sure = [case for case in cases if not _by_chance(case.point, points)]
+    missed = [f"{case.mode} at {case.point}" for case in sure if not case.reached]
     assert not missed, f"never met: {missed}"
     ended = Counter("killed" if case.code == -9 else f"exit {case.code}" for case in cases)
     endings = ", ".join(f"{ending}: {number}" for ending, number in sorted(ended.items()))
@@ -115,6 +115,18 @@ def run_matrix(engine: Engine, registry: Registry, via: str, points: Sequence[Po
         f"floats via {via}: {len(points)} points x {len(modes)} modes = {len(cases)} faults, {endings};"
         f" {sum(case.reached for case in cases)} met, {sum(case.finished for case in cases)} re-runs at the goal"
     )
+
+
+def _by_chance(point: Point, points: Sequence[Point]) -> bool:
+    """Say whether a release that goes as well may not come to this point.
+
+    Pushes at once share what they learn of blobs, so that the Engine does not ask for each equally often. And of the
+    first questions, which go out at once, some come before the registry has said that it wants to know who asks: how
+    many are asked twice is a matter of time.
+    """
+    last = max(other.number for other in points if other[:-1] == point[:-1])
+    repeated = point.method in ("HEAD", "GET") and point.number == last > 0
+    return point.service == "registry" and ("/blobs/" in point.path or repeated)
 
 
 @pytest.mark.engine
