@@ -6,8 +6,6 @@ This is the only place that builds a real Engine and real registries.
 from __future__ import annotations
 
 import functools
-import importlib
-import threading
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -88,14 +86,11 @@ def release(
         Scheme().tags(wanted)  # a tag that gets too long is found before anyone is asked
         config = DockerConfig.load()
         _check_same_host(host_of(config), targets)
-        importing = threading.Thread(target=importlib.import_module, args=("docker",), daemon=True)
-        importing.start()  # it takes as long as a registry does to answer
         credentials: Credentials = functools.cache(config.credential)
         remotes: dict[Repository, RemoteRepository] = {}
 
         @functools.cache
         def engine() -> Engine:
-            importing.join()
             # Its push gets a credential on the same conditions as our own requests.
             return Engine.open(config, lambda target: remotes[target].credential(), patience=patience, trace=trace)
 
@@ -106,8 +101,10 @@ def release(
             remotes[target].credential()  # a broken credential helper is found before anything is pushed
         # Under `assume_newest` nobody asks for the other versions, so that none counts.
         repositories = [_Unlisted(remote) if assume_newest else remote for remote in remotes.values()]
-        seen = look(repositories, wanted, Scheme())
-        found = engine().image(image)
+        # The Engine's client takes as long to import as a registry to answer.
+        seen, found = patience.both(
+            functools.partial(look, repositories, wanted, Scheme()), lambda: engine().image(image)
+        )
         if repository is None and not found.is_named(image):
             raise InputError(f"{image} is an image ID and names no repository: say which with --repository")
         order = Order(image, found, wanted, via=via, overwrite=force, dry_run=dry_run)

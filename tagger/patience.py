@@ -11,7 +11,8 @@ from typing import TypeVar, cast
 
 from tagger.errors import Abandoned, CalledOff, TimedOut
 
-_AT_ONCE = 8
+AT_ONCE = 8
+"""So many tasks run at once, the others after them."""
 # The part of the time, and the most seconds of it, that are kept for putting tags back.
 _RESERVED, _MOST_RESERVED = 0.25, 60.0
 # A signal that comes just before the interpreter begins to wait is seen only when that wait ends.
@@ -77,7 +78,7 @@ class Patience:
         pending = list(tasks)
         if len(pending) <= 1:
             return [task() for task in pending]
-        pool, running = ThreadPoolExecutor(max_workers=_AT_ONCE), _Running()
+        pool, running = ThreadPoolExecutor(max_workers=AT_ONCE), _Running()
         try:
             futures = [pool.submit(running.run, partial(self._unless_called_off, task)) for task in pending]
             while wait(futures, _GLANCE_SECONDS).not_done:

@@ -6,10 +6,12 @@ Only a 404 to a request with the full Accept list means that a tag is absent. A 
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 import threading
+import urllib.parse
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from http import HTTPStatus
 from typing import Any
@@ -30,7 +32,7 @@ from tagger.errors import (
     printable,
 )
 from tagger.manifest import MEDIA_TYPES, Descriptor, Manifest
-from tagger.patience import Patience
+from tagger.patience import AT_ONCE, Patience
 from tagger.reference import Digest, Repository, Tag, parse_digest, parse_tag
 from tagger.transport import Answer
 
@@ -41,6 +43,7 @@ _MANIFEST_BYTES = 4 * 1024 * 1024
 _UNDO_PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0)
 _PAGE_BYTES = 16 * 1024 * 1024
 _PAGE_TAGS = 1000  # Amazon ECR refuses more
+_TOGETHER = 10  # so many tags a registry should take by one request
 _MOST_TAGS = 1_000_000
 _MOST_BARREN_PAGES = 10
 _LINK = re.compile(r"<([^<>]*)>\s*((?:;[^,]*)?)")
@@ -67,6 +70,7 @@ class RemoteRepository:
         self._base = f"/v2/{name.path}"
         self._scope = f"repository:{name.path}:{actions}"
         self._deletes: Deletes | None = None
+        self._docker = False
         self._manifests: dict[Digest, Manifest] = {}
 
     @property
@@ -153,6 +157,29 @@ class RemoteRepository:
         headers = {"Content-Type": manifest.media_type}
         answer = self._request("PUT", f"/manifests/{tag}", headers=headers, body=manifest.body)
         self._check(answer, f"write {tag}", HTTPStatus.CREATED, HTTPStatus.OK, HTTPStatus.ACCEPTED)
+
+    def put_together(self, tags: Sequence[Tag], manifest: Manifest) -> set[Tag]:
+        """Point tags at a manifest that this repository has, by one request for many, and give those that it took so.
+
+        A registry that knows how names each tag that it took (distribution-spec after 1.1.1, "Pushing Manifests",
+        OCI-Tag), another one ignores them all: to find that out costs a round trip. So few tags, which can be put one
+        by one at once, are not tried where Docker's own header tells a registry of the lineage that ignores them.
+
+        Raises Unreadable, Denied, RegistryUnreachable.
+        """
+        if self._docker and len(tags) <= AT_ONCE:
+            return set()
+        groups = [tags[start : start + _TOGETHER] for start in range(0, len(tags), _TOGETHER)]
+        taken = self.patience.at_once([functools.partial(self._put_group, group, manifest) for group in groups])
+        return {tag for tag in tags if any(tag in group for group in taken)}
+
+    def _put_group(self, tags: Sequence[Tag], manifest: Manifest) -> set[str]:
+        query = urllib.parse.urlencode([("tag", tag) for tag in tags])
+        path = f"/manifests/{manifest.digest}?{query}"
+        answer = self._request("PUT", path, headers={"Content-Type": manifest.media_type}, body=manifest.body)
+        if answer.status != HTTPStatus.CREATED:
+            return set()
+        return {tag.strip() for tag in answer.headers.get("oci-tag", "").split(",")}
 
     def check_push(self) -> None:
         """Find out whether these credentials may push, by an upload that is begun and given up.
@@ -271,9 +298,11 @@ class RemoteRepository:
         body: bytes | None = None,
         limit: int = 1024 * 1024,
     ) -> Answer:
-        return self._connection.request(
+        answer = self._connection.request(
             method, self._base + path, scope=self._scope, headers=headers, body=body, limit=limit
         )
+        self._docker = self._docker or "docker-distribution-api-version" in answer.headers
+        return answer
 
     def _read_page(self, answer: Answer) -> list[str]:
         foreign = not _has_errors(answer) if answer.status == HTTPStatus.NOT_FOUND else not _is_page(answer)

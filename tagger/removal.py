@@ -27,7 +27,7 @@ from tagger.errors import (
 )
 from tagger.manifest import Descriptor
 from tagger.reference import Digest, Repository, Tag
-from tagger.settle import AsListed, Goal, ask, observe, settle
+from tagger.settle import AsListed, Goal, View, ask, observe, settle
 
 Note = Callable[[str], None]
 
@@ -63,17 +63,11 @@ class _Plan:
     moves: tuple[Move, ...]
 
 
-class _Without:
+class _Without(View):
     """A repository as if some of its tags were not listed."""
 
     def __init__(self, repository: Removable, hidden: Collection[Tag]) -> None:
-        self.name = repository.name
-        self.patience = repository.patience
-        self.digest = repository.digest
-        self.manifest = repository.manifest
-        self.put = repository.put
-        self.remove = repository.remove
-        self._repository = repository
+        super().__init__(repository)
         self._hidden = frozenset(hidden)
 
     def tags(self) -> list[Tag]:

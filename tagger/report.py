@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tagger.drift import Check, Floating, Move, Repair
-from tagger.listing import Listing
 from tagger.plan import Action, Change
 from tagger.reference import Digest
-from tagger.removal import Removal
 from tagger.result import Outcome, Release, Released
+
+if TYPE_CHECKING:
+    from tagger.drift import Check, Floating, Move, Repair
+    from tagger.listing import Listing
+    from tagger.removal import Removal
 
 _SHORT_DIGEST = len("sha256:") + 12
 _OTHER_TAGS = 50

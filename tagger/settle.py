@@ -46,20 +46,51 @@ class Tags(Protocol):
     def put(self, tag: Tag, manifest: Manifest) -> None:
         """Point a tag at a manifest of this repository."""
 
+    def put_together(self, tags: Sequence[Tag], manifest: Manifest) -> Collection[Tag]:
+        """Point tags at a manifest of this repository by one request for many, and give those that it took so."""
+
     def remove(self, tag: Tag) -> None:
         """Take a tag away without losing another."""
 
 
-class AsListed:
+class View:
+    """A repository as another one has it; a kind of view defines what it shows differently."""
+
+    def __init__(self, repository: Tags) -> None:
+        self._repository = repository
+        self.name = repository.name
+        self.patience = repository.patience
+
+    def tags(self) -> Sequence[Tag]:
+        """List every tag."""
+        return self._repository.tags()
+
+    def digest(self, tag: Tag) -> Digest | None:
+        """Ask where a tag points."""
+        return self._repository.digest(tag)
+
+    def manifest(self, reference: Tag | Digest) -> Manifest | None:
+        """Fetch a manifest."""
+        return self._repository.manifest(reference)
+
+    def put(self, tag: Tag, manifest: Manifest) -> None:
+        """Point a tag at a manifest."""
+        self._repository.put(tag, manifest)
+
+    def put_together(self, tags: Sequence[Tag], manifest: Manifest) -> Collection[Tag]:
+        """Point tags at a manifest."""
+        return self._repository.put_together(tags, manifest)
+
+    def remove(self, tag: Tag) -> None:
+        """Take a tag away."""
+        self._repository.remove(tag)
+
+
+class AsListed(View):
     """A repository as a list of its tags shows it, so that nobody has to ask for the list again."""
 
     def __init__(self, repository: Tags, tags: Sequence[Tag]) -> None:
-        self.name = repository.name
-        self.patience = repository.patience
-        self.digest = repository.digest
-        self.manifest = repository.manifest
-        self.put = repository.put
-        self.remove = repository.remove
+        super().__init__(repository)
         self._tags = tags
 
     def tags(self) -> Sequence[Tag]:
@@ -205,12 +236,20 @@ def _write(repository: Tags, wanted: Mapping[Tag, Digest | None]) -> dict[Tag, T
 
 def _write_one_manifest(repository: Tags, tags: Sequence[Tag], digest: Digest | None) -> dict[Tag, TaggerError]:
     """Point tags at a manifest, or take them away, and give the problems."""
+    taken: Collection[Tag] = ()
     try:
-        write = repository.remove if digest is None else partial(repository.put, manifest=_fetch(repository, digest))
+        if digest is None:
+            write = repository.remove
+        else:
+            manifest = _fetch(repository, digest)
+            write = partial(repository.put, manifest=manifest)
+            if len(tags) > 1:
+                taken = repository.put_together(tags, manifest)
     except TaggerError as error:
         return dict.fromkeys(tags, error)
-    problems = repository.patience.at_once([partial(_problem, write, tag) for tag in tags])
-    return {tag: problem for tag, problem in zip(tags, problems, strict=True) if problem}
+    left = [tag for tag in tags if tag not in taken]
+    problems = repository.patience.at_once([partial(_problem, write, tag) for tag in left])
+    return {tag: problem for tag, problem in zip(left, problems, strict=True) if problem}
 
 
 def _problem(write: Callable[[Tag], None], tag: Tag) -> TaggerError | None:

@@ -27,7 +27,7 @@ from tagger.manifest import Manifest
 from tagger.plan import WRITES, Action, Change, Observed, Plan, plan
 from tagger.reference import Digest, Reference, Tag
 from tagger.result import Outcome, Release, Released
-from tagger.settle import Goal, Tags, ask, observe, settle
+from tagger.settle import Goal, Tags, View, ask, observe, settle
 from tagger.share import Engine, FloatsVia, LocalTags, Order, Share, Target
 from tagger.undo import put_back
 
@@ -228,17 +228,11 @@ def _confirm(share: Share, pushed: Digest, order: Order) -> Digest:
     return pushed
 
 
-class _Fetching:
+class _Fetching(View):
     """A repository that fetches one tag's manifest where it is asked for that tag's digest."""
 
     def __init__(self, repository: Target, tag: Tag) -> None:
-        self.name = repository.name
-        self.patience = repository.patience
-        self.tags = repository.tags
-        self.manifest = repository.manifest
-        self.put = repository.put
-        self.remove = repository.remove
-        self._repository = repository
+        super().__init__(repository)
         self._tag = tag
         self.fetched: Manifest | None = None
 
@@ -299,12 +293,17 @@ def _float(engine: Engine, local: LocalTags, shares: Sequence[Share], order: Ord
     patience = shares[0].repository.patience
     patience.at_once([partial(_replan, share, order) for share in shares if share.pushed])
     references = [share.repository.name.tagged(tag) for share in shares for tag in _due(share)]
-    patience.at_once([partial(local.tag, reference) for reference in references])
+    tagging = [partial(local.tag, reference) for reference in references]
+    settling = [partial(_settle, share, order, progress) for share in shares]
+    if order.via is FloatsVia.ENGINE:
+        patience.at_once(tagging)
     for share in shares:
         share.touched = True
     if order.via is FloatsVia.ENGINE:
         patience.at_once([partial(_push_floating, engine, reference, progress) for reference in references])
-    patience.at_once([partial(_settle, share, order, progress) for share in shares])
+        patience.at_once(settling)
+    else:
+        patience.at_once([*settling, *tagging])
 
 
 def _replan(share: Share, order: Order) -> None:

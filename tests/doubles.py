@@ -24,7 +24,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.message import Message as Headers
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -387,7 +387,7 @@ class ModelRegistry(Server):
     `repositories` maps a repository to its tags and their digests, `manifests` a repository and a digest to a media
     type and the bytes. Tests read and change both freely. `deletes` is `off` (405 for all), `digest` (as distribution
     2.8: all tags of a digest at once, 400 for a tag) or `tag` (as distribution 3). With `page_size`, lists are sorted
-    and paged.
+    and paged. Of the tags that one PUT names beside a digest the first `tags_at_once` are taken.
     """
 
     def __init__(
@@ -398,11 +398,13 @@ class ModelRegistry(Server):
         links: Literal["relative", "absolute"] = "relative",
         auth: Basic | Bearer | None = None,
         tls: ssl.SSLContext | None = None,
+        tags_at_once: int = 0,
     ) -> None:
         super().__init__()
         self.repositories: dict[str, dict[str, str]] = {}
         self.manifests: dict[tuple[str, str], tuple[str, bytes]] = {}
         self.deletes, self.page_size, self.links, self.auth, self.tls = deletes, page_size, links, auth, tls
+        self.tags_at_once = tags_at_once
 
     def _listen(self) -> _TCPListener:
         listener = _TCPListener(("127.0.0.1", 0), _Handler)
@@ -438,12 +440,15 @@ class ModelRegistry(Server):
             posted = request.method == "POST"
             return Response(404) if posted and self.auth.identity_token is None else self.auth.token(request)
         with self.lock:
-            return self._challenge(request) or self._route(request)
+            answer = self._challenge(request) or self._route(request)
+        if self.tags_at_once:
+            return answer
+        return replace(answer, headers={**answer.headers, "Docker-Distribution-API-Version": "registry/2.0"})
 
     def _route(self, request: Request) -> Response:
         path = unquote(request.path)
         if path == "/v2/":
-            return as_json(200, {}, Docker_Distribution_API_Version="registry/2.0")
+            return as_json(200, {})
         if (match := _TAGS.fullmatch(path)) and request.method == "GET":
             return self._list(match["name"], request.query)
         if match := _UPLOADS.fullmatch(path):
@@ -513,8 +518,10 @@ class ModelRegistry(Server):
         self.manifests[repository, digest] = media_type, request.body
         if reference != digest:
             tags[reference] = digest
+        together = request.query.get("tag", [])[: self.tags_at_once]
+        tags.update(dict.fromkeys(together, digest))
         location = f"{self.url}/v2/{repository}/manifests/{digest}"
-        return Response(201, b"", {"Location": location, "Docker-Content-Digest": digest})
+        return Response(201, b"", {"Location": location, "Docker-Content-Digest": digest, "OCI-Tag": together})
 
     def _delete(self, repository: str, reference: str, _: Request) -> Response:
         tags = self.repositories.get(repository, {})

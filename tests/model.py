@@ -11,7 +11,7 @@ import functools
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -67,7 +67,7 @@ class ModelRepository:
     """A repository as a dict: `held` says which digest every tag points at.
 
     `ghosts` are listed and absent, `hidden` are there and not listed; no read says where a tag of `unreadable` points
-    until it is written again.
+    until it is written again. Those of `together` can be put by one request.
     """
 
     name: Repository = field(default_factory=lambda: Repository.parse("registry.local:5000/gallery/ui"))
@@ -76,6 +76,7 @@ class ModelRepository:
     ghosts: set[Tag] = field(default_factory=set)
     hidden: set[Tag] = field(default_factory=set)
     unreadable: set[Tag] = field(default_factory=set)
+    together: set[Tag] = field(default_factory=set)
     patience: Unhurried = field(default_factory=Unhurried)
     around: Around = undisturbed
     writes: list[str] = field(default_factory=list)
@@ -137,6 +138,15 @@ class ModelRepository:
         with self.around(f"put {tag}"):
             self.writes.append(f"put {tag}")
             self.write(tag, manifest)
+
+    def put_together(self, tags: Sequence[Tag], manifest: Manifest) -> Collection[Tag]:
+        """Point those of the tags at a manifest that it knows how to take together: by default none."""
+        taken = [tag for tag in tags if tag in self.together]
+        with self.around(f"put {' '.join(tags)}"):
+            for tag in taken:
+                self.write(tag, manifest)
+        self.writes += [f"put {' '.join(taken)}"] * bool(taken)
+        return taken
 
     def check_push(self) -> None:
         """Let every push in."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -424,6 +424,49 @@ def test_a_write_whose_answer_was_lost_is_repeated(remote: Open, model: ModelReg
     model.intercept(on("PUT", "/latest$", model.lose_answer, times=1))
     remote(model.host).put(LATEST, Manifest.of(DOCKER_MANIFEST, ONE))
     assert model.repositories[PATH][LATEST] == digest_of(ONE)
+
+
+def put_together(found: RemoteRepository, tags: Sequence[str]) -> set[Tag]:
+    return found.put_together([Tag(tag) for tag in tags], Manifest.of(DOCKER_MANIFEST, ONE))
+
+
+@pytest.mark.parametrize(("tags", "requests"), [(["3.0", "3", "latest"], 1), ([f"3.{n}" for n in range(12)], 2)])
+def test_a_registry_that_can_takes_ten_tags_by_one_request(remote: Open, tags: Sequence[str], requests: int) -> None:
+    with ModelRegistry(tags_at_once=10) as server:
+        server.seed(PATH, {V1: b"one"})
+        assert put_together(remote(server.host), tags) == set(tags)
+        assert server.repositories[PATH] == dict.fromkeys([V1, *tags], digest_of(ONE))
+        assert len(server.requests) == requests
+
+
+def test_only_tags_that_the_registry_names_count_as_taken(remote: Open) -> None:
+    with ModelRegistry(tags_at_once=2) as server:
+        server.seed(PATH, {V1: b"one"})
+        assert put_together(remote(server.host), ["3.0", "3", "latest"]) == {"3.0", "3"}
+        assert LATEST not in server.repositories[PATH]
+
+
+def test_a_registry_that_ignores_tags_beside_a_digest_took_none(remote: Open, model: ModelRegistry) -> None:
+    before = dict(model.repositories[PATH])
+    assert put_together(remote(model.host), ["3.0", "3"]) == set()
+    assert model.repositories[PATH] == before
+
+
+@pytest.mark.parametrize("status", [202, 400, 404, 405, 414, 500])
+def test_a_registry_that_refuses_tags_beside_a_digest_took_none(remote: Open, status: int) -> None:
+    with ModelRegistry(tags_at_once=10) as server:
+        server.intercept(on("PUT", "/sha256:", Response(status, headers={"OCI-Tag": "3.0, 3"})))
+        assert put_together(remote(server.host), ["3.0", "3"]) == set()
+
+
+@pytest.mark.parametrize(("tags", "tried"), [(8, False), (9, True)])
+def test_docker_s_lineage_is_only_tried_with_more_tags_than_can_be_put_at_once(
+    remote: Open, model: ModelRegistry, tags: int, tried: bool
+) -> None:
+    found = remote(model.host)
+    assert found.digest(V1)
+    assert put_together(found, [f"3.{n}" for n in range(tags)]) == set()
+    assert (model.requests[-1].method == "PUT") is tried
 
 
 @pytest.mark.parametrize("auth", [Basic("ann", CANARY), Bearer("ann", CANARY), Bearer("ann", "x", identity_token="y")])

@@ -56,6 +56,24 @@ def test_drifted_tags_are_put_where_the_versions_say() -> None:
     assert repository.writes == ["put 2", "put latest"]
 
 
+@pytest.mark.parametrize(
+    ("together", "writes"),
+    [
+        (FLOATS, ["put 2.1 2 latest"]),
+        (FLOATS[:2], ["put 2.1 2", "put latest"]),
+        ([], ["put 2", "put 2.1", "put latest"]),
+    ],
+)
+def test_what_a_registry_does_not_take_together_is_put_one_by_one(together: list[Tag], writes: list[str]) -> None:
+    repository = ModelRepository.published({"2.1.106": "2.1.106"})
+    for tag in FLOATS:
+        repository.hold(tag, "2.1.105")
+    repository.together = set(together)
+    settled(repository)
+    assert floating(repository) == at_every_tag("2.1.106")
+    assert sorted(repository.writes) == writes
+
+
 def test_a_version_that_is_present_counts_though_no_list_names_it_yet() -> None:
     repository = ModelRepository.published(["2.1.106"])
     repository.manifests[digest("2.1.107")] = image("2.1.107").manifest

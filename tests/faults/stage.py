@@ -219,10 +219,19 @@ class Model:
 
 
 @contextmanager
-def model(auth: Basic | Bearer | None = None, store: Literal["overlay2", "containerd"] = "overlay2") -> Iterator[Model]:
+def model(
+    auth: Basic | Bearer | None = None,
+    store: Literal["overlay2", "containerd"] = "overlay2",
+    *,
+    tags_at_once: int = 0,
+) -> Iterator[Model]:
     """Set the same stage with stand-ins for both services."""
     repository = "steps/app"
-    with ModelRegistry(auth=auth) as registry, FakeEngine(registry, store=store) as engine, ExitStack() as opened:
+    with (
+        ModelRegistry(auth=auth, tags_at_once=tags_at_once) as registry,
+        FakeEngine(registry, store=store) as engine,
+        ExitStack() as opened,
+    ):
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="tagger-stage-")))
         registry.seed(repository, dict.fromkeys(("2.1.105", *FLOATS), b"old"))
         engine.load("build", b"new")
