@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -76,6 +77,7 @@ BuildMetadata = Annotated[
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    gc.disable()  # a run lasts seconds: to look for garbage while everything is imported takes longer than it frees
     _open_closed_streams()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):  # under nohup it stays ignored

@@ -101,7 +101,7 @@ def repair(repository: Listed, scheme: Scheme, *, dry_run: bool) -> Repair:
     observed = observe(AsListed(repository, tags), scheme, goal)
     moves = moved(observed, scheme, goal)
     if moves and not dry_run:
-        settled = settle(repository, scheme, [move.tag for move in moves], Goal())
+        settled = settle(repository, scheme, [move.tag for move in moves], Goal(), observed)
         moves = [Move(m.tag, m.before, settled.digests[m.tag], m.version) for m in moves]
     return Repair(repository.name, dry_run, tuple(moves))
 
@@ -119,9 +119,14 @@ def moved(observed: Observed, scheme: Scheme, tags: Collection[Tag]) -> list[Mov
 
 
 def examine(repository: Tags, scheme: Scheme, observed: Observed, tags: Collection[Tag]) -> Iterator[Floating]:
-    """Say of each of these floating tags whether it is right, and of one that is not, which version it holds."""
+    """Say of each of these floating tags whether it is right, and of one that is not, which version it holds.
+
+    Versions that lead a line are asked first for a digest that is not known, then the newest.
+    """
     owners = floating(observed.versions, scheme)
     known = {observed.digests[tag]: v for v, tag in observed.versions.items() if observed.digests.get(tag)}
+    asked, leading = set(observed.digests), set(owners.values())
+    lines: Mapping[Tag, Sequence[Version]] = {}
     for tag in tags:
         if tag not in owners:
             continue
@@ -129,29 +134,36 @@ def examine(repository: Tags, scheme: Scheme, observed: Observed, tags: Collecti
         if digest is not None and digest == observed.digests[observed.versions[owner]]:
             yield Floating(tag, digest, owner, owner, ok=True)
         else:
-            line = _candidates(observed.versions, scheme, tag, owners)
-            held = _holder(repository, {observed.versions[v]: v for v in line}, digest, known) if digest else None
+            lines = lines or _lines(observed.versions, scheme)
+            line = sorted(lines[tag], key=lambda version: version not in leading)[:_SEARCHED]
+            tags_of_line = {observed.versions[v]: v for v in line}
+            held = _holder(repository, tags_of_line, digest, known, asked) if digest else None
             yield Floating(tag, digest, held, owner, ok=False, unreadable=tag in observed.unreadable)
 
 
-def _candidates(
-    versions: Mapping[Version, Tag], scheme: Scheme, tag: Tag, owners: Mapping[Tag, Version]
-) -> list[Version]:
-    """Say which versions a floating tag that drifted may hold: the newest of each line first, then the newest."""
-    line = [version for version in newest_first(versions) if tag in scheme.floating_tags(version)]
-    leading = set(owners.values())
-    return sorted(line, key=lambda version: version not in leading)[:_SEARCHED]
+def _lines(versions: Mapping[Version, Tag], scheme: Scheme) -> Mapping[Tag, Sequence[Version]]:
+    """Give the versions that compete for each floating tag, the newest first."""
+    found: dict[Tag, list[Version]] = {}
+    for version in newest_first(versions):
+        for tag in scheme.floating_tags(version):
+            found.setdefault(tag, []).append(version)
+    return found
 
 
 def _holder(
-    repository: Tags, line: Mapping[Tag, Version], digest: Digest, known: dict[Digest | None, Version]
+    repository: Tags,
+    line: Mapping[Tag, Version],
+    digest: Digest,
+    known: dict[Digest | None, Version],
+    asked: set[Tag],
 ) -> Version | None:
-    """Look for the version with a digest in a line of version tags, a few at a time."""
-    tags = list(line)
+    """Look for the version with a digest in a line of version tags, a few at a time, and none that was asked before."""
+    tags = [tag for tag in line if tag not in asked]
     for start in range(0, len(tags), _BATCH):
         if digest in known:
             break
         batch = tags[start : start + _BATCH]
+        asked.update(batch)
         asking = [partial(repository.digest, tag) for tag in batch]
         for tag, answer in zip(batch, repository.patience.at_once(asking), strict=True):
             known.setdefault(answer, line[tag])

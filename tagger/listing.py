@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tagger.cascade import Scheme, Version, floating, newest_first
 from tagger.drift import Floating, Listed, examine, listed_tags
@@ -47,14 +47,19 @@ def ls(repository: Listed, scheme: Scheme, limit: int | None = None) -> Listing:
     newest = sorted(spelt, key=lambda tag: (ranks[spelt[tag]], tag != scheme.version_tag(spelt[tag])))[:limit]
     shown = {spelt[tag] for tag in newest}
     observed = observe(AsListed(repository, tags), scheme, [tag for tag, version in owners.items() if version in shown])
-    digests = {**observed.digests, **ask(repository, [tag for tag in newest if tag not in observed.digests])}
+    further = ask(repository, [tag for tag in newest if tag not in observed.digests])
+    unreadable = {tag for tag, answer in further.items() if isinstance(answer, Unreadable)}
+    digests = {tag: None if isinstance(answer, Unreadable) else answer for tag, answer in further.items()}
+    observed = replace(observed, digests={**observed.digests, **digests})
     states = tuple(examine(repository, scheme, observed, [t for t in owners if t in observed.digests]))
+    holding: dict[Digest | None, list[Tag]] = {}
+    for state in states:
+        holding.setdefault(state.digest, []).append(state.tag)
     rows = []
     for tag in newest:
-        held = None if isinstance(found := digests[tag], Unreadable) else found
-        if found is not None:
-            here = tuple(state.tag for state in states if held is not None and state.digest == held)
-            rows.append(Row(spelt[tag], tag, held, here))
+        held = observed.digests[tag]
+        if held is not None or tag in unreadable:
+            rows.append(Row(spelt[tag], tag, held, tuple(holding.get(held, ()) if held else ())))
     ghosts = set(newest) - {row.tag for row in rows}
     other = ghosts | set(tags) - spelt.keys() - owners.keys()
     return Listing(repository.name, tuple(rows), states, tuple(sorted(other)), len(spelt) - len(newest))

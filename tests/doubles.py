@@ -232,6 +232,11 @@ class Server:
     def __exit__(self, *_: object) -> None:
         self._listener.close()
 
+    @property
+    def connections(self) -> int:
+        """Count the connections that were made so far."""
+        return len(self._listener._connections)
+
     def intercept(self, rule: Rule) -> None:
         """Let `rule` answer before the normal handling."""
         self.rules.append(rule)

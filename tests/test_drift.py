@@ -129,7 +129,7 @@ def test_a_torn_tag_of_a_real_registry_is_healed(registry: Registry, repository:
 
 
 def test_a_check_sends_few_requests(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tagger.patience._AT_ONCE", 2)
+    monkeypatch.setattr("tagger.patience.AT_ONCE", 2)
     with ModelRegistry() as model:
         versions = {f"2.{minor}.{patch}": f"{minor}.{patch}".encode() for minor in range(4) for patch in range(25)}
         digests = model.seed("gallery/ui", versions)

@@ -1,0 +1,217 @@
+"""How many requests a command sends: nothing is asked twice within one step, and connections and tokens are reused."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import canary
+import pytest
+from command import HasUrl, tagger
+from doubles import DOCKER_MANIFEST, Basic, Bearer, EngineProxy, FakeEngine, ModelRegistry, Proxy, Request
+from services import Engine, Registry
+
+FLOATS = ("2.1", "2", "latest")
+# What every look at a cascade of four tags asks.
+LOOK = Counter(["GET list", "HEAD 2.1.106", "HEAD 2.1", "HEAD 2", "HEAD latest"])
+ASK_FIRST = LOOK
+CHECK_THE_RIGHT_TO_PUSH = Counter(["POST uploads", "DELETE uploads"])
+LOOK_ONCE_MORE = Counter(["HEAD 2.1.106"])
+CONFIRM = LOOK - Counter(["HEAD 2.1.106"]) + Counter(["GET 2.1.106"])
+WRITE = Counter(f"PUT {tag}" for tag in FLOATS)
+VERIFY = LOOK
+BEFORE_THE_PUSH = ASK_FIRST + LOOK_ONCE_MORE + CHECK_THE_RIGHT_TO_PUSH
+
+
+@dataclass
+class Known:
+    """A repository with 2.1.105 released, which has the layers of the image that is to be 2.1.106."""
+
+    engine: EngineProxy
+    registry: Proxy
+    path: str
+    image: str
+
+    def release(self, *options: str) -> tuple[Counter[str], Counter[str]]:
+        """Release, and give what was asked of the registry and of the Engine."""
+        self.engine.requests.clear()
+        self.registry.requests.clear()
+        words = ("release", self.image, "2.1.106", "--registry", self.registry.host, "--repository", self.path)
+        ran = tagger(self.engine, *words, *options)
+        assert ran.code == 0, ran.err
+        return asked(self.registry.requests), Counter(map(of_engine, self.engine.requests))
+
+
+def asked(requests: list[Request]) -> Counter[str]:
+    """Count what tagger itself asked of a registry, whatever the Engine asked meanwhile."""
+    own = [request for request in requests if request.headers.get("User-Agent", "").startswith("tagger/")]
+    return Counter(f"{request.method} {what(request)}" for request in own)
+
+
+def what(request: Request) -> str:
+    """Name what a request to a registry is about: a tag, the list, the uploads, the token, a manifest's tags."""
+    if "/uploads/" in request.path:
+        return "uploads"
+    name = request.path.rpartition("/")[2]
+    return "+".join(request.query["tag"]) if "tag" in request.query else "digest" if ":" in name else name
+
+
+def of_engine(request: Request) -> str:
+    """Name a request to the Engine."""
+    return re.sub(r"/images/.+/", "/images/NAME/", re.sub(r"^/v[0-9.]+", "", request.path))
+
+
+@pytest.fixture
+def known(engine: Engine, registry: Registry) -> Iterator[Known]:
+    """Publish 2.1.105, and let the registry see the layers of 2.1.106 under another tag."""
+    path, image = f"known/app-{secrets.token_hex(4)}", f"build-{secrets.token_hex(4)}"
+    with ExitStack() as services:
+        proxy = services.enter_context(Proxy(registry.host))
+        through = services.enter_context(EngineProxy(engine.socket))
+        old, new = f"{registry.host}/{path}:2.1.105", f"{registry.host}/{path}:build"
+        engine.image(old, "old")
+        built = engine.image(new, "new")
+        for reference in (old, new):
+            engine.docker("push", "--quiet", reference)
+        for tag in FLOATS:
+            assert registry.put(path, tag, registry.manifest(path, "2.1.105"), DOCKER_MANIFEST) == 201
+        engine.docker("tag", new, image)
+        yield Known(through, proxy, path, image)
+        engine.docker("image", "rm", "--force", built)
+
+
+@pytest.mark.engine
+def test_a_release_of_four_tags_looks_three_times_and_once_more_at_the_version(known: Known) -> None:
+    registry, engine = known.release()
+    assert registry == BEFORE_THE_PUSH + CONFIRM + VERIFY
+    assert engine == {
+        "/version": 1,
+        "/info": 1,
+        "/images/NAME/json": 1 + 4,
+        "/images/NAME/tag": 4,
+        "/images/NAME/push": 4,
+    }
+
+
+@pytest.mark.engine
+def test_a_release_via_the_registry_writes_each_floating_tag_once(known: Known) -> None:
+    registry, engine = known.release("--floats-via", "registry")
+    assert registry == BEFORE_THE_PUSH + CONFIRM + WRITE + VERIFY
+    assert engine["/images/NAME/push"] == 1
+
+
+@pytest.mark.engine
+def test_a_dry_run_looks_once(known: Known) -> None:
+    registry, engine = known.release("--dry-run")
+    assert registry == LOOK
+    assert engine == {"/version": 1, "/info": 1, "/images/NAME/json": 1}
+
+
+@pytest.mark.engine
+def test_a_release_again_looks_once_and_compares_the_image(known: Known) -> None:
+    known.release()
+    registry, engine = known.release()
+    assert registry == LOOK + Counter(["GET digest"])
+    assert engine == {"/version": 1, "/info": 1, "/images/NAME/json": 1}
+
+
+# -- what reads and mends a repository -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def drifted(engine: Engine, registry: Registry) -> Iterator[tuple[Proxy, str]]:
+    """Publish eight versions in two minor lines of one major line; `latest` is behind."""
+    path = f"drifted/app-{secrets.token_hex(4)}"
+    place = f"{registry.host}/{path}"
+    for name in ("old", "new"):
+        engine.image(f"{place}:{name}", name)
+        engine.docker("push", "--quiet", f"{place}:{name}")
+    old, new = (registry.manifest(path, name) for name in ("old", "new"))
+    for tag in [*(f"1.{minor}.{patch}" for minor in range(2) for patch in range(4)), "1.0", "1.1", "1"]:
+        assert registry.put(path, tag, new, DOCKER_MANIFEST) == 201
+    assert registry.put(path, "latest", old, DOCKER_MANIFEST) == 201
+    with Proxy(registry.host) as proxy:
+        yield proxy, path
+
+
+def run(proxy: Proxy, path: str, *words: str, code: int = 0) -> Counter[str]:
+    """Run a command on a repository and give what it asked."""
+    proxy.requests.clear()
+    ran = tagger(None, words[0], f"{proxy.host}/{path}", *words[1:])
+    assert ran.code == code, ran.err
+    return asked(proxy.requests)
+
+
+# The floating tags, and the versions that they belong to; latest holds what no version holds, so that all are asked.
+VERSIONS = Counter(f"HEAD 1.{minor}.{patch}" for minor in range(2) for patch in range(4))
+COMPARE = Counter(f"HEAD {tag}" for tag in ("1.0", "1.1", "1", "latest", "1.0.3", "1.1.3"))
+
+
+@pytest.mark.engine
+def test_a_check_asks_once_for_what_it_compares(drifted: tuple[Proxy, str]) -> None:
+    proxy, path = drifted
+    assert run(proxy, path, "check", code=1) == (COMPARE | VERSIONS) + Counter(["GET list"])
+    run(proxy, path, "repair")
+    assert run(proxy, path, "check") == COMPARE + Counter(["GET list"])
+
+
+@pytest.mark.engine
+def test_a_list_asks_for_each_digest_that_it_shows(drifted: tuple[Proxy, str]) -> None:
+    assert run(*drifted, "ls", "--limit", "0") == (COMPARE | VERSIONS) + Counter(["GET list"])
+
+
+@pytest.mark.engine
+def test_a_repair_looks_writes_what_drifted_and_looks_again(drifted: tuple[Proxy, str]) -> None:
+    write, verify = Counter(["GET digest", "PUT latest"]), Counter(["GET list", "HEAD latest", "HEAD 1.1.3"])
+    assert run(*drifted, "repair") == COMPARE + Counter(["GET list"]) + write + verify
+    assert run(*drifted, "repair") == COMPARE + Counter(["GET list"])
+
+
+# -- what no registry at hand does ---------------------------------------------------------------------------------
+
+
+@contextmanager
+def scripted(registry: ModelRegistry) -> Iterator[tuple[ModelRegistry, FakeEngine]]:
+    """Publish 2.1.105 in a registry in this process, and give an Engine with the image of 2.1.106."""
+    with registry, FakeEngine(registry) as engine:
+        registry.seed("known/app", dict.fromkeys(("2.1.105", *FLOATS), b"old"))
+        engine.load("build", b"new")
+        yield registry, engine
+
+
+def release(engine: HasUrl, registry: ModelRegistry, **environment: str) -> Counter[str]:
+    """Release via the registry, and give what was asked of it."""
+    options = ("--registry", registry.host, "--repository", "known/app", "--floats-via", "registry")
+    ran = tagger(engine, "release", "build", "2.1.106", *options, **environment)
+    assert ran.code == 0, ran.err
+    tags = registry.repositories["known/app"]
+    assert {tags[tag] for tag in FLOATS} == {tags["2.1.106"]}
+    return asked(registry.requests)
+
+
+def test_floating_tags_are_written_by_one_request_where_the_registry_names_them_all() -> None:
+    with scripted(ModelRegistry(tags_at_once=10)) as (registry, engine):
+        assert release(engine, registry) == BEFORE_THE_PUSH + CONFIRM + VERIFY + Counter(["PUT 2.1+2+latest"])
+
+
+def test_floating_tags_that_the_registry_does_not_name_are_written_one_by_one() -> None:
+    with scripted(ModelRegistry(tags_at_once=1)) as (registry, engine):
+        written = Counter(["PUT 2.1+2+latest", "PUT 2", "PUT latest"])
+        assert release(engine, registry) == BEFORE_THE_PUSH + CONFIRM + VERIFY + written
+
+
+@pytest.mark.parametrize("auth", [Basic(canary.USER, canary.PASSWORD), Bearer(canary.USER, canary.PASSWORD)])
+def test_a_release_asks_for_one_token_and_keeps_its_connections(auth: Basic | Bearer, tmp_path: Path) -> None:
+    with scripted(ModelRegistry(auth=auth)) as (registry, engine):
+        counted = release(engine, registry, **canary.docker_config(tmp_path, registry.host))
+        by_tagger = {request.headers["User-Agent"] for request in registry.requests}
+        assert all(agent.startswith("tagger/") for agent in by_tagger)
+        challenged = counted - (BEFORE_THE_PUSH + CONFIRM + WRITE + VERIFY) - Counter({"GET token": 1})
+        assert challenged <= LOOK  # the first look goes out at once, before the registry has asked who it is
+        assert counted["GET token"] == isinstance(auth, Bearer)
+        assert registry.connections <= len(LOOK) + 1
