@@ -14,6 +14,7 @@ from services import ServiceError
 
 from benchmarks.case import Figure
 from benchmarks.cases import CASES
+from benchmarks.growth import GROWTHS, Curve, measure_growth
 from benchmarks.measure import measure
 from benchmarks.results import markdown
 from benchmarks.stage import Stage, stage
@@ -41,15 +42,18 @@ def about(on: Stage) -> list[str]:
 
 
 def main() -> int:
-    """Measure what was asked for and give the exit status: 1 when no case could be measured."""
+    """Measure what was asked for and give the exit status: 1 when nothing could be measured."""
     parser = argparse.ArgumentParser(prog="benchmarks", description="Measure tagger against what it replaces.")
     parser.add_argument("--runs", type=int, default=10, help="runs of each command (default: 10)")
     parser.add_argument("--only", default="", metavar="TEXT", help="only the cases whose name contains this")
+    parser.add_argument("--growth-runs", type=int, default=5, help="runs of each command at each step (default: 5)")
+    parser.add_argument("--no-growth", action="store_true", help="leave out how the cost grows")
     parser.add_argument("--no-cold", action="store_true", help="leave out the runs without a page cache")
     parser.add_argument("--results", type=Path, default=Path(__file__).with_name("RESULTS.md"))
     asked = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     figures: list[Figure] = []
+    curves: list[Curve] = []
     missing: dict[str, str] = {}
     with stage() as on:
         print(on.exports(), flush=True)
@@ -61,8 +65,15 @@ def main() -> int:
             except ServiceError as error:
                 missing[case.name] = str(error)
                 print(f"not measured: {case.name}: {error}", flush=True)
-        asked.results.write_text(markdown(figures, missing, about(on)))
-    return 0 if figures else 1
+        for growth in (growth for growth in GROWTHS if not asked.no_growth and asked.only in growth.name):
+            try:
+                curves.append(measure_growth(on, growth, asked.growth_runs))
+                print(f"{growth.name}: {curves[-1].shape}", flush=True)
+            except ServiceError as error:
+                missing[growth.name] = str(error)
+                print(f"not measured: {growth.name}: {error}", flush=True)
+        asked.results.write_text(markdown(figures, curves, missing, about(on)))
+    return 0 if figures or curves else 1
 
 
 if __name__ == "__main__":

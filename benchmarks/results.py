@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from benchmarks.case import Figure
+from benchmarks.growth import Curve, section
 
 
-def markdown(figures: Sequence[Figure], missing: Mapping[str, str], about: Sequence[str]) -> str:
+def markdown(
+    figures: Sequence[Figure], curves: Sequence[Curve], missing: Mapping[str, str], about: Sequence[str]
+) -> str:
     """Write the results; `missing` says why a case was not measured, `about` what it was measured on."""
     rows = [_row(figure) for figure in figures]
     rows += [f"| {name} | | | | | | | not measured: {_cell(reason)} |" for name, reason in missing.items()]
@@ -23,6 +26,8 @@ def markdown(figures: Sequence[Figure], missing: Mapping[str, str], about: Seque
             "| case | state | tagger | peer | runs | ratio | goal | |",
             "| --- | --- | ---: | ---: | ---: | ---: | ---: | --- |",
             *rows,
+            *(["", "## How the cost grows"] if curves else []),
+            *(line for curve in curves for line in section(curve)),
             "",
             "## Commands",
             "",

@@ -12,6 +12,7 @@ from services import free_port
 from benchmarks.case import Case, Commands, Figure
 from benchmarks.cases import CASES
 from benchmarks.distance import serve
+from benchmarks.growth import GROWTHS, Curve, Growth
 from benchmarks.results import markdown
 
 COMMANDS = Commands("tagger tags 2.1.106", "python -c pass", "restore gallery/ui")
@@ -55,18 +56,27 @@ def test_a_distance_keeps_every_byte_in_order_both_ways() -> None:
     ],
 )
 def test_results_tell_met_from_missed(measured: Figure, said: str) -> None:
-    assert said in markdown([measured], {}, [])
+    assert said in markdown([measured], [], {}, [])
 
 
 def test_results_give_the_commands_and_name_what_is_missing() -> None:
-    text = markdown([figure(2.0)], {"check": "not installed: crane"}, ["a machine"])
+    text = markdown([figure(2.0)], [], {"check": "not installed: crane"}, ["a machine"])
     assert "- a machine" in text
     assert "restore gallery/ui  # before each run\ntagger tags 2.1.106\npython -c pass" in text
     assert "| check | | | | | | | not measured: not installed: crane |" in text
 
 
+def test_results_tell_the_shape_that_was_expected_and_the_one_that_was_measured() -> None:
+    growth = Growth("Layers", "layer", (1, 10, 100), "linear", lambda _, __: COMMANDS)
+    text = markdown([], [Curve(growth, COMMANDS, [1.1, 2.0, 11.0], [2.2, 4.0, 11.0])], {}, [])
+    assert "Expected: linear. Measured: 1.00 s + 100 ms per layer, off by 0% at most." in text
+    assert "| 100 | 11.000 s | 11.000 s | 1.00 |" in text
+    assert f"    100 {'█' * 40} 11.00 s" in text
+
+
 def test_every_case_has_a_name_of_its_own() -> None:
-    assert len({case.name for case in CASES}) == len(CASES)
+    names = [case.name for case in CASES] + [growth.name for growth in GROWTHS]
+    assert len(set(names)) == len(names)
 
 
 @pytest.mark.engine

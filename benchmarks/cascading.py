@@ -1,0 +1,28 @@
+"""Release by a scheme with many aliases: `python -m benchmarks.cascading 60 IMAGE HOST REPOSITORY`."""
+
+from __future__ import annotations
+
+import sys
+
+from tagger.cascade import Scheme, parse_version
+from tagger.connection import Connection, Trust
+from tagger.credentials import DockerConfig
+from tagger.engine import Engine
+from tagger.reference import Registry, Repository
+from tagger.registry import RemoteRepository
+from tagger.share import FloatsVia, Order
+from tagger.steps import release
+
+
+def main(aliases: int, image: str, host: str, path: str) -> None:
+    """Release an image as 2.1.106 with so many aliases of the line 2, without TLS or a password."""
+    scheme = Scheme(aliases=tuple((f"alias-{n}", "2") for n in range(aliases)))
+    engine = Engine.open(DockerConfig.load(), lambda _: None)
+    connection = Connection(Registry(host), lambda: None, Trust(insecure=True, plain_first=True))
+    repository = RemoteRepository(Repository.at(Registry(host), path), connection)
+    order = Order(image, engine.image(image), parse_version("2.1.106"), scheme, FloatsVia.REGISTRY)
+    release(engine, [repository], order)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), *sys.argv[2:])
