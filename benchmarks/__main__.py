@@ -18,6 +18,7 @@ from benchmarks.growth import GROWTHS, Curve, measure_growth
 from benchmarks.measure import measure
 from benchmarks.results import markdown
 from benchmarks.stage import Stage, stage
+from benchmarks.startup import measure_startup
 
 _PROGRAMS = (
     "tagger --version",
@@ -65,6 +66,7 @@ def main() -> int:
             except ServiceError as error:
                 missing[case.name] = str(error)
                 print(f"not measured: {case.name}: {error}", flush=True)
+        startup = measure_startup(on, asked.runs)
         for growth in (growth for growth in GROWTHS if not asked.no_growth and asked.only in growth.name):
             try:
                 curves.append(measure_growth(on, growth, asked.growth_runs))
@@ -72,7 +74,7 @@ def main() -> int:
             except ServiceError as error:
                 missing[growth.name] = str(error)
                 print(f"not measured: {growth.name}: {error}", flush=True)
-        asked.results.write_text(markdown(figures, curves, missing, about(on)))
+        asked.results.write_text(markdown(figures, curves, startup, missing, about(on)))
     return 0 if figures or curves else 1
 
 

@@ -6,10 +6,15 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.case import Figure
 from benchmarks.growth import Curve, section
+from benchmarks.startup import profile
 
 
 def markdown(
-    figures: Sequence[Figure], curves: Sequence[Curve], missing: Mapping[str, str], about: Sequence[str]
+    figures: Sequence[Figure],
+    curves: Sequence[Curve],
+    startup: Mapping[str, float],
+    missing: Mapping[str, str],
+    about: Sequence[str],
 ) -> str:
     """Write the results; `missing` says why a case was not measured, `about` what it was measured on."""
     rows = [_row(figure) for figure in figures]
@@ -26,6 +31,7 @@ def markdown(
             "| case | state | tagger | peer | runs | ratio | goal | |",
             "| --- | --- | ---: | ---: | ---: | ---: | ---: | --- |",
             *rows,
+            *profile(startup, figures),
             *(["", "## How the cost grows"] if curves else []),
             *(line for curve in curves for line in section(curve)),
             "",

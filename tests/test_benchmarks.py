@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -56,11 +57,11 @@ def test_a_distance_keeps_every_byte_in_order_both_ways() -> None:
     ],
 )
 def test_results_tell_met_from_missed(measured: Figure, said: str) -> None:
-    assert said in markdown([measured], [], {}, [])
+    assert said in markdown([measured], [], {}, {}, [])
 
 
 def test_results_give_the_commands_and_name_what_is_missing() -> None:
-    text = markdown([figure(2.0)], [], {"check": "not installed: crane"}, ["a machine"])
+    text = markdown([figure(2.0)], [], {}, {"check": "not installed: crane"}, ["a machine"])
     assert "- a machine" in text
     assert "restore gallery/ui  # before each run\ntagger tags 2.1.106\npython -c pass" in text
     assert "| check | | | | | | | not measured: not installed: crane |" in text
@@ -68,10 +69,19 @@ def test_results_give_the_commands_and_name_what_is_missing() -> None:
 
 def test_results_tell_the_shape_that_was_expected_and_the_one_that_was_measured() -> None:
     growth = Growth("Layers", "layer", (1, 10, 100), "linear", lambda _, __: COMMANDS)
-    text = markdown([], [Curve(growth, COMMANDS, [1.1, 2.0, 11.0], [2.2, 4.0, 11.0])], {}, [])
+    text = markdown([], [Curve(growth, COMMANDS, [1.1, 2.0, 11.0], [2.2, 4.0, 11.0])], {}, {}, [])
     assert "Expected: linear. Measured: 1.00 s + 100 ms per layer, off by 0% at most." in text
     assert "| 100 | 11.000 s | 11.000 s | 1.00 |" in text
     assert f"    100 {'█' * 40} 11.00 s" in text
+
+
+def test_results_tell_what_start_up_leaves_of_a_release_that_missed_its_goal() -> None:
+    missed = replace(figure(3.0), case=replace(CASE, name="release"))
+    text = markdown([missed], [], {"Python": 0.5, "docker-py": 1.0}, {}, [])
+    assert "| docker-py | 1.000 | 0.500 |" in text
+    assert (
+        "- release: 1.50 of its peer's 2.000 s, of which 2.000 s for its work; with no work at all it would be" in text
+    )
 
 
 def test_every_case_has_a_name_of_its_own() -> None:
