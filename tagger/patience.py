@@ -81,8 +81,9 @@ class Patience:
         pool, running = ThreadPoolExecutor(max_workers=AT_ONCE), _Running()
         try:
             futures = [pool.submit(running.run, partial(self._unless_called_off, task)) for task in pending]
-            while wait(futures, _GLANCE_SECONDS).not_done:
-                pass
+            for future in futures:
+                while not future.done():
+                    wait((future,), _GLANCE_SECONDS)
             return [future.result() for future in futures]
         except KeyboardInterrupt:
             running.end(self._called_off)
