@@ -6,11 +6,13 @@ Each is a process of its own, with its process id, environment, stdout and stder
 from __future__ import annotations
 
 import multiprocessing
+import multiprocessing.connection
 import os
 import resource
 import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Mapping
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -21,6 +23,9 @@ from command import HasUrl, Ran
 GREATEST = 1 << 30
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["__main__", "launcher", "tagger.api", "tagger.cli", "tagger.report", "docker"])
+# Whoever starts a process also looks which have ended; of two threads that read an end at once one finds nothing, and
+# takes that for exit code 255.
+_starting_or_reaping = threading.Lock()
 
 
 class Launched:
@@ -34,7 +39,8 @@ class Launched:
         host = {"DOCKER_HOST": engine.url} if engine else {}
         whole = {**os.environ, **host, **environment}
         self._process: ForkServerProcess = _context.Process(target=_run, args=(words, whole, self._out, self._err))
-        self._process.start()
+        with _starting_or_reaping:
+            self._process.start()
 
     def kill(self) -> None:
         """End it as a power cut would."""
@@ -47,7 +53,9 @@ class Launched:
 
     def wait(self) -> Ran:
         """Wait for its end; a killed one has the code -9. A traceback is a failure whatever the test is about."""
-        self._process.join(120)
+        multiprocessing.connection.wait([self._process.sentinel], 120)
+        with _starting_or_reaping:
+            self._process.join(0)
         code = self._process.exitcode
         assert code is not None, "tagger still runs after two minutes"
         ran = Ran(code, self._out.read_text(), self._err.read_text())
