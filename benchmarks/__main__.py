@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime as dt
 import os
 import platform
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from services import ServiceError
@@ -42,6 +44,16 @@ def about(on: Stage) -> list[str]:
     return lines if on.has("crane") else [*lines, "not installed: crane"]
 
 
+@contextlib.contextmanager
+def _named_when_missing(name: str, missing: dict[str, str]) -> Iterator[None]:
+    """Go on with the rest where something is missing for one case."""
+    try:
+        yield
+    except ServiceError as error:
+        missing[name] = str(error)
+        print(f"not measured: {name}: {error}", flush=True)
+
+
 def main() -> int:
     """Measure what was asked for and give the exit status: 1 when nothing could be measured."""
     parser = argparse.ArgumentParser(prog="benchmarks", description="Measure tagger against what it replaces.")
@@ -58,23 +70,23 @@ def main() -> int:
     missing: dict[str, str] = {}
     with stage() as on:
         print(on.exports(), flush=True)
+        machine, startup = about(on), measure_startup(on, asked.runs)
+
+        def keep() -> None:
+            """Write what there is: a full run takes half an hour, and may be broken off."""
+            asked.results.write_text(markdown(figures, curves, startup, missing, machine))
+
         for case in (case for case in CASES if asked.only in case.name):
-            try:
+            with _named_when_missing(case.name, missing):
                 for figure in measure(on, case, asked.runs, cold=not asked.no_cold):
                     figures.append(figure)
                     print(f"{figure.ratio:6.2f} of {case.goal:.2f}  {case.name}, {figure.state}", flush=True)
-            except ServiceError as error:
-                missing[case.name] = str(error)
-                print(f"not measured: {case.name}: {error}", flush=True)
-        startup = measure_startup(on, asked.runs)
+            keep()
         for growth in (growth for growth in GROWTHS if not asked.no_growth and asked.only in growth.name):
-            try:
+            with _named_when_missing(growth.name, missing):
                 curves.append(measure_growth(on, growth, asked.growth_runs))
                 print(f"{growth.name}: {curves[-1].shape}", flush=True)
-            except ServiceError as error:
-                missing[growth.name] = str(error)
-                print(f"not measured: {growth.name}: {error}", flush=True)
-        asked.results.write_text(markdown(figures, curves, startup, missing, about(on)))
+            keep()
     return 0 if figures or curves else 1
 
 
