@@ -19,15 +19,16 @@ from benchmarks.cases import CASES
 from benchmarks.growth import GROWTHS, Curve, measure_growth
 from benchmarks.measure import measure
 from benchmarks.results import markdown
-from benchmarks.stage import Stage, stage
+from benchmarks.stage import CRANE, Stage, stage
 from benchmarks.startup import measure_startup
 
-_PROGRAMS = (
-    "tagger --version",
-    "docker version --format 'Docker {{.Client.Version}}, Engine {{.Server.Version}}'",
-    "docker-registry --version",
-    "hyperfine --version",
-)
+_PROGRAMS = {
+    "tagger": "tagger --version",
+    "docker": "docker version --format 'Docker {{.Client.Version}}, Engine {{.Server.Version}}'",
+    "docker-registry": "docker-registry --version",
+    "crane": f"dpkg-query --admindir={CRANE.parents[2]}/var/lib/dpkg --show --showformat 'crane ${{Version}}' crane",
+    "hyperfine": "hyperfine --version",
+}
 
 
 def about(on: Stage) -> list[str]:
@@ -38,10 +39,9 @@ def about(on: Stage) -> list[str]:
         f"{platform.system()} {platform.release()} {platform.machine()}, {os.cpu_count()} processors, {memory:.0f} GB",
         f"Python {platform.python_version()}",
     ]
-    for command in _PROGRAMS:
-        program = command.partition(" ")[0]
+    for program, command in _PROGRAMS.items():
         lines.append(on.shell(command).strip() if on.has(program) else f"not installed: {program}")
-    return lines if on.has("crane") else [*lines, "not installed: crane"]
+    return lines
 
 
 @contextlib.contextmanager
