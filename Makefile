@@ -13,6 +13,7 @@ demo: ## release an image step by step on a real Engine and a real registry
 
 bench: ## measure against the commands that tagger replaces, and write benchmarks/RESULTS.md
 	@tools/setup bench
+	@tools/setup engines && tools/containerd-root "$(CONTAINERD_ROOT)" || echo "There is no crane: what it is compared with is left out"
 	@PYTHONPATH=tests .venv/bin/python -m benchmarks $(BENCH)
 
 test: lint ## check style and types, and run every test that one Engine and one registry allow

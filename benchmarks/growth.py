@@ -71,8 +71,9 @@ def section(curve: Curve) -> Iterator[str]:
     scale = _BAR / max(curve.tagger)
     for step, tagger, _ in rows:
         yield f"{step:>7} {'█' * max(1, round(tagger * scale))} {tagger:.2f} s"
-    commands = (curve.commands.prepare, curve.commands.tagger, curve.commands.peer)
-    yield from ("```", "", "The commands of the last row:", "", "```sh", *filter(None, commands), "```")
+    commands = curve.commands
+    before = [f"{commands.prepare}  # before each run"] if commands.prepare else []
+    yield from ("```", "", "The commands of the last row:", "", "```sh", *before, commands.tagger, commands.peer, "```")
 
 
 def _tags(stage: Stage, number: int) -> Commands:

@@ -165,7 +165,7 @@ class RemoteRepository:
         OCI-Tag), another one ignores them all: to find that out costs a round trip. So few tags, which can be put one
         by one at once, are not tried where Docker's own header tells a registry of the lineage that ignores them.
 
-        Raises Unreadable, Denied, RegistryUnreachable.
+        Raises Denied, RegistryUnreachable.
         """
         if self._docker and len(tags) <= AT_ONCE:
             return set()
@@ -176,10 +176,12 @@ class RemoteRepository:
     def _put_group(self, tags: Sequence[Tag], manifest: Manifest) -> set[str]:
         query = urllib.parse.urlencode([("tag", tag) for tag in tags])
         path = f"/manifests/{manifest.digest}?{query}"
-        answer = self._request("PUT", path, headers={"Content-Type": manifest.media_type}, body=manifest.body)
-        if answer.status != HTTPStatus.CREATED:
-            return set()
-        return {tag.strip() for tag in answer.headers.get("oci-tag", "").split(",")}
+        try:
+            answer = self._request("PUT", path, headers={"Content-Type": manifest.media_type}, body=manifest.body)
+        except RegistryError:
+            return set()  # whatever it has against this request, it may take the tags one by one
+        named = answer.headers.get("oci-tag", "") if answer.status == HTTPStatus.CREATED else ""
+        return {tag.strip() for tag in named.split(",")}
 
     def check_push(self) -> None:
         """Find out whether these credentials may push, by an upload that is begun and given up.

@@ -459,6 +459,15 @@ def test_a_registry_that_refuses_tags_beside_a_digest_took_none(remote: Open, st
         assert put_together(remote(server.host), ["3.0", "3"]) == set()
 
 
+def test_a_registry_that_breaks_off_at_tags_beside_a_digest_took_none(
+    remote: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tagger.transport._DELAYS", ())
+    with ModelRegistry(tags_at_once=10) as server:
+        server.intercept(on("PUT", "/sha256:", Response(drop=True)))
+        assert put_together(remote(server.host), ["3.0", "3"]) == set()
+
+
 @pytest.mark.parametrize(("tags", "tried"), [(8, False), (9, True)])
 def test_docker_s_lineage_is_only_tried_with_more_tags_than_can_be_put_at_once(
     remote: Open, model: ModelRegistry, tags: int, tried: bool
