@@ -10,7 +10,7 @@ from tagger.credentials import DockerConfig
 from tagger.engine import Engine
 from tagger.reference import Registry, Repository
 from tagger.registry import RemoteRepository
-from tagger.share import FloatsVia, Order
+from tagger.share import FloatsVia, Order, Placement
 from tagger.steps import release
 
 
@@ -20,8 +20,8 @@ def main(aliases: int, image: str, host: str, path: str) -> None:
     engine = Engine.open(DockerConfig.load(), lambda _: None)
     connection = Connection(Registry(host), lambda: None, Trust(insecure=True, plain_first=True))
     repository = RemoteRepository(Repository.at(Registry(host), path), connection)
-    order = Order(image, engine.image(image), parse_version("2.1.106"), scheme, FloatsVia.REGISTRY)
-    release(engine, [repository], order)
+    placement = Placement(image, engine.image(image), repository, scheme)
+    release(engine, [placement], Order(parse_version("2.1.106"), FloatsVia.REGISTRY))
 
 
 if __name__ == "__main__":

@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tagger import reference
-from tagger.cascade import Scheme, parse_version
+from tagger.cascade import Scheme, Version, parse_version
 from tagger.connection import Connection, Trust
-from tagger.credentials import Credential, DockerConfig
-from tagger.engine import Engine, addresses, host_of, is_local
+from tagger.credentials import DockerConfig
+from tagger.engine import Engine, Image, addresses, host_of, is_local
 from tagger.errors import InputError, TaggerError, printable
 from tagger.patience import Patience, Trace
 from tagger.reference import Repository
 from tagger.registry import RemoteRepository
 from tagger.result import Outcome, Release
 from tagger.settle import AsListed
-from tagger.share import FloatsVia, Order
+from tagger.share import FloatsVia, Order, Placement, Target
 from tagger.steps import Progress, look
 from tagger.steps import release as run
 
@@ -31,12 +32,26 @@ if TYPE_CHECKING:
     from tagger.removal import Removal
     from tagger.successor import Part
 
-Credentials = Callable[[Repository], Credential | None]
 Hosts = tuple[Collection[str], Collection[str]]
 """The registries that may be reached without TLS, and the token servers on other hosts."""
+PLAIN = (Scheme(),)
+"""The plain line, by the rules as they are without any setting."""
 
 
-def tags(version: str, *, build_metadata: str = "refuse") -> tuple[str, ...]:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An image of the Engine, and where it is to be released: in each of the registries, in each of the lines.
+
+    Without registries or a repository the image's own name says which.
+    """
+
+    image: str
+    registries: Sequence[str] = ()
+    repository: str | None = None
+    schemes: Sequence[Scheme] = PLAIN
+
+
+def tags(version: str, *, schemes: Sequence[Scheme] = PLAIN, build_metadata: str = "refuse") -> tuple[str, ...]:
     """Give the tags that a version competes for, the most specific first, without asking anyone.
 
     >>> tags("2.2.0-rc.1")
@@ -44,7 +59,8 @@ def tags(version: str, *, build_metadata: str = "refuse") -> tuple[str, ...]:
 
     Raises InputError, and Refused for build metadata.
     """
-    return Scheme().tags(parse_version(version, build_metadata=build_metadata))
+    wanted = parse_version(version, build_metadata=build_metadata)
+    return tuple(tag for scheme in schemes for tag in scheme.tags(wanted))
 
 
 def release(
@@ -53,6 +69,7 @@ def release(
     *,
     registry: str | Sequence[str] = (),
     repository: str | None = None,
+    schemes: Sequence[Scheme] = PLAIN,
     dry_run: bool = False,
     force: bool = False,
     floats_via: FloatsVia | str = FloatsVia.ENGINE,
@@ -66,52 +83,92 @@ def release(
 ) -> Release:
     """Release an image of the Engine under its semver tags, verified, or move nothing.
 
-    `image` is anything that the Engine resolves; it goes to `registry` and `repository`, or to what its own name says.
-    `dry_run` plans and writes nothing; `force` overwrites a version that holds another image; `floats_via` "registry"
-    moves floating tags by manifest PUT; `assume_newest` does not ask which other versions there are. `insecure` names
-    registries that may be reached without TLS, `auth_host` token servers on another host than their registry's.
-    `timeout` bounds the whole release in seconds, putting tags back included. `progress` is told, line by line, what
-    happens, and `trace` of every request.
+    `image` is anything that the Engine resolves; it goes to `registry` and `repository`, or to what its own name says,
+    in each of the lines of `schemes`. `dry_run` plans and writes nothing; `force` overwrites a version that holds
+    another image; `floats_via` "registry" moves floating tags by manifest PUT; `assume_newest` does not ask which other
+    versions there are. `insecure` names registries that may be reached without TLS, `auth_host` token servers on
+    another host than their registry's. `timeout` bounds the whole release in seconds, putting tags back included.
+    `progress` is told, line by line, what happens, and `trace` of every request.
 
     Returns what happened to every tag (outcome "planned", "released" or "unchanged").
 
     Raises InputError for what cannot be used, Refused when a rule says no, Unsettled when tags could not be put back,
     Interrupted on Ctrl-C, and TaggerError for every other failure; each has the same report in its `release`.
     """
+    registries = [registry] if isinstance(registry, str) else registry
+    return release_all(
+        [Wanted(image, registries, repository, schemes)],
+        version,
+        dry_run=dry_run,
+        force=force,
+        floats_via=floats_via,
+        assume_newest=assume_newest,
+        build_metadata=build_metadata,
+        timeout=timeout,
+        insecure=insecure,
+        auth_host=auth_host,
+        progress=progress,
+        trace=trace,
+    )
+
+
+def release_all(
+    wanted: Sequence[Wanted],
+    version: str,
+    *,
+    dry_run: bool = False,
+    force: bool = False,
+    floats_via: FloatsVia | str = FloatsVia.ENGINE,
+    assume_newest: bool = False,
+    build_metadata: str = "refuse",
+    timeout: float | None = None,
+    insecure: Collection[str] = (),
+    auth_host: Collection[str] = (),
+    progress: Progress = lambda _: None,
+    trace: Trace | None = None,
+) -> Release:
+    """Release several images as one: no floating tag moves unless every version tag stands.
+
+    Takes and raises what `release` does.
+    """
     try:
         patience = _patience(timeout)
-        wanted = parse_version(version, build_metadata=build_metadata)
+        parsed = parse_version(version, build_metadata=build_metadata)
         via = _floats_via(floats_via)
-        targets = _targets(image, [registry] if isinstance(registry, str) else registry, repository)
-        Scheme().tags(wanted)  # a tag that gets too long is found before anyone is asked
+        places = [
+            (each, target, scheme)
+            for each in wanted
+            for target in _targets(each.image, each.registries, each.repository)
+            for scheme in each.schemes
+        ]
+        _check_apart([(target, scheme) for _, target, scheme in places], parsed)
         config = DockerConfig.load()
-        _check_same_host(host_of(config), targets)
-        credentials: Credentials = functools.cache(config.credential)
-        remotes: dict[Repository, RemoteRepository] = {}
+        _check_same_host(host_of(config), [target for _, target, _ in places])
 
         @functools.cache
         def engine() -> Engine:
             # Its push gets a credential on the same conditions as our own requests.
-            return Engine.open(config, lambda target: remotes[target].credential(), patience=patience, trace=trace)
+            return Engine.open(
+                config, lambda target: registries.open(target).credential(), patience=patience, trace=trace
+            )
 
-        for target in targets:
-            allows = functools.partial(_allows_insecure, engine, target)
-            trust = _trust(target, engine_allows=allows, insecure=insecure, auth_host=auth_host)
-            remotes[target] = _remote(target, credentials, trust, patience=patience, trace=trace)
-            remotes[target].credential()  # a broken credential helper is found before anything is pushed
-        # Under `assume_newest` nobody asks for the other versions, so that none counts.
-        repositories = [_Unlisted(remote) if assume_newest else remote for remote in remotes.values()]
+        registries = _Registries(config, (insecure, auth_host), patience, trace, engine)
+        # A broken credential helper is found before anything is pushed; a line is a view of its repository.
+        repositories = [registries.pushed_to(target, listed=not assume_newest) for _, target, _ in places]
+        lines = [(repository, scheme) for repository, (*_, scheme) in zip(repositories, places, strict=True)]
         # The Engine's client takes as long to import as a registry to answer.
-        seen, found = patience.both(
-            functools.partial(look, repositories, wanted, Scheme()), lambda: engine().image(image)
+        seen, images = patience.both(
+            functools.partial(look, lines, parsed), lambda: {each.image: _image(engine(), each) for each in wanted}
         )
-        if repository is None and not found.is_named(image):
-            raise InputError(f"{image} is an image ID and names no repository: say which with --repository")
-        order = Order(image, found, wanted, via=via, overwrite=force, dry_run=dry_run)
-        return run(engine(), repositories, order, progress, seen)
+        placements = [
+            Placement(each.image, images[each.image], repository, scheme)
+            for (each, _, scheme), repository in zip(places, repositories, strict=True)
+        ]
+        return run(engine(), placements, Order(parsed, via, force, dry_run), progress, seen)
     except TaggerError as error:
         if error.release is None:
-            error.release = Release(image, version, dry_run, Outcome(error.outcome), (), str(error))
+            names = ", ".join(each.image for each in wanted)
+            error.release = Release(names, version, dry_run, Outcome(error.outcome), (), str(error))
         raise
 
 
@@ -119,6 +176,7 @@ def ls(
     repository: str,
     *,
     limit: int | None = None,
+    schemes: Sequence[Scheme] = PLAIN,
     insecure: Collection[str] = (),
     auth_host: Collection[str] = (),
     trace: Trace | None = None,
@@ -129,11 +187,16 @@ def ls(
     """
     from tagger import listing
 
-    return listing.ls(_reader(repository, (insecure, auth_host), trace), Scheme(), limit)
+    return listing.ls(_reader(repository, (insecure, auth_host), trace), schemes, limit)
 
 
 def check(
-    repository: str, *, insecure: Collection[str] = (), auth_host: Collection[str] = (), trace: Trace | None = None
+    repository: str,
+    *,
+    schemes: Sequence[Scheme] = PLAIN,
+    insecure: Collection[str] = (),
+    auth_host: Collection[str] = (),
+    trace: Trace | None = None,
 ) -> Check:
     """Find the floating tags that are not where the version tags say they should be.
 
@@ -141,12 +204,13 @@ def check(
     """
     from tagger import drift
 
-    return drift.check(_reader(repository, (insecure, auth_host), trace), Scheme())
+    return drift.check(_reader(repository, (insecure, auth_host), trace), schemes)
 
 
 def repair(
     repository: str,
     *,
+    schemes: Sequence[Scheme] = PLAIN,
     dry_run: bool = False,
     insecure: Collection[str] = (),
     auth_host: Collection[str] = (),
@@ -159,12 +223,13 @@ def repair(
     """
     from tagger import drift
 
-    return drift.repair(_writer(repository, (insecure, auth_host), trace), Scheme(), dry_run=dry_run)
+    return drift.repair(_writer(repository, (insecure, auth_host), trace), schemes, dry_run=dry_run)
 
 
 def remove(
     repository: str,
     *names: str,
+    schemes: Sequence[Scheme] = PLAIN,
     dry_run: bool = False,
     insecure: Collection[str] = (),
     auth_host: Collection[str] = (),
@@ -179,12 +244,13 @@ def remove(
     from tagger import removal
 
     target = _writer(repository, (insecure, auth_host), trace)
-    return removal.remove(target, Scheme(), names, dry_run=dry_run, note=progress)
+    return removal.remove(target, schemes, names, dry_run=dry_run, note=progress)
 
 
 def remove_all(
     repository: str,
     *,
+    schemes: Sequence[Scheme] = PLAIN,
     dry_run: bool = False,
     insecure: Collection[str] = (),
     auth_host: Collection[str] = (),
@@ -193,7 +259,7 @@ def remove_all(
     """Remove every tag of a repository. Raises what `remove` raises."""
     from tagger import removal
 
-    return removal.remove_all(_writer(repository, (insecure, auth_host), trace), Scheme(), dry_run=dry_run)
+    return removal.remove_all(_writer(repository, (insecure, auth_host), trace), schemes, dry_run=dry_run)
 
 
 def next_version(
@@ -201,6 +267,7 @@ def next_version(
     part: Part | str | None = None,
     *,
     pre: str | None = None,
+    schemes: Sequence[Scheme] = PLAIN,
     insecure: Collection[str] = (),
     auth_host: Collection[str] = (),
     trace: Trace | None = None,
@@ -215,7 +282,7 @@ def next_version(
         raised = Part(part) if part else None
     except ValueError:
         raise InputError(f"a version has no part '{printable(part)}': give patch, minor or major") from None
-    return str(successor(_reader(repository, (insecure, auth_host), trace), Scheme(), raised, pre))
+    return str(successor(_reader(repository, (insecure, auth_host), trace), schemes, raised, pre))
 
 
 class _Unlisted(AsListed):
@@ -232,8 +299,21 @@ def _patience(seconds: float | None) -> Patience:
     return Patience(seconds)
 
 
-def _allows_insecure(engine: Callable[[], Engine], target: Repository) -> bool:
-    return engine().allows_insecure(target.registry)
+def _image(engine: Engine, wanted: Wanted) -> Image:
+    found = engine.image(wanted.image)
+    if wanted.repository is None and not found.is_named(wanted.image):
+        raise InputError(f"{wanted.image} is an image ID and names no repository: say which with --repository")
+    return found
+
+
+def _check_apart(lines: Iterable[tuple[Repository, Scheme]], version: Version) -> None:
+    """Refuse to write a tag for two images; a tag that gets too long is found too. Raises InputError."""
+    taken: set[tuple[Repository, str]] = set()
+    for target, scheme in lines:
+        for tag in scheme.tags(version):
+            if (target, tag) in taken:
+                raise InputError(f"{target}:{tag} would be written twice: give each image a place of its own")
+            taken.add((target, tag))
 
 
 def _check_same_host(engine_host: str, targets: Iterable[Repository]) -> None:
@@ -255,11 +335,8 @@ def _writer(repository: str, hosts: Hosts, trace: Trace | None) -> RemoteReposit
 
 def _alone(repository: str, hosts: Hosts, trace: Trace | None, actions: str) -> RemoteRepository:
     """Open a repository without an Engine, whose list of insecure registries is then not known."""
-    target = Repository.parse(repository)
-    credentials = functools.cache(DockerConfig.load().credential)
-    insecure, auth_host = hosts
-    trust = _trust(target, engine_allows=lambda: False, insecure=insecure, auth_host=auth_host)
-    return _remote(target, credentials, trust, patience=Patience(), trace=trace, actions=actions)
+    registries = _Registries(DockerConfig.load(), hosts, Patience(), trace)
+    return registries.open(Repository.parse(repository), actions)
 
 
 def _targets(image: str, registries: Iterable[str], repository: str | None) -> list[Repository]:
@@ -276,21 +353,47 @@ def _floats_via(text: str) -> FloatsVia:
         ) from None
 
 
-def _remote(
-    target: Repository,
-    credentials: Credentials,
-    trust: Trust,
-    *,
-    patience: Patience,
-    trace: Trace | None,
-    actions: str = "pull,push",
-) -> RemoteRepository:
-    connection = Connection(target.registry, lambda: credentials(target), trust, patience=patience, trace=trace)
-    return RemoteRepository(target, connection, actions)
+class _Registries:
+    """The repositories that one command opens, each once; credentials are asked for once too."""
+
+    def __init__(
+        self,
+        config: DockerConfig,
+        hosts: Hosts,
+        patience: Patience,
+        trace: Trace | None,
+        engine: Callable[[], Engine] | None = None,
+    ) -> None:
+        self._credential = functools.cache(config.credential)
+        self._hosts = hosts
+        self._patience = patience
+        self._trace = trace
+        self._engine = engine
+        self._opened: dict[Repository, RemoteRepository] = {}
+
+    def open(self, target: Repository, actions: str = "pull,push") -> RemoteRepository:
+        """Open a repository; what its token has to allow is said when it is opened first."""
+        if target not in self._opened:
+            insecure, auth_host = self._hosts
+            trust = _trust(target, lambda: self._engine_allows(target), insecure=insecure, auth_host=auth_host)
+            connection = Connection(
+                target.registry, lambda: self._credential(target), trust, patience=self._patience, trace=self._trace
+            )
+            self._opened[target] = RemoteRepository(target, connection, actions)
+        return self._opened[target]
+
+    def pushed_to(self, target: Repository, *, listed: bool) -> Target:
+        """Open a repository to release to, if its credential may go there; unless `listed`, no other version counts."""
+        opened = self.open(target)
+        opened.credential()
+        return opened if listed else _Unlisted(opened)
+
+    def _engine_allows(self, target: Repository) -> bool:
+        return self._engine is not None and self._engine().allows_insecure(target.registry)
 
 
 def _trust(
-    target: Repository, *, engine_allows: Callable[[], bool], insecure: Collection[str], auth_host: Collection[str]
+    target: Repository, engine_allows: Callable[[], bool], *, insecure: Collection[str], auth_host: Collection[str]
 ) -> Trust:
     hosts = {_host(text) for text in insecure}
     named = not hosts.isdisjoint({target.registry.host.lower(), target.registry.hostname.lower()})

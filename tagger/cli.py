@@ -9,13 +9,19 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Annotated, Any, NoReturn
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from tagger import __version__
 from tagger.errors import InputError, Interrupted, TaggerError, Terminated, printable
+
+if TYPE_CHECKING:
+    from tagger.api import Wanted
+    from tagger.cascade import Scheme
+    from tagger.config import Given
 
 
 class _AsTheyCome:
@@ -59,7 +65,19 @@ _SHOWN = 20
 RepositoryArgument = Annotated[
     str, typer.Argument(metavar="REPOSITORY", help="Such as registry.local:5000/gallery/ui.")
 ]
+Registry = Annotated[
+    list[str] | None,
+    typer.Option(metavar="HOST[:PORT]", help="The registry; else IMAGE's own, else Docker Hub. May be repeated."),
+]
+RepositoryPath = Annotated[
+    str | None, typer.Option(metavar="PATH", help="The repository in the registry; else IMAGE's own.")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen, and write nothing.")]
+Variant = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME", help="A line whose tags end in -NAME; 'default' is the plain one. May be repeated."),
+]
+Prefix = Annotated[str | None, typer.Option(metavar="TEXT", help="What stands before versions in tags, such as v.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Insecure = Annotated[
     list[str] | None, typer.Option(metavar="HOST[:PORT]", help="A registry that may be reached without TLS.")
@@ -69,6 +87,11 @@ AuthHost = Annotated[
 ]
 Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", help="Show every request with its time on stderr; never a credential.")
+]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite a version that holds another image.")]
+AssumeNewest = Annotated[bool, typer.Option("--assume-newest", help="Do not ask which other versions are published.")]
+Timeout = Annotated[
+    float | None, typer.Option(metavar="SECONDS", help="Give up after this, putting tags back included.")
 ]
 BuildMetadata = Annotated[
     str, typer.Option(metavar="refuse|drop", help="What to do with +build metadata, which a tag cannot hold.")
@@ -133,31 +156,30 @@ def tagger(
 @app.command(cls=_Command)
 def release(
     image: Annotated[
-        str, typer.Argument(metavar="IMAGE", help="The image: a name, ID or digest that the Engine knows.")
-    ],
+        str | None, typer.Argument(metavar="IMAGE", help="The image: a name, ID or digest that the Engine knows.")
+    ] = None,
     version: Annotated[
-        str, typer.Argument(metavar="VERSION", help="The semantic version, such as 2.1.106 or v3.0.0-rc.1.")
-    ],
-    registry: Annotated[
-        list[str] | None,
-        typer.Option(metavar="HOST[:PORT]", help="The registry; else IMAGE's own, else Docker Hub. May be repeated."),
+        str | None, typer.Argument(metavar="VERSION", help="The semantic version, such as 2.1.106 or v3.0.0-rc.1.")
     ] = None,
-    repository: Annotated[
-        str | None, typer.Option(metavar="PATH", help="The repository in the registry; else IMAGE's own.")
-    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Release every image of the configuration as one; then give VERSION alone.")
+    ] = False,
+    registry: Registry = None,
+    repository: RepositoryPath = None,
+    variant: Variant = None,
+    prefix: Prefix = None,
     dry_run: DryRun = False,
     as_json: Json = False,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite a version that holds another image.")] = False,
+    force: Force = False,
     floats_via: Annotated[
-        str, typer.Option(metavar="engine|registry", help="Move floating tags by a push, or by a manifest PUT.")
-    ] = "engine",
-    assume_newest: Annotated[
-        bool, typer.Option("--assume-newest", help="Do not ask which other versions are published.")
-    ] = False,
-    build_metadata: BuildMetadata = "refuse",
-    timeout: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Give up after this, putting tags back included.")
+        str | None,
+        typer.Option(
+            metavar="engine|registry", help="Move floating tags by a push, as if not told, or by a manifest PUT."
+        ),
     ] = None,
+    assume_newest: AssumeNewest = False,
+    build_metadata: BuildMetadata = "refuse",
+    timeout: Timeout = None,
     insecure: Insecure = None,
     auth_host: AuthHost = None,
     verbose: Verbose = False,
@@ -168,17 +190,20 @@ def release(
 
     Example: tagger release image-gallery 2.1.106 --registry registry.local:5000 --repository gallery/ui
     """
+    name, spelt = (None, image) if everything else (image, version)
     try:
         from tagger import api, report
 
-        done = api.release(
-            image,
-            version,
-            registry=registry or (),
-            repository=repository,
+        if spelt is None or (everything and version is not None):
+            raise InputError("say what to release: IMAGE and VERSION, or --all and VERSION for every configured image")
+        wanted, via = _wanted(name, _said(variant, prefix, registry, repository, floats_via))
+        name = ", ".join(each.image for each in wanted)
+        done = api.release_all(
+            wanted,
+            spelt,
             dry_run=dry_run,
             force=force,
-            floats_via=floats_via,
+            floats_via=via,
             assume_newest=assume_newest,
             build_metadata=build_metadata,
             timeout=timeout,
@@ -188,9 +213,55 @@ def release(
         )
     except (TaggerError, KeyboardInterrupt) as problem:
         error = problem if isinstance(problem, TaggerError) else _interrupted(problem)
-        _show_failed_release(error, image, version, dry_run=dry_run, as_json=as_json)
+        _show_failed_release(error, name or "", spelt or "", dry_run=dry_run, as_json=as_json)
         raise _failure(error) from None
     _print(report.as_json(report.release_content(done)) if as_json else report.release_text(done))
+
+
+def _wanted(image: str | None, said: Given) -> tuple[list[Wanted], str]:
+    """Say what to release and how floating tags move, by the configuration; no image means every one that it names."""
+    from tagger import config
+    from tagger.api import Wanted
+
+    if image is not None:
+        chosen = {image: config.read(said, os.environ, Path.cwd(), image)}
+    else:
+        if said.repository is not None:
+            raise InputError("--all and --repository exclude each other: give each image its repository in its table")
+        chosen = {str(found.image): found for found in config.read_all(said, os.environ, Path.cwd())}
+    ways = dict.fromkeys(found.settings.floats_via for found in chosen.values())
+    if len(ways) > 1:
+        raise InputError("the images differ in floats_via: say it for all of them with --floats-via")
+    wanted = [
+        Wanted(name, found.settings.registries, found.settings.repository, found.schemes())
+        for name, found in chosen.items()
+    ]
+    return wanted, next(iter(ways))
+
+
+def _said(
+    variant: list[str] | None,
+    prefix: str | None,
+    registry: list[str] | None = None,
+    repository: str | None = None,
+    floats_via: str | None = None,
+) -> Given:
+    """Say what the command line says."""
+    from tagger.config import Given
+
+    return Given(
+        registries=tuple(registry) if registry else None,
+        repository=repository,
+        variants=tuple(variant) if variant else None,
+        prefix=prefix,
+        floats_via=floats_via,
+    )
+
+
+def _schemes(variant: list[str] | None, prefix: str | None, repository: str | None = None) -> tuple[Scheme, ...]:
+    from tagger import config
+
+    return config.read(_said(variant, prefix), os.environ, Path.cwd(), repository).schemes()
 
 
 def _show_failed_release(error: TaggerError, image: str, version: str, *, dry_run: bool, as_json: bool) -> None:
@@ -207,16 +278,19 @@ def _show_failed_release(error: TaggerError, image: str, version: str, *, dry_ru
 @app.command(cls=_Command)
 def tags(
     version: Annotated[str, typer.Argument(metavar="VERSION", help="The semantic version, such as 2.1.106.")],
+    variant: Variant = None,
+    prefix: Prefix = None,
     build_metadata: BuildMetadata = "refuse",
 ) -> None:
     """Print the cascade of a version, offline.
 
     It is one tag a line, the most specific first.
     """
-    from tagger.cascade import Scheme, parse_version
+    from tagger.cascade import parse_version
 
     try:
-        _print("\n".join(Scheme().tags(parse_version(version, build_metadata=build_metadata))))
+        wanted = parse_version(version, build_metadata=build_metadata)
+        _print("\n".join(tag for scheme in _schemes(variant, prefix) for tag in scheme.tags(wanted)))
     except TaggerError as error:
         raise _failure(error) from None
 
@@ -229,6 +303,8 @@ def ls(
         typer.Option(min=0, help="Show this many versions, 0 for all; 20 unless told, and all with --json."),
     ] = None,
     as_json: Json = False,
+    variant: Variant = None,
+    prefix: Prefix = None,
     insecure: Insecure = None,
     auth_host: AuthHost = None,
     verbose: Verbose = False,
@@ -241,7 +317,9 @@ def ls(
 
     most = (0 if as_json else _SHOWN) if limit is None else limit
     with _failing(repository, as_json):
-        found = api.ls(repository, limit=most or None, **_hosts(insecure, auth_host), trace=_tracing(verbose))
+        schemes = _schemes(variant, prefix, repository)
+        hosts, trace = _hosts(insecure, auth_host), _tracing(verbose)
+        found = api.ls(repository, limit=most or None, schemes=schemes, **hosts, trace=trace)
         _print(report.as_json(report.listing_content(found)) if as_json else report.listing_text(found))
 
 
@@ -249,6 +327,8 @@ def ls(
 def check(
     repository: RepositoryArgument,
     as_json: Json = False,
+    variant: Variant = None,
+    prefix: Prefix = None,
     insecure: Insecure = None,
     auth_host: AuthHost = None,
     verbose: Verbose = False,
@@ -260,7 +340,8 @@ def check(
     from tagger import api, report
 
     with _failing(repository, as_json):
-        found = api.check(repository, **_hosts(insecure, auth_host), trace=_tracing(verbose))
+        schemes = _schemes(variant, prefix, repository)
+        found = api.check(repository, schemes=schemes, **_hosts(insecure, auth_host), trace=_tracing(verbose))
         _print(report.as_json(report.check_content(found)) if as_json else report.check_text(found))
     raise typer.Exit(0 if found.ok else 1)
 
@@ -270,6 +351,8 @@ def repair(
     repository: RepositoryArgument,
     dry_run: DryRun = False,
     as_json: Json = False,
+    variant: Variant = None,
+    prefix: Prefix = None,
     insecure: Insecure = None,
     auth_host: AuthHost = None,
     verbose: Verbose = False,
@@ -281,7 +364,9 @@ def repair(
     from tagger import api, report
 
     with _failing(repository, as_json):
-        done = api.repair(repository, dry_run=dry_run, **_hosts(insecure, auth_host), trace=_tracing(verbose))
+        schemes = _schemes(variant, prefix, repository)
+        hosts, trace = _hosts(insecure, auth_host), _tracing(verbose)
+        done = api.repair(repository, schemes=schemes, dry_run=dry_run, **hosts, trace=trace)
         _print(report.as_json(report.repair_content(done)) if as_json else report.repair_text(done))
 
 
@@ -292,6 +377,8 @@ def rm(
     everything: Annotated[bool, typer.Option("--all", help="Remove every tag of the repository.")] = False,
     dry_run: DryRun = False,
     as_json: Json = False,
+    variant: Variant = None,
+    prefix: Prefix = None,
     insecure: Insecure = None,
     auth_host: AuthHost = None,
     verbose: Verbose = False,
@@ -306,10 +393,11 @@ def rm(
     with _failing(repository, as_json):
         if bool(names) == everything:
             raise InputError("say what is to go: versions or tags by name, or everything with --all")
+        scope = {"schemes": _schemes(variant, prefix, repository), "dry_run": dry_run, "trace": trace, **hosts}
         done = (
-            api.remove_all(repository, dry_run=dry_run, **hosts, trace=trace)
+            api.remove_all(repository, **scope)
             if everything
-            else api.remove(repository, *(names or ()), dry_run=dry_run, progress=_say, **hosts, trace=trace)
+            else api.remove(repository, *(names or ()), progress=_say, **scope)
         )
         _print(report.as_json(report.removal_content(done)) if as_json else report.removal_text(done))
 
@@ -323,6 +411,8 @@ def next_version(
     pre: Annotated[
         str | None, typer.Option(metavar="LABEL", help="A pre-release, such as rc, of that or alone.")
     ] = None,
+    variant: Variant = None,
+    prefix: Prefix = None,
     insecure: Insecure = None,
     auth_host: AuthHost = None,
     verbose: Verbose = False,
@@ -338,10 +428,38 @@ def next_version(
         if len(parts) > 1 or not (parts or pre):
             raise InputError("say which version is next: one of --patch, --minor and --major, or --pre with a label")
         part = parts[0] if parts else None
-        _print(api.next_version(repository, part, pre=pre, **_hosts(insecure, auth_host), trace=_tracing(verbose)))
+        schemes = _schemes(variant, prefix, repository)
+        hosts, trace = _hosts(insecure, auth_host), _tracing(verbose)
+        _print(api.next_version(repository, part, pre=pre, schemes=schemes, **hosts, trace=trace))
 
 
-def _hosts(insecure: list[str] | None, auth_host: list[str] | None) -> dict[str, list[str]]:
+@app.command(name="config", cls=_Command)
+def show_config(
+    image: Annotated[
+        str | None, typer.Argument(metavar="IMAGE", help="An image or repository, whose table counts if it has one.")
+    ] = None,
+    registry: Registry = None,
+    repository: RepositoryPath = None,
+    variant: Variant = None,
+    prefix: Prefix = None,
+    as_json: Json = False,
+) -> None:
+    """Print the settings in force, and where each comes from.
+
+    These are the command line, TAGGER_* in the environment, and tagger.toml or [tool.tagger] of pyproject.toml, found
+    from the working directory upward.
+    """
+    from tagger import config
+
+    try:
+        found = config.read(_said(variant, prefix, registry, repository), os.environ, Path.cwd(), image)
+        _print(config.as_json(found) if as_json else config.as_text(found))
+        found.schemes()
+    except TaggerError as error:
+        raise _failure(error) from None
+
+
+def _hosts(insecure: list[str] | None, auth_host: list[str] | None) -> dict[str, Any]:
     return {"insecure": insecure or [], "auth_host": auth_host or []}
 
 

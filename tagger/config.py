@@ -11,9 +11,9 @@ image of that name, whole values at a time.
 from __future__ import annotations
 
 import json
-import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -108,28 +108,44 @@ class Config:
 def read(given: Given, environment: Mapping[str, str], folder: Path, image: str | None = None) -> Config:
     """Find the settings in force: the command line's (`given`) before `TAGGER_*` before the file before the defaults.
 
-    `image` is the image or repository as the user names it. It selects the table whose name it is, without tag and
-    registry, or whose `repository` it is; without such a table the file's top is in force.
+    `image` is the image or repository as the user names it. It selects the table whose name it is, perhaps without tag
+    and registry, or those whose `repository` it is: then the variants of all of them are in force, and whatever else
+    they say has to agree. Without such a table the file's top is in force.
 
     An environment variable that is empty says nothing; other `TAGGER_*` names are somebody else's.
 
     Raises InputError for an unknown key or a wrong type, naming the file, the key and what is allowed; and for a file
     that cannot be read.
     """
+    file = _file(environment, folder)
+    return _in_force(given, environment, file, _chosen(file, image) if image and file else ())
+
+
+def read_all(given: Given, environment: Mapping[str, str], folder: Path) -> tuple[Config, ...]:
+    """Find the settings in force for every image that the file has a table for.
+
+    Raises what `read` raises, and InputError when there is no such table.
+    """
+    file = _file(environment, folder)
+    if file is None or not file.images:
+        where = file.label if file else f"{FILE} or {_PYPROJECT} from {folder.absolute()} upward"
+        raise InputError(f"there is no table [images.NAME] in {where}: add one for each image, or name the image")
+    return tuple(_in_force(given, environment, file, (name,)) for name in file.images)
+
+
+def _in_force(given: Given, environment: Mapping[str, str], file: _File | None, names: Sequence[str]) -> Config:
     layers: list[tuple[Given, _Source]] = [
         (given, lambda _: _COMMAND_LINE),
         (_from_environment(environment), _variable),
     ]
-    home = environment.get("HOME")
-    found = _find(folder, Path(home) if home else None)
-    name = None
-    if found:
-        top, tables = _from_table(found)
-        name = _chosen(tables, image) if image else None
-        label = found.label
-        if name is not None:
-            layers.append((tables[name], lambda _: f"{label} [images.{name}]"))
-        layers.append((top, lambda _: label))
+    siblings: list[Given] = []
+    if file:
+        tables = ", ".join(f"[images.{_key(name)}]" for name in names)
+        if names:
+            layers.append((_joined(file, names), lambda _: f"{file.label} {tables}"))
+            path = file.repository(names[0])
+            siblings = [image for name, image in file.images.items() if file.repository(name) == path]
+        layers.append((file.top, lambda _: file.label))
     values: dict[str, object] = {}
     origins = []
     for key in KEYS:
@@ -137,9 +153,10 @@ def read(given: Given, environment: Mapping[str, str], folder: Path, image: str 
         if said:
             values[key] = said[0]
         origins.append(Origin(key, said[1](key) if said else _DEFAULT))
-    known = dict.fromkeys(variant for layer, _ in layers for variant in layer.variants or ())
+    given_anywhere = (*(layer for layer, _ in layers), *siblings)
+    known = dict.fromkeys(variant for layer in given_anywhere for variant in layer.variants or ())
     settings = Settings(**values)  # type: ignore[arg-type]  # each layer has the same fields, None left out
-    return Config(settings, tuple(origins), found.path if found else None, name, tuple(known))
+    return Config(settings, tuple(origins), file.path if file else None, ", ".join(names) or None, tuple(known))
 
 
 def as_text(config: Config) -> str:
@@ -159,6 +176,10 @@ def as_json(config: Config) -> str:
 def _plain(key: str, settings: Settings) -> object:
     value = getattr(settings, key)
     return dict(value) if key == "aliases" else value
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch("[A-Za-z0-9_-]+", name) else json.dumps(name)
 
 
 def _toml(value: object) -> str:
@@ -187,6 +208,26 @@ def _from_environment(environment: Mapping[str, str]) -> Given:
 
 
 # -- the file --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """What a file says: at its top, and of each image."""
+
+    path: Path
+    label: str
+    top: Given
+    images: Mapping[str, Given]
+
+    def repository(self, name: str) -> str | None:
+        """Give the path of the repository that an image goes to, None where its name is no name."""
+        return self.images[name].repository or self.top.repository or _path(name)
+
+
+def _file(environment: Mapping[str, str], folder: Path) -> _File | None:
+    home = environment.get("HOME")
+    found = _find(folder, Path(home) if home else None)
+    return _from_table(found) if found else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +266,8 @@ def _parsed(path: Path) -> Mapping[str, object]:
         raise InputError(f"{path} cannot be read: {printable(error.strerror or error)}") from None
     if len(content) > _LARGEST:
         raise InputError(f"{path} is larger than {_LARGEST} bytes, so that it cannot be a file of settings")
+    import tomllib  # most repositories have no such file
+
     try:
         return tomllib.loads(content.decode())
     except UnicodeDecodeError as error:
@@ -236,13 +279,14 @@ def _parsed(path: Path) -> Mapping[str, object]:
         raise InputError(f"{path} is nested too deeply to be a file of settings") from None
 
 
-def _from_table(found: _Found) -> tuple[Given, Mapping[str, Given]]:
+def _from_table(found: _Found) -> _File:
     table = dict(found.table)
     images = table.pop("images", {})
     if not isinstance(images, dict) or not all(isinstance(image, dict) for image in images.values()):
         _wrong(found.label, "images", "a table for each image, such as [images.gallery]")
     top = _given(found.label, "", table, ("images",))
-    return top, {name: _given(found.label, f"images.{printable(name)}.", image) for name, image in images.items()}
+    tables = {name: _given(found.label, f"images.{printable(name)}.", image) for name, image in images.items()}
+    return _File(found.path, found.label, top, tables)
 
 
 def _given(label: str, where: str, table: Mapping[str, object], further: tuple[str, ...] = ()) -> Given:
@@ -254,15 +298,34 @@ def _given(label: str, where: str, table: Mapping[str, object], further: tuple[s
     return Given(**values)  # type: ignore[arg-type]  # each kind gives what its field takes
 
 
-def _chosen(tables: Mapping[str, Given], image: str) -> str | None:
-    """Find the table of an image or a repository by the path in its name; what is no name has none."""
+def _chosen(file: _File, image: str) -> tuple[str, ...]:
+    """Find the tables of an image or a repository: by its whole name, by the path in it, by the repository."""
+    path = _path(image)
+    if name := next((name for name in (image, path) if name in file.images), None):
+        return (name,)
+    return tuple(name for name in file.images if path is not None and file.repository(name) == path)
+
+
+def _path(name: str) -> str | None:
     try:
-        path = Reference.parse(image).repository.path.removeprefix("library/")
+        return Reference.parse(name).repository.path.removeprefix("library/")
     except InvalidReference:
         return None
-    if path in tables:
-        return path
-    return next((name for name, given in tables.items() if given.repository == path), None)
+
+
+def _joined(file: _File, names: Sequence[str]) -> Given:
+    """Join the tables of one repository: the variants of all, and what else they say alike. Raises InputError."""
+    first = file.images[names[0]]
+    for name in names[1:]:
+        other = file.images[name]
+        differing = [key for key in KEYS if key != "variants" and getattr(first, key) != getattr(other, key)]
+        if differing and differing != ["repository"]:
+            raise InputError(
+                f"{file.label}: images.{names[0]} and images.{name} go to one repository and differ in"
+                f" {', '.join(differing)}: say it at the file's top, or alike in both"
+            )
+    variants = dict.fromkeys(v for name in names for v in file.images[name].variants or (DEFAULT_VARIANT,))
+    return replace(first, variants=tuple(variants)) if len(names) > 1 else first
 
 
 # -- kinds of values -------------------------------------------------------------------------------------------------

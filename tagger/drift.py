@@ -8,7 +8,7 @@ from functools import partial
 from typing import Protocol
 
 from tagger.cascade import Scheme, Version, floating, newest_first, published
-from tagger.errors import InputError
+from tagger.errors import InputError, Unsettled
 from tagger.plan import Observed
 from tagger.reference import Digest, Repository, Tag
 from tagger.settle import AsListed, Goal, Tags, observe, settle
@@ -80,30 +80,51 @@ def listed_tags(repository: Listed) -> Sequence[Tag]:
     return found
 
 
-def check(repository: Listed, scheme: Scheme) -> Check:
-    """Compare every floating tag with `resolve`; it asks for about two digests for each.
+def check(repository: Listed, schemes: Sequence[Scheme]) -> Check:
+    """Compare every floating tag of these lines with `resolve`; it asks for about two digests for each.
 
     Raises InputError when there is no such repository, and what the registry raises.
     """
     tags = listed_tags(repository)
+    lines = repository.patience.at_once([partial(_check_line, repository, tags, scheme) for scheme in schemes])
+    return Check(repository.name, tuple(state for states in lines for state in states))
+
+
+def _check_line(repository: Listed, tags: Sequence[Tag], scheme: Scheme) -> list[Floating]:
     goal = floating(published(tags, scheme), scheme)
     observed = observe(AsListed(repository, tags), scheme, goal)
-    return Check(repository.name, tuple(f for f in examine(repository, scheme, observed, goal) if not f.ok))
+    return [state for state in examine(repository, scheme, observed, goal) if not state.ok]
 
 
-def repair(repository: Listed, scheme: Scheme, *, dry_run: bool) -> Repair:
-    """Put every floating tag where `resolve` says, digest for digest.
+def repair(repository: Listed, schemes: Sequence[Scheme], *, dry_run: bool) -> Repair:
+    """Put every floating tag of these lines where `resolve` says, digest for digest.
 
-    Raises Unsettled when some are not there in the end, and what `check` raises.
+    Every line is looked at before one is written. Raises Unsettled when some tags are not there in the end, and what
+    `check` raises.
     """
     tags = listed_tags(repository)
-    goal = floating(published(tags, scheme), scheme)
-    observed = observe(AsListed(repository, tags), scheme, goal)
-    moves = moved(observed, scheme, goal)
-    if moves and not dry_run:
+    goals = [floating(published(tags, scheme), scheme) for scheme in schemes]
+    looks = [
+        partial(observe, AsListed(repository, tags), scheme, goal) for scheme, goal in zip(schemes, goals, strict=True)
+    ]
+    seen = repository.patience.at_once(looks)
+    found = [(s, o, moved(o, s, goal)) for s, o, goal in zip(schemes, seen, goals, strict=True)]
+    if dry_run:
+        return Repair(repository.name, dry_run, tuple(move for *_, moves in found for move in moves))
+    mending = [partial(_mend, repository, scheme, observed, moves) for scheme, observed, moves in found if moves]
+    done = repository.patience.at_once(mending)
+    if failed := [line for line in done if isinstance(line, Unsettled)]:
+        raise Unsettled("; ".join(map(str, failed)), [tag for line in failed for tag in line.tags])
+    return Repair(repository.name, dry_run, tuple(m for line in done if not isinstance(line, Unsettled) for m in line))
+
+
+def _mend(repository: Listed, scheme: Scheme, observed: Observed, moves: Sequence[Move]) -> list[Move] | Unsettled:
+    """Settle what is to move; give the error rather than raise it, since other lines have theirs."""
+    try:
         settled = settle(repository, scheme, [move.tag for move in moves], Goal(), observed)
-        moves = [Move(m.tag, m.before, settled.digests[m.tag], m.version) for m in moves]
-    return Repair(repository.name, dry_run, tuple(moves))
+    except Unsettled as error:
+        return error
+    return [Move(m.tag, m.before, settled.digests[m.tag], m.version) for m in moves]
 
 
 def moved(observed: Observed, scheme: Scheme, tags: Collection[Tag]) -> list[Move]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from tagger.cascade import Scheme, Version, floating, newest_first
 from tagger.drift import Floating, Listed, examine, listed_tags
@@ -35,31 +37,62 @@ class Listing:
     older: int
 
 
-def ls(repository: Listed, scheme: Scheme, limit: int | None = None) -> Listing:
-    """List the newest `limit` version tags (None: all), asking only for the digests that the answer shows.
+def ls(repository: Listed, schemes: Sequence[Scheme], limit: int | None = None) -> Listing:
+    """List the newest `limit` version tags (None: all) of these lines, asking only for the digests that are shown.
 
     Raises InputError when there is no such repository, and what the registry raises.
     """
     tags = listed_tags(repository)
-    spelt = {tag: version for tag in tags if (version := scheme.parse(tag))}
+    lines = [{tag: version for tag in tags if (version := scheme.parse(tag))} for scheme in schemes]
+    versions = newest_first({version for line in lines for version in line.values()})
+    ranks = {version: rank for rank, version in enumerate(versions)}
+    newest = sorted(
+        (ranks[version], number, tag != schemes[number].version_tag(version), tag)
+        for number, line in enumerate(lines)
+        for tag, version in line.items()
+    )[:limit]
+    shown = {tag for *_, tag in newest}
+    parts = repository.patience.at_once(
+        [partial(_part, repository, tags, scheme, line, shown) for scheme, line in zip(schemes, lines, strict=True)]
+    )
+    rows = {row.tag: row for part in parts for row in part.rows}
+    other = set(tags) - {tag for line in lines for tag in line} - {tag for part in parts for tag in part.owners}
+    return Listing(
+        repository.name,
+        tuple(rows[tag] for *_, tag in newest if tag in rows),
+        tuple(state for part in parts for state in part.floating),
+        tuple(sorted(other | (shown - rows.keys()))),
+        sum(map(len, lines)) - len(newest),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What one line contributes: rows in no order, the floating tags of what is shown, and all floating tags it has."""
+
+    rows: Sequence[Row]
+    floating: Sequence[Floating]
+    owners: Collection[Tag]
+
+
+def _part(
+    repository: Listed, tags: Sequence[Tag], scheme: Scheme, spelt: Mapping[Tag, Version], shown: Collection[Tag]
+) -> _Part:
     owners = floating(spelt.values(), scheme)
-    ranks = {version: rank for rank, version in enumerate(newest_first(set(spelt.values())))}
-    newest = sorted(spelt, key=lambda tag: (ranks[spelt[tag]], tag != scheme.version_tag(spelt[tag])))[:limit]
-    shown = {spelt[tag] for tag in newest}
-    observed = observe(AsListed(repository, tags), scheme, [tag for tag, version in owners.items() if version in shown])
-    further = ask(repository, [tag for tag in newest if tag not in observed.digests])
+    mine = [tag for tag in spelt if tag in shown]
+    versions = {spelt[tag] for tag in mine}
+    observed = observe(AsListed(repository, tags), scheme, [tag for tag, v in owners.items() if v in versions])
+    further = ask(repository, [tag for tag in mine if tag not in observed.digests])
     unreadable = {tag for tag, answer in further.items() if isinstance(answer, Unreadable)}
     digests = {tag: None if isinstance(answer, Unreadable) else answer for tag, answer in further.items()}
     observed = replace(observed, digests={**observed.digests, **digests})
-    states = tuple(examine(repository, scheme, observed, [t for t in owners if t in observed.digests]))
+    states = [*examine(repository, scheme, observed, [tag for tag in owners if tag in observed.digests])]
     holding: dict[Digest | None, list[Tag]] = {}
     for state in states:
         holding.setdefault(state.digest, []).append(state.tag)
     rows = []
-    for tag in newest:
+    for tag in mine:
         held = observed.digests[tag]
         if held is not None or tag in unreadable:
             rows.append(Row(spelt[tag], tag, held, tuple(holding.get(held, ()) if held else ())))
-    ghosts = set(newest) - {row.tag for row in rows}
-    other = ghosts | set(tags) - spelt.keys() - owners.keys()
-    return Listing(repository.name, tuple(rows), states, tuple(sorted(other)), len(spelt) - len(newest))
+    return _Part(rows, states, owners)

@@ -57,10 +57,15 @@ class Removal:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What is to go, with what it holds, dropped floating tags among it; and which floating tags fall back."""
+    """What is to go, with what it holds, dropped floating tags among it; and which floating tags fall back, by line."""
 
     doomed: Mapping[Tag, Digest | None]
-    moves: tuple[Move, ...]
+    lines: Sequence[tuple[Scheme, tuple[Move, ...]]]
+
+    @property
+    def moves(self) -> tuple[Move, ...]:
+        """Give the moves of every line."""
+        return tuple(move for _, moves in self.lines for move in moves)
 
 
 class _Without(View):
@@ -75,9 +80,16 @@ class _Without(View):
 
 
 def remove(
-    repository: Removable, scheme: Scheme, names: Sequence[str], *, dry_run: bool = False, note: Note = lambda _: None
+    repository: Removable,
+    schemes: Sequence[Scheme],
+    names: Sequence[str],
+    *,
+    dry_run: bool = False,
+    note: Note = lambda _: None,
 ) -> Removal:
     """Remove these versions and tags; floating tags of a removed version fall back to the next one, or go with it.
+
+    What is listed as it was named is that tag alone; any other version goes from each of these lines that has it.
 
     `note` is told of names that are not there.
 
@@ -85,37 +97,36 @@ def remove(
     the way, Unsettled when tags are left that should have gone, and what the registry raises.
     """
     tags = listed_tags(repository)
-    return _remove(repository, scheme, tags, _named(repository.name, tags, names, scheme, note), dry_run=dry_run)
+    return _remove(repository, schemes, tags, _named(repository.name, tags, names, schemes, note), dry_run=dry_run)
 
 
-def remove_all(repository: Removable, scheme: Scheme, *, dry_run: bool = False) -> Removal:
+def remove_all(repository: Removable, schemes: Sequence[Scheme], *, dry_run: bool = False) -> Removal:
     """Empty a repository. Raises what `remove` raises."""
     tags = listed_tags(repository)
-    return _remove(repository, scheme, tags, tags, dry_run=dry_run)
+    return _remove(repository, schemes, tags, tags, dry_run=dry_run)
 
 
 def _remove(
-    repository: Removable, scheme: Scheme, tags: Sequence[Tag], named: Sequence[Tag], *, dry_run: bool
+    repository: Removable, schemes: Sequence[Scheme], tags: Sequence[Tag], named: Sequence[Tag], *, dry_run: bool
 ) -> Removal:
-    plan = _planned(repository, scheme, tags, named)
+    plan = _planned(repository, schemes, tags, named)
     doomed = tuple(plan.doomed)
     if dry_run or not doomed:
         return Removal(repository.name, dry_run, doomed, plan.moves)
     single = repository.deletes_single_tags()
-    floats = [move.tag for move in plan.moves]
     problem: TaggerError | KeyboardInterrupt | None = None
     try:
-        settle(_Without(repository, doomed), scheme, floats, Goal())
+        _settle(repository, plan, doomed)
         _delete(repository, tags, plan.doomed, single=single)
     except (TaggerError, KeyboardInterrupt) as error:
         problem = error
     repository.patience.put_back()
     try:
-        done, left = _look(repository, scheme, plan)
+        done, left = _look(repository, plan)
     except (RegistryError, RegistryUnreachable, Unsettled) as error:
         if isinstance(error, Unsettled) and problem is None:
             raise
-        names = [*doomed, *floats]
+        names = [*doomed, *(move.tag for move in plan.moves)]
         raise Unsettled(
             f"{problem or error}; what became of {', '.join(names)} cannot be read: run the same command again", names
         ) from None
@@ -124,59 +135,76 @@ def _remove(
     return done
 
 
-def _look(repository: Removable, scheme: Scheme, plan: _Plan) -> tuple[Removal, list[Tag]]:
+def _settle(repository: Removable, plan: _Plan, hidden: Collection[Tag]) -> dict[Tag, Digest | None]:
+    """Settle the floating tags of every line to the versions but those hidden; say where they are."""
+    held: dict[Tag, Digest | None] = {}
+    for scheme, moves in plan.lines:
+        if moves:
+            settled = settle(_Without(repository, hidden), scheme, [move.tag for move in moves], Goal())
+            held |= {move.tag: settled.digests[move.tag] for move in moves}
+    return held
+
+
+def _look(repository: Removable, plan: _Plan) -> tuple[Removal, list[Tag]]:
     """Settle to what is there now, since a version that stayed has its floating tags back; say what went and what not.
 
     A tag that holds something strange is no version of anybody's.
     """
-    floats = [move.tag for move in plan.moves]
     held = ask(repository, list(plan.doomed))
     strange = [tag for tag, now in held.items() if now is not None and now != plan.doomed[tag]]
-    settled = settle(_Without(repository, strange), scheme, floats, Goal())
+    settled = _settle(repository, plan, strange)
     listed = set(repository.tags())
     left = [tag for tag, now in held.items() if now is not None or (plan.doomed[tag] is None and tag in listed)]
     done = Removal(
         repository.name,
         dry_run=False,
         removed=tuple(tag for tag in plan.doomed if tag not in left),
-        moved=tuple(replace(m, after=settled.digests[m.tag]) for m in plan.moves if settled.digests[m.tag] != m.before),
+        moved=tuple(replace(m, after=settled[m.tag]) for m in plan.moves if settled[m.tag] != m.before),
     )
     return done, left
 
 
-def _named(name: Repository, tags: Sequence[Tag], names: Sequence[str], scheme: Scheme, note: Note) -> tuple[Tag, ...]:
-    """Find the tags that were named: as they stand, or as a version of this line, however it is spelt.
+def _named(
+    name: Repository, tags: Sequence[Tag], names: Sequence[str], schemes: Sequence[Scheme], note: Note
+) -> tuple[Tag, ...]:
+    """Find the tags that were named: as they stand, or as a version of these lines, however it is spelt.
 
     A version alone never finds another line's tag: with variant alpine, `2.1.106` is 2.1.106-alpine.
     """
-    versions = published(tags, scheme)
+    versions = [(scheme, published(tags, scheme)) for scheme in schemes]
+    plain = Scheme(variants=frozenset().union(*(scheme.variants for scheme in schemes)))
     listed = set(tags)
     found: dict[Tag, None] = {}
     for text in names:
-        version = scheme.parse(text)
-        spelt = version or Scheme(variants=scheme.variants).parse(text)
-        tag = Tag(text) if text in listed and bool(version) == bool(spelt) else versions.get(spelt) if spelt else None
-        if tag is None:
-            note(f"{name} has no tag {printable(text)}, so there is nothing to remove")
+        mine = any(scheme.parse(text) for scheme in schemes)
+        spelt = next((v for v in (*(scheme.parse(text) for scheme in schemes), plain.parse(text)) if v), None)
+        if text in listed and mine == bool(spelt):
+            here = [Tag(text)]
         else:
-            found[tag] = None
+            here = [line[spelt] for scheme, line in versions if spelt in line and (scheme.parse(text) or not mine)]
+        if not here:
+            note(f"{name} has no tag {printable(text)}, so there is nothing to remove")
+        found |= dict.fromkeys(here)
     if not found:
         raise InputError(f"{name} has none of the tags named: tagger ls {name} shows those that it has")
     return tuple(found)
 
 
-def _planned(repository: Removable, scheme: Scheme, tags: Sequence[Tag], named: Sequence[Tag]) -> _Plan:
+def _planned(repository: Removable, schemes: Sequence[Scheme], tags: Sequence[Tag], named: Sequence[Tag]) -> _Plan:
     """Say what goes and what moves; of a version with two spellings the other one's image takes over."""
-    going = set(named)
-    affected = newest_first({version for tag in named if (version := scheme.parse(tag))})
-    cascade = dict.fromkeys(tag for version in affected for tag in scheme.floating_tags(version))
-    floats = [tag for tag in cascade if tag in set(tags) - going]
-    observed = observe(AsListed(repository, [tag for tag in tags if tag not in going]), scheme, floats)
     doomed = {tag: None if isinstance(held, Unreadable) else held for tag, held in ask(repository, named).items()}
-    claimed = {tag for version in observed.versions for tag in scheme.floating_tags(version)}
     images = set(doomed.values()) - {None}
-    dropped = {t: observed.digests[t] for t in floats if t not in claimed and observed.digests[t] in images}
-    return _Plan(doomed | dropped, tuple(moved(observed, scheme, floats)))
+    lines = []
+    for scheme in schemes:
+        going = set(named)
+        affected = newest_first({version for tag in named if (version := scheme.parse(tag))})
+        cascade = dict.fromkeys(tag for version in affected for tag in scheme.floating_tags(version))
+        floats = [tag for tag in cascade if tag in set(tags) - going]
+        observed = observe(AsListed(repository, [tag for tag in tags if tag not in going]), scheme, floats)
+        claimed = {tag for version in observed.versions for tag in scheme.floating_tags(version)}
+        doomed |= {t: observed.digests[t] for t in floats if t not in claimed and observed.digests[t] in images}
+        lines.append((scheme, tuple(moved(observed, scheme, floats))))
+    return _Plan(doomed, lines)
 
 
 def _delete(repository: Removable, tags: Sequence[Tag], doomed: Collection[Tag], *, single: bool) -> None:

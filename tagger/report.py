@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from tagger.cascade import DEFAULT_VARIANT
 from tagger.plan import Action, Change
 from tagger.reference import Digest
 from tagger.result import Outcome, Release, Released
@@ -28,14 +29,16 @@ def as_json(content: dict[str, Any]) -> str:
 
 
 def release_content(release: Release) -> dict[str, Any]:
-    """Give a release as a JSON object."""
+    """Give a release as a JSON object; warnings, variants and images are told where there is something to tell."""
+    several = len({released.image for released in release.repositories}) > 1
     return {
         "image": release.image,
         "version": release.version,
         "dry_run": release.dry_run,
         "outcome": release.outcome,
         "error": release.error,
-        "repositories": [_repository(released) for released in release.repositories],
+        **({"warnings": list(release.warnings)} if release.warnings else {}),
+        "repositories": [_repository(released, several=several) for released in release.repositories],
     }
 
 
@@ -45,15 +48,18 @@ def release_text(release: Release) -> str:
 
 
 def _lines(release: Release) -> Iterator[str]:
+    several = len({released.image for released in release.repositories}) > 1
     for released in release.repositories:
-        yield str(released.repository)
+        variant = "" if released.variant == DEFAULT_VARIANT else f" ({released.variant})"
+        yield f"{released.repository}{variant}" + (f" from {released.image}" if several else "")
         yield from (f"  {_change(change)}" for change in released.changes)
+    yield from (f"note: {warning}" for warning in release.warnings)
     if verdict := _verdict(release):
         yield verdict
 
 
 def _verdict(release: Release) -> str | None:
-    where = ", ".join(f"{r.repository}@{r.digest}" for r in release.repositories if r.digest)
+    where = ", ".join(dict.fromkeys(f"{r.repository}@{r.digest}" for r in release.repositories if r.digest))
     match release.outcome:
         case Outcome.PLANNED:
             return "dry run: nothing was written"
@@ -86,9 +92,11 @@ def _short(digest: Digest | None) -> str:
     return digest[:_SHORT_DIGEST] if digest else "the new image"
 
 
-def _repository(released: Released) -> dict[str, Any]:
+def _repository(released: Released, *, several: bool) -> dict[str, Any]:
     return {
         "repository": str(released.repository),
+        **({"image": released.image} if several else {}),
+        **({"variant": released.variant} if released.variant != DEFAULT_VARIANT else {}),
         "digest": released.digest,
         "tags": [
             {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tagger.cascade import DEFAULT_VARIANT
 from tagger.plan import Change
 from tagger.reference import Digest, Repository
 
@@ -22,16 +23,21 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """What happened in one repository: the version's digest (None: not there, or not known) and each tag's change."""
+    """What happened in one line of a repository: the version's digest (None: not there, or not known), the changes.
+
+    `variant` is the line's name, "default" for the plain one, `image` the image as it was named.
+    """
 
     repository: Repository
     digest: Digest | None
     changes: tuple[Change, ...]
+    variant: str = DEFAULT_VARIANT
+    image: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A release as it ended: the image and version asked for, the outcome, and what happened where."""
+    """A release as it ended: the images and version asked for, the outcome, what happened where, and what is odd."""
 
     image: str
     version: str
@@ -39,3 +45,4 @@ class Release:
     outcome: Outcome
     repositories: tuple[Released, ...] = ()
     error: str | None = None
+    warnings: tuple[str, ...] = ()

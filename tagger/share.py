@@ -1,4 +1,4 @@
-"""One repository's share of a release while it runs, and what a release asks of an Engine."""
+"""One line's share of a release while it runs, and what a release asks of an Engine."""
 
 from __future__ import annotations
 
@@ -57,13 +57,20 @@ class Engine(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """What is to be released, and how."""
+class Placement:
+    """An image, as it was named, and the line of a repository where it is to be released."""
 
     name: str
     image: Image
-    version: Version
+    repository: Target
     scheme: Scheme = field(default_factory=Scheme)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Which version is to be released, and how."""
+
+    version: Version
     via: FloatsVia = FloatsVia.ENGINE
     overwrite: bool = False
     dry_run: bool = False
@@ -71,7 +78,7 @@ class Order:
 
 @dataclass(slots=True)
 class Share:
-    """One repository's share of a release while it runs.
+    """One placement's share of a release while it runs.
 
     `first` is what was seen before anything was written, `plan` the plan in force, `digest` that of our image as far as
     it is known, `pushed` and `touched` whether the push of the version tag and the moves of the floating tags were
@@ -80,7 +87,7 @@ class Share:
     push. `now` says where tags were seen last; nobody knows about those `in_doubt`, or they could not be put back.
     """
 
-    repository: Target
+    placement: Placement
     first: Observed
     plan: Plan
     digest: Digest | None
@@ -92,6 +99,21 @@ class Share:
     seen: Observed | None = None
     now: dict[Tag, Digest | None] = field(default_factory=dict)
     in_doubt: set[Tag] = field(default_factory=set)
+
+    @property
+    def repository(self) -> Target:
+        """Give the repository where it is to be released."""
+        return self.placement.repository
+
+    @property
+    def scheme(self) -> Scheme:
+        """Give the line's scheme."""
+        return self.placement.scheme
+
+    @property
+    def image(self) -> Image:
+        """Give the image."""
+        return self.placement.image
 
     @property
     def version_tag(self) -> Tag:
@@ -128,16 +150,17 @@ class Share:
 class LocalTags:
     """The local tags that a release made, and what they were before."""
 
-    def __init__(self, engine: Engine, image: Digest) -> None:
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._image = image
+        self._images: dict[Reference, Digest] = {}
         self._before: dict[Reference, Digest | None] = {}
 
-    def tag(self, reference: Reference) -> None:
-        """Point a local tag at the image, and remember what it was."""
+    def tag(self, image: Digest, reference: Reference) -> None:
+        """Point a local tag at an image, and remember what it was."""
         held = self._engine.tagged(reference)
+        self._images[reference] = image
         self._before.setdefault(reference, held.id if held else None)
-        self._engine.tag(self._image, reference)
+        self._engine.tag(image, reference)
 
     def put_back(self, standing: Collection[Reference]) -> list[Reference]:
         """Put back the local tags but those `standing`, and give those that the Engine did not let go back.
@@ -149,7 +172,7 @@ class LocalTags:
     def _restored(self, reference: Reference) -> bool:
         try:
             now, before = self._engine.tagged(reference), self._before[reference]
-            if now is None or now.id != self._image:
+            if now is None or now.id != self._images[reference]:
                 return True
             if before is None:
                 self._engine.untag(reference)

@@ -1,17 +1,17 @@
 """A release in seven steps: observe, plan, push the version tag, observe again, push the floating tags, settle, report.
 
-Several repositories are one release: the version tag is pushed and verified everywhere before a floating tag moves
-anywhere, and a failure after that puts the floating tags back everywhere.
+Several images, repositories and variants are one release: the version tag is pushed and verified everywhere before a
+floating tag moves anywhere, and a failure after that puts the floating tags back everywhere.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from tagger.cascade import Scheme, Version, published
+from tagger.cascade import DEFAULT_VARIANT, Scheme, Version, published
 from tagger.errors import (
     BrokenOff,
     Conflict,
@@ -25,10 +25,10 @@ from tagger.errors import (
 )
 from tagger.manifest import Manifest
 from tagger.plan import WRITES, Action, Change, Observed, Plan, plan
-from tagger.reference import Digest, Reference, Tag
+from tagger.reference import Digest, Reference, Registry, Tag
 from tagger.result import Outcome, Release, Released
 from tagger.settle import Goal, Tags, View, ask, observe, settle
-from tagger.share import Engine, FloatsVia, LocalTags, Order, Share, Target
+from tagger.share import Engine, FloatsVia, LocalTags, Order, Placement, Share, Target
 from tagger.undo import put_back
 
 Progress = Callable[[str], None]
@@ -39,39 +39,37 @@ _PUSH_PAUSES = (1.0, 4.0, 10.0)
 
 def release(
     engine: Engine,
-    repositories: Sequence[Target],
+    placements: Sequence[Placement],
     order: Order,
     progress: Progress = lambda _: None,
     seen: Sequence[Observed] | None = None,
 ) -> Release:
-    """Release an image; see the module for the order of things.
+    """Release images; see the module for the order of things.
 
-    `seen` is what `look` saw in each of the repositories, if it did so just now.
+    `seen` is what `look` saw of each of the placements, if it did so just now.
     `progress` is told what happens; what it raises is lost, since it must not break off what is under way.
 
     Raises a TaggerError, or its subclass Interrupted, whose `release` says what became of every tag.
     """
     shares: list[Share] = []
-    local = LocalTags(engine, order.image.id)
+    local = LocalTags(engine)
     tell = partial(_tell, progress)
     try:
-        first = look(repositories, order.version, order.scheme) if seen is None else seen
-        begin = [
-            partial(_begin, repository, order, sight) for repository, sight in zip(repositories, first, strict=True)
-        ]
-        shares = repositories[0].patience.at_once(begin)
+        first = look([(p.repository, p.scheme) for p in placements], order.version) if seen is None else seen
+        begin = [partial(_begin, placement, order, sight) for placement, sight in zip(placements, first, strict=True)]
+        shares = placements[0].repository.patience.at_once(begin)
         _check_refusals(shares)
         if order.dry_run:
-            return _report(order, shares, Outcome.PLANNED)
+            return _report(order, placements, shares, Outcome.PLANNED)
         if not any(share.plan.writes for share in shares):
-            return _report(order, shares, Outcome.UNCHANGED)
+            return _report(order, placements, shares, Outcome.UNCHANGED)
         _make_sure(shares, order)
         _publish(engine, local, shares, order, tell)
         _float(engine, local, shares, order, tell)
-        return _report(order, shares, Outcome.RELEASED)
+        return _report(order, placements, shares, Outcome.RELEASED)
     except (Exception, KeyboardInterrupt) as problem:  # noqa: BLE001 - whatever it is, tags must not stay half moved
         final = put_back(problem, local, shares, order, tell)
-        final.release = _report(order, shares, Outcome(final.outcome), str(final))
+        final.release = _report(order, placements, shares, Outcome(final.outcome), str(final))
         raise final from None
 
 
@@ -83,20 +81,23 @@ def _tell(progress: Progress, line: str) -> None:
 # -- steps 1 and 2: observe and plan -------------------------------------------------------------------------------
 
 
-def look(repositories: Sequence[Target], version: Version, scheme: Scheme) -> list[Observed]:
-    """See what each repository holds of what the release of a version may touch. Raises TaggerError."""
-    return repositories[0].patience.at_once([partial(_observe, repo, version, scheme) for repo in repositories])
+def look(lines: Sequence[tuple[Target, Scheme]], version: Version) -> list[Observed]:
+    """See what each line of a repository holds of what the release of a version may touch. Raises TaggerError."""
+    patience = lines[0][0].patience
+    return patience.at_once([partial(_observe, repository, version, scheme) for repository, scheme in lines])
 
 
-def _begin(repository: Target, order: Order, seen: Observed) -> Share:
-    own = order.scheme.version_tag(order.version)
+def _begin(placement: Placement, order: Order, seen: Observed) -> Share:
+    repository = placement.repository
+    own = placement.scheme.version_tag(order.version)
     if own in seen.unreadable and not order.overwrite:
         raise Unreadable(
             f"{repository.name.registry} fails to say where {repository.name}:{own} points, so that it may be released"
             " already: try again, and if that goes on, write it anew with --force"
         )
-    digest = _digest_here(repository, order, seen)
-    return Share(repository, seen, plan(order.version, digest, seen, order.scheme, overwrite=order.overwrite), digest)
+    digest = _digest_here(placement, order.version, seen)
+    planned = plan(order.version, digest, seen, placement.scheme, overwrite=order.overwrite)
+    return Share(placement, seen, planned, digest)
 
 
 def _check_refusals(shares: Sequence[Share]) -> None:
@@ -108,26 +109,27 @@ def _observe(repository: Tags, version: Version, scheme: Scheme) -> Observed:
     return observe(repository, scheme, scheme.floating_tags(version), present=[version])
 
 
-def _digest_here(repository: Target, order: Order, seen: Observed) -> Digest | None:
+def _digest_here(placement: Placement, version: Version, seen: Observed) -> Digest | None:
     """Give the digest of our image in this repository, as far as it can be known before a push."""
-    own = order.scheme.version_tag(order.version)
-    holder = seen.versions.get(order.version, own)
+    image, own = placement.image, placement.scheme.version_tag(version)
+    holder = seen.versions.get(version, own)
     published = seen.digests.get(holder) or seen.digests.get(own)
-    if published is None or published == order.image.digest:
-        return order.image.digest
-    manifest = repository.manifest(published)
-    return published if manifest and manifest.is_image(order.image.id) else order.image.digest
+    if published is None or published == image.digest:
+        return image.digest
+    manifest = placement.repository.manifest(published)
+    return published if manifest and manifest.is_image(image.id) else image.digest
 
 
 def _make_sure(shares: list[Share], order: Order) -> None:
     """Check the right to push, and look at each version tag once more, as late as can be before the first write."""
     writing = [share for share in shares if share.plan.writes]
     looks: list[Callable[[], object]] = [partial(_still_as_planned, share) for share in writing]
-    found = shares[0].repository.patience.at_once([*looks, *(share.repository.check_push for share in writing)])
+    repositories = {share.repository.name: share.repository for share in writing}
+    found = shares[0].repository.patience.at_once([*looks, *(each.check_push for each in repositories.values())])
     for share, same in zip(writing, found, strict=False):
         if not same:
-            seen = _observe(share.repository, order.version, order.scheme)
-            shares[shares.index(share)] = _begin(share.repository, order, seen)
+            seen = _observe(share.repository, order.version, share.scheme)
+            shares[shares.index(share)] = _begin(share.placement, order, seen)
     _check_refusals(shares)
 
 
@@ -140,12 +142,21 @@ def _still_as_planned(share: Share) -> bool:
 
 
 def _publish(engine: Engine, local: LocalTags, shares: Sequence[Share], order: Order, progress: Progress) -> None:
+    """Push and verify every version tag: registries at once, and in one registry one after the other."""
+    pushing = [share for share in shares if share.plan.version_change.action in WRITES]
+    registries: dict[Registry, list[Share]] = {}
+    for share in pushing:
+        registries.setdefault(share.repository.name.registry, []).append(share)
+    publishing = [partial(_publish_there, engine, local, there, order, progress) for there in registries.values()]
+    shares[0].repository.patience.at_once(publishing)
+    if len(pushing) > 1:
+        for share in pushing:
+            share.seen = None  # another push may have taken minutes since
+
+
+def _publish_there(engine: Engine, local: LocalTags, shares: Sequence[Share], order: Order, progress: Progress) -> None:
     for share in shares:
-        if share.plan.version_change.action not in WRITES:
-            continue
-        for earlier in shares:
-            earlier.seen = None  # a push may take minutes
-        pushed = _push_version(engine, local, share, order, progress)
+        pushed = _push_version(engine, local, share, progress)
         try:
             share.digest = _confirm(share, pushed, order)
         except WrongImage as error:
@@ -155,13 +166,13 @@ def _publish(engine: Engine, local: LocalTags, shares: Sequence[Share], order: O
         progress(f"pushed {share.reference} at {share.digest}")
 
 
-def _push_version(engine: Engine, local: LocalTags, share: Share, order: Order, progress: Progress) -> Digest:
+def _push_version(engine: Engine, local: LocalTags, share: Share, progress: Progress) -> Digest:
     """Push the version tag; where that fails for now and the registry shows that it did not land, push it again."""
     for pause in (*_PUSH_PAUSES, None):
         try:
             return _push_once(engine, local, share, progress)
         except (Transient, BrokenOff) as error:
-            if landed := _landed(share, order):
+            if landed := _landed(share):
                 share.broken_off = False
                 return landed
             if pause is None:
@@ -172,7 +183,7 @@ def _push_version(engine: Engine, local: LocalTags, share: Share, order: Order, 
 
 
 def _push_once(engine: Engine, local: LocalTags, share: Share, progress: Progress) -> Digest:
-    local.tag(share.reference)
+    local.tag(share.image.id, share.reference)
     progress(f"pushing {share.reference}")
     share.pushed, share.broken_off, share.digest = True, True, None
     try:
@@ -187,11 +198,11 @@ def _push_once(engine: Engine, local: LocalTags, share: Share, progress: Progres
     return digest
 
 
-def _landed(share: Share, order: Order) -> Digest | None:
+def _landed(share: Share) -> Digest | None:
     """Give the digest of our image if the version tag holds it already, though its push failed."""
     with contextlib.suppress(RegistryError, RegistryUnreachable):
         manifest = share.repository.manifest(share.version_tag)
-        if manifest and manifest.digest != share.before and manifest.is_image(order.image.id):
+        if manifest and manifest.digest != share.before and manifest.is_image(share.image.id):
             return manifest.digest
     return None
 
@@ -206,7 +217,7 @@ def _confirm(share: Share, pushed: Digest, order: Order) -> Digest:
     for pause in _CONFIRM_PAUSES:
         share.repository.patience.sleep(pause)
         fetching = _Fetching(share.repository, change.tag)
-        share.seen = _observe(fetching, order.version, order.scheme)
+        share.seen = _observe(fetching, order.version, share.scheme)
         manifest = fetching.fetched
         if change.tag in share.seen.unreadable:
             manifest = share.repository.manifest(change.tag)  # or raise why it is not
@@ -219,9 +230,9 @@ def _confirm(share: Share, pushed: Digest, order: Order) -> Digest:
             f"the Engine pushed {change.tag} as {pushed}, but {share.repository.name} does not show it: run the same"
             " command again"
         )
-    if not manifest.is_image(order.image.id):
+    if not manifest.is_image(share.image.id):
         raise WrongImage(
-            f"{share.repository.name}:{change.tag} was pushed as {pushed}, which is not image {order.image.id}: another"
+            f"{share.repository.name}:{change.tag} was pushed as {pushed}, which is not image {share.image.id}: another"
             " program moved the local tag meanwhile, keep it away and run the same command again",
             pushed,
         )
@@ -269,8 +280,8 @@ def _check_overwritten_rival(share: Share, order: Order, seen: Observed) -> None
         return
     # Listed anew: what moved the floating tags after the last list was published before that. It need not be new: a
     # rival that began before us, or that mends drift, moves them to what has been published for long.
-    versions = published(share.repository.tags(), order.scheme)
-    contenders = [v for v in versions if v != order.version and set(order.scheme.floating_tags(v)) & set(ours)]
+    versions = published(share.repository.tags(), share.scheme)
+    contenders = [v for v in versions if v != order.version and set(share.scheme.floating_tags(v)) & set(ours)]
     asked = ask(share.repository, [versions[version] for version in contenders])
     if not versions or rival in asked.values():
         return  # under --assume-newest no version is known that would explain it
@@ -292,15 +303,15 @@ def _overwritten(share: Share, tag: Tag, digest: Digest | None) -> Conflict:
 def _float(engine: Engine, local: LocalTags, shares: Sequence[Share], order: Order, progress: Progress) -> None:
     patience = shares[0].repository.patience
     patience.at_once([partial(_replan, share, order) for share in shares if share.pushed])
-    references = [share.repository.name.tagged(tag) for share in shares for tag in _due(share)]
-    tagging = [partial(local.tag, reference) for reference in references]
+    moving = [(share.image.id, share.repository.name.tagged(tag)) for share in shares for tag in _due(share)]
+    tagging = [partial(local.tag, image, reference) for image, reference in moving]
     settling = [partial(_settle, share, order, progress) for share in shares]
     if order.via is FloatsVia.ENGINE:
         patience.at_once(tagging)
     for share in shares:
         share.touched = True
     if order.via is FloatsVia.ENGINE:
-        patience.at_once([partial(_push_floating, engine, reference, progress) for reference in references])
+        patience.at_once([partial(_push_floating, engine, reference, progress) for _, reference in moving])
         patience.at_once(settling)
     else:
         patience.at_once([*settling, *tagging])
@@ -308,7 +319,7 @@ def _float(engine: Engine, local: LocalTags, shares: Sequence[Share], order: Ord
 
 def _replan(share: Share, order: Order) -> None:
     """Observe and plan again, now that the version tag stands: somebody else may have released meanwhile."""
-    seen = share.seen or _observe(share.repository, order.version, order.scheme)
+    seen = share.seen or _observe(share.repository, order.version, share.scheme)
     _check_version_tag(share, seen)
     _check_overwritten_rival(share, order, seen)
     share.plan = _planned_again(share, order, seen)
@@ -318,7 +329,7 @@ def _planned_again(share: Share, order: Order, seen: Observed) -> Plan:
     """Plan the floating tags anew; what happens to the version tag was decided before it was pushed."""
     versions = {**seen.versions, order.version: share.version_tag}
     digests: Mapping[Tag, Digest | None] = {**seen.digests, share.version_tag: share.digest}
-    now = plan(order.version, share.digest, replace(seen, versions=versions, digests=digests), order.scheme)
+    now = plan(order.version, share.digest, replace(seen, versions=versions, digests=digests), share.scheme)
     return Plan(order.version, (share.plan.version_change, *now.floating_changes))
 
 
@@ -345,10 +356,10 @@ def _reason(error: TaggerError) -> str:
 def _settle(share: Share, order: Order, progress: Progress) -> None:
     """Put right and verify the cascade: a tag that the Engine pushed with another digest is mended here too."""
     assert share.digest, "a version that is published has a digest"  # noqa: S101 - steps 1 and 3 see to it
-    floats = order.scheme.floating_tags(order.version)
+    floats = share.scheme.floating_tags(order.version)
     goal = Goal(present={order.version: share.digest})
     seen = share.seen if order.via is FloatsVia.REGISTRY else None  # the Engine's pushes have moved tags since
-    settled = settle(share.repository, order.scheme, floats, goal, seen)
+    settled = settle(share.repository, share.scheme, floats, goal, seen)
     _check_version_tag(share, settled)
     share.now.update({tag: settled.digests[tag] for tag in floats})
     share.plan = _planned_again(share, order, settled)
@@ -358,17 +369,46 @@ def _settle(share: Share, order: Order, progress: Progress) -> None:
 # -- step 7: report ------------------------------------------------------------------------------------------------
 
 
-def _report(order: Order, shares: Sequence[Share], outcome: Outcome, error: str | None = None) -> Release:
+def _report(
+    order: Order,
+    placements: Sequence[Placement],
+    shares: Sequence[Share],
+    outcome: Outcome,
+    error: str | None = None,
+) -> Release:
     refused = any(share.plan.refused for share in shares)
     planned = outcome in (Outcome.PLANNED, Outcome.UNCHANGED)
     describe = _planned if planned else _done if outcome is Outcome.RELEASED else _refused if refused else _failed
     return Release(
-        order.name, str(order.version), order.dry_run, outcome, tuple(describe(share) for share in shares), error
+        ", ".join(dict.fromkeys(placement.name for placement in placements)),
+        str(order.version),
+        order.dry_run,
+        outcome,
+        tuple(describe(share) for share in shares),
+        error,
+        tuple(_differing(shares)),
     )
 
 
+def _differing(shares: Sequence[Share]) -> Iterator[str]:
+    """Say where one image has several digests: an Engine's store that keeps layers unpacked compresses them anew."""
+    images: dict[Digest, dict[Digest, Share]] = {}
+    for share in shares:
+        if share.digest and share.stands:
+            images.setdefault(share.image.id, {}).setdefault(share.digest, share)
+    for digests in images.values():
+        if len(digests) > 1:
+            where = ", ".join(f"{digest} in {share.repository.name}" for digest, share in digests.items())
+            yield f"the same image has another digest in each registry, since its layers were compressed anew: {where}"
+
+
 def _planned(share: Share) -> Released:
-    return Released(share.repository.name, share.digest, share.plan.changes)
+    return _released(share, share.digest, share.plan.changes)
+
+
+def _released(share: Share, digest: Digest | None, changes: Iterable[Change]) -> Released:
+    variant = share.scheme.variant or DEFAULT_VARIANT
+    return Released(share.repository.name, digest, tuple(changes), variant, share.placement.name)
 
 
 def _refused(share: Share) -> Released:
@@ -377,7 +417,7 @@ def _refused(share: Share) -> Released:
     if not share.plan.refused:
         why = "nothing is written, since another repository refuses"
         changes = tuple(replace(c, action=Action.KEEP, after=c.before, reason=why) for c in changes)
-    return Released(share.repository.name, share.before, changes)
+    return _released(share, share.before, changes)
 
 
 def _done(share: Share) -> Released:
@@ -386,7 +426,7 @@ def _done(share: Share) -> Released:
     for change in share.plan.changes:
         own = change.version == share.plan.version and change.tag != share.version_tag
         changes.append(_changed(share, change, None if own else change.reason))
-    return Released(share.repository.name, share.digest, tuple(changes))
+    return _released(share, share.digest, changes)
 
 
 def _failed(share: Share) -> Released:
@@ -413,7 +453,7 @@ def _failed(share: Share) -> Released:
         else:
             changes.append(_changed(share, change, change.reason if share.stands else "another image"))
     held = None if share.version_tag in share.in_doubt else share.now.get(share.version_tag, share.before)
-    return Released(share.repository.name, held, tuple(changes))
+    return _released(share, held, changes)
 
 
 def _changed(share: Share, change: Change, reason: str | None) -> Change:

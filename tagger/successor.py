@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from enum import StrEnum
 
 from tagger.cascade import Scheme, Version, in_channel, newest_first, parse_version, published
 from tagger.errors import InputError, printable
+from tagger.reference import Tag
 from tagger.settle import Tags
 
 _NONE_YET = Version(0, 0, 0)
@@ -21,8 +23,8 @@ class Part(StrEnum):
     MAJOR = "major"
 
 
-def successor(repository: Tags, scheme: Scheme, part: Part | None, label: str | None = None) -> Version:
-    """Give the version after the greatest one released: the part is raised, or a pre-release `label` is counted on.
+def successor(repository: Tags, schemes: Sequence[Scheme], part: Part | None, label: str | None = None) -> Version:
+    """Give the version after the greatest one of these lines: the part is raised, or a pre-release `label` counted on.
 
     With a label alone, the pre-releases under way are counted on, else those of the next patch begin. A repository that
     is empty or new has no version yet, which counts as 0.0.0. Neither a version to ignore nor another variant counts.
@@ -33,9 +35,15 @@ def successor(repository: Tags, scheme: Scheme, part: Part | None, label: str | 
         raise InputError(
             f"'{printable(label)}' is no pre-release label: give letters, digits and hyphens, such as rc or beta"
         )
-    versions = published(repository.tags(), scheme)
-    newest = newest_first(filter(scheme.counts, versions))
-    greatest = next((v for v in newest if not v.prerelease and repository.digest(versions[v])), _NONE_YET)
+    tags = repository.tags()
+    versions: dict[Version, list[Tag]] = {}
+    for scheme in schemes:
+        for version, tag in published(tags, scheme).items():
+            if scheme.counts(version):
+                versions.setdefault(version, []).append(tag)
+    newest = newest_first(versions)
+    stable = (v for v in newest if not v.prerelease)
+    greatest = next((v for v in stable if any(repository.digest(tag) for tag in versions[v])), _NONE_YET)
     # What was only ever a pre-release is finished by its first release.
     begun = newest[0].finalize_version() if newest and greatest is _NONE_YET else _NONE_YET
     if label is None:

@@ -62,7 +62,7 @@ def _restore(share: Share, order: Order) -> None:
     """Put one repository back; what is left `in_doubt` could not be."""
     try:
         if share.pushed:
-            _restore_version_tag(share, order)
+            _restore_version_tag(share)
     except Exception:  # noqa: BLE001, S110 - whatever it was, the tag stays in doubt and the others have their turn
         pass
     try:
@@ -74,11 +74,11 @@ def _restore(share: Share, order: Order) -> None:
         pass
 
 
-def _restore_version_tag(share: Share, order: Order) -> None:
+def _restore_version_tag(share: Share) -> None:
     """See what the version tag holds; a push that was not our image, or was forced over another, is taken back."""
     manifest = _patiently(share.repository.patience, partial(share.repository.manifest, share.version_tag))
     held = manifest.digest if manifest else None
-    if manifest and share.digest is None and held != share.before and manifest.is_image(order.image.id):
+    if manifest and share.digest is None and held != share.before and manifest.is_image(share.image.id):
         share.digest = held  # it landed, though its answer was lost
     landed = held is not None and held in (share.digest, share.wrong)
     forced = share.published_before not in (None, share.digest)
@@ -106,11 +106,11 @@ def _restore_floating_tags(share: Share, order: Order) -> None:
     unsure = share.version_tag in share.in_doubt
     ours = unsure or share.now.get(share.version_tag, share.before) in (share.digest, None)
     new = share.published_before is None and ours
-    floats = order.scheme.floating_tags(order.version)
+    floats = share.scheme.floating_tags(order.version)
     known = {tag: digest for tag, digest in share.first.digests.items() if tag not in share.first.unreadable}
     absent = frozenset({order.version}) if new else frozenset()
     goal = Goal(absent=absent, otherwise=known, rewritten=frozenset(share.written))
-    settled = settle(share.repository, order.scheme, floats, goal)
+    settled = settle(share.repository, share.scheme, floats, goal)
     share.now.update({tag: settled.digests[tag] for tag in floats})
     # Nobody knows what an unreadable tag held, so it cannot go back there when no other version claims it.
     astray = {tag for tag in share.written if new and tag not in known and settled.digests[tag] == share.digest}

@@ -22,6 +22,7 @@ from tagger.errors import TaggerError, Unreadable
 from tagger.manifest import OCI_MANIFEST, Manifest
 from tagger.patience import Patience
 from tagger.reference import Digest, Reference, Repository, Tag
+from tagger.share import Placement, Target
 
 Around = Callable[[str], AbstractContextManager[None]]
 T = TypeVar("T")
@@ -47,6 +48,11 @@ def image(name: str) -> ModelImage:
     image_id = Digest(f"sha256:{hashlib.sha256(name.encode()).hexdigest()}")
     body = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": {"digest": image_id}, "layers": []}
     return ModelImage(image_id, Manifest.of(OCI_MANIFEST, json.dumps(body).encode()))
+
+
+def placed(name: str, repositories: Iterable[Target], scheme: Scheme = Scheme()) -> list[Placement]:  # noqa: B008 - frozen
+    """Say that the image of that name is to be released in each repository."""
+    return [Placement("image-gallery", image(name), repository, scheme) for repository in repositories]
 
 
 class Unhurried(Patience):

@@ -38,7 +38,7 @@ RESTS_ON: dict[str, set[str]] = {
     "engine": {"credentials", "patience"},
     "report": {"result", "listing", "removal"},
     "api": {"steps", "listing", "removal", "successor", "registry", "engine"},
-    "cli": {"api", "report"},
+    "cli": {"api", "config", "report"},
     "__main__": {"cli"},
 }
 PURE = ("errors", "reference", "cascade", "config", "plan", "manifest", "result")

@@ -32,13 +32,13 @@ def drifted(found: Check) -> dict[str, tuple[str | None, str]]:
 
 
 def test_a_repository_without_drift_is_right() -> None:
-    assert check(shelf("1.0.0", "2.0.7", "2.1.106", "2.2.0-rc.1", nightly="other"), SCHEME).ok
+    assert check(shelf("1.0.0", "2.0.7", "2.1.106", "2.2.0-rc.1", nightly="other"), [SCHEME]).ok
 
 
 def test_drift_says_what_is_held_and_what_should_be() -> None:
     repository = shelf("1.0.0", "2.0.7", "2.1.105", "2.1.106", latest="2.0.7", **{"2": "other"})
     del repository.held[Tag("2.0")]
-    assert drifted(check(repository, SCHEME)) == {
+    assert drifted(check(repository, [SCHEME])) == {
         "latest": ("2.0.7", "2.1.106"),
         "2": (None, "2.1.106"),
         "2.0": (None, "2.0.7"),
@@ -49,11 +49,11 @@ def test_a_listed_tag_that_leads_nowhere_is_drift_and_a_version_that_does_counts
     repository = shelf("1.0.0", "1.0.1")
     repository.ghosts = {Tag("9.9.9"), Tag("latest")}
     del repository.held[Tag("latest")]
-    assert drifted(check(repository, SCHEME)) == {"latest": (None, "1.0.1")}
+    assert drifted(check(repository, [SCHEME])) == {"latest": (None, "1.0.1")}
 
 
 def test_tags_that_no_version_claims_are_nobody_s_drift() -> None:
-    assert check(shelf("2.2.0-rc.1", latest="other", **{"20240101": "other", "3": "other"}), SCHEME).ok
+    assert check(shelf("2.2.0-rc.1", latest="other", **{"20240101": "other", "3": "other"}), [SCHEME]).ok
 
 
 def test_a_check_asks_about_two_digests_for_each_floating_tag() -> None:
@@ -66,36 +66,36 @@ def test_a_check_asks_about_two_digests_for_each_floating_tag() -> None:
         return around(operation)
 
     repository.around = count  # type: ignore[assignment] # the context manager passes through
-    assert check(repository, SCHEME).ok
+    assert check(repository, [SCHEME]).ok
     floats = 5 + 2
     assert len([operation for operation in asked if operation.startswith("head")]) <= 2 * floats
 
 
 def test_an_absent_repository_is_told_from_an_empty_one() -> None:
     with pytest.raises(InputError, match=r"there is no repository gallery/ui at registry\.local:5000: check the name"):
-        check(Shelf(), SCHEME)
-    assert check(shelf(nightly="other"), SCHEME).ok
+        check(Shelf(), [SCHEME])
+    assert check(shelf(nightly="other"), [SCHEME]).ok
 
 
 def test_a_repair_moves_what_drifted_digest_for_digest_and_then_has_nothing_to_do() -> None:
     repository = shelf("1.0.0", "2.0.7", "2.1.106", latest="2.0.7", **{"2": "other"})
-    planned = repair(repository, SCHEME, dry_run=True)
+    planned = repair(repository, [SCHEME], dry_run=True)
     assert repository.held[Tag("latest")] == image("2.0.7").manifest.digest
-    done = repair(repository, SCHEME, dry_run=False)
+    done = repair(repository, [SCHEME], dry_run=False)
     assert planned.repaired == done.repaired
     assert {(m.tag, m.after, m.version) for m in done.repaired} == {
         (tag, image("2.1.106").manifest.digest, parse_version("2.1.106")) for tag in ("latest", "2")
     }
-    assert check(repository, SCHEME).ok
-    assert repair(repository, SCHEME, dry_run=False).repaired == ()
+    assert check(repository, [SCHEME]).ok
+    assert repair(repository, [SCHEME], dry_run=False).repaired == ()
 
 
 def test_a_tag_that_nobody_can_read_is_healed_by_the_write() -> None:
     repository = shelf("1.0.0", "2.1.106")
     repository.unreadable = {Tag("latest")}
-    assert drifted(check(repository, SCHEME)) == {"latest": (None, "2.1.106")}
-    assert [move.tag for move in repair(repository, SCHEME, dry_run=False).repaired] == ["latest"]
-    assert check(repository, SCHEME).ok
+    assert drifted(check(repository, [SCHEME])) == {"latest": (None, "2.1.106")}
+    assert [move.tag for move in repair(repository, [SCHEME], dry_run=False).repaired] == ["latest"]
+    assert check(repository, [SCHEME]).ok
 
 
 # -- a real registry -----------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from model import Around, Death, Fault, ModelEngine, ModelRepository, OneByOne, Turns, both, image, undisturbed
+from model import Around, Death, Fault, ModelEngine, ModelRepository, OneByOne, Turns, both, image, placed, undisturbed
 
 from tagger.cascade import Scheme, Version, published, resolve
 from tagger.drift import repair
@@ -292,8 +292,8 @@ class World:
 
     def release(self, version: Version, via: FloatsVia, *, overwrite: bool = False) -> Release:
         """Release the image of a version."""
-        order = Order("image-gallery", image(str(version)), version, via=via, overwrite=overwrite)
-        return release(self.engine, self.repositories, order)
+        order = Order(version, via=via, overwrite=overwrite)
+        return release(self.engine, placed(str(version), self.repositories), order)
 
 
 def failing_with(registry: type[TaggerError] | None) -> Callable[[str], BaseException]:
@@ -451,10 +451,10 @@ class Rivals:
             around = both(turns, fault)
             engine = replace(machines[0] if self.shared else machine, around=around)
             via = vias[number] if vias else FloatsVia.ENGINE
-            order = Order("image-gallery", image(str(version)), version, via=via)
+            order = Order(version, via=via)
             repository = replace(self.repository, around=around)
             repository.answer_late(stale[number] if stale else 0)
-            tasks.append(partial(release, engine, [repository], order))
+            tasks.append(partial(release, engine, placed(str(version), [repository]), order))
         return turns.run(tasks)
 
 
@@ -500,8 +500,8 @@ def test_a_failure_among_rivals_leaves_no_floating_tag_below_a_released_version(
         assert of[rivals.repository.held[tag]] >= least
 
     for version in rivals.versions:
-        order = Order("image-gallery", image(str(version)), version)
-        release(ModelEngine([rivals.repository], [image(str(version))]), [rivals.repository], order)
+        engine = ModelEngine([rivals.repository], [image(str(version))])
+        release(engine, placed(str(version), [rivals.repository]), Order(version))
     assert rivals.repository.held == resolved([*before, *rivals.versions])
 
 
@@ -541,7 +541,7 @@ def check_one_repair(
     held = rivals.repository.held
     assert before.keys() <= held.keys()
     standing = {tag: digest for tag, digest in held.items() if SCHEME.parse(tag)}
-    repair(Existing(held=held, manifests=rivals.repository.manifests), SCHEME, dry_run=False)
+    repair(Existing(held=held, manifests=rivals.repository.manifests), [SCHEME], dry_run=False)
     assert held == resolved(published(standing, SCHEME))
 
 

@@ -22,7 +22,7 @@ def shelf(*versions: str, **held: str) -> Shelf:
 
 
 def test_versions_come_newest_first_with_what_floats_to_each_and_other_tags_last() -> None:
-    found = ls(shelf("1.0.0", "2.10.0", "2.9.1", "3.0.0-rc.1", nightly="x", **{"build-7": "x"}), SCHEME)
+    found = ls(shelf("1.0.0", "2.10.0", "2.9.1", "3.0.0-rc.1", nightly="x", **{"build-7": "x"}), [SCHEME])
     assert [(row.tag, row.floating) for row in found.versions] == [
         ("3.0.0-rc.1", ()),
         ("2.10.0", ("2.10", "2", "latest")),
@@ -33,40 +33,40 @@ def test_versions_come_newest_first_with_what_floats_to_each_and_other_tags_last
 
 
 def test_drift_is_marked_with_where_the_tag_should_be() -> None:
-    text = listing_text(ls(shelf("2.1.105", "2.1.106", latest="2.1.105"), SCHEME))
+    text = listing_text(ls(shelf("2.1.105", "2.1.106", latest="2.1.105"), [SCHEME]))
     assert "  latest holds 2.1.105 (sha256:" in text
     assert "), and should hold 2.1.106" in text
 
 
 def test_a_limit_shows_the_newest_and_says_how_many_more_there_are() -> None:
-    found = ls(shelf(*(f"1.{minor}.0" for minor in range(30))), SCHEME, limit=3)
+    found = ls(shelf(*(f"1.{minor}.0" for minor in range(30))), [SCHEME], limit=3)
     assert [row.tag for row in found.versions] == ["1.29.0", "1.28.0", "1.27.0"]
     assert "and 27 older (--limit 0 shows all)" in listing_text(found)
 
 
 def test_a_repository_without_versions_is_listed_too() -> None:
-    found = ls(shelf(nightly="x"), SCHEME)
+    found = ls(shelf(nightly="x"), [SCHEME])
     assert (found.versions, found.floating, found.other, found.older) == ((), (), ("nightly",), 0)
 
 
 def test_a_tag_that_leads_nowhere_is_no_version_but_is_shown() -> None:
     repository = shelf("1.0.0")
     repository.ghosts = {Tag("9.9.9")}
-    found = ls(repository, SCHEME)
+    found = ls(repository, [SCHEME])
     assert ([row.tag for row in found.versions], found.other, found.older) == (["1.0.0"], ("9.9.9",), 0)
 
 
 def test_both_spellings_of_a_version_are_shown() -> None:
     repository = shelf("1.0.0")
     repository.hold("v1.0.0", "another")
-    rows = ls(repository, SCHEME).versions
+    rows = ls(repository, [SCHEME]).versions
     assert [(row.tag, row.floating) for row in rows] == [("1.0.0", ("1.0", "1", "latest")), ("v1.0.0", ())]
 
 
 def test_one_unreadable_version_does_not_hide_the_others() -> None:
     repository = shelf("1.0.0", "1.0.1", "1.0.2")
     repository.unreadable = {Tag("1.0.1")}
-    found = ls(repository, SCHEME)
+    found = ls(repository, [SCHEME])
     assert [(row.tag, row.digest is None) for row in found.versions] == [
         ("1.0.2", False), ("1.0.1", True), ("1.0.0", False),
     ]  # fmt: skip
@@ -100,6 +100,6 @@ def test_the_version_that_a_drifted_tag_holds_is_found_with_few_questions() -> N
 
 def test_three_thousand_tags_stay_readable() -> None:
     names = {f"build-{number}": "x" for number in range(3000)}
-    lines = listing_text(ls(shelf("1.0.0", **names), SCHEME)).splitlines()
+    lines = listing_text(ls(shelf("1.0.0", **names), [SCHEME])).splitlines()
     assert len(lines) == 3
     assert lines[-1].endswith(" and 2950 more")

@@ -10,7 +10,7 @@ import pytest
 from doubles import ModelRegistry, Request, Response
 from hypothesis import given
 from hypothesis import strategies as st
-from model import Fault, ModelEngine, image
+from model import Fault, ModelEngine, image, placed
 from services import CraneRegistry, Engine, Registry, private_folder
 from shelf import Shelf
 
@@ -50,7 +50,7 @@ def names(repository: Shelf) -> dict[str, str]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_floating_tags_fall_back_and_the_version_goes(kind: str) -> None:
     repository = shelf(kind, "2.0.7", "2.1.105", "2.1.106", nightly="other")
-    done = remove(repository, SCHEME, ["2.1.106"])
+    done = remove(repository, [SCHEME], ["2.1.106"])
     assert names(repository) == {
         "2.0.7": "2.0.7", "2.0": "2.0.7", "2.1.105": "2.1.105", "nightly": "other",
         "2.1": "2.1.105", "2": "2.1.105", "latest": "2.1.105",
@@ -64,7 +64,7 @@ def test_floating_tags_fall_back_and_the_version_goes(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_floating_tags_that_nothing_is_left_for_go_too(kind: str) -> None:
     repository = shelf(kind, "1.0.0", "2.1.106")
-    done = remove(repository, SCHEME, ["2.1.106"])
+    done = remove(repository, [SCHEME], ["2.1.106"])
     assert names(repository) == {"1.0.0": "1.0.0", "1.0": "1.0.0", "1": "1.0.0", "latest": "1.0.0"}
     assert set(done.removed) == {"2.1.106", "2.1", "2"}
 
@@ -73,7 +73,7 @@ def test_floating_tags_that_nothing_is_left_for_go_too(kind: str) -> None:
 def test_a_sibling_that_shares_the_digest_stays(kind: str) -> None:
     repository = shelf(kind, "2.1.105", "2.1.106", nightly="2.1.106")
     repository.hold("2.1.105", "2.1.106")  # one image under two versions
-    done = remove(repository, SCHEME, ["2.1.106"])
+    done = remove(repository, [SCHEME], ["2.1.106"])
     assert names(repository) == dict.fromkeys(("2.1.105", "2.1", "2", "latest", "nightly"), "2.1.106")
     assert done.removed == ("2.1.106",)
 
@@ -83,7 +83,7 @@ def test_a_sibling_in_the_way_is_named_and_nothing_has_moved() -> None:
     repository.throw_away = False
     before = dict(repository.held)
     with pytest.raises(Refused, match=r"2\.1\.106 shares its digest with nightly"):
-        remove(repository, SCHEME, ["2.1.106"])
+        remove(repository, [SCHEME], ["2.1.106"])
     assert repository.held == before
 
 
@@ -92,37 +92,37 @@ def test_a_manifest_that_an_index_lists_is_not_deleted_under_it() -> None:
     child = repository.held[Tag("2.1.106")]
     body = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [{"digest": child}]}
     repository.write(Tag("multi"), Manifest.of(OCI_INDEX, json.dumps(body).encode()))
-    remove(repository, SCHEME, ["2.1.106"])
+    remove(repository, [SCHEME], ["2.1.106"])
     assert set(repository.held) == {"1.0.0", "1.0", "1", "latest", "multi"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_floating_tag_goes_when_it_is_named(kind: str) -> None:
     repository = shelf(kind, "2.1.106")
-    assert remove(repository, SCHEME, ["latest"]).removed == ("latest",)
+    assert remove(repository, [SCHEME], ["latest"]).removed == ("latest",)
     assert set(repository.held) == {"2.1.106", "2.1", "2"}
 
 
 def test_a_version_is_found_under_its_other_spelling() -> None:
     repository = shelf("tag")
     repository.hold("v1.0.0", "1.0.0")
-    assert remove(repository, SCHEME, ["1.0.0"]).removed == ("v1.0.0",)
+    assert remove(repository, [SCHEME], ["1.0.0"]).removed == ("v1.0.0",)
 
 
 def test_what_is_not_there_is_said_and_does_not_keep_the_rest() -> None:
     repository = shelf("tag", "2.1.106")
     said: list[str] = []
-    assert remove(repository, SCHEME, ["2.1.106", "9.9.9"], note=said.append).removed[0] == "2.1.106"
+    assert remove(repository, [SCHEME], ["2.1.106", "9.9.9"], note=said.append).removed[0] == "2.1.106"
     assert ["9.9.9" in line for line in said] == [True]
     with pytest.raises(InputError, match="none of the tags named: tagger ls"):
-        remove(shelf("tag", "1.0.0"), SCHEME, ["9.9.9"])
+        remove(shelf("tag", "1.0.0"), [SCHEME], ["9.9.9"])
 
 
 def test_deletes_that_are_off_move_nothing() -> None:
     repository = shelf("nothing", "2.1.105", "2.1.106")
     before = dict(repository.held)
     with pytest.raises(Refused, match="switch them on"):
-        remove(repository, SCHEME, ["2.1.106"])
+        remove(repository, [SCHEME], ["2.1.106"])
     assert (repository.held, repository.writes) == (before, [])
 
 
@@ -130,9 +130,9 @@ def test_deletes_that_are_off_move_nothing() -> None:
 def test_a_dry_run_says_the_same_and_writes_nothing(kind: str) -> None:
     repository = shelf(kind, "1.0.0", "2.1.105", "2.1.106")
     before = dict(repository.held)
-    planned = remove(repository, SCHEME, ["2.1.106", "2.1.105"], dry_run=True)
+    planned = remove(repository, [SCHEME], ["2.1.106", "2.1.105"], dry_run=True)
     assert repository.held == before
-    done = remove(repository, SCHEME, ["2.1.106", "2.1.105"])
+    done = remove(repository, [SCHEME], ["2.1.106", "2.1.105"])
     assert (planned.removed, planned.moved) == (done.removed, done.moved)
 
 
@@ -140,9 +140,9 @@ def test_a_dry_run_says_the_same_and_writes_nothing(kind: str) -> None:
 def test_all_empties_the_repository(kind: str) -> None:
     repository = shelf(kind, "1.0.0", "2.1.106", "2.2.0-rc.1", nightly="other")
     before = set(repository.held)
-    assert set(remove_all(repository, SCHEME).removed) == before
+    assert set(remove_all(repository, [SCHEME]).removed) == before
     assert repository.held == {}
-    assert remove_all(repository, SCHEME).removed == ()
+    assert remove_all(repository, [SCHEME]).removed == ()
 
 
 def test_a_delete_that_fails_is_followed_by_a_read_and_the_floating_tags_return() -> None:
@@ -150,7 +150,7 @@ def test_a_delete_that_fails_is_followed_by_a_read_and_the_floating_tags_return(
     before = dict(repository.held)
     repository.stuck = frozenset({image("2.1.106").manifest.digest})
     with pytest.raises(TaggerError, match="nothing was removed"):
-        remove(repository, SCHEME, ["2.1.106"])
+        remove(repository, [SCHEME], ["2.1.106"])
     assert repository.held == before
 
 
@@ -158,7 +158,7 @@ def test_what_is_left_of_several_is_named() -> None:
     repository = shelf("digest", "1.0.0", "2.1.105", "2.1.106")
     repository.stuck = frozenset({image("2.1.105").manifest.digest})
     with pytest.raises(Unsettled, match=r"still there: 2\.1\.105") as caught:
-        remove(repository, SCHEME, ["1.0.0", "2.1.105"])
+        remove(repository, [SCHEME], ["1.0.0", "2.1.105"])
     assert caught.value.removal
     assert set(caught.value.removal.removed) == {"1.0.0", "1.0", "1"}
     assert set(repository.held) == {"2.1.105", "2.1.106", "2.1", "2", "latest"}
@@ -170,17 +170,17 @@ def test_a_removal_that_fails_anywhere_loses_no_other_tag_and_finishes_when_run_
     steps = Fault(-1)
     trial = shelf(kind, "1.0.0", "2.1.105", "2.1.106", nightly="other")
     trial.around = steps
-    remove(trial, SCHEME, ["2.1.106"])
+    remove(trial, [SCHEME], ["2.1.106"])
     for at in range(len(steps.operations)):
         repository = shelf(kind, "1.0.0", "2.1.105", "2.1.106", nightly="other")
         others = {**repository.held}
         repository.around = Fault(at, lambda what: RegistryError(f"{what} failed: try again"), after=after)
         try:
-            remove(repository, SCHEME, ["2.1.106"])
+            remove(repository, [SCHEME], ["2.1.106"])
         except TaggerError:
             assert set(repository.held) >= set(others) - {"2.1.106"}
             if "2.1.106" in repository.held:
-                remove(repository, SCHEME, ["2.1.106"])
+                remove(repository, [SCHEME], ["2.1.106"])
         assert set(repository.held) == set(others) - {"2.1.106"}
         assert correct(repository)
 
@@ -279,10 +279,10 @@ def test_the_other_spelling_of_a_version_takes_over() -> None:
     for kind in KINDS:
         repository = shelf(kind, "1.0.0")
         repository.hold("v1.0.0", "other")
-        done = remove(repository, SCHEME, ["1.0.0"])
+        done = remove(repository, [SCHEME], ["1.0.0"])
         assert names(repository) == dict.fromkeys(("v1.0.0", "1.0", "1", "latest"), "other")
         assert {move.tag for move in done.moved} == {"1.0", "1", "latest"}
-        remove(repository, SCHEME, ["v1.0.0"])
+        remove(repository, [SCHEME], ["v1.0.0"])
         assert repository.held == {}
 
 
@@ -290,9 +290,9 @@ def test_the_other_spelling_of_a_version_takes_over() -> None:
 def test_a_tag_that_nobody_can_read_can_go_and_keeps_no_other_from_going(kind: str) -> None:
     repository = shelf(kind, "1.0.0", "1.0.1", nightly="other")
     repository.unreadable = {Tag("nightly")}
-    remove(repository, SCHEME, ["1.0.1"])
+    remove(repository, [SCHEME], ["1.0.1"])
     assert set(repository.held) == {"1.0.0", "1.0", "1", "latest", "nightly"}
-    remove(repository, SCHEME, ["nightly"])
+    remove(repository, [SCHEME], ["nightly"])
     assert set(repository.held) == {"1.0.0", "1.0", "1", "latest"}
 
 
@@ -341,11 +341,11 @@ def test_any_sequence_keeps_every_floating_tag_right_and_loses_none_that_was_not
         before = dict(repository.held)
         try:
             if operation == "release":
-                release(engine, [repository], Order(name, image(name), parse_version(version)))
+                release(engine, placed(name, [repository]), Order(parse_version(version)))
             elif operation == "rm":
-                remove(repository, SCHEME, [version])
+                remove(repository, [SCHEME], [version])
             else:
-                repair(repository, SCHEME, dry_run=False)
+                repair(repository, [SCHEME], dry_run=False)
         except Refused:
             assert (operation, repository.held) == ("release", before)
         except InputError:

@@ -361,8 +361,8 @@ def test_a_pre_release_moves_its_channel_and_nothing_else() -> None:
 
 def test_a_listing_shows_one_line_and_what_belongs_to_it() -> None:
     plain, alpine = lines(Scheme(), ["default", "alpine"])
-    assert [str(row.tag) for row in ls(shelf(), plain).versions] == ["2.1.106", "2.1.105"]
-    found = ls(shelf(), alpine)
+    assert [str(row.tag) for row in ls(shelf(), [plain]).versions] == ["2.1.106", "2.1.105"]
+    found = ls(shelf(), [alpine])
     assert {str(row.tag): set(row.floating) for row in found.versions} == {
         "2.1.105-alpine": {"2.1-alpine", "2-alpine", "alpine"},
         "2.0.7-alpine": {"2.0-alpine"},
@@ -374,11 +374,11 @@ def test_a_drifted_variant_is_its_own_lines_drift() -> None:
     repository = shelf()
     repository.hold("alpine", "2.0.7alpine")
     plain, alpine = lines(Scheme(), ["default", "alpine"])
-    assert check(repository, plain).ok
-    (drifted,) = check(repository, alpine).drift
+    assert check(repository, [plain]).ok
+    (drifted,) = check(repository, [alpine]).drift
     assert (drifted.tag, drifted.version, drifted.expected) == ("alpine", Version(2, 0, 7), Version(2, 1, 105))
     before = held(repository)
-    assert [move.tag for move in repair(repository, alpine, dry_run=False).repaired] == ["alpine"]
+    assert [move.tag for move in repair(repository, [alpine], dry_run=False).repaired] == ["alpine"]
     assert held(repository) == {**before, "alpine": image("2.1.105alpine").manifest.digest}
 
 
@@ -386,10 +386,10 @@ def test_what_an_alias_takes_over_is_mended_to_its_line() -> None:
     repository = Shelf.published(["24.0.1", "26.0.0"])
     assert isinstance(repository, Shelf)
     scheme = Scheme(aliases=(("latest", "24"),))
-    assert [(m.tag, str(m.version)) for m in repair(repository, scheme, dry_run=False).repaired] == [
+    assert [(m.tag, str(m.version)) for m in repair(repository, [scheme], dry_run=False).repaired] == [
         ("latest", "24.0.1")
     ]
-    assert check(repository, scheme).ok
+    assert check(repository, [scheme]).ok
 
 
 @pytest.mark.parametrize("name", ["2.1.105", "v2.1.105", "2.1.105-alpine"])
@@ -398,7 +398,7 @@ def test_removing_a_version_of_a_variant_leaves_the_same_version_of_other_lines(
     repository = shelf()
     repository.deletes = kind
     before = held(repository)
-    done = remove(repository, ALPINE, [name])
+    done = remove(repository, [ALPINE], [name])
     fallen = image("2.0.7alpine").manifest.digest
     assert done.removed == ("2.1.105-alpine", "2.1-alpine")
     assert held(repository) == {
@@ -411,7 +411,7 @@ def test_removing_a_version_of_a_variant_leaves_the_same_version_of_other_lines(
 def test_a_version_that_only_other_lines_have_is_not_there_to_remove() -> None:
     repository = shelf()
     with pytest.raises(InputError, match="has none of the tags named"):
-        remove(repository, ALPINE, ["2.1.106"])
+        remove(repository, [ALPINE], ["2.1.106"])
     assert held(repository) == held(shelf())
 
 

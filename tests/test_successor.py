@@ -42,36 +42,39 @@ ROWS: list[tuple[list[str], Part | None, str | None, str]] = [
 def test_the_next_version_follows_the_greatest_released_one(
     versions: list[str], part: Part | None, label: str | None, expected: str
 ) -> None:
-    assert str(successor(ModelRepository.published(versions), Scheme(), part, label)) == expected
+    assert str(successor(ModelRepository.published(versions), [Scheme()], part, label)) == expected
 
 
 def test_a_ghost_is_not_the_greatest() -> None:
     repository = ModelRepository.published(["1.0.0"])
     repository.ghosts = {Tag("9.9.9")}
-    assert str(successor(repository, Scheme(), PATCH)) == "1.0.1"
+    assert str(successor(repository, [Scheme()], PATCH)) == "1.0.1"
 
 
 @pytest.mark.parametrize("label", ["", "1", "r c", "rc.1", "rc\n"])
 def test_a_label_that_is_none_is_bad_input(label: str) -> None:
     with pytest.raises(InputError, match="no pre-release label: give letters"):
-        successor(ModelRepository(), Scheme(), None, label)
+        successor(ModelRepository(), [Scheme()], None, label)
 
 
 def test_a_version_to_ignore_is_not_the_greatest() -> None:
     repository = ModelRepository.published(["2.1.106", "9999.0.0", "9998.0.0-rc.1"])
     scheme = Scheme(ignore=frozenset(map(parse_version, ["9999.0.0", "9998.0.0-rc.1"])))
-    assert str(successor(repository, scheme, PATCH)) == "2.1.107"
-    assert str(successor(repository, scheme, None, "rc")) == "2.1.107-rc.1"
+    assert str(successor(repository, [scheme], PATCH)) == "2.1.107"
+    assert str(successor(repository, [scheme], None, "rc")) == "2.1.107-rc.1"
 
 
 def test_each_variant_counts_on_by_itself() -> None:
     repository = ModelRepository.published(["2.1.106"], **{"3.0.0-alpine": "a", "3.0.1-rc.4-alpine": "b"})
     plain, alpine = lines(Scheme(), ["default", "alpine"])
-    assert [str(successor(repository, line, MINOR)) for line in (plain, alpine)] == ["2.2.0", "3.1.0"]
-    assert [str(successor(repository, line, None, "rc")) for line in (plain, alpine)] == ["2.1.107-rc.1", "3.0.1-rc.5"]
+    assert [str(successor(repository, [line], MINOR)) for line in (plain, alpine)] == ["2.2.0", "3.1.0"]
+    assert [str(successor(repository, [line], None, "rc")) for line in (plain, alpine)] == [
+        "2.1.107-rc.1",
+        "3.0.1-rc.5",
+    ]
 
 
 def test_a_variant_that_nobody_told_of_does_not_count_on_the_pre_releases() -> None:
     repository = ModelRepository.published(["2.1.106"], **{"2.2.0-rc.7-alpine": "a", "2.1.107-alpine": "b"})
-    assert str(successor(repository, Scheme(), None, "rc")) == "2.1.107-rc.1"
-    assert str(successor(repository, Scheme(), MINOR)) == "2.2.0"
+    assert str(successor(repository, [Scheme()], None, "rc")) == "2.1.107-rc.1"
+    assert str(successor(repository, [Scheme()], MINOR)) == "2.2.0"

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from model import Fault, ModelEngine, ModelRepository, image
+from model import Fault, ModelEngine, ModelRepository, image, placed
 
 from tagger.cascade import parse_version
 from tagger.errors import (
@@ -55,9 +55,9 @@ def attempt(
     engine = ModelEngine([repository], [image("new"), image("2.1.106")])
     if fault:
         engine.around = repository.around = fault
-    order = Order("app", image(name), parse_version("2.1.106"), via=FloatsVia.REGISTRY, overwrite=force)
+    order = Order(parse_version("2.1.106"), via=FloatsVia.REGISTRY, overwrite=force)
     try:
-        return release(engine, [repository], order)
+        return release(engine, placed(name, [repository]), order)
     except TaggerError as error:
         failure = error
     told = failure.release.repositories if failure.release else ()
@@ -128,9 +128,9 @@ def test_an_overwritten_image_that_is_gone_is_named_and_nothing_is_deleted() -> 
         return Fault(-1)(operation)  # type: ignore[return-value] # the context manager passes through
 
     repository.around = fail  # type: ignore[assignment] # see above
-    order = Order("app", image("new"), parse_version("2.1.106"), via=FloatsVia.REGISTRY, overwrite=True)
+    order = Order(parse_version("2.1.106"), via=FloatsVia.REGISTRY, overwrite=True)
     with pytest.raises(Unsettled) as caught:
-        release(engine, [repository], order)
+        release(engine, placed("new", [repository]), order)
     assert "registry.local:5000/gallery/ui:2.1.106" in caught.value.tags
     assert Tag("2.1.106") in repository.held
 
@@ -165,13 +165,13 @@ def test_who_overwrites_the_same_version_of_a_rival_puts_it_back_and_says_so() -
     @contextlib.contextmanager
     def overtaken(operation: str) -> Iterator[None]:
         if operation == "start to push 2.1.106":
-            order = Order("app", image("2.1.106"), parse_version("2.1.106"), via=FloatsVia.REGISTRY)
-            assert release(rival, [repository], order).outcome == "released"
+            order = Order(parse_version("2.1.106"), via=FloatsVia.REGISTRY)
+            assert release(rival, placed("2.1.106", [repository]), order).outcome == "released"
         yield
 
     engine = ModelEngine([repository], [image("new")], around=overtaken)
     with pytest.raises(Conflict, match=r"somebody else wrote .*:2\.1\.106 during this release"):
-        release(engine, [repository], Order("app", image("new"), parse_version("2.1.106")))
+        release(engine, placed("new", [repository]), Order(parse_version("2.1.106")))
     assert held(repository) == dict.fromkeys(("2.1.106", *FLOATS), "2.1.106") | {"2.1.105": "2.1.105"}
 
 
@@ -220,7 +220,7 @@ def test_a_progress_that_fails_breaks_nothing_off() -> None:
 
     repository = ModelRepository.published(["2.1.105"])
     engine = ModelEngine([repository], [image("new")])
-    done = release(engine, [repository], Order("app", image("new"), parse_version("2.1.106")), full)
+    done = release(engine, placed("new", [repository]), Order(parse_version("2.1.106")), full)
     assert done.outcome == "released"
 
 
@@ -234,9 +234,9 @@ def test_local_tags_go_back_each_by_itself() -> None:
         return Fault(-1)(operation)  # type: ignore[return-value] # the context manager passes through
 
     engine.around = repository.around = stubborn  # type: ignore[assignment] # see above
-    order = Order("app", image("new"), parse_version("2.1.106"), via=FloatsVia.REGISTRY)
+    order = Order(parse_version("2.1.106"), via=FloatsVia.REGISTRY)
     with pytest.raises(TaggerError, match=r"the local tag registry\.local:5000/gallery/ui:2\.1 is not put back"):
-        release(engine, [repository], order)
+        release(engine, placed("new", [repository]), order)
     assert {reference.tag for reference in engine.local} == {"2.1.106", "2.1"}
 
 
