@@ -14,7 +14,20 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from tagger.api import check, ls, next_version, release, remove, remove_all, repair, tags
+    from tagger.api import (
+        Wanted,
+        check,
+        ls,
+        next_version,
+        promote,
+        release,
+        release_all,
+        remove,
+        remove_all,
+        repair,
+        tags,
+    )
+    from tagger.cascade import Scheme, lines
     from tagger.drift import Check, Floating, Move, Repair
     from tagger.errors import InputError, Interrupted, Refused, TaggerError, Unsettled
     from tagger.listing import Listing, Row
@@ -42,12 +55,17 @@ _HOMES = {
     "Removal": "removal",
     "Repair": "drift",
     "Row": "listing",
+    "Scheme": "cascade",
     "TaggerError": "errors",
     "Unsettled": "errors",
+    "Wanted": "api",
     "check": "api",
+    "lines": "cascade",
     "ls": "api",
     "next_version": "api",
+    "promote": "api",
     "release": "api",
+    "release_all": "api",
     "remove": "api",
     "remove_all": "api",
     "repair": "api",
@@ -72,13 +90,18 @@ __all__ = [
     "Removal",
     "Repair",
     "Row",
+    "Scheme",
     "TaggerError",
     "Unsettled",
+    "Wanted",
     "__version__",
     "check",
+    "lines",
     "ls",
     "next_version",
+    "promote",
     "release",
+    "release_all",
     "remove",
     "remove_all",
     "repair",

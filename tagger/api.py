@@ -6,22 +6,21 @@ This is the only place that builds a real Engine and real registries.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tagger import reference
+from tagger.access import Hosts, Registries, is_at_loopback
 from tagger.cascade import Scheme, Version, parse_version
-from tagger.connection import Connection, Trust
 from tagger.credentials import DockerConfig
-from tagger.engine import Engine, Image, addresses, host_of, is_local
+from tagger.engine import Engine, Image, host_of, is_local
 from tagger.errors import InputError, TaggerError, printable
 from tagger.patience import Patience, Trace
-from tagger.reference import Repository
+from tagger.reference import Reference, Repository
+from tagger.reference import target as target_of
 from tagger.registry import RemoteRepository
 from tagger.result import Outcome, Release
-from tagger.settle import AsListed
-from tagger.share import FloatsVia, Order, Placement, Target
+from tagger.share import FloatsVia, Order, Placement
 from tagger.steps import Progress, look
 from tagger.steps import release as run
 
@@ -29,11 +28,10 @@ from tagger.steps import release as run
 if TYPE_CHECKING:
     from tagger.drift import Check, Repair
     from tagger.listing import Listing
+    from tagger.promotion import Courier
     from tagger.removal import Removal
     from tagger.successor import Part
 
-Hosts = tuple[Collection[str], Collection[str]]
-"""The registries that may be reached without TLS, and the token servers on other hosts."""
 PLAIN = (Scheme(),)
 """The plain line, by the rules as they are without any setting."""
 
@@ -152,7 +150,7 @@ def release_all(
                 config, lambda target: registries.open(target).credential(), patience=patience, trace=trace
             )
 
-        registries = _Registries(config, (insecure, auth_host), patience, trace, engine)
+        registries = Registries(config, (insecure, auth_host), patience, trace, engine)
         # A broken credential helper is found before anything is pushed; a line is a view of its repository.
         repositories = [registries.pushed_to(target, listed=not assume_newest) for _, target, _ in places]
         lines = [(repository, scheme) for repository, (*_, scheme) in zip(repositories, places, strict=True)]
@@ -169,6 +167,60 @@ def release_all(
         if error.release is None:
             names = ", ".join(each.image for each in wanted)
             error.release = Release(names, version, dry_run, Outcome(error.outcome), (), str(error))
+        raise
+
+
+def promote(
+    source: str | Sequence[str],
+    version: str,
+    *,
+    to: str | Sequence[str] = (),
+    schemes: Sequence[Scheme] = PLAIN,
+    dry_run: bool = False,
+    force: bool = False,
+    assume_newest: bool = False,
+    build_metadata: str = "refuse",
+    timeout: float | None = None,
+    insecure: Collection[str] = (),
+    auth_host: Collection[str] = (),
+    progress: Progress = lambda _: None,
+    trace: Trace | None = None,
+) -> Release:
+    """Release an image that is in a registry, digest unchanged, with all of its platforms, and without an Engine.
+
+    `source` is its reference, by tag or digest; several are images of one platform each, which are joined into one
+    index. It is released in its own repository, or in those of `to`: what they lack is copied there, signatures and
+    attestations too. The rest is as for `release`.
+    """
+    from tagger.original import find, join
+    from tagger.promotion import Courier
+
+    sources = [source] if isinstance(source, str) else source
+    try:
+        patience = _patience(timeout)
+        parsed = parse_version(version, build_metadata=build_metadata)
+        references = [Reference.parse(text) for text in sources]
+        targets = _promoted_to(references, [to] if isinstance(to, str) else to)
+        _check_apart([(target, scheme) for target in targets for scheme in schemes], parsed)
+        registries = Registries(DockerConfig.load(), (insecure, auth_host), patience, trace)
+        opened = {target: registries.pushed_to(target, listed=not assume_newest) for target in targets}
+        lines = [(repository, scheme) for repository in opened.values() for scheme in schemes]
+        readable = functools.partial(registries.open, actions="pull")
+        finding = (
+            functools.partial(find, references[0], readable(references[0].repository))
+            if isinstance(source, str)
+            else functools.partial(join, references, readable)
+        )
+        seen, original = patience.both(functools.partial(look, lines, parsed), finding)
+        courier = Courier(original, {target: registries.open(target) for target in targets}, progress)
+        placements = [Placement(", ".join(sources), original, repository, scheme) for repository, scheme in lines]
+        done = run(courier, placements, Order(parsed, FloatsVia.REGISTRY, force, dry_run), progress, seen)
+        if not dry_run:
+            _bring_signatures(courier)
+        return replace(done, warnings=(*done.warnings, *courier.warnings))
+    except TaggerError as error:
+        if error.release is None:
+            error.release = Release(", ".join(sources), version, dry_run, Outcome(error.outcome), (), str(error))
         raise
 
 
@@ -285,18 +337,30 @@ def next_version(
     return str(successor(_reader(repository, (insecure, auth_host), trace), schemes, raised, pre))
 
 
-class _Unlisted(AsListed):
-    """A repository whose other versions nobody asks for."""
-
-    def __init__(self, repository: RemoteRepository) -> None:
-        super().__init__(repository, ())
-        self.check_push = repository.check_push
-
-
 def _patience(seconds: float | None) -> Patience:
     if seconds is not None and not seconds > 0:
         raise InputError("--timeout takes a number of seconds that is more than 0: give such as 600")
     return Patience(seconds)
+
+
+def _promoted_to(references: Sequence[Reference], to: Sequence[str]) -> list[Repository]:
+    """Say where to promote: to what is named, else where the images are."""
+    if not references:
+        raise InputError("say which image to promote: REGISTRY/REPOSITORY:TAG or REGISTRY/REPOSITORY@DIGEST")
+    own = list(dict.fromkeys(reference.repository for reference in references))
+    if not to and len(own) > 1:
+        raise InputError(f"the images are in {' and '.join(map(str, own))}: say with --to where they are joined")
+    named = [Repository.parse(text) for text in to] or own
+    return list(dict.fromkeys(target_of(str(repository)) for repository in named))
+
+
+def _bring_signatures(courier: Courier) -> None:
+    """Bring what was signed since to where the version was released before."""
+    for target in courier.targets.values():
+        try:
+            courier.bring(target)
+        except TaggerError as error:
+            courier.warnings.append(f"signatures and attestations are not copied to {target.name}, since {error}")
 
 
 def _image(engine: Engine, wanted: Wanted) -> Image:
@@ -318,7 +382,7 @@ def _check_apart(lines: Iterable[tuple[Repository, Scheme]], version: Version) -
 
 def _check_same_host(engine_host: str, targets: Iterable[Repository]) -> None:
     """Refuse a registry on loopback for an Engine elsewhere: it would push to itself, and tagger would look here."""
-    if not is_local(engine_host) and (there := [target.registry for target in targets if _is_loopback(target)]):
+    if not is_local(engine_host) and (there := [target.registry for target in targets if is_at_loopback(target)]):
         raise InputError(
             f"the Engine at {engine_host} is on another machine, where {there[0]} is another registry than here: name"
             " the registry so that both reach it"
@@ -335,13 +399,13 @@ def _writer(repository: str, hosts: Hosts, trace: Trace | None) -> RemoteReposit
 
 def _alone(repository: str, hosts: Hosts, trace: Trace | None, actions: str) -> RemoteRepository:
     """Open a repository without an Engine, whose list of insecure registries is then not known."""
-    registries = _Registries(DockerConfig.load(), hosts, Patience(), trace)
+    registries = Registries(DockerConfig.load(), hosts, Patience(), trace)
     return registries.open(Repository.parse(repository), actions)
 
 
 def _targets(image: str, registries: Iterable[str], repository: str | None) -> list[Repository]:
-    found = [reference.target(image, registry, repository) for registry in registries]
-    return list(dict.fromkeys(found)) or [reference.target(image, None, repository)]
+    found = [target_of(image, registry, repository) for registry in registries]
+    return list(dict.fromkeys(found)) or [target_of(image, None, repository)]
 
 
 def _floats_via(text: str) -> FloatsVia:
@@ -351,70 +415,3 @@ def _floats_via(text: str) -> FloatsVia:
         raise InputError(
             f"floating tags go via 'engine' or 'registry', not '{printable(text)}': give one of the two"
         ) from None
-
-
-class _Registries:
-    """The repositories that one command opens, each once; credentials are asked for once too."""
-
-    def __init__(
-        self,
-        config: DockerConfig,
-        hosts: Hosts,
-        patience: Patience,
-        trace: Trace | None,
-        engine: Callable[[], Engine] | None = None,
-    ) -> None:
-        self._credential = functools.cache(config.credential)
-        self._hosts = hosts
-        self._patience = patience
-        self._trace = trace
-        self._engine = engine
-        self._opened: dict[Repository, RemoteRepository] = {}
-
-    def open(self, target: Repository, actions: str = "pull,push") -> RemoteRepository:
-        """Open a repository; what its token has to allow is said when it is opened first."""
-        if target not in self._opened:
-            insecure, auth_host = self._hosts
-            trust = _trust(target, lambda: self._engine_allows(target), insecure=insecure, auth_host=auth_host)
-            connection = Connection(
-                target.registry, lambda: self._credential(target), trust, patience=self._patience, trace=self._trace
-            )
-            self._opened[target] = RemoteRepository(target, connection, actions)
-        return self._opened[target]
-
-    def pushed_to(self, target: Repository, *, listed: bool) -> Target:
-        """Open a repository to release to, if its credential may go there; unless `listed`, no other version counts."""
-        opened = self.open(target)
-        opened.credential()
-        return opened if listed else _Unlisted(opened)
-
-    def _engine_allows(self, target: Repository) -> bool:
-        return self._engine is not None and self._engine().allows_insecure(target.registry)
-
-
-def _trust(
-    target: Repository, engine_allows: Callable[[], bool], *, insecure: Collection[str], auth_host: Collection[str]
-) -> Trust:
-    hosts = {_host(text) for text in insecure}
-    named = not hosts.isdisjoint({target.registry.host.lower(), target.registry.hostname.lower()})
-    loopback = not named and _is_loopback(target)
-    return Trust(
-        insecure=named or loopback or engine_allows(),
-        plain_credentials=named or loopback,
-        # Without a port HTTP and HTTPS are two servers.
-        plain_first=loopback and target.registry.host != target.registry.hostname,
-        token_hosts=frozenset(auth_host),
-    )
-
-
-def _host(text: str) -> str:
-    if "/" in text or "@" in text or not text:
-        raise InputError(
-            "--insecure takes HOST or HOST:PORT, such as registry.local:5000: give it without scheme or path"
-        )
-    return text.lower()
-
-
-def _is_loopback(target: Repository) -> bool:
-    found = addresses(target.registry)
-    return bool(found) and all(address.is_loopback for address in found)

@@ -276,6 +276,71 @@ def _show_failed_release(error: TaggerError, image: str, version: str, *, dry_ru
 
 
 @app.command(cls=_Command)
+def promote(
+    source: Annotated[
+        str | None,
+        typer.Argument(metavar="SOURCE", help="The image: REGISTRY/REPOSITORY:TAG or REGISTRY/REPOSITORY@DIGEST."),
+    ] = None,
+    version: Annotated[
+        str | None, typer.Argument(metavar="VERSION", help="The semantic version, such as 2.1.106 or v3.0.0-rc.1.")
+    ] = None,
+    to: Annotated[
+        list[str] | None,
+        typer.Option(metavar="REPOSITORY", help="Where to release it; else where SOURCE is. May be repeated."),
+    ] = None,
+    platform_image: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="REFERENCE", help="An image of one platform, to be joined with the others; then give VERSION alone."
+        ),
+    ] = None,
+    variant: Variant = None,
+    prefix: Prefix = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+    force: Force = False,
+    assume_newest: AssumeNewest = False,
+    build_metadata: BuildMetadata = "refuse",
+    timeout: Timeout = None,
+    insecure: Insecure = None,
+    auth_host: AuthHost = None,
+    verbose: Verbose = False,
+) -> None:
+    """Release an image that is in a registry, digest unchanged.
+
+    It needs no Engine. What other repositories lack is copied there: all platforms, signatures and attestations.
+
+    Example: tagger promote registry.local:5000/gallery/ui:build-77 2.1.106
+    """
+    sources, spelt = (platform_image, source) if platform_image else ([source] if source else [], version)
+    name = ", ".join(sources)
+    try:
+        from tagger import api, report
+
+        if not sources or spelt is None or (platform_image and version is not None):
+            raise InputError("say what to promote: SOURCE and VERSION, or VERSION alone with --platform-image")
+        done = api.promote(
+            sources if platform_image else sources[0],
+            spelt,
+            to=to or (),
+            schemes=_schemes(variant, prefix, to[0] if to else sources[0]),
+            dry_run=dry_run,
+            force=force,
+            assume_newest=assume_newest,
+            build_metadata=build_metadata,
+            timeout=timeout,
+            **_hosts(insecure, auth_host),
+            progress=_say,
+            trace=_tracing(verbose),
+        )
+    except (TaggerError, KeyboardInterrupt) as problem:
+        error = problem if isinstance(problem, TaggerError) else _interrupted(problem)
+        _show_failed_release(error, name, spelt or "", dry_run=dry_run, as_json=as_json)
+        raise _failure(error) from None
+    _print(report.as_json(report.release_content(done)) if as_json else report.release_text(done))
+
+
+@app.command(cls=_Command)
 def tags(
     version: Annotated[str, typer.Argument(metavar="VERSION", help="The semantic version, such as 2.1.106.")],
     variant: Variant = None,

@@ -5,9 +5,10 @@ Credentials go to the registry's own scheme, host and port and to its token serv
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import urllib.parse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import urllib3
@@ -17,7 +18,7 @@ from tagger.credentials import Credential, Secret
 from tagger.errors import Denied, RegistryError, TaggerError, printable
 from tagger.patience import Patience, Trace
 from tagger.reference import Registry
-from tagger.transport import Answer, Transport, shown
+from tagger.transport import Answer, Body, Transport, shown
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 5
@@ -70,10 +71,12 @@ class Connection:
         *,
         scope: str = "",
         headers: Mapping[str, str] | None = None,
-        body: bytes | None = None,
+        body: Body = None,
         limit: int = 1024 * 1024,
     ) -> Answer:
         """Send a request to the registry and give its answer, whatever the status.
+
+        What carries the pieces of a blob is sent once, even if that is answered by 401.
 
         `path` is absolute, or a URL of this registry; `scope` is what a token has to allow; `limit` is the most bytes
         of a body that are read. Transient failures of repeatable requests are tried again, for a few seconds.
@@ -91,9 +94,32 @@ class Connection:
         answer = self._followed(method, answer, authorized, limit)
         if answer.status != 401 or not self._authenticate(answer, scope, before, failure):  # noqa: PLR2004 - HTTP's own number
             return answer
+        if isinstance(body, Iterator):
+            return answer
         authorized = _authorized(sent, self._authorizations[scope])
         answer = self._transport.send(method, url, authorized, body, limit=limit)
         return self._followed(method, answer, authorized, limit)
+
+    @contextlib.contextmanager
+    def opened(self, path: str, *, scope: str) -> Iterator[tuple[Answer, Iterator[bytes]]]:
+        """Get a blob, from wherever the registry says that it is: the answer, and its body in pieces.
+
+        Nothing is tried again. Raises, with any piece too, what `request` raises.
+        """
+        url = urllib.parse.urljoin(self.origin, path)
+        for attempt in range(_MOST_REDIRECTS + 2):
+            failure, before = self._failures.get(scope), self._authorizations.get(scope)
+            headers = _authorized({}, before) if _origin_of(url) == self.origin else {}
+            with self._transport.opened(url, headers, limit=_TOKEN_BYTES) as (answer, pieces):
+                challenged = answer.status == 401 and attempt == 0  # noqa: PLR2004 - HTTP's own number
+                if challenged and self._authenticate(answer, scope, before, failure):
+                    continue
+                if following := self._following("GET", answer):
+                    url = following
+                    continue
+                yield answer, pieces
+                return
+        raise self._circles()
 
     def credential(self) -> Credential | None:
         """Give the credential for this registry, if it may go there.
@@ -152,19 +178,29 @@ class Connection:
     def _followed(self, method: str, answer: Answer, headers: dict[str, str], limit: int) -> Answer:
         """Follow the redirects of a read from its first answer on."""
         for _ in range(_MOST_REDIRECTS):
-            location = answer.headers.get("location")
-            if answer.status not in _REDIRECTS or not location:
+            following = self._following(method, answer)
+            if following is None:
                 return answer
-            following = answer.resolve(location)
-            if method not in ("GET", "HEAD") or not following.startswith(("https://", f"{self.origin}/")):
-                raise RegistryError(
-                    f"{self.registry} redirects {method} to {shown(following)}, which tagger does not follow:"
-                    " ask whoever runs it for the right address"
-                )
             if _origin_of(following) != self.origin:
                 headers = {name: value for name, value in headers.items() if name != "Authorization"}
             answer = self._transport.send(method, following, headers, limit=limit)
-        raise RegistryError(f"{self.registry} redirects in circles: ask whoever runs it for its right address")
+        raise self._circles()
+
+    def _following(self, method: str, answer: Answer) -> str | None:
+        """Give the URL that an answer redirects to, None where it does not. Raises RegistryError for one to refuse."""
+        location = answer.headers.get("location")
+        if answer.status not in _REDIRECTS or not location:
+            return None
+        following = answer.resolve(location)
+        if method not in ("GET", "HEAD") or not following.startswith(("https://", f"{self.origin}/")):
+            raise RegistryError(
+                f"{self.registry} redirects {method} to {shown(following)}, which tagger does not follow:"
+                " ask whoever runs it for the right address"
+            )
+        return following
+
+    def _circles(self) -> RegistryError:
+        return RegistryError(f"{self.registry} redirects in circles: ask whoever runs it for its right address")
 
     # -- authentication ----------------------------------------------------------------------------------------
 
@@ -217,7 +253,9 @@ class Connection:
         else:
             joint = "&" if urllib.parse.urlsplit(realm).query else "?"
             headers = {"Authorization": credential.basic().reveal()} if credential else {}
-            url = f"{realm}{joint}{urllib.parse.urlencode(fields)}"
+            # Each scope is a parameter of its own (distribution, "Token Authentication Specification").
+            each = [(name, part) for name, text in fields.items() for part in _parts(name, text)]
+            url = f"{realm}{joint}{urllib.parse.urlencode(each)}"
             answer = self._transport.send("GET", url, headers, limit=_TOKEN_BYTES)
         return self._read_token(answer, realm)
 
@@ -271,6 +309,10 @@ class Connection:
 
 def _authorized(headers: dict[str, str], authorization: Secret | None) -> dict[str, str]:
     return {**headers, "Authorization": authorization.reveal()} if authorization else headers
+
+
+def _parts(name: str, text: str) -> list[str]:
+    return text.split() if name == "scope" else [text]
 
 
 def _origin_of(url: str) -> str:

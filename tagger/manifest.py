@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from tagger.errors import InvalidReference
+from tagger.errors import RegistryError
 from tagger.reference import Digest, parse_digest
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
@@ -15,6 +17,7 @@ DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 MEDIA_TYPES = (OCI_INDEX, DOCKER_LIST, OCI_MANIFEST, DOCKER_MANIFEST)
+INDEXES = frozenset({OCI_INDEX, DOCKER_LIST})
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,19 @@ class Descriptor:
     @property
     def is_index(self) -> bool:
         """Say whether it has one manifest per platform."""
-        return self.media_type in (OCI_INDEX, DOCKER_LIST)
+        return self.media_type in INDEXES
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """What a manifest is made of: a configuration or a layer, by its digest and size in bytes.
+
+    A `foreign` one may be kept elsewhere than in the registry (OCI image spec, "Content Descriptors", urls).
+    """
+
+    digest: Digest
+    size: int
+    foreign: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +74,54 @@ class Manifest:
         content = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [], "annotations": title}
         return cls.of(OCI_INDEX, json.dumps(content).encode())
 
+    @property
+    def is_index(self) -> bool:
+        """Say whether it has one manifest per platform."""
+        return self.media_type in INDEXES
+
     def children(self) -> tuple[Digest, ...]:
         """Give the digests of the manifests that an index lists."""
         try:
-            return tuple(parse_digest(child["digest"]) for child in json.loads(self.body).get("manifests", ()))
-        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            return tuple(parse_digest(child["digest"]) for child in _content(self.body).get("manifests", ()))
+        except (ValueError, LookupError, TypeError):
             return ()
+
+    def entries(self) -> tuple[Mapping[str, Any], ...]:
+        """Give the descriptors of an index as they stand. Raises RegistryError for those that are none."""
+        entries = _content(self.body).get("manifests")
+        if not isinstance(entries, list) or len(self.children()) != len(entries):
+            raise _unusable(self.digest)
+        return tuple(entries)
+
+    def blobs(self) -> tuple[Blob, ...]:
+        """Give the configuration and the layers of an image. Raises RegistryError for descriptors that are none."""
+        if self.is_index:
+            return ()
+        content = _content(self.body)
+        try:
+            return tuple(
+                Blob(parse_digest(each["digest"]), int(each["size"]), bool(each.get("urls")))
+                for each in (content["config"], *content["layers"])
+            )
+        except (ValueError, LookupError, TypeError, AttributeError):
+            raise _unusable(self.digest) from None
+
+    @property
+    def subject(self) -> Digest | None:
+        """Give the digest of the manifest that this one refers to, as a signature does (OCI image spec, subject)."""
+        try:
+            return parse_digest(_content(self.body)["subject"]["digest"])
+        except (ValueError, LookupError, TypeError):
+            return None
+
+    def referrer(self) -> Mapping[str, Any]:
+        """Give the descriptor by which a list of referrers names this (OCI distribution spec, "Pushing Manifests")."""
+        content = _content(self.body)
+        config = content.get("config")
+        kind = content.get("artifactType") or (config.get("mediaType") if isinstance(config, dict) else None)
+        told = {"artifactType": kind, "annotations": content.get("annotations")}
+        found = {"mediaType": self.media_type, "digest": self.digest, "size": len(self.body)}
+        return found | {name: value for name, value in told.items() if value}
 
     def is_image(self, image_id: Digest) -> bool:
         """Say whether an Engine's image ID means this: the configuration's digest, or in a containerd store its own."""
@@ -73,6 +130,18 @@ class Manifest:
 
 def _config(body: bytes) -> Digest | None:
     try:
-        return parse_digest(json.loads(body)["config"]["digest"])
-    except (ValueError, LookupError, TypeError, RecursionError, InvalidReference):
+        return parse_digest(_content(body)["config"]["digest"])
+    except (ValueError, LookupError, TypeError):
         return None
+
+
+def _content(body: bytes) -> dict[str, Any]:
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _unusable(digest: Digest) -> RegistryError:
+    return RegistryError(f"manifest {digest} does not say what it is made of: push that image again")

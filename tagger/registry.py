@@ -16,22 +16,21 @@ from enum import Enum
 from http import HTTPStatus
 from typing import Any
 
+from tagger.blobs import Blobs
 from tagger.connection import Connection
 from tagger.credentials import Credential
 from tagger.errors import (
     CalledOff,
-    Denied,
     InvalidReference,
     Refused,
     RegistryError,
     RegistryUnreachable,
     TaggerError,
     TimedOut,
-    Unreadable,
     Unsettled,
     printable,
 )
-from tagger.manifest import MEDIA_TYPES, Descriptor, Manifest
+from tagger.manifest import MEDIA_TYPES, OCI_INDEX, Descriptor, Manifest
 from tagger.patience import AT_ONCE, Patience
 from tagger.reference import Digest, Repository, Tag, parse_digest, parse_tag
 from tagger.transport import Answer
@@ -48,6 +47,7 @@ _MOST_TAGS = 1_000_000
 _MOST_BARREN_PAGES = 10
 _LINK = re.compile(r"<([^<>]*)>\s*((?:;[^,]*)?)")
 _DENIALS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+_MOST_PAGES_OF_REFERRERS = 100
 # 404 is also what a delete gets whose first answer was lost.
 _GONE = (HTTPStatus.ACCEPTED, HTTPStatus.OK, HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND)
 
@@ -72,6 +72,7 @@ class RemoteRepository:
         self._deletes: Deletes | None = None
         self._docker = False
         self._manifests: dict[Digest, Manifest] = {}
+        self.blobs = Blobs(name, connection, self._scope)
 
     @property
     def patience(self) -> Patience:
@@ -127,7 +128,7 @@ class RemoteRepository:
         answer = self._request("HEAD", f"/manifests/{tag}", headers=_ACCEPT)
         if answer.status == HTTPStatus.NOT_FOUND:
             return None
-        self._check(answer, f"read {tag}", HTTPStatus.OK)
+        answer.check(self.name, f"read {tag}", HTTPStatus.OK)
         try:
             return Descriptor(_media_type(answer), parse_digest(answer.headers.get("docker-content-digest", "")))
         except InvalidReference:
@@ -144,7 +145,7 @@ class RemoteRepository:
         answer = self._request("GET", f"/manifests/{reference}", headers=_ACCEPT, limit=_MANIFEST_BYTES)
         if answer.status == HTTPStatus.NOT_FOUND:
             return None
-        self._check(answer, f"read {reference}", HTTPStatus.OK)
+        answer.check(self.name, f"read {reference}", HTTPStatus.OK)
         manifest = self._read_manifest(answer, reference)
         self._manifests[manifest.digest] = manifest
         return manifest
@@ -156,7 +157,48 @@ class RemoteRepository:
         """
         headers = {"Content-Type": manifest.media_type}
         answer = self._request("PUT", f"/manifests/{tag}", headers=headers, body=manifest.body)
-        self._check(answer, f"write {tag}", HTTPStatus.CREATED, HTTPStatus.OK, HTTPStatus.ACCEPTED)
+        answer.check(self.name, f"write {tag}", HTTPStatus.CREATED, HTTPStatus.OK, HTTPStatus.ACCEPTED)
+
+    def upload(self, manifest: Manifest) -> bool:
+        """Send a manifest without a tag; say whether the registry knows now that it refers to its subject, if it does.
+
+        Raises what `put` raises.
+        """
+        headers = {"Content-Type": manifest.media_type}
+        answer = self._request("PUT", f"/manifests/{manifest.digest}", headers=headers, body=manifest.body)
+        answer.check(self.name, f"write {manifest.digest}", HTTPStatus.CREATED, HTTPStatus.OK, HTTPStatus.ACCEPTED)
+        return "oci-subject" in answer.headers
+
+    def has(self, digest: Digest) -> bool:
+        """Say whether a manifest is there. Raises Unreadable, Denied, RegistryUnreachable."""
+        answer = self._request("HEAD", f"/manifests/{digest}", headers=_ACCEPT)
+        if answer.status == HTTPStatus.NOT_FOUND:
+            return False
+        answer.check(self.name, f"look at {digest}", HTTPStatus.OK)
+        return True
+
+    def referrers(self, digest: Digest) -> tuple[Digest, ...]:
+        """Give the manifests that refer to one, as signatures do (OCI distribution spec, "Listing Referrers").
+
+        A registry without that API has a tag for it ("Referrers Tag Schema").
+
+        Raises Unreadable, RegistryError, Denied, RegistryUnreachable.
+        """
+        found: dict[Digest, None] = {}
+        url = f"{self._base}/referrers/{digest}"
+        for _ in range(_MOST_PAGES_OF_REFERRERS):
+            answer = self._connection.request("GET", url, scope=self._scope, limit=_MANIFEST_BYTES)
+            if answer.status != HTTPStatus.OK or _media_type(answer) != OCI_INDEX:
+                break
+            found |= dict.fromkeys(Manifest.of(OCI_INDEX, answer.body).children())
+            following = _next_url(answer)
+            if following is None:
+                return tuple(found)
+            url = following
+        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+            answer.check(self.name, f"list what refers to {digest}")
+        index = self.manifest(referrers_tag(digest))
+        return tuple(found | dict.fromkeys(index.children() if index else ()))
 
     def put_together(self, tags: Sequence[Tag], manifest: Manifest) -> set[Tag]:
         """Point tags at a manifest that this repository has, by one request for many, and give those that it took so.
@@ -189,16 +231,9 @@ class RemoteRepository:
         Raises Denied when they may not, and RegistryUnreachable; any other answer is left for the push to meet.
         """
         with contextlib.suppress(RegistryError):
-            answer = self._request("POST", "/blobs/uploads/")
-            if answer.status in _DENIALS:
-                self._check(answer, "push")
-            if answer.status == HTTPStatus.ACCEPTED and (place := answer.headers.get("location")):
+            if upload := self.blobs.begin():
                 # Nothing depends on when, so that nobody waits for it.
-                threading.Thread(target=self._give_up, args=(answer.resolve(place),)).start()
-
-    def _give_up(self, upload: str) -> None:
-        with contextlib.suppress(TaggerError):
-            self._connection.request("DELETE", upload, scope=self._scope)
+                threading.Thread(target=self.blobs.give_up, args=(upload,)).start()
 
     def remove(self, tag: Tag) -> None:
         """Take one tag away and leave every other tag of its digest alone.
@@ -217,7 +252,7 @@ class RemoteRepository:
         throw_away = Manifest.empty()
         try:
             self.put(tag, throw_away)
-            self._check(self._delete(throw_away.digest), f"delete {tag}", *_GONE)
+            self._delete(throw_away.digest).check(self.name, f"delete {tag}", *_GONE)
         except (TaggerError, KeyboardInterrupt) as problem:
             if not self._went(tag, throw_away, before, problem) or isinstance(problem, KeyboardInterrupt):
                 raise
@@ -277,12 +312,12 @@ class RemoteRepository:
 
         Raises RegistryError, Denied, RegistryUnreachable.
         """
-        self._check(self._delete(reference), f"delete {reference}", *_GONE)
+        self._delete(reference).check(self.name, f"delete {reference}", *_GONE)
 
     def _probe(self, absent: Tag | Digest) -> int:
         answer = self._delete(absent)
         if answer.status in _DENIALS or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            self._check(answer, "delete tags")
+            answer.check(self.name, "delete tags")
         return answer.status
 
     def _delete(self, reference: Tag | Digest) -> Answer:
@@ -312,7 +347,7 @@ class RemoteRepository:
             raise RegistryUnreachable(
                 f"what answers at {self.name.registry} is not a registry: check the host and the port"
             )
-        self._check(answer, "list the tags", HTTPStatus.OK)
+        answer.check(self.name, "list the tags", HTTPStatus.OK)
         tags = answer.json().get("tags") or []
         if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
             raise RegistryError(
@@ -337,20 +372,15 @@ class RemoteRepository:
             )
         return manifest
 
-    def _check(self, answer: Answer, what: str, *expected: HTTPStatus) -> None:
-        if answer.status in expected:
-            return
-        if answer.status in _DENIALS:
-            raise Denied(
-                f"{self.name.registry} does not let you {what} in {self.name.path} ({answer.complaint()}):"
-                f" run docker login {self.name.registry}, or ask for the right"
-            )
-        failed = f"{self.name.registry} failed to {what} in {self.name.path} ({answer.complaint()})"
-        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            raise Unreadable(f"{failed}: try again, and see the registry's log")
-        if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
-            raise Unreadable(f"{failed}: try again later")
-        raise RegistryError(f"{failed}: see whether the registry's rules allow that")
+
+def referrers_tag(digest: Digest) -> Tag:
+    """Spell the tag of a list of referrers (OCI distribution spec, "Referrers Tag Schema").
+
+    >>> referrers_tag(Digest("sha256:" + "0" * 64))[:10]
+    'sha256-000'
+    """
+    algorithm, _, encoded = digest.partition(":")
+    return parse_tag(f"{algorithm[:32]}-{encoded[:64]}")
 
 
 def _media_type(answer: Answer) -> str:

@@ -6,15 +6,17 @@ import contextlib
 import http.client
 import io
 import json
+import math
 import socket
 import ssl
 import threading
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +24,17 @@ import urllib3
 import urllib3.connection
 
 from tagger import __version__
-from tagger.errors import RegistryError, RegistryUnreachable, Unreadable, printable
+from tagger.errors import Denied, RegistryError, RegistryUnreachable, Unreadable, printable
 from tagger.patience import Patience, Trace
-from tagger.reference import Registry, is_loopback
+from tagger.reference import Registry, Repository, is_loopback
 
 SILENCE_SECONDS = 30.0
 ANSWER_SECONDS = 120.0
+# A blob may take for ever as long as it moves, and a registry may take a while to put a large one where it belongs.
+BLOB_SILENCE_SECONDS = 120.0
 _CONNECT_SECONDS = 15.0
 _SLICE_SECONDS = 0.2
+_PIECE_BYTES = 256 * 1024
 _CONNECTIONS = 8
 _TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 _DELAYS = (0.2, 0.6, 1.5)
@@ -38,6 +43,9 @@ _LONGEST_RETRY_AFTER = 30.0
 _WAITING_SECONDS = 120.0
 _REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 _READS = frozenset({"GET", "HEAD"})
+_DENIALS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+Body = bytes | Iterator[bytes] | None
+"""What is sent: bytes, or the pieces of a blob, which are there only once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +72,22 @@ class Answer:
         except (ValueError, LookupError, TypeError, AttributeError):
             return f"HTTP {self.status}"
         return f"HTTP {self.status}, {printable(code, 60)}: {printable(message)}"
+
+    def check(self, repository: Repository, what: str, *expected: HTTPStatus) -> None:
+        """Raise what the status means, unless it is an expected one: Denied, Unreadable or RegistryError."""
+        if self.status in expected:
+            return
+        if self.status in _DENIALS:
+            raise Denied(
+                f"{repository.registry} does not let you {what} in {repository.path} ({self.complaint()}):"
+                f" run docker login {repository.registry}, or ask for the right"
+            )
+        failed = f"{repository.registry} failed to {what} in {repository.path} ({self.complaint()})"
+        if self.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise Unreadable(f"{failed}: try again, and see the registry's log")
+        if self.status == HTTPStatus.TOO_MANY_REQUESTS:
+            raise Unreadable(f"{failed}: try again later")
+        raise RegistryError(f"{failed}: see whether the registry's rules allow that")
 
     def resolve(self, reference: str) -> str:
         """Make a URL of a reference in the answer, relative or absolute (RFC 3986), or raise RegistryError."""
@@ -96,19 +120,21 @@ class Transport:
         method: str,
         url: str,
         headers: Mapping[str, str],
-        body: bytes | None = None,
+        body: Body = None,
         *,
         limit: int,
         first: Answer | None = None,
     ) -> Answer:
         """Send a request and give its answer; transient failures of repeatable requests are tried again.
 
+        What carries the pieces of a blob is not repeatable.
+
         `first` is the answer to the first attempt, if that was made already.
 
         Raises Unreadable, RegistryUnreachable, RegistryError for an answer that is too long, TimedOut and CalledOff.
         """
         for delay in (*_DELAYS, None):
-            retried = delay is not None and method in _REPEATABLE
+            retried = delay is not None and method in _REPEATABLE and not isinstance(body, Iterator)
             try:
                 answer, first = first or self.once(method, url, headers, body, limit=limit), None
             except urllib3.exceptions.ReadTimeoutError:
@@ -118,9 +144,7 @@ class Transport:
                 ) from None
             except urllib3.exceptions.ProtocolError as error:
                 if not (retried and self._wait(delay)):
-                    raise Unreadable(
-                        f"{self.registry} broke off the connection ({_cause(error)}): run the same command again"
-                    ) from None
+                    raise self._broken_off(error) from None
             except urllib3.exceptions.HTTPError as error:
                 raise self.unreachable(url, error) from None
             else:
@@ -145,24 +169,65 @@ class Transport:
         self.patience.sleep(seconds)
         return True
 
-    def once(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None, *, limit: int
-    ) -> Answer:
+    def once(self, method: str, url: str, headers: Mapping[str, str], body: Body = None, *, limit: int) -> Answer:
         """Send a request one time; raise urllib3's HTTPError where `send` translates, and what else `send` raises."""
-        self.patience.check()
-        begun = time.monotonic()
-        outcome = "no answer"
-        fields = {"User-Agent": f"tagger/{__version__}", "Accept-Encoding": "identity", **headers}
-        try:
-            response = self._pool(url).request(
-                method, url, headers=fields, body=body, redirect=False, retries=False, preload_content=False,
-                timeout=urllib3.Timeout(connect=_sooner(_CONNECT_SECONDS, self.patience.left()), read=SILENCE_SECONDS),
-            )  # fmt: skip
-            outcome = str(response.status)
+        with self._traced(method, url) as traced:
+            response = self._begun(method, url, headers, body, of_blob=isinstance(body, Iterator))
+            traced.outcome = str(response.status)
             return Answer(response.status, response.headers, self._content(response, limit), url)
+
+    @contextlib.contextmanager
+    def opened(self, url: str, headers: Mapping[str, str], *, limit: int) -> Iterator[tuple[Answer, Iterator[bytes]]]:
+        """Get a blob: the answer, and its body in pieces; the body of another answer than 200 is in the answer.
+
+        Nothing is tried again. Raises, at the beginning and with any piece, what `send` raises.
+        """
+        with self._traced("GET", url) as traced:
+            try:
+                response = self._begun("GET", url, headers, None, of_blob=True)
+                traced.outcome = str(response.status)
+                found = response.status == HTTPStatus.OK
+                content = b"" if found else self._content(response, limit)
+            except urllib3.exceptions.ProtocolError as error:
+                raise self._broken_off(error) from None
+            except urllib3.exceptions.HTTPError as error:
+                raise self.unreachable(url, error) from None
+            try:
+                yield Answer(response.status, response.headers, content, url), self._pieces(response)
+            finally:
+                response.close()
+                response.release_conn()
+
+    def _begun(
+        self, method: str, url: str, headers: Mapping[str, str], body: Body, *, of_blob: bool
+    ) -> urllib3.BaseHTTPResponse:
+        self.patience.check()
+        fields = {"User-Agent": f"tagger/{__version__}", "Accept-Encoding": "identity", **headers}
+        silence = BLOB_SILENCE_SECONDS if of_blob else SILENCE_SECONDS
+        return self._pool(url, of_blob=of_blob).request(
+            method, url, headers=fields, body=body, redirect=False, retries=False, preload_content=False,
+            timeout=urllib3.Timeout(connect=_sooner(_CONNECT_SECONDS, self.patience.left()), read=silence),
+        )  # fmt: skip
+
+    @contextlib.contextmanager
+    def _traced(self, method: str, url: str) -> Iterator[_Traced]:
+        traced, begun = _Traced(), time.monotonic()
+        try:
+            yield traced
         finally:
             if self._trace:
-                self._trace(f"{method} {shown(url)} {outcome} in {(time.monotonic() - begun) * 1000:.0f} ms")
+                self._trace(f"{method} {shown(url)} {traced.outcome} in {(time.monotonic() - begun) * 1000:.0f} ms")
+
+    def _pieces(self, response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+        try:
+            while piece := response.read(_PIECE_BYTES, decode_content=False):
+                self.patience.left()
+                yield piece
+        except (urllib3.exceptions.HTTPError, ValueError) as error:  # the latter as in `_content`
+            raise self._broken_off(error) from None
+
+    def _broken_off(self, error: Exception) -> Unreadable:
+        return Unreadable(f"{self.registry} broke off the connection ({_cause(error)}): run the same command again")
 
     def _content(self, response: urllib3.BaseHTTPResponse, limit: int) -> bytes:
         """Read a body of at most `limit` bytes; only the read after the last byte tells one that was cut off."""
@@ -182,14 +247,14 @@ class Transport:
         finally:
             response.release_conn()
 
-    def _pool(self, url: str) -> urllib3.PoolManager:
+    def _pool(self, url: str, *, of_blob: bool) -> urllib3.PoolManager:
         parts = urllib.parse.urlsplit(url)
         proxy = _proxy(parts)
         verified = not self._insecure or parts.hostname != self.registry.hostname
-        key = f"{verified} {proxy}"
+        key = f"{verified} {of_blob} {proxy}"
         with self._lock:
             if key not in self._pools:
-                self._pools[key] = _new_pool(proxy, self._tls(verified), self.patience)
+                self._pools[key] = _new_pool(proxy, self._tls(verified), self.patience, of_blob=of_blob)
             return self._pools[key]
 
     def _tls(self, verified: bool) -> ssl.SSLContext:
@@ -231,6 +296,13 @@ class Transport:
         )
 
 
+@dataclass(slots=True)
+class _Traced:
+    """A request as it is told about: its status, once there is one."""
+
+    outcome: str = "no answer"
+
+
 def shown(url: str) -> str:
     """Give a URL without its query, which may be a signature that opens the door."""
     return printable(url.partition("?")[0])
@@ -255,7 +327,7 @@ def _proxy(parts: urllib.parse.SplitResult) -> str | None:
     return proxy if not proxy or "://" in proxy else f"http://{proxy}"
 
 
-def _new_pool(proxy: str | None, context: ssl.SSLContext, patience: Patience) -> urllib3.PoolManager:
+def _new_pool(proxy: str | None, context: ssl.SSLContext, patience: Patience, *, of_blob: bool) -> urllib3.PoolManager:
     user = urllib3.util.parse_url(proxy).auth if proxy else None
     headers = urllib3.util.make_headers(proxy_basic_auth=urllib.parse.unquote(user)) if user else None
     pool = (
@@ -263,7 +335,7 @@ def _new_pool(proxy: str | None, context: ssl.SSLContext, patience: Patience) ->
         if proxy
         else urllib3.PoolManager(maxsize=_CONNECTIONS, ssl_context=context)
     )
-    pool.pool_classes_by_scheme = _bounded(patience)
+    pool.pool_classes_by_scheme = _bounded(patience, of_blob=of_blob)
     return pool
 
 
@@ -274,11 +346,12 @@ def _sooner(seconds: float, left: float | None) -> float:
 # -- answers that end ----------------------------------------------------------------------------------------------
 
 
-def _bounded(given: Patience) -> dict[str, type[urllib3.HTTPConnectionPool]]:
-    """Make connections whose answers end in time, headers and all."""
+def _bounded(given: Patience, *, of_blob: bool) -> dict[str, type[urllib3.HTTPConnectionPool]]:
+    """Make connections whose answers end in time, headers and all; a blob may take longer, as long as it moves."""
 
     class Response(_Response):
         patience = given
+        endless = of_blob
 
     class Plain(urllib3.connection.HTTPConnection):
         response_class = Response
@@ -299,27 +372,32 @@ class _Response(http.client.HTTPResponse):
     """An answer that has to be complete within ANSWER_SECONDS: a byte now and then would keep any other one alive."""
 
     patience: Patience
+    endless: bool
 
     def __init__(self, connection: socket.socket, *arguments: Any, **named: Any) -> None:
         super().__init__(connection, *arguments, **named)
         patience = self.patience if named.get("method") in _READS else None
-        self.fp = io.BufferedReader(_Incoming(self.fp.detach(), connection, patience))
+        seconds = (BLOB_SILENCE_SECONDS, math.inf) if self.endless else (SILENCE_SECONDS, ANSWER_SECONDS)
+        self.fp = io.BufferedReader(_Incoming(self.fp.detach(), connection, patience, seconds))
 
 
 class _Incoming(io.RawIOBase):
     """The bytes of one answer; what only reads ends when it is called off, and what writes is waited for."""
 
-    def __init__(self, raw: io.RawIOBase, connection: socket.socket, patience: Patience | None) -> None:
+    def __init__(
+        self, raw: io.RawIOBase, connection: socket.socket, patience: Patience | None, seconds: tuple[float, float]
+    ) -> None:
         self._raw = raw  # holds the socket open for as long as the answer is read
         self._socket = connection
         self._patience = patience
-        self._end = time.monotonic() + ANSWER_SECONDS
+        self._silence, in_all = seconds
+        self._end = time.monotonic() + in_all
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        silent = time.monotonic() + SILENCE_SECONDS
+        silent = time.monotonic() + self._silence
         while (left := min(silent, self._end) - time.monotonic()) > 0:
             if self._patience:
                 self._patience.check()

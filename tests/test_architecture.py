@@ -34,14 +34,19 @@ RESTS_ON: dict[str, set[str]] = {
     "credentials": {"reference"},
     "transport": {"reference", "patience"},
     "connection": {"credentials", "challenge", "transport"},
-    "registry": {"connection", "manifest"},
+    "blobs": {"connection", "manifest"},
+    "registry": {"blobs"},
+    "index": {"manifest"},
+    "original": {"index", "registry"},
+    "promotion": {"original"},
     "engine": {"credentials", "patience"},
     "report": {"result", "listing", "removal"},
-    "api": {"steps", "listing", "removal", "successor", "registry", "engine"},
+    "access": {"share", "registry", "engine"},
+    "api": {"steps", "listing", "removal", "successor", "promotion", "access"},
     "cli": {"api", "config", "report"},
     "__main__": {"cli"},
 }
-PURE = ("errors", "reference", "cascade", "config", "plan", "manifest", "result")
+PURE = ("errors", "reference", "cascade", "config", "plan", "manifest", "index", "result")
 IMPURE = ("docker", "requests", "urllib3", "http.client", "urllib.request", "socket", "ssl", "subprocess", "asyncio")
 
 

@@ -1,0 +1,95 @@
+"""How each repository may be reached: with which credential, over which scheme, with how much trust."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Collection
+
+from tagger.connection import Connection, Trust
+from tagger.credentials import DockerConfig
+from tagger.engine import Engine, addresses
+from tagger.errors import InputError
+from tagger.patience import Patience, Trace
+from tagger.reference import Repository
+from tagger.registry import RemoteRepository
+from tagger.settle import AsListed
+from tagger.share import Target
+
+Hosts = tuple[Collection[str], Collection[str]]
+"""The registries that may be reached without TLS, and the token servers on other hosts."""
+
+
+class Registries:
+    """The repositories that one command opens, each once; credentials are asked for once too."""
+
+    def __init__(
+        self,
+        config: DockerConfig,
+        hosts: Hosts,
+        patience: Patience,
+        trace: Trace | None,
+        engine: Callable[[], Engine] | None = None,
+    ) -> None:
+        self._credential = functools.cache(config.credential)
+        self._hosts = hosts
+        self._patience = patience
+        self._trace = trace
+        self._engine = engine
+        self._opened: dict[Repository, RemoteRepository] = {}
+
+    def open(self, target: Repository, actions: str = "pull,push") -> RemoteRepository:
+        """Open a repository; what its token has to allow is said when it is opened first."""
+        if target not in self._opened:
+            insecure, auth_host = self._hosts
+            trust = _trust(target, lambda: self._engine_allows(target), insecure=insecure, auth_host=auth_host)
+            connection = Connection(
+                target.registry, lambda: self._credential(target), trust, patience=self._patience, trace=self._trace
+            )
+            self._opened[target] = RemoteRepository(target, connection, actions)
+        return self._opened[target]
+
+    def pushed_to(self, target: Repository, *, listed: bool) -> Target:
+        """Open a repository to release to, if its credential may go there; unless `listed`, no other version counts."""
+        opened = self.open(target)
+        opened.credential()
+        return opened if listed else _Unlisted(opened)
+
+    def _engine_allows(self, target: Repository) -> bool:
+        return self._engine is not None and self._engine().allows_insecure(target.registry)
+
+
+class _Unlisted(AsListed):
+    """A repository whose other versions nobody asks for."""
+
+    def __init__(self, repository: RemoteRepository) -> None:
+        super().__init__(repository, ())
+        self.check_push = repository.check_push
+
+
+def _trust(
+    target: Repository, engine_allows: Callable[[], bool], *, insecure: Collection[str], auth_host: Collection[str]
+) -> Trust:
+    hosts = {_host(text) for text in insecure}
+    named = not hosts.isdisjoint({target.registry.host.lower(), target.registry.hostname.lower()})
+    loopback = not named and is_at_loopback(target)
+    return Trust(
+        insecure=named or loopback or engine_allows(),
+        plain_credentials=named or loopback,
+        # Without a port HTTP and HTTPS are two servers.
+        plain_first=loopback and target.registry.host != target.registry.hostname,
+        token_hosts=frozenset(auth_host),
+    )
+
+
+def _host(text: str) -> str:
+    if "/" in text or "@" in text or not text:
+        raise InputError(
+            "--insecure takes HOST or HOST:PORT, such as registry.local:5000: give it without scheme or path"
+        )
+    return text.lower()
+
+
+def is_at_loopback(target: Repository) -> bool:
+    """Say whether a registry's name leads to this machine and nowhere else."""
+    found = addresses(target.registry)
+    return bool(found) and all(address.is_loopback for address in found)

@@ -1,0 +1,166 @@
+"""An image that is in a registry already: its manifest, and all that belongs to it, wherever that is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from tagger import index
+from tagger.errors import InputError, RegistryError
+from tagger.manifest import Manifest
+from tagger.reference import Digest, Reference, Repository, Tag
+from tagger.registry import RemoteRepository
+
+Open = Callable[[Repository], RemoteRepository]
+
+# What cosign hangs on an image where it does not use referrers.
+_ATTACHED = re.compile(r"(sha(?:256|384|512))-([0-9a-f]+)\.(?:sig|att|sbom)")
+_DEEPEST = 8
+_CONFIG_BYTES = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A manifest, and a repository that has it."""
+
+    manifest: Manifest
+    home: RemoteRepository
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """An image in a registry: its name, its manifest, and the repository that has it or each of its platforms."""
+
+    name: str
+    manifest: Manifest
+    homes: Mapping[Digest, RemoteRepository]
+
+    @property
+    def id(self) -> Digest:
+        """Give the digest, which is what identifies it."""
+        return self.manifest.digest
+
+    @property
+    def digest(self) -> Digest:
+        """Give the digest, which is the same everywhere."""
+        return self.manifest.digest
+
+    def pieces(self) -> list[Piece]:
+        """Read every manifest of it, children first. Raises RegistryError for what is listed and not there."""
+        root = Piece(self.manifest, next(iter(self.homes.values())))
+        return _tree(root, self.homes)
+
+
+def find(reference: Reference, repository: RemoteRepository) -> Original:
+    """Find the image of a reference.
+
+    Raises InputError when there is none, or it is an index without a platform, and what the registry raises.
+    """
+    manifest = _found(reference, repository)
+    index.check_platforms(manifest, str(reference))
+    return Original(str(reference), manifest, {manifest.digest: repository})
+
+
+def join(references: Sequence[Reference], repositories: Open) -> Original:
+    """Join images of single platforms into one index.
+
+    Raises what `find` raises, and InputError for two images of one platform or one of none.
+    """
+    homes = [repositories(reference.repository) for reference in references]
+    reading = [partial(_part, reference, home) for reference, home in zip(references, homes, strict=True)]
+    parts = homes[0].patience.at_once(reading)
+    of = {
+        Digest(str(entry["digest"])): home for (_, entries), home in zip(parts, homes, strict=True) for entry in entries
+    }
+    return Original(", ".join(map(str, references)), index.joined(parts), of)
+
+
+def _found(reference: Reference, repository: RemoteRepository) -> Manifest:
+    wanted = reference.digest or reference.tag
+    if wanted is None:
+        raise InputError(f"{reference} names a whole repository: say which image by :TAG or @DIGEST")
+    manifest = repository.manifest(wanted)
+    if manifest is None:
+        raise InputError(f"there is no {reference}: push it first, or check its name")
+    return manifest
+
+
+def _part(reference: Reference, repository: RemoteRepository) -> tuple[str, Sequence[index.Entry]]:
+    """Give what one of the images to join lists: itself, or all that its index has."""
+    manifest = _found(reference, repository)
+    if manifest.is_index:
+        index.check_platforms(manifest, str(reference))
+        return str(reference), manifest.entries()
+    config = manifest.blobs()[0]
+    if config.size > _CONFIG_BYTES:
+        raise RegistryError(f"the configuration of {reference} has {config.size} bytes: push that image again")
+    with repository.blobs.opened(config) as pieces:
+        return str(reference), [index.entry(manifest, b"".join(pieces), str(reference))]
+
+
+def _tree(root: Piece, homes: Mapping[Digest, RemoteRepository], depth: int = 0) -> list[Piece]:
+    """Read what an index lists, and what that lists: children first. Raises RegistryError for what is not there."""
+    if not root.manifest.is_index:
+        return [root]
+    if depth > _DEEPEST:
+        raise RegistryError(f"{root.manifest.digest} lists indexes of indexes without end: push that image again")
+    children = root.manifest.children()
+    of = [homes.get(digest, root.home) for digest in children]
+    reading = [partial(_child, home, digest) for home, digest in zip(of, children, strict=True)]
+    read = root.home.patience.at_once(reading)
+    found = [
+        piece
+        for manifest, home in zip(read, of, strict=True)
+        for piece in _tree(Piece(manifest, home), homes, depth + 1)
+    ]
+    return [*found, root]
+
+
+def _child(home: RemoteRepository, digest: Digest) -> Manifest:
+    manifest = home.manifest(digest)
+    if manifest is None:
+        raise RegistryError(f"{home.name} has an index without {digest}, which it lists: push that image again")
+    return manifest
+
+
+def referring(pieces: Sequence[Piece]) -> list[Piece]:
+    """Read what refers to these manifests, and what refers to that: a signature of an SBOM, say."""
+    found: dict[Digest, Piece] = {}
+    layer: Sequence[Piece] = pieces
+    for _ in range(_DEEPEST):
+        asking = [partial(piece.home.referrers, piece.manifest.digest) for piece in layer]
+        answers = pieces[0].home.patience.at_once(asking)
+        new = {digest: piece.home for piece, digests in zip(layer, answers, strict=True) for digest in digests}
+        reading = [partial(_child, home, digest) for digest, home in new.items() if digest not in found]
+        homes = [home for digest, home in new.items() if digest not in found]
+        read = pieces[0].home.patience.at_once(reading)
+        layer = [
+            inner for manifest, home in zip(read, homes, strict=True) for inner in _tree(Piece(manifest, home), {})
+        ]
+        if not layer:
+            break
+        found |= {piece.manifest.digest: piece for piece in layer}
+    return list(found.values())
+
+
+def hanging(pieces: Iterable[Piece]) -> dict[Tag, Piece]:
+    """Read what hangs on these manifests by tags that spell their digests, and on that in turn."""
+    known = {piece.manifest.digest: piece.home for piece in pieces}
+    tags = {home.name: (home, home.tags()) for home in known.values()}
+    found: dict[Tag, Piece] = {}
+    for _ in range(_DEEPEST):
+        new = {
+            tag: home
+            for home, listed in tags.values()
+            for tag in listed
+            if tag not in found and (match := _ATTACHED.fullmatch(tag)) and known.get(Digest(f"{match[1]}:{match[2]}"))
+        }
+        for tag, home in new.items():
+            if manifest := home.manifest(tag):
+                found[tag] = Piece(manifest, home)
+                known[manifest.digest] = home
+        if not new:
+            break
+    return found

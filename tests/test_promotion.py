@@ -1,0 +1,400 @@
+"""Promotion between real registries: the very digest, all of it, and nothing moved where that fails."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from command import tagger
+from doubles import Cut, Proxy, Request, Response, on, refusal
+from pushed import INDEX, Repository
+from services import Registry, private_folder
+
+import tagger as api
+
+CASCADE = ("2.1.106", "2.1", "2", "latest")
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture(scope="module")
+def elsewhere() -> Iterator[Registry]:
+    """Give a second registry."""
+    with private_folder() as folder, Registry.start(folder) as service:
+        yield service
+
+
+@pytest.fixture
+def source(registry: Registry, repository: str) -> Repository:
+    """Give an empty repository of the first registry."""
+    return Repository(registry, repository)
+
+
+@pytest.fixture
+def target(elsewhere: Registry, repository: str) -> Repository:
+    """Give an empty repository of the second registry."""
+    return Repository(elsewhere, f"{repository}/golden")
+
+
+def cascade_of(repository: Repository) -> dict[str, str]:
+    """Say where the tags of the cascade point."""
+    found = repository.registry.snapshot(repository.path)
+    return {tag: digest for tag, digest in found.items() if tag in CASCADE}
+
+
+# -- in one repository ---------------------------------------------------------------------------------------------
+
+
+def test_an_image_of_a_registry_gets_its_cascade_without_an_engine(source: Repository) -> None:
+    built = source.image("build-77", "gallery")
+    ran = tagger(None, "promote", f"{source}:build-77", "2.1.106", "--json", DOCKER_HOST="unix:///nowhere")
+    assert (ran.code, ran.json["outcome"], ran.json["image"]) == (0, "released", f"{source}:build-77"), ran.err
+    assert cascade_of(source) == dict.fromkeys(CASCADE, built.digest)
+    assert ran.json["repositories"][0]["digest"] == built.digest
+
+
+def test_an_index_is_promoted_whole_and_by_its_digest(source: Repository) -> None:
+    built = source.index("build-77", "gallery")
+    source.image("2.1.107", "newer")
+    ran = tagger(None, "promote", f"{source}@{built.digest}", "2.1.106")
+    assert ran.code == 0, ran.err
+    assert "keep latest" not in ran.out
+    assert cascade_of(source) == {"2.1.106": built.digest, **cascade_of(source)}
+    assert source.registry.digest(source.path, "latest") != built.digest
+    assert source.holds_all_of(built)
+
+
+def test_promoting_again_changes_nothing_and_another_image_is_refused(source: Repository) -> None:
+    built, other = source.image("build-77", "gallery"), source.image("build-78", "other")
+    assert api.promote(f"{source}:build-77", "2.1.106").outcome == "released"
+    assert api.promote(f"{source}:build-77", "2.1.106").outcome == "unchanged"
+    ran = tagger(None, "promote", f"{source}:build-78", "2.1.106")
+    assert (ran.code, built.digest in ran.error) == (3, True), ran.err
+    assert cascade_of(source) == dict.fromkeys(CASCADE, built.digest)
+    assert api.promote(f"{source}:build-78", "2.1.106", force=True).outcome == "released"
+    assert cascade_of(source) == dict.fromkeys(CASCADE, other.digest)
+
+
+def test_a_dry_run_of_a_promotion_writes_nothing(source: Repository, target: Repository) -> None:
+    source.image("build-77", "gallery")
+    ran = tagger(None, "promote", f"{source}:build-77", "2.1.106", "--to", str(target), "--dry-run")
+    assert (ran.code, "create latest" in ran.out) == (0, True), ran.err
+    assert target.tags() == []
+
+
+# -- from one to another -------------------------------------------------------------------------------------------
+
+
+def test_an_index_is_copied_with_all_that_it_lists(source: Repository, target: Repository) -> None:
+    built = source.index("build-77", "gallery")
+    ran = tagger(None, "promote", f"{source}:build-77", "2.1.106", "--to", str(target))
+    assert ran.code == 0, ran.err
+    assert cascade_of(target) == dict.fromkeys(CASCADE, built.digest)
+    assert target.holds_all_of(built)
+    assert sorted(source.tags()) == ["build-77"]
+
+
+def test_several_targets_are_one_release(source: Repository, target: Repository, registry: Registry) -> None:
+    built = source.image("build-77", "gallery")
+    beside = Repository(registry, f"{source.path}/beside")
+    done = api.promote(f"{source}:build-77", "2.1.106", to=[str(target), str(beside)])
+    assert [str(part.digest) for part in done.repositories] == [built.digest] * 2
+    assert cascade_of(target) == cascade_of(beside) == dict.fromkeys(CASCADE, built.digest)
+
+
+def test_within_one_registry_blobs_are_mounted(source: Repository, registry: Registry) -> None:
+    built = source.image("build-77", "gallery")
+    beside = Repository(registry, f"{source.path}/beside")
+    seen: list[str] = []
+    api.promote(f"{source}:build-77", "2.1.106", to=str(beside), trace=seen.append)
+    assert beside.holds_all_of(built)
+    assert not [line for line in seen if line.startswith(("PUT", "GET")) and "/blobs/" in line]
+
+
+def test_what_is_there_is_not_sent_again(source: Repository, target: Repository) -> None:
+    built = source.image("build-77", "gallery", layers=3)
+    content = json.loads(built.body)
+    layer = content["layers"][1]
+    status, _, held = source.registry.request("GET", f"/v2/{source.path}/blobs/{layer['digest']}")
+    assert status == 200
+    target.blob(held, layer["mediaType"])
+    said: list[str] = []
+    api.promote(f"{source}:build-77", "2.1.106", to=str(target), progress=said.append)
+    copied = {line.split()[1].rstrip(",") for line in said if line.startswith("copied sha256")}
+    assert copied == {content["config"]["digest"], content["layers"][0]["digest"], content["layers"][2]["digest"]}
+
+
+def test_variants_are_promoted_as_one(source: Repository, target: Repository) -> None:
+    built = source.image("build-77", "gallery")
+    done = api.promote(
+        f"{source}:build-77", "2.1.106", to=str(target), schemes=api.lines(api.Scheme(), ["default", "trixie"])
+    )
+    assert [part.variant for part in done.repositories] == ["default", "trixie"]
+    assert target.registry.snapshot(target.path) == dict.fromkeys(
+        [*CASCADE, "2.1.106-trixie", "2.1-trixie", "2-trixie", "trixie"], built.digest
+    )
+
+
+# -- signatures and attestations -----------------------------------------------------------------------------------
+
+
+def test_what_refers_to_an_image_goes_along(source: Repository, target: Repository) -> None:
+    built = source.index("build-77", "gallery")
+    child = json.loads(built.body)["manifests"][0]["digest"]
+    signature = source.referrer(built, "signed")
+    countersigned = source.referrer(signature, "signed again")
+    inner = source.registry.manifest(source.path, child)
+    sbom = source.referrer(type(built)("application/vnd.oci.image.manifest.v1+json", inner), "sbom")
+    api.promote(f"{source}:build-77", "2.1.106", to=str(target))
+    for pushed in (signature, countersigned, sbom):
+        assert target.holds_all_of(pushed)
+    for subject, referring in ((built.digest, signature), (signature.digest, countersigned), (child, sbom)):
+        listed = json.loads(target.registry.manifest(target.path, subject.replace(":", "-")))["manifests"]
+        assert [entry["digest"] for entry in listed] == [referring.digest]
+        assert listed[0]["artifactType"] == "application/vnd.example.signature"
+        assert listed[0]["annotations"] == json.loads(referring.body)["annotations"]
+
+
+def test_a_list_of_referrers_that_is_there_is_added_to(source: Repository, target: Repository) -> None:
+    built = source.image("build-77", "gallery")
+    target.image("mine", "gallery")
+    here = target.referrer(built, "approved here")
+    there = source.referrer(built, "signed there")
+    api.promote(f"{source}:build-77", "2.1.106", to=str(target))
+    listed = json.loads(target.registry.manifest(target.path, built.digest.replace(":", "-")))["manifests"]
+    assert {entry["digest"] for entry in listed} == {here.digest, there.digest}
+
+
+def test_what_hangs_on_an_image_by_a_tag_goes_along(source: Repository, target: Repository) -> None:
+    built = source.image("build-77", "gallery")
+    signature = source.attached(built, "sig", "signature")
+    sbom = source.attached(built, "sbom", "sbom")
+    of_sbom = source.attached(sbom, "sig", "signature of the sbom")
+    source.attached(source.image("build-78", "other"), "sig", "of another image")
+    api.promote(f"{source}:build-77", "2.1.106", to=str(target))
+    name = built.digest.replace(":", "-")
+    held = target.registry.snapshot(target.path)
+    assert held[f"{name}.sig"] == signature.digest
+    assert held[f"{name}.sbom"] == sbom.digest
+    assert held[f"{sbom.digest.replace(':', '-')}.sig"] == of_sbom.digest
+    assert len(held) == len(CASCADE) + 3
+    assert all(map(target.holds_all_of, (signature, sbom, of_sbom)))
+
+
+def test_signatures_of_the_targets_own_are_left_alone_and_told(source: Repository, target: Repository) -> None:
+    built = source.image("build-77", "gallery")
+    source.attached(built, "sig", "theirs")
+    target.image("mine", "gallery")
+    own = target.attached(built, "sig", "ours")
+    ran = tagger(None, "promote", f"{source}:build-77", "2.1.106", "--to", str(target), "--json")
+    name = f"{built.digest.replace(':', '-')}.sig"
+    assert ran.code == 0, ran.err
+    assert ran.json["warnings"] == [f"{target}:{name} holds other signatures or attestations, and is left alone"]
+    assert target.registry.digest(target.path, name) == own.digest
+
+
+def test_what_was_signed_after_a_promotion_comes_with_the_next_one(source: Repository, target: Repository) -> None:
+    built = source.image("build-77", "gallery")
+    api.promote(f"{source}:build-77", "2.1.106", to=str(target))
+    signature = source.attached(built, "sig", "late")
+    assert api.promote(f"{source}:build-77", "2.1.106", to=str(target)).outcome == "unchanged"
+    assert target.registry.digest(target.path, f"{built.digest.replace(':', '-')}.sig") == signature.digest
+
+
+# -- platforms -----------------------------------------------------------------------------------------------------
+
+
+def test_images_of_single_platforms_are_joined_to_the_same_index_in_any_order(
+    source: Repository, target: Repository
+) -> None:
+    amd = source.image("build-77-amd64", "gallery amd", platform="linux/amd64")
+    arm = Repository(source.registry, f"{source.path}/arm").image(None, "gallery arm", platform="linux/arm64/v8")
+    parts = [f"{source}@{amd.digest}", f"{source}/arm@{arm.digest}"]
+    first = tagger(
+        None, "promote", "2.1.106", *(w for p in parts for w in ("--platform-image", p)), "--to", str(target), "--json"
+    )
+    assert first.code == 0, first.err
+    digest = first.json["repositories"][0]["digest"]
+    beside = f"{source}/beside"
+    assert str(api.promote(parts[::-1], "2.1.106", to=beside).repositories[0].digest) == digest
+    assert cascade_of(target) == dict.fromkeys(CASCADE, digest)
+    listed = json.loads(target.registry.manifest(target.path, digest))["manifests"]
+    assert [entry["platform"] for entry in listed] == [
+        {"architecture": "amd64", "os": "linux"},
+        {"architecture": "arm64", "os": "linux", "variant": "v8"},
+    ]
+    assert target.holds_all_of(amd)
+    assert target.holds_all_of(arm)
+
+
+def test_indexes_of_single_platforms_are_joined_with_their_attestations(source: Repository) -> None:
+    for architecture in ("amd64", "arm64"):
+        source.index(f"build-77-{architecture}", architecture, [f"linux/{architecture}"])
+    done = api.promote([f"{source}:build-77-amd64", f"{source}:build-77-arm64"], "2.1.106")
+    listed = json.loads(source.registry.manifest(source.path, str(done.repositories[0].digest)))["manifests"]
+    assert [entry["platform"]["architecture"] for entry in listed] == ["amd64", "arm64", "unknown", "unknown"]
+
+
+# -- what cannot be promoted ---------------------------------------------------------------------------------------
+
+
+def test_two_images_of_one_platform_are_not_joined(source: Repository) -> None:
+    source.image("a", "gallery a")
+    source.image("b", "gallery b")
+    ran = tagger(None, "promote", "2.1.106", "--platform-image", f"{source}:a", "--platform-image", f"{source}:b")
+    assert (ran.code, "both for linux/amd64" in ran.error) == (2, True), ran.err
+    assert cascade_of(source) == {}
+
+
+def test_an_image_that_says_no_platform_is_not_joined(source: Repository) -> None:
+    source.image("a", "gallery a", platform=None)
+    with pytest.raises(api.InputError, match="does not say which platform"):
+        api.promote([f"{source}:a"], "2.1.106")
+
+
+def test_an_index_without_a_platform_is_not_promoted(source: Repository) -> None:
+    source.put("empty", INDEX, {"manifests": []})
+    source.index("attestations", "gallery", [])
+    for tag in ("empty", "attestations"):
+        ran = tagger(None, "promote", f"{source}:{tag}", "2.1.106")
+        assert (ran.code, "without an image for any platform" in ran.error) == (2, True), ran.err
+    assert cascade_of(source) == {}
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["HOST/gallery:absent", "1.0.0"], 2, "there is no"),
+        (["HOST/gallery", "1.0.0"], 2, "say which image by :TAG or @DIGEST"),
+        (["HOST/gallery:a", "1.0"], 2, "not a semantic version"),
+        (["HOST/gallery:a"], 2, "SOURCE and VERSION"),
+        ([], 2, "SOURCE and VERSION"),
+        (["HOST/gallery:a", "1.0.0", "--to", "docker.io/library/redis"], 3, "official images"),
+        (["HOST/gallery:a", "1.0.0", "--to", "HOST/gallery:b"], 2, "give the repository alone"),
+        (["1.0.0", "--platform-image", "HOST/a:1", "--platform-image", "HOST/b:1"], 2, "say with --to"),
+        (["HOST/gallery:a", "1.0.0", "--platform-image", "HOST/a:1"], 2, "VERSION alone with --platform-image"),
+        (["127.0.0.1:9/gallery:a", "1.0.0"], 2, "no registry answers"),
+    ],
+)
+def test_what_cannot_be_promoted_is_one_sentence(registry: Registry, words: list[str], code: int, says: str) -> None:
+    ran = tagger(None, "promote", *(word.replace("HOST", registry.host) for word in words), "--json")
+    assert (ran.code, says in ran.error) == (code, True), ran.err
+    assert ran.json["outcome"] == ("refused" if code == 3 else "failed")
+
+
+# -- faults --------------------------------------------------------------------------------------------------------
+
+
+def test_a_source_that_vanishes_during_the_copy_moves_nothing(
+    source: Repository, target: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tagger.promotion._PAUSES", ())
+    source.image("build-77", "gallery", layers=6)
+    target.image("1.0.0", "before")
+    with Proxy(source.registry.host) as proxy:
+        layers = 0
+
+        def vanish(request: Request) -> Response | None:
+            nonlocal layers
+            if request.method == "GET" and "/blobs/" in request.path:
+                layers += 1
+                if layers > 3:
+                    return Response(drop=True)
+            return None
+
+        proxy.intercept(vanish)
+        with pytest.raises(api.TaggerError, match="no tag moved in the registry") as caught:
+            api.promote(f"{proxy.host}/{source.path}:build-77", "2.1.106", to=str(target))
+    assert caught.value.exit_code == 1
+    assert target.tags() == ["1.0.0"]
+    assert api.promote(f"{source}:build-77", "2.1.106", to=str(target)).outcome == "released"
+
+
+def test_a_blob_that_breaks_off_half_way_is_read_again(source: Repository, target: Repository) -> None:
+    built = source.image("build-77", "gallery", layers=1, size=300_000)
+    layer = json.loads(built.body)["layers"][0]
+    with Proxy(source.registry.host) as proxy:
+
+        def half() -> Iterator[bytes]:
+            yield b"gallery"
+            raise Cut
+
+        proxy.intercept(on("GET", re.escape(layer["digest"]), lambda _: Response(200, half()), times=1))
+        said: list[str] = []
+        done = api.promote(f"{proxy.host}/{source.path}:build-77", "2.1.106", to=str(target), progress=said.append)
+    assert done.outcome == "released"
+    assert [line for line in said if line.startswith(f"sending {layer['digest']} again in 1 s, since 127.0.0.1:")]
+    assert target.holds_all_of(built)
+
+
+def test_an_upload_that_breaks_off_half_way_is_made_again(source: Repository, target: Repository) -> None:
+    built = source.image("build-77", "gallery", layers=4, size=300_000)
+    with Proxy(target.registry.host) as proxy:
+        broken = [0]
+
+        def break_off(request: Request) -> Response | None:
+            if request.method == "PUT" and "/blobs/uploads/" in request.path and not broken[0]:
+                broken[0] += 1
+                return Response(drop=True)
+            return None
+
+        proxy.intercept(break_off)
+        done = api.promote(f"{source}:build-77", "2.1.106", to=f"{proxy.host}/{target.path}")
+    assert (done.outcome, broken) == ("released", [1])
+    assert target.holds_all_of(built)
+
+
+def test_a_registry_that_refuses_an_upload_fails_the_promotion(source: Repository, target: Repository) -> None:
+    source.image("build-77", "gallery")
+    with Proxy(target.registry.host) as proxy:
+        proxy.intercept(on("PUT", r"/blobs/uploads/", refusal(413, "SIZE_INVALID", "too large for this registry")))
+        ran = tagger(None, "promote", f"{source}:build-77", "2.1.106", "--to", f"{proxy.host}/{target.path}")
+    assert (ran.code, "too large for this registry" in ran.error) == (1, True), ran.err
+    assert target.tags() == []
+
+
+def test_content_that_is_not_what_its_digest_says_is_not_sent(source: Repository, target: Repository) -> None:
+    built = source.image("build-77", "gallery")
+    layer = json.loads(built.body)["layers"][0]
+    with Proxy(source.registry.host) as proxy:
+        proxy.intercept(on("GET", re.escape(layer["digest"]), Response(200, b"x" * layer["size"])))
+        with pytest.raises(api.TaggerError, match="other content than that"):
+            api.promote(f"{proxy.host}/{source.path}:build-77", "2.1.106", to=str(target))
+    assert target.tags() == []
+
+
+def test_a_floating_tag_that_cannot_be_written_puts_every_registry_back(
+    source: Repository, target: Repository, registry: Registry
+) -> None:
+    before = target.image("2.1.105", "before")
+    beside = Repository(registry, f"{source.path}/beside")
+    beside.image("2.1.105", "before")
+    for repository in (target, beside):
+        assert api.repair(str(repository)).repaired
+    source.image("build-77", "gallery")
+    with Proxy(target.registry.host) as proxy:
+        proxy.intercept(on("PUT", r"/manifests/2\.1$", refusal(403, "DENIED", "immutable")))
+        to = ["--to", f"{proxy.host}/{target.path}", "--to", str(beside)]
+        ran = tagger(None, "promote", f"{source}:build-77", "2.1.106", *to)
+    assert ran.code == 1, ran.err
+    for repository in (target, beside):
+        held = cascade_of(repository)
+        assert {held[tag] for tag in ("2.1", "2", "latest")} == {before.digest}
+
+
+def test_a_blob_of_many_megabytes_passes_in_pieces(source: Repository, target: Repository, tmp_path: Path) -> None:
+    built = source.image("build-77", "gallery", layers=1, size=40 * 1024 * 1024)
+    script = tmp_path / "promote.py"
+    script.write_text(
+        "import re, tagger\n"
+        f"tagger.promote('{source}:build-77', '2.1.106', to='{target}')\n"
+        "print(re.search(r'VmHWM:\\s+([0-9]+) kB', open('/proc/self/status').read())[1])\n"
+    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, check=True)
+    assert target.holds_all_of(built)
+    assert int(done.stdout) < 60 * 1024, "kilobytes"
