@@ -380,6 +380,8 @@ _PATH = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _NAME = rf"(?P<name>{_PATH}(?:/{_PATH})*)"
 _TAGS = re.compile(rf"/v2/{_NAME}/tags/list")
 _UPLOADS = re.compile(rf"/v2/{_NAME}/blobs/uploads/(?P<upload>[^/]*)")
+_BLOBS = re.compile(rf"/v2/{_NAME}/blobs/(?P<digest>sha256:[0-9a-f]{{64}})")
+_REFERRERS = re.compile(rf"/v2/{_NAME}/referrers/(?P<digest>sha256:[0-9a-f]{{64}})")
 _MANIFESTS = re.compile(
     rf"/v2/{_NAME}/manifests/(?P<reference>sha256:[0-9a-f]{{64}}|[a-zA-Z0-9_][a-zA-Z0-9._-]{{0,127}})"
 )
@@ -392,7 +394,8 @@ class ModelRegistry(Server):
     `repositories` maps a repository to its tags and their digests, `manifests` a repository and a digest to a media
     type and the bytes. Tests read and change both freely. `deletes` is `off` (405 for all), `digest` (as distribution
     2.8: all tags of a digest at once, 400 for a tag) or `tag` (as distribution 3). With `page_size`, lists are sorted
-    and paged. Of the tags that one PUT names beside a digest the first `tags_at_once` are taken.
+    and paged. Of the tags that one PUT names beside a digest the first `tags_at_once` are taken. With `referrers`, it
+    lists what refers to a manifest, `page_size` at a time.
     """
 
     def __init__(
@@ -404,8 +407,11 @@ class ModelRegistry(Server):
         auth: Basic | Bearer | None = None,
         tls: ssl.SSLContext | None = None,
         tags_at_once: int = 0,
+        referrers: bool = False,
     ) -> None:
         super().__init__()
+        self.blobs: dict[tuple[str, str], bytes] = {}
+        self.referrers = referrers
         self.repositories: dict[str, dict[str, str]] = {}
         self.manifests: dict[tuple[str, str], tuple[str, bytes]] = {}
         self.deletes, self.page_size, self.links, self.auth, self.tls = deletes, page_size, links, auth, tls
@@ -457,7 +463,9 @@ class ModelRegistry(Server):
         if (match := _TAGS.fullmatch(path)) and request.method == "GET":
             return self._list(match["name"], request.query)
         if match := _UPLOADS.fullmatch(path):
-            return self._upload(request.method, path)
+            return self._upload(match["name"], request, path)
+        if found := self._beside_tags(path, request):
+            return found
         if match := _MANIFESTS.fullmatch(path):
             handler = {"GET": self._get, "HEAD": self._get, "PUT": self._put, "DELETE": self._delete}
             if request.method in handler:
@@ -526,7 +534,39 @@ class ModelRegistry(Server):
         together = request.query.get("tag", [])[: self.tags_at_once]
         tags.update(dict.fromkeys(together, digest))
         location = f"{self.url}/v2/{repository}/manifests/{digest}"
-        return Response(201, b"", {"Location": location, "Docker-Content-Digest": digest, "OCI-Tag": together})
+        headers: dict[str, str | list[str]] = {
+            "Location": location, "Docker-Content-Digest": digest, "OCI-Tag": together,
+        }  # fmt: skip
+        subject = json.loads(request.body).get("subject")
+        if subject and self.referrers:
+            headers["OCI-Subject"] = subject["digest"]
+        return Response(201, b"", headers)
+
+    def _referrers(self, repository: str, digest: str, query: Mapping[str, list[str]]) -> Response:
+        found = []
+        for (name, own), (media_type, body) in self.manifests.items():
+            content = json.loads(body)
+            if name == repository and content.get("subject", {}).get("digest") == digest:
+                found.append({"mediaType": media_type, "digest": own, "size": len(body)})
+        start = int(query.get("start", ["0"])[0])
+        size = self.page_size or len(found) or 1
+        headers = {"Content-Type": OCI_INDEX}
+        if start + size < len(found):
+            headers["Link"] = f'</v2/{repository}/referrers/{digest}?start={start + size}>; rel="next"'
+        content = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": found[start : start + size]}
+        return Response(200, json.dumps(content).encode(), headers)
+
+    def _beside_tags(self, path: str, request: Request) -> Response | None:
+        if match := _BLOBS.fullmatch(path):
+            return self._blob(match["name"], match["digest"])
+        if self.referrers and (match := _REFERRERS.fullmatch(path)):
+            return self._referrers(match["name"], match["digest"], request.query)
+        return None
+
+    def _blob(self, repository: str, digest: str) -> Response:
+        if (repository, digest) not in self.blobs:
+            return refusal(404, "BLOB_UNKNOWN", "blob unknown to registry")
+        return Response(200, self.blobs[repository, digest], {"Docker-Content-Digest": digest})
 
     def _delete(self, repository: str, reference: str, _: Request) -> Response:
         tags = self.repositories.get(repository, {})
@@ -544,7 +584,13 @@ class ModelRegistry(Server):
             self.repositories[repository] = {tag: digest for tag, digest in tags.items() if digest != reference}
         return Response(202)
 
-    def _upload(self, method: str, path: str) -> Response:
+    def _upload(self, repository: str, request: Request, path: str) -> Response:
+        method = request.method
+        if method == "PUT":
+            if (digest := request.query["digest"][0]) != digest_of(request.body):
+                return refusal(400, "DIGEST_INVALID", "provided digest did not match uploaded content")
+            self.blobs[repository, digest] = request.body
+            return Response(201, b"", {"Docker-Content-Digest": digest})
         if method == "POST":
             return Response(202, b"", {"Location": f"{self.url}{path}upload-1", "Docker-Upload-UUID": "upload-1"})
         return Response(204 if method == "DELETE" else 405)

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 import canary
+import pushed
 import pytest
 from command import Ran, tagger
 from doubles import Certificate, ForwardProxy, Proxy, Request, Response, Rule, as_json, basic, certificate, on
@@ -105,6 +106,23 @@ def test_a_token_serves_engine_and_registry(
         assert "an-identity-token" not in ran.err
         listed = tagger(None, "ls", f"{registry.host}/{repository}", **configured(tmp_path, registry.host, entry))
         assert (listed.code, "2.1.106" in listed.out) == (0, True), listed.err
+
+
+def test_a_promotion_within_a_registry_that_wants_tokens_mounts_by_one_for_both_repositories(
+    registry: Registry, repository: str, tmp_path: Path
+) -> None:
+    source = pushed.Repository(registry, repository)
+    built = source.image("build-77", "gallery")
+    with token_registry(tmp_path) as (guarded, server, _):
+        config = configured(tmp_path, guarded.host, LOGIN)
+        ui, beside = f"{guarded.host}/{repository}/ui", f"{guarded.host}/{repository}/beside"
+        copied = tagger(None, "promote", f"{source}:build-77", "2.1.106", "--to", ui, **config)
+        assert (copied.code, "copied sha256" in copied.err) == (0, True), copied.err
+        mounted = tagger(None, "promote", f"{ui}:2.1.106", "3.0.0", "--to", beside, **config)
+        assert (mounted.code, "copied sha256" in mounted.err) == (0, False), mounted.err
+        assert mounted.err.count("tagger: mounted") == 3
+        assert built.digest in mounted.out
+        assert {f"repository:{repository}/ui:pull"} <= {*server.issued}
 
 
 def test_a_token_that_the_registry_takes_no_more_is_renewed_once(

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import canary
 import pytest
-from command import tagger
-from doubles import Cut, Proxy, Request, Response, on, refusal
+from command import start, tagger, wait
+from doubles import Cut, ModelRegistry, Proxy, Request, Response, on, refusal
 from pushed import INDEX, Repository
 from services import Registry, private_folder
 
@@ -168,6 +172,20 @@ def test_a_list_of_referrers_that_is_there_is_added_to(source: Repository, targe
     api.promote(f"{source}:build-77", "2.1.106", to=str(target))
     listed = json.loads(target.registry.manifest(target.path, built.digest.replace(":", "-")))["manifests"]
     assert {entry["digest"] for entry in listed} == {here.digest, there.digest}
+
+
+def test_a_registry_with_a_list_of_referrers_keeps_it_itself(source: Repository, target: Repository) -> None:
+    built = source.index("build-77", "gallery")
+    signed = [source.referrer(built, text) for text in ("one", "two", "three")]
+    with ModelRegistry(referrers=True, page_size=2) as modern:
+        golden = f"{modern.host}/gallery/golden"
+        api.promote(f"{source}:build-77", "2.1.106", to=golden)
+        assert set(modern.repositories["gallery/golden"]) == set(CASCADE), "no tag stands in for the list"
+        # And from such a registry to one without, where a tag stands in again.
+        api.promote(f"{golden}:2.1.106", "2.1.106", to=str(target))
+    listed = json.loads(target.registry.manifest(target.path, built.digest.replace(":", "-")))["manifests"]
+    assert {entry["digest"] for entry in listed} == {pushed.digest for pushed in signed}
+    assert all(map(target.holds_all_of, (built, *signed)))
 
 
 def test_what_hangs_on_an_image_by_a_tag_goes_along(source: Repository, target: Repository) -> None:
@@ -385,6 +403,51 @@ def test_a_floating_tag_that_cannot_be_written_puts_every_registry_back(
     for repository in (target, beside):
         held = cascade_of(repository)
         assert {held[tag] for tag in ("2.1", "2", "latest")} == {before.digest}
+
+
+@pytest.mark.parametrize(("how", "code"), [("signal", 130), ("timeout", 1)])
+def test_a_promotion_that_is_ended_during_the_copy_moves_nothing(
+    source: Repository, target: Repository, how: str, code: int
+) -> None:
+    built = source.image("build-77", "gallery", layers=1, size=300_000)
+    target.image("1.0.0", "before")
+    layer = json.loads(built.body)["layers"][0]
+    begun = threading.Event()
+    with Proxy(source.registry.host) as proxy:
+
+        def drip() -> Iterator[bytes]:
+            begun.set()
+            for _ in range(100):
+                time.sleep(0.1)
+                yield b"x"
+            raise Cut
+
+        proxy.intercept(on("GET", re.escape(layer["digest"]), lambda _: Response(200, drip())))
+        words = ["promote", f"{proxy.host}/{source.path}:build-77", "2.1.106", "--to", str(target)]
+        process = start(None, *words, *(["--timeout", "2"] if how == "timeout" else []))
+        assert begun.wait(20)
+        if how == "signal":
+            process.send_signal(signal.SIGINT)
+        ran = wait(process)
+    assert (ran.code, "no tag moved" in ran.error or "where they were" in ran.error) == (code, True), ran.err
+    assert target.tags() == ["1.0.0"]
+
+
+def test_a_blob_that_is_said_to_be_on_a_stranger_is_not_fetched_from_there(
+    guarded_registry: Registry, target: Repository, tmp_path: Path
+) -> None:
+    built = Repository(guarded_registry, target.path).image("build-77", "gallery", layers=1)
+    layer = json.loads(built.body)["layers"][0]
+    with Proxy(guarded_registry.host) as proxy, Proxy(guarded_registry.host) as storage:
+        kept = guarded_registry.request("GET", f"/v2/{target.path}/blobs/{layer['digest']}")[2]
+        storage.intercept(on("GET", "/kept$", Response(200, kept)))
+        where = {"Location": f"http://{storage.host}/kept?signature=1"}
+        proxy.intercept(on("GET", re.escape(layer["digest"]), Response(307, b"", where)))
+        words = ["promote", f"{proxy.host}/{target.path}:build-77", "2.1.106", "--to", str(target)]
+        ran = tagger(None, *words, **canary.docker_config(tmp_path, proxy.host))
+        # Storage is another origin, and over plain HTTP: that is not followed, whatever it holds.
+        assert (ran.code, "does not follow" in ran.error, storage.requests) == (1, True, []), ran.err
+    assert target.tags() == []
 
 
 def test_a_blob_of_many_megabytes_passes_in_pieces(source: Repository, target: Repository, tmp_path: Path) -> None:

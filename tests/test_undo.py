@@ -6,12 +6,12 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
 from model import Fault, ModelEngine, ModelRepository, image, placed
 
-from tagger.cascade import parse_version
+from tagger.cascade import Scheme, lines, parse_version
 from tagger.errors import (
     Abandoned,
     BrokenOff,
@@ -28,9 +28,9 @@ from tagger.errors import (
     Unsettled,
 )
 from tagger.patience import Patience
-from tagger.reference import Tag
+from tagger.reference import Repository, Tag
 from tagger.result import Release
-from tagger.share import FloatsVia, Order
+from tagger.share import FloatsVia, Order, Placement
 from tagger.steps import release
 
 FLOATS = ("2.1", "2", "latest")
@@ -289,3 +289,54 @@ def test_an_interruption_says_so_with_the_exit_code_of_its_signal() -> None:
     found = attempt(repository, Fault(0, lambda _: KeyboardInterrupt()))
     assert isinstance(found, Interrupted)
     assert found.exit_code == 130
+
+
+# -- several lines and images --------------------------------------------------------------------------------------
+
+
+SEVERAL = lines(Scheme(), ["default", "alpine"])
+
+
+def several() -> list[Placement]:
+    """Place one image in two lines of a repository, where a version is published, and another in a new repository."""
+    ui, api = ModelRepository(), ModelRepository(name=Repository.parse("registry.local:5000/gallery/api"))
+    for scheme in SEVERAL:
+        for tag in scheme.tags(parse_version("2.1.105")):
+            ui.hold(tag, "2.1.105")
+    return [*(Placement("ui", image("new"), ui, scheme) for scheme in SEVERAL), Placement("api", image("old"), api)]
+
+
+def release_several(placements: list[Placement], fault: Fault) -> None:
+    """Release 2.1.106 everywhere, with a fault in whichever repository."""
+    repositories = [place.repository for place in placements[1:]]
+    for repository in repositories:
+        assert isinstance(repository, ModelRepository)
+        repository.around = fault
+    engine = ModelEngine([r for r in repositories if isinstance(r, ModelRepository)], [image("new"), image("old")])
+    release(engine, placements, Order(parse_version("2.1.106"), via=FloatsVia.REGISTRY))
+
+
+def where(placements: list[Placement], tags: Iterable[str]) -> dict[str, str]:
+    """Say which image each of these tags holds in each repository."""
+    found: dict[str, str] = {}
+    for place in placements[1:]:
+        assert isinstance(place.repository, ModelRepository)
+        found |= {f"{place.repository.name}:{t}": n for t, n in held(place.repository).items() if t in tags}
+    return found
+
+
+def test_a_failure_anywhere_leaves_every_line_of_every_image_as_it_was_and_the_same_command_finishes() -> None:
+    floats = {tag for scheme in SEVERAL for tag in scheme.floating_tags(parse_version("2.1.106"))}
+    counting = Fault(-1)
+    release_several(done := several(), counting)
+    finished = where(done, floats)
+    assert set(finished.values()) == {"new", "old"}
+    for at in range(len(counting.operations)):
+        placements = several()
+        before = where(placements, floats)
+        try:
+            release_several(placements, Fault(at))
+        except TaggerError:
+            assert where(placements, floats) == before, at
+            release_several(placements, Fault(-1))
+        assert where(placements, floats) == finished, at

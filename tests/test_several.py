@@ -1,0 +1,370 @@
+"""Several variants, images and registries in one release: one plan, two phases, one report, one exit code."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from command import Ran, tagger
+from doubles import Proxy, Request, Response, on, refusal
+from pushed import Repository
+from services import Engine, Registry, private_folder
+
+import tagger as api
+
+FLOATS = ("2.1", "2", "latest")
+CASCADE = ("2.1.106", *FLOATS)
+ALPINE = ("2.1.106-alpine", "2.1-alpine", "2-alpine", "alpine")
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture(scope="module")
+def elsewhere() -> Iterator[Registry]:
+    """Give a second registry."""
+    with private_folder() as folder, Registry.start(folder) as service:
+        yield service
+
+
+@pytest.fixture
+def build(engine: Engine, repository: str) -> Callable[[str], str]:
+    """Give what makes an image of some text, and gives its name."""
+
+    def made(text: str) -> str:
+        name = f"several/{repository.rpartition('-')[2]}-{text}"
+        engine.image(name, f"{repository} {text}")
+        return name
+
+    return made
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Give what writes tagger.toml into the working directory."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(text: str) -> None:
+        (tmp_path / "tagger.toml").write_text(text)
+
+    return write
+
+
+def names(held: dict[str, str]) -> set[str]:
+    """Name the tags."""
+    return set(held)
+
+
+def writes(proxy: Proxy) -> list[str]:
+    """Name the tags that were written, in order."""
+    return [
+        request.path.rpartition("/")[2]
+        for request in proxy.requests
+        if request.method == "PUT" and "/manifests/" in request.path
+    ]
+
+
+# -- variants ------------------------------------------------------------------------------------------------------
+
+
+def test_an_image_is_released_as_several_variants_at_once(
+    engine: Engine, registry: Registry, repository: str, build: Callable[[str], str]
+) -> None:
+    target = ["--registry", registry.host, "--repository", repository]
+    ran = tagger(
+        engine, "release", build("a"), "2.1.106", *target, "--variant", "default", "--variant", "alpine", "--json"
+    )
+    assert ran.code == 0, ran.err
+    held = registry.snapshot(repository)
+    assert (names(held), len({*held.values()})) == ({*CASCADE, *ALPINE}, 1)
+    parts = ran.json["repositories"]
+    assert [part.get("variant", "default") for part in parts] == ["default", "alpine"]
+    assert [change["tag"] for change in parts[1]["tags"]] == list(ALPINE)
+
+
+def test_variants_never_see_each_other(
+    engine: Engine, registry: Registry, repository: str, build: Callable[[str], str]
+) -> None:
+    target = ["--registry", registry.host, "--repository", repository]
+    both = ["--variant", "default", "--variant", "alpine"]
+    assert tagger(engine, "release", build("new"), "3.0.0", *target, "--variant", "alpine").code == 0
+    assert tagger(engine, "release", build("old"), "2.1.106", *target).code == 0
+    held = registry.snapshot(repository)
+    assert held["latest"] == held["2.1.106"] != held["alpine"] == held["3.0.0-alpine"]
+    assert tagger(None, "check", f"{registry.host}/{repository}", *both).code == 0
+    listed = tagger(None, "ls", f"{registry.host}/{repository}", "--json", *both).json
+    assert [row["tag"] for row in listed["versions"]] == ["3.0.0-alpine", "2.1.106"]
+    assert listed["other"] == []
+
+
+def test_a_prefix_stands_before_every_version(
+    engine: Engine, registry: Registry, repository: str, build: Callable[[str], str]
+) -> None:
+    target = ["--registry", registry.host, "--repository", repository]
+    assert tagger(engine, "release", build("a"), "v2.1.106", *target, "--prefix", "v").code == 0
+    assert names(registry.snapshot(repository)) == {"v2.1.106", "v2.1", "v2", "latest"}
+
+
+def test_the_commands_that_read_and_mend_take_every_line(registry: Registry, repository: str) -> None:
+    pushed = Repository(registry, repository)
+    plain, alpine = pushed.image("2.1.106", "plain"), pushed.image("2.1.106-alpine", "alpine")
+    target, both = str(pushed), ["--variant", "default", "--variant", "alpine"]
+    checked = tagger(None, "check", target, *both, "--json")
+    assert (checked.code, len(checked.json["drift"])) == (1, 6)
+    assert tagger(None, "repair", target, *both).code == 0
+    held = registry.snapshot(repository)
+    assert {tag: held[tag] for tag in (*CASCADE, *ALPINE)} == {
+        **dict.fromkeys(CASCADE, plain.digest),
+        **dict.fromkeys(ALPINE, alpine.digest),
+    }
+    pushed.image("2.1.107-alpine", "newer")
+    assert tagger(None, "next", target, *both, "--patch").out == "2.1.108\n"
+    assert tagger(None, "next", target, "--patch", "--variant", "default").out == "2.1.107\n"
+    removed = tagger(None, "rm", target, "2.1.106", "--variant", "alpine", "--json")
+    assert (removed.code, removed.json["removed"]) == (0, ["2.1.106-alpine"]), removed.err
+    assert registry.digest(repository, "2.1.106") == plain.digest
+
+
+def test_removing_from_two_lines_at_once_moves_the_floating_tags_of_both(registry: Registry, repository: str) -> None:
+    pushed = Repository(registry, repository)
+    before = pushed.image("2.1.105", "before")
+    pushed.put("2.1.105-alpine", before.media_type, _content(before.body))
+    gone = pushed.image("2.1.106", "gone")
+    pushed.put("2.1.106-alpine", gone.media_type, _content(gone.body))
+    target, schemes = str(pushed), api.lines(api.Scheme(), ["default", "alpine"])
+    api.repair(target, schemes=schemes)
+    done = api.remove(target, "2.1.106", "2.1.106-alpine", schemes=schemes)
+    assert set(done.removed) == {"2.1.106", "2.1.106-alpine"}
+    assert set(registry.snapshot(repository).values()) == {before.digest}
+    assert api.check(target, schemes=schemes).ok
+
+
+def _content(body: bytes) -> dict[str, object]:
+    content: dict[str, object] = json.loads(body)
+    return {name: value for name, value in content.items() if name not in ("schemaVersion", "mediaType")}
+
+
+# -- registries ----------------------------------------------------------------------------------------------------
+
+
+def test_the_version_tag_is_everywhere_before_a_floating_tag_moves_anywhere(
+    engine: Engine, registry: Registry, elsewhere: Registry, repository: str, build: Callable[[str], str]
+) -> None:
+    with Proxy(registry.host) as one, Proxy(elsewhere.host) as other:
+        log: list[str] = []
+
+        def note(request: Request) -> Response | None:
+            if request.method == "PUT" and "/manifests/" in request.path:
+                log.append(request.path.rpartition("/")[2])
+            return None
+
+        one.intercept(note)
+        other.intercept(note)
+        hosts = ["--registry", one.host, "--registry", other.host, "--repository", repository]
+        ran = tagger(engine, "release", build("a"), "2.1.106", *hosts)
+    assert ran.code == 0, ran.err
+    assert log[:2] == ["2.1.106"] * 2
+    assert sorted(log[2:]) == sorted(FLOATS * 2)
+
+
+def test_a_version_tag_that_fails_in_one_registry_moves_no_floating_tag_in_any(
+    engine: Engine, registry: Registry, elsewhere: Registry, repository: str, build: Callable[[str], str]
+) -> None:
+    with Proxy(elsewhere.host) as other:
+        other.intercept(on("PUT", r"/manifests/2\.1\.106$", refusal(403, "DENIED", "not today")))
+        hosts = ["--registry", registry.host, "--registry", other.host, "--repository", repository]
+        ran = tagger(engine, "release", build("a"), "2.1.106", *hosts, "--json")
+    assert (ran.code, "not today" in ran.error) == (1, True), ran.err
+    assert (registry.tags(repository), elsewhere.tags(repository)) == (["2.1.106"], [])
+
+
+def test_digests_that_differ_are_told(
+    engine: Engine, registry: Registry, elsewhere: Registry, repository: str, build: Callable[[str], str]
+) -> None:
+    image = build("a")
+    assert (
+        tagger(engine, "release", image, "2.1.106", "--registry", registry.host, "--repository", repository).code == 0
+    )
+    _copy_recompressed(registry, elsewhere, repository, "2.1.106")
+    hosts = ["--registry", registry.host, "--registry", elsewhere.host, "--repository", repository]
+    ran = tagger(engine, "release", image, "2.1.106", *hosts, "--json")
+    here, there = registry.digest(repository, "2.1.106"), elsewhere.digest(repository, "2.1.106")
+    assert (ran.code, here == there) == (0, False), ran.err
+    (warning,) = ran.json["warnings"]
+    assert warning == (
+        "the same image has another digest in each registry, since its layers were compressed anew:"
+        f" {here} in {registry.host}/{repository}, {there} in {elsewhere.host}/{repository}"
+    )
+    assert set(elsewhere.snapshot(repository).values()) == {there}
+
+
+def _copy_recompressed(source: Registry, target: Registry, repository: str, tag: str) -> None:
+    """Publish the same image with its layers compressed in another way."""
+    manifest = json.loads(source.manifest(repository, tag))
+    there = Repository(target, repository)
+    layers = []
+    for layer in manifest["layers"]:
+        packed = source.request("GET", f"/v2/{repository}/blobs/{layer['digest']}")[2]
+        layers.append(there.blob(gzip.compress(gzip.decompress(packed), 1, mtime=1), layer["mediaType"]))
+    config = source.request("GET", f"/v2/{repository}/blobs/{manifest['config']['digest']}")[2]
+    content = {"config": there.blob(config, manifest["config"]["mediaType"]), "layers": layers}
+    there.put(tag, manifest["mediaType"], content)
+
+
+# -- images --------------------------------------------------------------------------------------------------------
+
+
+def configured(host: str, repository: str, ui: str, api_image: str) -> str:
+    """Give settings of two images."""
+    return f"""
+        registries = ["{host}"]
+        [images."{ui}"]
+        repository = "{repository}/ui"
+        variants = ["default", "trixie"]
+        [images."{api_image}"]
+        repository = "{repository}/api"
+    """
+
+
+def release_all(engine: Engine, *options: str) -> Ran:
+    """Release every image of the settings."""
+    return tagger(engine, "release", "--all", "2.1.106", "--json", *options)
+
+
+def test_every_image_of_the_settings_is_released_as_one(
+    engine: Engine,
+    registry: Registry,
+    repository: str,
+    build: Callable[[str], str],
+    settings: Callable[[str], None],
+) -> None:
+    ui, api_image = build("ui"), build("api")
+    with Proxy(registry.host) as proxy:
+        settings(configured(proxy.host, repository, ui, api_image))
+        planned = release_all(engine, "--dry-run")
+        assert (planned.code, planned.json["outcome"], writes(proxy)) == (0, "planned", [])
+        ran = release_all(engine)
+        assert (ran.code, ran.json["image"]) == (0, f"{ui}, {api_image}"), ran.err
+        assert sorted(writes(proxy)[:3]) == ["2.1.106", "2.1.106", "2.1.106-trixie"]
+        again = release_all(engine)
+        assert (again.code, again.json["outcome"]) == (0, "unchanged")
+    assert names(registry.snapshot(f"{repository}/api")) == set(CASCADE)
+    assert names(registry.snapshot(f"{repository}/ui")) == {
+        *CASCADE, "2.1.106-trixie", "2.1-trixie", "2-trixie", "trixie",
+    }  # fmt: skip
+    assert [part["image"] for part in ran.json["repositories"]] == [ui, ui, api_image]
+
+
+def test_one_image_that_is_refused_keeps_every_image_back(
+    engine: Engine,
+    registry: Registry,
+    repository: str,
+    build: Callable[[str], str],
+    settings: Callable[[str], None],
+) -> None:
+    ui, api_image = build("ui"), build("api")
+    settings(configured(registry.host, repository, ui, api_image))
+    Repository(registry, f"{repository}/api").image("2.1.106", "somebody else's")
+    ran = release_all(engine)
+    assert (ran.code, f"{repository}/api" in ran.error) == (3, True), ran.err
+    assert registry.tags(f"{repository}/ui") == []
+
+
+def test_one_floating_tag_that_fails_puts_every_image_back(
+    engine: Engine,
+    registry: Registry,
+    repository: str,
+    build: Callable[[str], str],
+    settings: Callable[[str], None],
+) -> None:
+    ui, api_image = build("ui"), build("api")
+    with Proxy(registry.host) as proxy:
+        settings(configured(proxy.host, repository, ui, api_image))
+        proxy.intercept(on("PUT", r"/api/manifests/latest$", refusal(403, "DENIED", "immutable")))
+        ran = release_all(engine)
+    assert (ran.code, "where they were" in ran.error) == (1, True), ran.err
+    assert registry.tags(f"{repository}/api") == ["2.1.106"]
+    assert set(registry.snapshot(f"{repository}/ui")) == {"2.1.106", "2.1.106-trixie"}
+
+
+def test_two_images_for_one_tag_are_refused_before_anyone_is_asked(settings: Callable[[str], None]) -> None:
+    settings('registries = ["127.0.0.1:9"]\nrepository = "app"\n[images.ui]\n[images.api]\n')
+    ran = tagger(None, "release", "--all", "2.1.106", DOCKER_HOST="unix:///nowhere")
+    assert (ran.code, "127.0.0.1:9/app:2.1.106 would be written twice" in ran.error) == (2, True), ran.err
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "says"),
+    [
+        ("", ["--all", "2.1.106"], "there is no table [images.NAME]"),
+        ("[images.ui]", ["--all"], "--all and VERSION"),
+        ("[images.ui]", ["--all", "ui", "2.1.106"], "--all and VERSION"),
+        ("[images.ui]", ["ui"], "IMAGE and VERSION"),
+        ("[images.ui]", ["--all", "2.1.106", "--repository", "x"], "--all and --repository exclude each other"),
+        ("[images.ui]\nfloats_via='engine'\n[images.api]\nfloats_via='registry'", ["--all", "1.0.0"], "--floats-via"),
+        ("colour = 1", ["ui", "2.1.106"], "unknown key colour"),
+        ("variants = ['rc']", ["ui", "2.1.106"], "looks like a pre-release"),
+        ("floats = ['{major}{minor}']", ["ui", "2.1.106"], "cannot be read back"),
+        ("aliases = { '2.1.0' = '2' }", ["ui", "2.1.106"], "spells 2.1.0, which is a version tag"),
+    ],
+)
+def test_settings_that_cannot_be_are_one_sentence(
+    settings: Callable[[str], None], text: str, words: list[str], says: str
+) -> None:
+    settings(text)
+    ran = tagger(None, "release", *words, "--json", DOCKER_HOST="unix:///nowhere")
+    assert (ran.code, says in ran.error, ran.json["outcome"]) == (2, True, "failed"), ran.err
+
+
+# -- settings ------------------------------------------------------------------------------------------------------
+
+
+def test_the_command_line_goes_before_the_environment_and_that_before_the_file(settings: Callable[[str], None]) -> None:
+    settings('variants = ["alpine"]\nprefix = "v"\naliases = { lts = "2" }\n')
+    assert tagger(None, "tags", "2.1.106").out.split() == [
+        "v2.1.106-alpine", "v2.1-alpine", "v2-alpine", "alpine", "lts-alpine",
+    ]  # fmt: skip
+    assert tagger(None, "tags", "2.1.106", TAGGER_VARIANT="slim").out.split()[0] == "v2.1.106-slim"
+    words = ["--variant", "default", "--prefix", ""]
+    assert tagger(None, "tags", "2.1.106", *words, TAGGER_VARIANT="slim").out.split()[0] == "2.1.106"
+
+
+def test_config_says_what_is_in_force_and_where_from(settings: Callable[[str], None], tmp_path: Path) -> None:
+    settings('channels = ["rc"]\n[images.gallery]\nrepository = "gallery/ui"\n')
+    ran = tagger(None, "config", "gallery", "--prefix", "v", TAGGER_FLOATS_VIA="registry")
+    lines = {line.partition(" = ")[0]: line.partition("# ")[2] for line in ran.out.splitlines()}
+    file = f"{tmp_path}/tagger.toml"
+    assert {key: lines[key] for key in ("channels", "repository", "prefix", "floats_via", "floats")} == {
+        "channels": file,
+        "repository": f"{file} [images.gallery]",
+        "prefix": "command line",
+        "floats_via": "TAGGER_FLOATS_VIA",
+        "floats": "default",
+    }
+    found = tagger(None, "config", "--json").json
+    assert found["settings"]["channels"] == {"value": ["rc"], "source": file}
+
+
+def test_settings_serve_a_release_and_what_reads_its_repository(
+    engine: Engine,
+    registry: Registry,
+    repository: str,
+    build: Callable[[str], str],
+    settings: Callable[[str], None],
+) -> None:
+    image = build("a")
+    settings(
+        f'registries = ["{registry.host}"]\nrepository = "{repository}"\nvariants = ["default", "alpine"]\n'
+        'channels = ["edge"]\naliases = { lts = "2" }\nfloats = ["{major}", "latest"]\nignore = ["9999.0.0"]\n'
+    )
+    Repository(registry, repository).image("9999.0.0", "planted")
+    ran = tagger(engine, "release", image, "2.1.106")
+    assert ran.code == 0, ran.err
+    plain = {"2.1.106", "2", "latest", "lts", "edge"}
+    assert names(registry.snapshot(repository)) == {
+        "9999.0.0", *plain, "2.1.106-alpine", "2-alpine", "alpine", "lts-alpine", "edge-alpine",
+    }  # fmt: skip
+    assert tagger(None, "check", f"{registry.host}/{repository}").code == 0
+    assert tagger(None, "next", f"{registry.host}/{repository}", "--minor").out == "2.2.0\n"
