@@ -224,6 +224,18 @@ def test_what_was_signed_after_a_promotion_comes_with_the_next_one(source: Repos
     assert target.registry.digest(target.path, f"{built.digest.replace(':', '-')}.sig") == signature.digest
 
 
+def test_a_target_with_another_image_for_the_version_is_refused_before_anything_is_sent(
+    source: Repository, target: Repository
+) -> None:
+    source.image("build-77", "gallery")
+    other = target.image("2.1.106", "other")
+    with Proxy(target.registry.host) as proxy:
+        ran = tagger(None, "promote", f"{source}:build-77", "2.1.106", "--to", f"{proxy.host}/{target.path}")
+        assert (ran.code, other.digest in ran.error) == (3, True), ran.err
+        assert {request.method for request in proxy.requests} <= {"GET", "HEAD"}
+    assert target.registry.snapshot(target.path) == {"2.1.106": other.digest}
+
+
 # -- platforms -----------------------------------------------------------------------------------------------------
 
 

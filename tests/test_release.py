@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import canary
 import pytest
 from command import Ran, start, tagger, wait
 from doubles import Proxy, Request, Response, on, refusal
@@ -556,6 +557,24 @@ def test_a_whole_index_is_released_whole(
     ran = tagger(containerd_engine, "release", name, "1.0.0", "--registry", registry.host, "--repository", repository)
     assert (ran.code, set(registry.snapshot(repository).values())) == (0, {image_id}), ran.err
     assert len(json.loads(registry.manifest(repository, "latest"))["manifests"]) == 2
+
+
+@pytest.mark.containerd
+def test_an_index_has_one_digest_in_every_registry_and_stays_whole_when_it_is_promoted(
+    containerd_engine: ContainerdEngine, registry: Registry, guarded_registry: Registry, repository: str, tmp_path: Path
+) -> None:
+    name = f"multi-{repository.rpartition('-')[2]}"
+    image_id = containerd_engine.index(name, "everywhere")
+    config = canary.docker_config(tmp_path, guarded_registry.host)
+    hosts = ["--registry", registry.host, "--registry", guarded_registry.host, "--repository", repository]
+    ran = tagger(containerd_engine, "release", name, "1.0.0", *hosts, "--json", **config)
+    assert ran.code == 0, ran.err
+    assert {part["digest"] for part in ran.json["repositories"]} == {image_id}
+    assert "warnings" not in ran.json
+    golden = f"{repository}/golden"
+    words = ["promote", f"{registry.host}/{repository}:1.0.0", "1.0.0", "--to", f"{guarded_registry.host}/{golden}"]
+    promoted = tagger(None, *words, **config)
+    assert (promoted.code, set(guarded_registry.snapshot(golden).values())) == (0, {image_id}), promoted.err
 
 
 # -- several registries --------------------------------------------------------------------------------------------
