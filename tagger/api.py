@@ -16,7 +16,7 @@ from tagger.credentials import DockerConfig
 from tagger.engine import Engine, Image, host_of, is_local
 from tagger.errors import InputError, TaggerError, printable
 from tagger.patience import Patience, Trace
-from tagger.reference import Reference, Repository
+from tagger.reference import Reference, Repository, is_image_id
 from tagger.reference import target as target_of
 from tagger.registry import RemoteRepository
 from tagger.result import Outcome, Release
@@ -199,7 +199,7 @@ def promote(
     try:
         patience = _patience(timeout)
         parsed = parse_version(version, build_metadata=build_metadata)
-        references = [Reference.parse(text) for text in sources]
+        references = [_in_registry(text) for text in sources]
         targets = _promoted_to(references, [to] if isinstance(to, str) else to)
         _check_apart([(target, scheme) for target in targets for scheme in schemes], parsed)
         registries = Registries(DockerConfig.load(), (insecure, auth_host), patience, trace)
@@ -341,6 +341,12 @@ def _patience(seconds: float | None) -> Patience:
     if seconds is not None and not seconds > 0:
         raise InputError("--timeout takes a number of seconds that is more than 0: give such as 600")
     return Patience(seconds)
+
+
+def _in_registry(text: str) -> Reference:
+    if is_image_id(text):
+        raise InputError(f"{text} is an image ID, and no registry knows those: give REGISTRY/REPOSITORY@DIGEST")
+    return Reference.parse(text)
 
 
 def _promoted_to(references: Sequence[Reference], to: Sequence[str]) -> list[Repository]:

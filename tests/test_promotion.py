@@ -308,6 +308,7 @@ def test_an_index_without_a_platform_is_not_promoted(source: Repository) -> None
         (["HOST/gallery:a", "1.0.0", "--to", "HOST/gallery:b"], 2, "give the repository alone"),
         (["1.0.0", "--platform-image", "HOST/a:1", "--platform-image", "HOST/b:1"], 2, "say with --to"),
         (["HOST/gallery:a", "1.0.0", "--platform-image", "HOST/a:1"], 2, "VERSION alone with --platform-image"),
+        (["sha256:" + "a" * 64, "1.0.0"], 2, "give REGISTRY/REPOSITORY@DIGEST"),
         (["127.0.0.1:9/gallery:a", "1.0.0"], 2, "no registry answers"),
     ],
 )
