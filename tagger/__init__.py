@@ -20,12 +20,14 @@ if TYPE_CHECKING:
         ls,
         next_version,
         promote,
+        prune,
         release,
         release_all,
         remove,
         remove_all,
         repair,
         tags,
+        yank,
     )
     from tagger.cascade import Scheme, lines
     from tagger.drift import Check, Floating, Move, Repair
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from tagger.result import Outcome, Release, Released
     from tagger.share import FloatsVia
     from tagger.successor import Part
+    from tagger.withdrawal import Yank
 
 _HOMES = {
     "Action": "plan",
@@ -59,17 +62,20 @@ _HOMES = {
     "TaggerError": "errors",
     "Unsettled": "errors",
     "Wanted": "api",
+    "Yank": "withdrawal",
     "check": "api",
     "lines": "cascade",
     "ls": "api",
     "next_version": "api",
     "promote": "api",
+    "prune": "api",
     "release": "api",
     "release_all": "api",
     "remove": "api",
     "remove_all": "api",
     "repair": "api",
     "tags": "api",
+    "yank": "api",
 }
 
 __all__ = [
@@ -94,18 +100,21 @@ __all__ = [
     "TaggerError",
     "Unsettled",
     "Wanted",
+    "Yank",
     "__version__",
     "check",
     "lines",
     "ls",
     "next_version",
     "promote",
+    "prune",
     "release",
     "release_all",
     "remove",
     "remove_all",
     "repair",
     "tags",
+    "yank",
 ]
 
 

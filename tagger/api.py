@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tagger.promotion import Courier
     from tagger.removal import Removal
     from tagger.successor import Part
+    from tagger.withdrawal import Yank
 
 PLAIN = (Scheme(),)
 """The plain line, by the rules as they are without any setting."""
@@ -312,6 +313,53 @@ def remove_all(
     from tagger import removal
 
     return removal.remove_all(_writer(repository, (insecure, auth_host), trace), schemes, dry_run=dry_run)
+
+
+def yank(
+    repository: str,
+    version: str,
+    *,
+    schemes: Sequence[Scheme] = PLAIN,
+    dry_run: bool = False,
+    insecure: Collection[str] = (),
+    auth_host: Collection[str] = (),
+    trace: Trace | None = None,
+) -> Yank:
+    """Take a version out of the running without destroying it: it is kept under a mark, and floating tags fall back.
+
+    Raises InputError when it is not there, Unsettled when some tags are not where they belong in the end, and
+    TaggerError for every other failure.
+    """
+    from tagger import withdrawal
+
+    return withdrawal.yank(_writer(repository, (insecure, auth_host), trace), schemes, version, dry_run=dry_run)
+
+
+def prune(
+    repository: str,
+    *,
+    keep: int,
+    keep_minors: int | None = None,
+    older_than: str | None = None,
+    among: Collection[str] | None = None,
+    schemes: Sequence[Scheme] = PLAIN,
+    dry_run: bool = False,
+    insecure: Collection[str] = (),
+    auth_host: Collection[str] = (),
+    trace: Trace | None = None,
+) -> Removal:
+    """Remove old versions, but none that a floating tag points at: the newest `keep` of every minor line stay.
+
+    `keep_minors` keeps that many lines of every major, `older_than`, such as "180d", whatever is younger. Only tags of
+    `among` go, if it is given.
+
+    Raises what `remove` raises, InputError for numbers that would keep nothing among it.
+    """
+    from tagger import retention
+
+    policy = retention.Policy(keep, keep_minors, retention.parse_age(older_than) if older_than is not None else None)
+    target = _writer(repository, (insecure, auth_host), trace)
+    return retention.prune(target, schemes, policy, dry_run=dry_run, among=among)
 
 
 def next_version(

@@ -24,15 +24,18 @@ __all__ = [
     "floating",
     "in_channel",
     "lines",
+    "mark",
     "newest_first",
     "parse_version",
     "published",
     "resolve",
+    "yanked_by",
 ]
 
 DEFAULT_VARIANT = "default"
 """How the plain line is named among variants."""
 
+_YANKED = "yanked"
 _MAJOR_MINOR_LATEST = ("{major}.{minor}", "{major}", "latest")
 _FIELDS = ("major", "minor", "patch")
 _NUMBER = "(?:0|[1-9][0-9]*)"
@@ -124,7 +127,7 @@ class Scheme:
         >>> Scheme(variant="alpine", aliases=(("lts", "2"),), channels=("rc",)).floating_tags(Version(2, 1, 106))
         ('2.1-alpine', '2-alpine', 'alpine', 'lts-alpine', 'rc-alpine')
         """
-        if not self.counts(version):
+        if not self.counts(version) or yanked_by(version):
             return ()
         if version.prerelease:
             names = [channel for channel in self.channels if in_channel(version, channel)]
@@ -292,7 +295,7 @@ def _check(scheme: Scheme) -> None:
     for name, line in scheme.aliases:
         _check_alias(name, line)
     for channel in scheme.channels:
-        if not _CHANNEL.fullmatch(channel) or channel == "latest":
+        if not _CHANNEL.fullmatch(channel) or channel in {"latest", _YANKED}:
             raise InputError(
                 f"channel '{printable(channel)}' is no pre-release label: give letters, digits and hyphens, such as"
                 " rc or beta"
@@ -311,7 +314,7 @@ def _check_variant(variant: str, scheme: Scheme) -> None:
             f"'{shown}' cannot name a variant, whose tags end in it: begin with a letter, use letters, digits, '_', '.'"
             " and '-', such as alpine (and leave latest, and v before a number, to versions)"
         )
-    if _STAGE.match(variant) or variant in scheme.channels:
+    if _STAGE.match(variant) or variant in {_YANKED, *scheme.channels}:
         raise InputError(
             f"variant '{shown}' looks like a pre-release, so that 2.1.106-{shown} could be either: name it otherwise,"
             " or release it as a version of its own"
@@ -408,15 +411,40 @@ def parse_version(text: str, *, build_metadata: str = "refuse") -> Version:
 def published(tags: Iterable[str], scheme: Scheme) -> dict[Version, Tag]:
     """Say which versions a tag list holds, and the tag of each; the scheme's own spelling goes before another.
 
-    >>> published(["latest", "v1.0.0", "1.0.0", "1.1"], Scheme())
-    {Version(major=1, minor=0, patch=0, prerelease=None, build=None): '1.0.0'}
+    One that is marked as yanked is not among them, though its tag may still be there; its mark is.
+
+    >>> published(["latest", "v1.0.0", "1.0.0", "1.1", "1.0.1", "1.0.1-yanked"], Scheme()).values()
+    dict_values(['1.0.0', '1.0.1-yanked'])
     """
     found: dict[Version, Tag] = {}
     for tag in tags:
         version = scheme.parse(tag)
         if version is not None and (version not in found or tag == scheme.version_tag(version)):
             found[version] = Tag(tag)
+    for version in [marked for mark in found if (marked := yanked_by(mark))]:
+        found.pop(version, None)
     return found
+
+
+def mark(version: Version) -> Version:
+    """Give the version under which a yanked one is kept: a pre-release, to which nothing ever floats.
+
+    >>> str(mark(Version(2, 1, 106))), str(mark(Version(2, 2, 0, "rc.1")))
+    ('2.1.106-yanked', '2.2.0-rc.1.yanked')
+    """
+    return version.replace(prerelease=f"{version.prerelease}.{_YANKED}" if version.prerelease else _YANKED)
+
+
+def yanked_by(version: Version) -> Version | None:
+    """Give the version that this one marks as yanked, None where it marks none.
+
+    >>> str(yanked_by(Version(2, 2, 0, "rc.1.yanked"))), yanked_by(Version(2, 2, 0, "rc.1"))
+    ('2.2.0-rc.1', None)
+    """
+    if not version.prerelease or not version.prerelease.endswith(_YANKED):
+        return None
+    before, dot, last = version.prerelease.rpartition(".")
+    return version.replace(prerelease=before if dot else None) if last == _YANKED else None
 
 
 def resolve(versions: Iterable[Version], scheme: Scheme) -> Mapping[Tag, Version]:

@@ -467,6 +467,84 @@ def rm(
         _print(report.as_json(report.removal_content(done)) if as_json else report.removal_text(done))
 
 
+@app.command(cls=_Command)
+def yank(
+    repository: RepositoryArgument,
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="The version that nobody is to get any more.")],
+    dry_run: DryRun = False,
+    as_json: Json = False,
+    variant: Variant = None,
+    prefix: Prefix = None,
+    insecure: Insecure = None,
+    auth_host: AuthHost = None,
+    verbose: Verbose = False,
+) -> None:
+    """Take a bad version out of the running, and keep its image.
+
+    Floating tags fall back to the version before. The image is kept as VERSION-yanked, to which nothing floats, and
+    the version cannot be released again without --force. Its own tag goes where the registry can delete.
+    """
+    from tagger import api, report
+
+    with _failing(repository, as_json):
+        schemes = _schemes(variant, prefix, repository)
+        hosts, trace = _hosts(insecure, auth_host), _tracing(verbose)
+        done = api.yank(repository, version, schemes=schemes, dry_run=dry_run, **hosts, trace=trace)
+        _print(report.as_json(report.yank_content(done)) if as_json else report.yank_text(done))
+
+
+@app.command(cls=_Command)
+def prune(
+    repository: RepositoryArgument,
+    keep: Annotated[int, typer.Option(metavar="N", help="So many stable versions of every minor line stay.")],
+    keep_minors: Annotated[
+        int | None, typer.Option(metavar="N", help="So many minor lines of every major stay; all unless told.")
+    ] = None,
+    older_than: Annotated[
+        str | None, typer.Option(metavar="DAYS", help="Only what was built longer ago goes, such as 180d.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+    variant: Variant = None,
+    prefix: Prefix = None,
+    insecure: Insecure = None,
+    auth_host: AuthHost = None,
+    verbose: Verbose = False,
+) -> None:
+    """Remove old versions, line by line.
+
+    What a floating tag points at stays, and no other tag is lost. What would go is shown first, and asked for.
+
+    Example: tagger prune registry.local:5000/gallery/ui --keep 5 --keep-minors 3 --older-than 180d --dry-run
+    """
+    from tagger import api, report
+
+    show = report.removal_content if as_json else report.removal_text
+    with _failing(repository, as_json):
+        policy: dict[str, Any] = {"keep": keep, "keep_minors": keep_minors, "older_than": older_than}
+        scope: dict[str, Any] = {"schemes": _schemes(variant, prefix, repository), **_hosts(insecure, auth_host)}
+        found = api.prune(repository, **policy, **scope, dry_run=True, trace=_tracing(verbose))
+        if not dry_run and found.removed:
+            if not yes:
+                _ask(report.removal_text(found))
+            found = api.prune(repository, **policy, **scope, among=found.removed, trace=_tracing(verbose))
+        elif not found.removed:
+            _say("nothing to prune")
+        shown = show(found)
+        _print(report.as_json(shown) if isinstance(shown, dict) else shown)
+
+
+def _ask(plan: str) -> None:
+    """Show what would go and ask; raise InputError where nobody can answer, and end where the answer is no."""
+    if not sys.stdin.isatty():
+        raise InputError("nobody is here to ask: give --yes to remove what --dry-run shows")
+    typer.echo(plan, err=True)
+    if not typer.confirm("Remove these?", err=True):
+        _say("nothing was removed")
+        raise typer.Exit(0)
+
+
 @app.command(name="next", cls=_Command)
 def next_version(
     repository: RepositoryArgument,

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from tagger.cascade import Scheme, Version, floating, newest_first
+from tagger.cascade import Scheme, Version, floating, newest_first, published
 from tagger.drift import Floating, Listed, examine, listed_tags
 from tagger.errors import Unreadable
 from tagger.reference import Digest, Repository, Tag
@@ -78,7 +78,7 @@ class _Part:
 def _part(
     repository: Listed, tags: Sequence[Tag], scheme: Scheme, spelt: Mapping[Tag, Version], shown: Collection[Tag]
 ) -> _Part:
-    owners = floating(spelt.values(), scheme)
+    owners = floating(published(tags, scheme), scheme)
     mine = [tag for tag in spelt if tag in shown]
     versions = {spelt[tag] for tag in mine}
     observed = observe(AsListed(repository, tags), scheme, [tag for tag, v in owners.items() if v in versions])

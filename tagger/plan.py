@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from tagger.cascade import Scheme, Version, resolve
@@ -40,11 +40,13 @@ class Observed:
     """What a registry says: the published versions with their tags, and the digests of the tags that matter.
 
     A tag whose digest is None is absent; one in `unreadable` is there, but the registry fails to say where it points.
+    The versions that are `yanked`, each with its mark, are not among the published ones.
     """
 
     versions: Mapping[Version, Tag]
     digests: Mapping[Tag, Digest | None]
     unreadable: frozenset[Tag] = frozenset()
+    yanked: Mapping[Version, Tag] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,8 @@ def _version_change(
     before = observed.digests.get(tag)
     holder = observed.versions.get(version, tag)
     held = observed.digests.get(holder)
+    if version in observed.yanked:
+        return _change_of_yanked(tag, version, before, image, overwrite=overwrite)
     if tag in observed.unreadable:
         return Change(tag, Action.MOVE, version, None, image, "forced: overwrites what the registry cannot read")
     if held is None:
@@ -119,6 +123,15 @@ def _version_change(
         return Change(tag, action, version, before, image, f"forced: overwrites {held}")
     reason = f"{holder} is published with another image, {held}: release a new version, or overwrite it with --force"
     return Change(tag, Action.REFUSE, version, before, before, reason)
+
+
+def _change_of_yanked(
+    tag: Tag, version: Version, before: Digest | None, image: Digest | None, *, overwrite: bool
+) -> Change:
+    if not overwrite:
+        reason = f"{version} was yanked: release a new version, or take it back with --force"
+        return Change(tag, Action.REFUSE, version, before, before, reason)
+    return Change(tag, Action.MOVE if before else Action.CREATE, version, before, image, "forced: it was yanked")
 
 
 def _floating_change(tag: Tag, owner: Version, version: Version, image: Digest | None, observed: Observed) -> Change:

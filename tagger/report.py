@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tagger.drift import Check, Floating, Move, Repair
     from tagger.listing import Listing
     from tagger.removal import Removal
+    from tagger.withdrawal import Yank
 
 _SHORT_DIGEST = len("sha256:") + 12
 _OTHER_TAGS = 50
@@ -175,6 +176,30 @@ def removal_content(removal: Removal) -> dict[str, Any]:
         "dry_run": removal.dry_run,
         "removed": list(removal.removed),
         "moved": [_moved(move) for move in removal.moved],
+    }
+
+
+def yank_text(yank: Yank) -> str:
+    """Write what a yanked version is kept under, what moved and went, and who still gets it."""
+    kept = [f"  keep {', '.join(yank.marks)}: {', '.join(map(_short, yank.digests))}"]
+    removed = [f"  remove {tag}" for tag in yank.removed]
+    still = f"still pulled by whoever names {' or '.join(yank.digests)}"
+    others = f", and by {', '.join(yank.kept)}" if yank.kept else ""
+    lines = [*kept, *map(_move, yank.moved), *removed, still + others, *_nothing_written(yank.dry_run)]
+    return "\n".join([str(yank.repository), *lines])
+
+
+def yank_content(yank: Yank) -> dict[str, Any]:
+    """Give a yank as a JSON object."""
+    return {
+        "repository": str(yank.repository),
+        "dry_run": yank.dry_run,
+        "version": str(yank.version),
+        "yanked": list(yank.marks),
+        "digests": list(yank.digests),
+        "moved": [_moved(move) for move in yank.moved],
+        "removed": list(yank.removed),
+        "kept": list(yank.kept),
     }
 
 

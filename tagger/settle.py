@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
 
-from tagger.cascade import Scheme, Version, published, resolve
+from tagger.cascade import Scheme, Version, published, resolve, yanked_by
 from tagger.errors import Refused, RegistryError, TaggerError, Unreadable, Unsettled
 from tagger.manifest import Manifest
 from tagger.patience import Patience
@@ -131,6 +131,7 @@ def observe(
     own = {scheme.version_tag(version) for version in present}
     sure = dict.fromkeys((*floats, *own))
     listed, answers = repository.patience.both(repository.tags, partial(ask, repository, sure))
+    listed, yanked = _confirmed_marks(repository, scheme, listed)
     digests: dict[Tag, Digest | None] = {}
     unreadable: set[Tag] = set()
     while True:
@@ -149,8 +150,20 @@ def observe(
         ghosts = {versions[v] for v in owners if v in versions and digests[versions[v]] is None}
         if not ghosts:
             confirmed = {v: tag for v in present if digests[tag := scheme.version_tag(v)]}
-            return Observed({**versions, **confirmed}, digests, frozenset(unreadable))
+            return Observed({**versions, **confirmed}, digests, frozenset(unreadable), yanked)
         listed = [tag for tag in listed if tag not in ghosts]
+
+
+def _confirmed_marks(
+    repository: Tags, scheme: Scheme, listed: Sequence[Tag]
+) -> tuple[Sequence[Tag], dict[Version, Tag]]:
+    """Give the list without marks that are ghosts, and the versions that are marked as yanked."""
+    marks = {v: tag for tag in listed if "yanked" in tag and (m := scheme.parse(tag)) and (v := yanked_by(m))}
+    if not marks:
+        return listed, {}
+    answers = ask(repository, list(marks.values()))
+    ghosts = {tag for tag, answer in answers.items() if answer is None}
+    return [tag for tag in listed if tag not in ghosts], {v: tag for v, tag in marks.items() if tag not in ghosts}
 
 
 def settle(

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from tagger.cascade import Scheme, Version
 from tagger.errors import TaggerError
+from tagger.manifest import Manifest
 from tagger.plan import WRITES, Observed, Plan
 from tagger.reference import Digest, Reference, Tag
 from tagger.settle import Tags
@@ -84,7 +85,8 @@ class Share:
     it is known, `pushed` and `touched` whether the push of the version tag and the moves of the floating tags were
     begun, `broken_off` that the push of the version tag has no known end, `wrong` the digest of a push that was not our
     image, `rival` that of another image of the same version which our push overwrote, `seen` what was seen after that
-    push. `now` says where tags were seen last; nobody knows about those `in_doubt`, or they could not be put back.
+    push, `unmarked` what the mark held that said that this version was yanked. `now` says where tags were seen last;
+    nobody knows about those `in_doubt`, or they could not be put back.
     """
 
     placement: Placement
@@ -97,6 +99,7 @@ class Share:
     wrong: Digest | None = None
     rival: Digest | None = None
     seen: Observed | None = None
+    unmarked: Manifest | None = None
     now: dict[Tag, Digest | None] = field(default_factory=dict)
     in_doubt: set[Tag] = field(default_factory=set)
 

@@ -156,6 +156,7 @@ def _publish(engine: Engine, local: LocalTags, shares: Sequence[Share], order: O
 
 def _publish_there(engine: Engine, local: LocalTags, shares: Sequence[Share], order: Order, progress: Progress) -> None:
     for share in shares:
+        _unmark(share)
         pushed = _push_version(engine, local, share, progress)
         try:
             share.digest = _confirm(share, pushed, order)
@@ -164,6 +165,14 @@ def _publish_there(engine: Engine, local: LocalTags, shares: Sequence[Share], or
             raise
         share.now[share.version_tag] = share.digest
         progress(f"pushed {share.reference} at {share.digest}")
+
+
+def _unmark(share: Share) -> None:
+    """Take the mark away that says that this version was yanked; that it is to count again was forced."""
+    if mark := share.first.yanked.get(share.plan.version):
+        share.unmarked = share.repository.manifest(mark)
+        share.pushed = True
+        share.repository.remove(mark)
 
 
 def _push_version(engine: Engine, local: LocalTags, share: Share, progress: Progress) -> Digest:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from enum import StrEnum
 
-from tagger.cascade import Scheme, Version, in_channel, newest_first, parse_version, published
+from tagger.cascade import Scheme, Version, in_channel, newest_first, parse_version, published, yanked_by
 from tagger.errors import InputError, printable
 from tagger.reference import Tag
 from tagger.settle import Tags
@@ -40,7 +40,7 @@ def successor(repository: Tags, schemes: Sequence[Scheme], part: Part | None, la
     for scheme in schemes:
         for version, tag in published(tags, scheme).items():
             if scheme.counts(version):
-                versions.setdefault(version, []).append(tag)
+                versions.setdefault(yanked_by(version) or version, []).append(tag)  # a yanked one is taken too
     newest = newest_first(versions)
     stable = (v for v in newest if not v.prerelease)
     greatest = next((v for v in stable if any(repository.digest(tag) for tag in versions[v])), _NONE_YET)

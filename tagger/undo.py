@@ -61,6 +61,11 @@ def put_back(
 def _restore(share: Share, order: Order) -> None:
     """Put one repository back; what is left `in_doubt` could not be."""
     try:
+        if share.unmarked:
+            share.repository.put(share.first.yanked[share.plan.version], share.unmarked)
+    except Exception:  # noqa: BLE001 - as below
+        share.in_doubt.add(share.version_tag)
+    try:
         if share.pushed:
             _restore_version_tag(share)
     except Exception:  # noqa: BLE001, S110 - whatever it was, the tag stays in doubt and the others have their turn

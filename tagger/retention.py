@@ -1,0 +1,164 @@
+"""Prune: which old versions may go, by line of semver, and their removal."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Protocol
+
+from tagger.blobs import Blobs
+from tagger.cascade import Scheme, Version, floating, newest_first, published, yanked_by
+from tagger.drift import listed_tags
+from tagger.errors import InputError, RegistryError, Unreadable, printable
+from tagger.manifest import Manifest
+from tagger.reference import Digest, Tag
+from tagger.removal import Removable, Removal, remove
+from tagger.settle import ask
+
+_DAYS = re.compile(r"([1-9][0-9]{0,4})d")
+_CONFIG_BYTES = 8 * 1024 * 1024
+# Builds that are to be the same every time say that they are from 1970 or 1980, which is nobody's age.
+_EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+class Prunable(Removable, Protocol):
+    """A repository whose images tell when they were made."""
+
+    @property
+    def blobs(self) -> Blobs:
+        """Give its blobs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What stays: the newest `keep` stable versions of every minor line, of the newest `keep_minors` lines of a major.
+
+    Without `keep_minors` no line goes as a whole. Nothing goes that is younger than `older_than`, or says no age.
+
+    Raises InputError for numbers that would keep nothing.
+    """
+
+    keep: int
+    keep_minors: int | None = None
+    older_than: timedelta | None = None
+
+    def __post_init__(self) -> None:
+        if self.keep < 1 or (self.keep_minors is not None and self.keep_minors < 1):
+            raise InputError("--keep and --keep-minors take a number from 1 on: tagger rm --all empties a repository")
+
+
+def parse_age(text: str) -> timedelta:
+    """Parse an age in days.
+
+    >>> parse_age("180d").days
+    180
+
+    Raises InputError.
+    """
+    found = _DAYS.fullmatch(text)
+    if not found:
+        raise InputError(f"'{printable(text)}' is no age: give days, such as 180d")
+    return timedelta(days=int(found[1]))
+
+
+def superseded(versions: Iterable[Version], policy: Policy) -> list[Version]:
+    """Say which versions a policy lets go by their numbers alone, the newest first. Pure.
+
+    A pre-release goes with the stable versions that it is below; the mark of a yanked version stays.
+
+    >>> found = [Version.parse(v) for v in ("2.0.0", "2.0.1", "2.1.0", "2.1.1-rc.1", "2.1.1", "2.1.2")]
+    >>> [str(v) for v in superseded(found, Policy(keep=1))]
+    ['2.1.1', '2.1.1-rc.1', '2.1.0', '2.0.0']
+    >>> [str(v) for v in superseded(found, Policy(keep=2, keep_minors=1))]
+    ['2.1.1-rc.1', '2.1.0', '2.0.1', '2.0.0']
+    """
+    ordered = [version for version in newest_first(versions) if not yanked_by(version)]
+    lines: dict[tuple[int, int], list[Version]] = {}
+    for version in ordered:
+        lines.setdefault((version.major, version.minor), []).append(version)
+    minors: dict[int, int] = {}
+    going: set[Version] = set()
+    for (major, _), line in lines.items():
+        stable = [version for version in line if not version.prerelease]
+        if not stable:
+            continue
+        minors[major] = minors.get(major, 0) + 1
+        if policy.keep_minors is not None and minors[major] > policy.keep_minors:
+            going.update(line)
+        elif len(stable) > policy.keep:
+            going.update(version for version in line if version < stable[policy.keep - 1])
+    return [version for version in ordered if version in going]
+
+
+def prune(
+    repository: Prunable,
+    schemes: Sequence[Scheme],
+    policy: Policy,
+    *,
+    dry_run: bool = False,
+    among: Collection[str] | None = None,
+) -> Removal:
+    """Remove the old versions that a policy lets go, but none that a floating tag points at.
+
+    Of `among` (None: all) alone, which is what somebody agreed to.
+
+    Raises what `remove` raises.
+    """
+    tags = listed_tags(repository)
+    going = [tag for scheme in schemes for tag in _going(repository, tags, scheme, policy)]
+    agreed = [tag for tag in going if among is None or tag in among]
+    if not agreed:
+        return Removal(repository.name, dry_run, (), ())
+    return remove(repository, schemes, agreed, dry_run=dry_run)
+
+
+def _going(repository: Prunable, tags: Sequence[Tag], scheme: Scheme, policy: Policy) -> list[Tag]:
+    versions = published(tags, scheme)
+    candidates = {versions[version] for version in superseded(versions, policy)}
+    floats = [tag for tag in floating(versions, scheme) if tag in set(tags)]
+    # A digest that cannot be read may be one that floats.
+    held = ask(repository, [*floats, *candidates])
+    if unreadable := [tag for tag in floats if isinstance(held[tag], Unreadable)]:
+        raise RegistryError(
+            f"{repository.name} fails to say where {', '.join(unreadable)} points: mend that with tagger repair first"
+        )
+    pointed_at = {held[tag] for tag in floats}
+    digests = {tag: d for tag in candidates if isinstance(d := held[tag], str) and d not in pointed_at}
+    old = _old(repository, digests, policy.older_than)
+    return [versions[v] for v in newest_first(versions) if versions[v] in old]
+
+
+def _old(repository: Prunable, digests: Mapping[Tag, Digest], age: timedelta | None) -> set[Tag]:
+    """Name the tags whose image is older than an age, as its configuration says when it was made."""
+    if age is None:
+        return set(digests)
+    before = datetime.now(UTC) - age
+    distinct = list(dict.fromkeys(digests.values()))
+    asking = [partial(_made, repository, digest) for digest in distinct]
+    made = dict(zip(distinct, repository.patience.at_once(asking), strict=True))
+    return {tag for tag, digest in digests.items() if (when := made[digest]) and _EARLIEST <= when < before}
+
+
+def _made(repository: Prunable, digest: Digest) -> datetime | None:
+    """Say when an image was made; of an index, its first image."""
+    manifest = repository.manifest(digest)
+    if manifest and manifest.is_index and (children := manifest.children()):
+        manifest = repository.manifest(children[0])
+    return _created(repository, manifest) if manifest and not manifest.is_index else None
+
+
+def _created(repository: Prunable, manifest: Manifest) -> datetime | None:
+    config = manifest.blobs()[0]
+    if config.size > _CONFIG_BYTES:
+        return None
+    with repository.blobs.opened(config) as pieces:
+        content = b"".join(pieces)
+    try:
+        when = datetime.fromisoformat(json.loads(content)["created"])
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None
+    return when if when.tzinfo else when.replace(tzinfo=UTC)

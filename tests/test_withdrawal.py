@@ -1,0 +1,160 @@
+"""Yank: a bad version is out of the running, and its image is still there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from command import tagger
+from doubles import Proxy, on, refusal
+from pushed import Repository
+from services import Engine, Registry, private_folder
+
+import tagger as api
+
+pytestmark = pytest.mark.engine
+
+
+@pytest.fixture(params=["deletes", "keeps"])
+def shop(request: pytest.FixtureRequest, registry: Registry, repository: str) -> Iterator[Repository]:
+    """Give a repository with three versions, in a registry that deletes and in one that does not."""
+    if request.param == "deletes":
+        yield filled(Repository(registry, repository))
+        return
+    with private_folder() as folder, Registry.start(folder, deletes=False) as keeping:
+        yield filled(Repository(keeping, repository))
+
+
+def filled(repository: Repository) -> Repository:
+    """Publish three versions and their floating tags."""
+    for version in ("2.0.9", "2.1.105", "2.1.106"):
+        repository.image(version, version)
+    assert api.repair(str(repository)).repaired
+    return repository
+
+
+def held(repository: Repository) -> dict[str, str]:
+    """Say where each tag points."""
+    return repository.registry.snapshot(repository.path)
+
+
+def test_a_yanked_version_is_kept_under_its_mark_and_nothing_floats_to_it(shop: Repository) -> None:
+    before = held(shop)
+    ran = tagger(None, "yank", str(shop), "2.1.106", "--json")
+    assert ran.code == 0, ran.err
+    now = held(shop)
+    assert now.pop("2.1.106-yanked") == before["2.1.106"]
+    stays = "2.1.106" in now
+    assert now == {
+        **{tag: digest for tag, digest in before.items() if stays or tag != "2.1.106"},
+        **dict.fromkeys(("2.1", "2", "latest"), before["2.1.105"]),
+    }
+    assert ran.json["yanked"] == ["2.1.106-yanked"]
+    assert (ran.json["removed"], ran.json["kept"]) == (([], ["2.1.106"]) if stays else (["2.1.106"], []))
+    assert {move["tag"] for move in ran.json["moved"]} == {"2.1", "2", "latest"}
+    assert tagger(None, "check", str(shop)).code == 0
+    assert tagger(None, "next", str(shop), "--patch").out == "2.1.107\n", "2.1.106 is taken"
+
+
+def test_a_yanked_version_is_released_again_by_force_alone(engine: Engine, registry: Registry, repository: str) -> None:
+    shop = filled(Repository(registry, repository))
+    name = f"yanked-{repository.rpartition('-')[2]}"
+    engine.image(name, "better")
+    words = ["release", name, "2.1.106", "--registry", registry.host, "--repository", repository]
+    api.yank(str(shop), "2.1.106")
+    refused = tagger(engine, *words)
+    assert (refused.code, "was yanked" in refused.error) == (3, True), refused.err
+    forced = tagger(engine, *words, "--force")
+    assert forced.code == 0, forced.err
+    now = held(shop)
+    assert "2.1.106-yanked" not in now
+    assert {now[tag] for tag in ("2.1", "2", "latest")} == {now["2.1.106"]}
+
+
+def test_the_same_image_is_taken_back_by_force(shop: Repository) -> None:
+    before = held(shop)
+    api.yank(str(shop), "2.1.106")
+    again = f"{shop}@{before['2.1.106']}"
+    with pytest.raises(api.Refused, match="was yanked"):
+        api.promote(again, "2.1.106")
+    if "2.1.106" in held(shop):
+        with pytest.raises(api.TaggerError, match="deletes switched off"):
+            api.promote(again, "2.1.106", force=True)
+        assert held(shop)["2.1.106-yanked"] == before["2.1.106"]
+    else:
+        assert api.promote(again, "2.1.106", force=True).outcome == "released"
+        assert held(shop) == before
+
+
+def test_a_release_that_is_forced_and_fails_leaves_the_version_yanked(registry: Registry, repository: str) -> None:
+    shop = filled(Repository(registry, repository))
+    better = shop.image("better", "better")
+    api.yank(str(shop), "2.1.106")
+    before = held(shop)
+    with Proxy(registry.host) as proxy:
+        proxy.intercept(on("PUT", r"/manifests/latest$", refusal(403, "DENIED", "immutable")))
+        with pytest.raises(api.TaggerError):
+            api.promote(f"{proxy.host}/{shop.path}@{better.digest}", "2.1.106", force=True)
+    now = held(shop)
+    assert {tag: now[tag] for tag in before} == before
+
+
+def test_a_dry_run_of_a_yank_writes_nothing(shop: Repository) -> None:
+    before = held(shop)
+    ran = tagger(None, "yank", str(shop), "2.1.106", "--dry-run")
+    assert (ran.code, "dry run: nothing was written" in ran.out) == (0, True), ran.err
+    assert "move latest" in ran.out
+    assert held(shop) == before
+
+
+def test_yanking_again_finishes_what_broke_off(registry: Registry, repository: str) -> None:
+    shop = filled(Repository(registry, repository))
+    with Proxy(registry.host) as proxy:
+        proxy.intercept(on("PUT", r"/manifests/latest$", refusal(403, "DENIED", "immutable"), times=1))
+        ran = tagger(None, "yank", f"{proxy.host}/{shop.path}", "2.1.106")
+        assert (ran.code, "latest" in ran.error) == (4, True), ran.err
+        assert tagger(None, "yank", f"{proxy.host}/{shop.path}", "2.1.106").code == 0
+    now = held(shop)
+    assert "2.1.106" not in now
+    assert now["latest"] == now["2.1.105"]
+    assert tagger(None, "yank", str(shop), "2.1.106").code == 0, "and once more changes nothing"
+    assert held(shop) == now
+
+
+def test_the_only_version_of_a_line_takes_its_floating_tags_along(registry: Registry, repository: str) -> None:
+    shop = Repository(registry, repository)
+    shop.image("1.0.0", "only")
+    api.repair(str(shop))
+    done = api.yank(str(shop), "1.0.0")
+    assert set(done.removed) == {"1.0.0", "1.0", "1", "latest"}
+    assert set(held(shop)) == {"1.0.0-yanked"}
+
+
+def test_a_pre_release_of_a_channel_is_yanked_out_of_it(registry: Registry, repository: str) -> None:
+    shop = Repository(registry, repository)
+    for version in ("2.2.0-rc.1", "2.2.0-rc.2"):
+        shop.image(version, version)
+    schemes = [api.Scheme(channels=("rc",))]
+    api.repair(str(shop), schemes=schemes)
+    api.yank(str(shop), "2.2.0-rc.2", schemes=schemes)
+    now = held(shop)
+    assert set(now) == {"2.2.0-rc.1", "2.2.0-rc.2.yanked", "rc"}
+    assert now["rc"] == now["2.2.0-rc.1"]
+
+
+def test_a_listed_mark_that_leads_nowhere_marks_nothing(registry: Registry, repository: str) -> None:
+    shop = filled(Repository(registry, repository))
+    shop.image("2.1.106-yanked", "ghost")
+    registry.link_file(repository, "2.1.106-yanked").unlink()
+    assert "2.1.106-yanked" in shop.tags()
+    assert api.check(str(shop)).ok, "latest belongs to 2.1.106 still"
+
+
+@pytest.mark.parametrize(
+    ("version", "says"),
+    [("9.9.9", "has no version 9.9.9"), ("2.1", "not a semantic version"), ("2.1.106-yanked", "is the mark")],
+)
+def test_what_is_not_there_is_not_yanked(registry: Registry, repository: str, version: str, says: str) -> None:
+    shop = filled(Repository(registry, repository))
+    ran = tagger(None, "yank", str(shop), version)
+    assert (ran.code, says in ran.error) == (2, True), ran.err
