@@ -6,15 +6,17 @@ This is the only place that builds a real Engine and real registries.
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tagger.access import Hosts, Registries, is_at_loopback
-from tagger.cascade import Scheme, Version, parse_version
+from tagger.cascade import Scheme, Version
+from tagger.checkout import Asked, parse_asked
 from tagger.credentials import DockerConfig
 from tagger.engine import Engine, Image, host_of, is_local
-from tagger.errors import InputError, TaggerError, printable
+from tagger.errors import InputError, Refused, TaggerError, printable
+from tagger.labels import mismatches
 from tagger.patience import Patience, Trace
 from tagger.reference import Reference, Repository, is_image_id
 from tagger.reference import target as target_of
@@ -58,7 +60,7 @@ def tags(version: str, *, schemes: Sequence[Scheme] = PLAIN, build_metadata: str
 
     Raises InputError, and Refused for build metadata.
     """
-    wanted = parse_version(version, build_metadata=build_metadata)
+    wanted = parse_asked(version, build_metadata=build_metadata).version
     return tuple(tag for scheme in schemes for tag in scheme.tags(wanted))
 
 
@@ -73,6 +75,7 @@ def release(
     force: bool = False,
     floats_via: FloatsVia | str = FloatsVia.ENGINE,
     assume_newest: bool = False,
+    strict: bool = False,
     build_metadata: str = "refuse",
     timeout: float | None = None,
     insecure: Collection[str] = (),
@@ -85,8 +88,9 @@ def release(
     `image` is anything that the Engine resolves; it goes to `registry` and `repository`, or to what its own name says,
     in each of the lines of `schemes`. `dry_run` plans and writes nothing; `force` overwrites a version that holds
     another image; `floats_via` "registry" moves floating tags by manifest PUT; `assume_newest` does not ask which other
-    versions there are. `insecure` names registries that may be reached without TLS, `auth_host` token servers on
-    another host than their registry's. `timeout` bounds the whole release in seconds, putting tags back included.
+    versions there are; `strict` refuses an image whose labels say another version or, where `version` is "git" and so
+    the semver tag at HEAD, another commit. `insecure` names registries that may be reached without TLS, `auth_host`
+    token servers on another host than their registry's. `timeout` bounds the whole release in seconds, putting tags back included.
     `progress` is told, line by line, what happens, and `trace` of every request.
 
     Returns what happened to every tag (outcome "planned", "released" or "unchanged").
@@ -102,6 +106,7 @@ def release(
         force=force,
         floats_via=floats_via,
         assume_newest=assume_newest,
+        strict=strict,
         build_metadata=build_metadata,
         timeout=timeout,
         insecure=insecure,
@@ -119,6 +124,7 @@ def release_all(
     force: bool = False,
     floats_via: FloatsVia | str = FloatsVia.ENGINE,
     assume_newest: bool = False,
+    strict: bool = False,
     build_metadata: str = "refuse",
     timeout: float | None = None,
     insecure: Collection[str] = (),
@@ -132,7 +138,8 @@ def release_all(
     """
     try:
         patience = _patience(timeout)
-        parsed = parse_version(version, build_metadata=build_metadata)
+        asked = parse_asked(version, build_metadata=build_metadata)
+        parsed = asked.version
         via = _floats_via(floats_via)
         places = [
             (each, target, scheme)
@@ -163,7 +170,9 @@ def release_all(
             Placement(each.image, images[each.image], repository, scheme)
             for (each, _, scheme), repository in zip(places, repositories, strict=True)
         ]
-        return run(engine(), placements, Order(parsed, via, force, dry_run), progress, seen)
+        odd = _check_labels({each.image: images[each.image].labels for each in wanted}, asked, places, strict=strict)
+        done = run(engine(), placements, Order(parsed, via, force, dry_run), progress, seen)
+        return replace(done, warnings=(*done.warnings, *odd))
     except TaggerError as error:
         if error.release is None:
             names = ", ".join(each.image for each in wanted)
@@ -180,6 +189,7 @@ def promote(
     dry_run: bool = False,
     force: bool = False,
     assume_newest: bool = False,
+    strict: bool = False,
     build_metadata: str = "refuse",
     timeout: float | None = None,
     insecure: Collection[str] = (),
@@ -199,7 +209,8 @@ def promote(
     sources = [source] if isinstance(source, str) else source
     try:
         patience = _patience(timeout)
-        parsed = parse_version(version, build_metadata=build_metadata)
+        asked = parse_asked(version, build_metadata=build_metadata)
+        parsed = asked.version
         references = [_in_registry(text) for text in sources]
         targets = _promoted_to(references, [to] if isinstance(to, str) else to)
         _check_apart([(target, scheme) for target in targets for scheme in schemes], parsed)
@@ -213,12 +224,14 @@ def promote(
             else functools.partial(join, references, readable)
         )
         seen, original = patience.both(functools.partial(look, lines, parsed), finding)
+        named = {", ".join(sources): original.labels()}
+        odd = _check_labels(named, asked, [(None, target, s) for target in targets for s in schemes], strict=strict)
         courier = Courier(original, {target: registries.open(target) for target in targets}, progress)
         placements = [Placement(", ".join(sources), original, repository, scheme) for repository, scheme in lines]
         done = run(courier, placements, Order(parsed, FloatsVia.REGISTRY, force, dry_run), progress, seen)
         if not dry_run:
             _bring_signatures(courier)
-        return replace(done, warnings=(*done.warnings, *courier.warnings))
+        return replace(done, warnings=(*done.warnings, *odd, *courier.warnings))
     except TaggerError as error:
         if error.release is None:
             error.release = Release(", ".join(sources), version, dry_run, Outcome(error.outcome), (), str(error))
@@ -421,6 +434,25 @@ def _image(engine: Engine, wanted: Wanted) -> Image:
     found = engine.image(wanted.image)
     if wanted.repository is None and not found.is_named(wanted.image):
         raise InputError(f"{wanted.image} is an image ID and names no repository: say which with --repository")
+    return found
+
+
+def _check_labels(
+    images: Mapping[str, Mapping[str, str]],
+    asked: Asked,
+    places: Iterable[tuple[object, Repository, Scheme]],
+    *,
+    strict: bool,
+) -> list[str]:
+    """Say where an image's labels contradict what it is released as. Raises Refused for that where `strict`."""
+    spellings = {str(scheme.version_tag(asked.version)) for *_, scheme in places}
+    found = [
+        text
+        for name, labels in images.items()
+        for text in mismatches(name, labels, asked.version, spellings, asked.revision)
+    ]
+    if found and strict:
+        raise Refused("; ".join(found))
     return found
 
 

@@ -90,6 +90,13 @@ Verbose = Annotated[
 ]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite a version that holds another image.")]
 AssumeNewest = Annotated[bool, typer.Option("--assume-newest", help="Do not ask which other versions are published.")]
+Version = Annotated[
+    str | None,
+    typer.Argument(metavar="VERSION", help="Such as 2.1.106 or v3.0.0-rc.1; or git: the semver tag at HEAD."),
+]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Refuse an image whose labels say another version, or another commit.")
+]
 Timeout = Annotated[
     float | None, typer.Option(metavar="SECONDS", help="Give up after this, putting tags back included.")
 ]
@@ -158,9 +165,7 @@ def release(
     image: Annotated[
         str | None, typer.Argument(metavar="IMAGE", help="The image: a name, ID or digest that the Engine knows.")
     ] = None,
-    version: Annotated[
-        str | None, typer.Argument(metavar="VERSION", help="The semantic version, such as 2.1.106 or v3.0.0-rc.1.")
-    ] = None,
+    version: Version = None,
     everything: Annotated[
         bool, typer.Option("--all", help="Release every image of the configuration as one; then give VERSION alone.")
     ] = False,
@@ -178,6 +183,7 @@ def release(
         ),
     ] = None,
     assume_newest: AssumeNewest = False,
+    strict: Strict = False,
     build_metadata: BuildMetadata = "refuse",
     timeout: Timeout = None,
     insecure: Insecure = None,
@@ -205,6 +211,7 @@ def release(
             force=force,
             floats_via=via,
             assume_newest=assume_newest,
+            strict=strict,
             build_metadata=build_metadata,
             timeout=timeout,
             **_hosts(insecure, auth_host),
@@ -281,9 +288,7 @@ def promote(
         str | None,
         typer.Argument(metavar="SOURCE", help="The image: REGISTRY/REPOSITORY:TAG or REGISTRY/REPOSITORY@DIGEST."),
     ] = None,
-    version: Annotated[
-        str | None, typer.Argument(metavar="VERSION", help="The semantic version, such as 2.1.106 or v3.0.0-rc.1.")
-    ] = None,
+    version: Version = None,
     to: Annotated[
         list[str] | None,
         typer.Option(metavar="REPOSITORY", help="Where to release it; else where SOURCE is. May be repeated."),
@@ -300,6 +305,7 @@ def promote(
     as_json: Json = False,
     force: Force = False,
     assume_newest: AssumeNewest = False,
+    strict: Strict = False,
     build_metadata: BuildMetadata = "refuse",
     timeout: Timeout = None,
     insecure: Insecure = None,
@@ -327,6 +333,7 @@ def promote(
             dry_run=dry_run,
             force=force,
             assume_newest=assume_newest,
+            strict=strict,
             build_metadata=build_metadata,
             timeout=timeout,
             **_hosts(insecure, auth_host),
@@ -342,7 +349,7 @@ def promote(
 
 @app.command(cls=_Command)
 def tags(
-    version: Annotated[str, typer.Argument(metavar="VERSION", help="The semantic version, such as 2.1.106.")],
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="Such as 2.1.106; or git: the semver tag at HEAD.")],
     variant: Variant = None,
     prefix: Prefix = None,
     build_metadata: BuildMetadata = "refuse",
@@ -351,10 +358,10 @@ def tags(
 
     It is one tag a line, the most specific first.
     """
-    from tagger.cascade import parse_version
+    from tagger.checkout import parse_asked
 
     try:
-        wanted = parse_version(version, build_metadata=build_metadata)
+        wanted = parse_asked(version, build_metadata=build_metadata).version
         _print("\n".join(tag for scheme in _schemes(variant, prefix) for tag in scheme.tags(wanted)))
     except TaggerError as error:
         raise _failure(error) from None

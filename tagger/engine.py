@@ -17,7 +17,7 @@ import tempfile
 import threading
 import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,11 +57,12 @@ _environment_lock = threading.Lock()
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image in the Engine: its ID, the names that it goes by, and its manifest's digest where the store has one."""
+    """An image in the Engine: its ID, its names, its manifest's digest where the store has one, and its labels."""
 
     id: Digest
     names: tuple[str, ...]
     digest: Digest | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     def is_named(self, text: str) -> bool:
         """Say whether the text is a name of the image, rather than the beginning of its ID."""
@@ -228,9 +229,10 @@ class Engine:
                 raise
         try:
             image_id, names = parse_digest(str(found["Id"])), tuple(map(str, found.get("RepoTags") or ()))
+            labels = {str(k): str(v) for k, v in ((found.get("Config") or {}).get("Labels") or {}).items()}
         except (TypeError, LookupError, AttributeError, InvalidReference):
             raise _nonsense(f"image {name}") from None
-        return Image(image_id, names, image_id if self._keeps_manifests() else None)
+        return Image(image_id, names, image_id if self._keeps_manifests() else None, labels)
 
     def _keeps_manifests(self) -> bool:
         status = self._info().get("DriverStatus") or []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -46,6 +47,18 @@ class Original:
     def digest(self) -> Digest:
         """Give the digest, which is the same everywhere."""
         return self.manifest.digest
+
+    def labels(self) -> Mapping[str, str]:
+        """Read the labels of its configuration; an index has those of its first image."""
+        manifest, home = self.manifest, next(iter(self.homes.values()))
+        if manifest.is_index:
+            first = next((each for each in manifest.entries() if index.platform(each)), None)
+            if first is None:
+                return {}
+            digest = Digest(str(first["digest"]))
+            home = self.homes.get(digest, home)
+            manifest = _child(home, digest)
+        return {} if manifest.is_index else _labels(_config(manifest, home))
 
     def pieces(self) -> list[Piece]:
         """Read every manifest of it, children first. Raises RegistryError for what is listed and not there."""
@@ -93,11 +106,23 @@ def _part(reference: Reference, repository: RemoteRepository) -> tuple[str, Sequ
     if manifest.is_index:
         index.check_platforms(manifest, str(reference))
         return str(reference), manifest.entries()
+    return str(reference), [index.entry(manifest, _config(manifest, repository), str(reference))]
+
+
+def _config(manifest: Manifest, repository: RemoteRepository) -> bytes:
     config = manifest.blobs()[0]
     if config.size > _CONFIG_BYTES:
-        raise RegistryError(f"the configuration of {reference} has {config.size} bytes: push that image again")
+        raise RegistryError(f"the configuration of {manifest.digest} has {config.size} bytes: push that image again")
     with repository.blobs.opened(config) as pieces:
-        return str(reference), [index.entry(manifest, b"".join(pieces), str(reference))]
+        return b"".join(pieces)
+
+
+def _labels(config: bytes) -> Mapping[str, str]:
+    try:
+        labels = json.loads(config)["config"]["Labels"]
+        return {str(name): str(value) for name, value in labels.items()}
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return {}
 
 
 def _tree(root: Piece, homes: Mapping[Digest, RemoteRepository], depth: int = 0) -> list[Piece]:

@@ -19,6 +19,8 @@ RESTS_ON: dict[str, set[str]] = {
     "reference": {"errors"},
     "cascade": {"reference"},
     "config": {"cascade"},
+    "checkout": {"cascade"},
+    "labels": {"cascade"},
     "manifest": {"reference"},
     "plan": {"cascade"},
     "result": {"plan"},
@@ -44,11 +46,22 @@ RESTS_ON: dict[str, set[str]] = {
     "engine": {"credentials", "patience"},
     "report": {"result", "listing", "withdrawal"},
     "access": {"share", "registry", "engine"},
-    "api": {"steps", "listing", "removal", "successor", "withdrawal", "retention", "promotion", "access"},
+    "api": {
+        "steps",
+        "listing",
+        "removal",
+        "successor",
+        "withdrawal",
+        "retention",
+        "promotion",
+        "access",
+        "checkout",
+        "labels",
+    },  # fmt: skip
     "cli": {"api", "config", "report"},
     "__main__": {"cli"},
 }
-PURE = ("errors", "reference", "cascade", "config", "plan", "manifest", "index", "result")
+PURE = ("errors", "reference", "cascade", "labels", "config", "plan", "manifest", "index", "result")
 IMPURE = ("docker", "requests", "urllib3", "http.client", "urllib.request", "socket", "ssl", "subprocess", "asyncio")
 
 
