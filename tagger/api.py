@@ -18,12 +18,13 @@ from tagger.engine import Engine, Image, host_of, is_local
 from tagger.errors import InputError, Refused, TaggerError, printable
 from tagger.labels import mismatches
 from tagger.patience import Patience, Trace
+from tagger.progress import Meter, Progress
 from tagger.reference import Reference, Repository, is_image_id
 from tagger.reference import target as target_of
 from tagger.registry import RemoteRepository
 from tagger.result import Outcome, Release
 from tagger.share import FloatsVia, Order, Placement
-from tagger.steps import Progress, look
+from tagger.steps import look
 from tagger.steps import release as run
 
 # What only some commands need is imported there.
@@ -82,6 +83,7 @@ def release(
     auth_host: Collection[str] = (),
     progress: Progress = lambda _: None,
     trace: Trace | None = None,
+    meter: Meter | None = None,
 ) -> Release:
     """Release an image of the Engine under its semver tags, verified, or move nothing.
 
@@ -90,8 +92,9 @@ def release(
     another image; `floats_via` "registry" moves floating tags by manifest PUT; `assume_newest` does not ask which other
     versions there are; `strict` refuses an image whose labels say another version or, where `version` is "git" and so
     the semver tag at HEAD, another commit. `insecure` names registries that may be reached without TLS, `auth_host`
-    token servers on another host than their registry's. `timeout` bounds the whole release in seconds, putting tags back included.
-    `progress` is told, line by line, what happens, and `trace` of every request.
+    token servers on another host than their registry's. `timeout` bounds the whole release in seconds, putting tags
+    back included. `progress` is told, line by line, what happens, `trace` of every request, and `meter` how far each
+    upload is.
 
     Returns what happened to every tag (outcome "planned", "released" or "unchanged").
 
@@ -113,6 +116,7 @@ def release(
         auth_host=auth_host,
         progress=progress,
         trace=trace,
+        meter=meter,
     )
 
 
@@ -131,13 +135,14 @@ def release_all(
     auth_host: Collection[str] = (),
     progress: Progress = lambda _: None,
     trace: Trace | None = None,
+    meter: Meter | None = None,
 ) -> Release:
     """Release several images as one: no floating tag moves unless every version tag stands.
 
     Takes and raises what `release` does.
     """
     try:
-        patience = _patience(timeout)
+        patience = _patience(timeout, progress)
         asked = parse_asked(version, build_metadata=build_metadata)
         parsed = asked.version
         via = _floats_via(floats_via)
@@ -155,7 +160,11 @@ def release_all(
         def engine() -> Engine:
             # Its push gets a credential on the same conditions as our own requests.
             return Engine.open(
-                config, lambda target: registries.open(target).credential(), patience=patience, trace=trace
+                config,
+                lambda target: registries.open(target).credential(),
+                patience=patience,
+                trace=trace,
+                meter=meter,
             )
 
         registries = Registries(config, (insecure, auth_host), patience, trace, engine)
@@ -196,6 +205,7 @@ def promote(
     auth_host: Collection[str] = (),
     progress: Progress = lambda _: None,
     trace: Trace | None = None,
+    meter: Meter | None = None,
 ) -> Release:
     """Release an image that is in a registry, digest unchanged, with all of its platforms, and without an Engine.
 
@@ -208,7 +218,7 @@ def promote(
 
     sources = [source] if isinstance(source, str) else source
     try:
-        patience = _patience(timeout)
+        patience = _patience(timeout, progress)
         asked = parse_asked(version, build_metadata=build_metadata)
         parsed = asked.version
         references = [_in_registry(text) for text in sources]
@@ -226,7 +236,7 @@ def promote(
         seen, original = patience.both(functools.partial(look, lines, parsed), finding)
         named = {", ".join(sources): original.labels()}
         odd = _check_labels(named, asked, [(None, target, s) for target in targets for s in schemes], strict=strict)
-        courier = Courier(original, {target: registries.open(target) for target in targets}, progress)
+        courier = Courier(original, {target: registries.open(target) for target in targets}, progress, meter)
         placements = [Placement(", ".join(sources), original, repository, scheme) for repository, scheme in lines]
         done = run(courier, placements, Order(parsed, FloatsVia.REGISTRY, force, dry_run), progress, seen)
         if not dry_run:
@@ -398,10 +408,10 @@ def next_version(
     return str(successor(_reader(repository, (insecure, auth_host), trace), schemes, raised, pre))
 
 
-def _patience(seconds: float | None) -> Patience:
+def _patience(seconds: float | None, told: Progress) -> Patience:
     if seconds is not None and not seconds > 0:
         raise InputError("--timeout takes a number of seconds that is more than 0: give such as 600")
-    return Patience(seconds)
+    return Patience(seconds, told)
 
 
 def _in_registry(text: str) -> Reference:

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -17,11 +18,14 @@ from typer.core import TyperCommand, TyperGroup
 
 from tagger import __version__
 from tagger.errors import InputError, Interrupted, TaggerError, Terminated, printable
+from tagger.terminal import annotating, say, show, show_release, tell_github
 
 if TYPE_CHECKING:
     from tagger.api import Wanted
     from tagger.cascade import Scheme
     from tagger.config import Given
+    from tagger.result import Release
+    from tagger.terminal import Watch
 
 
 class _AsTheyCome:
@@ -97,6 +101,20 @@ Version = Annotated[
 Strict = Annotated[
     bool, typer.Option("--strict", help="Refuse an image whose labels say another version, or another commit.")
 ]
+Summary = Annotated[
+    str | None, typer.Option(metavar="FILE", help="Append what happened as Markdown, such as to $GITHUB_STEP_SUMMARY.")
+]
+EnvFile = Annotated[
+    str | None, typer.Option(metavar="FILE", help="Append TAGGER_VERSION, _DIGEST, _TAGS and more, NAME=VALUE a line.")
+]
+Annotate = Annotated[
+    bool | None,
+    typer.Option(
+        "--annotate/--no-annotate",
+        help="Tell errors and warnings as GitHub Actions shows them; on there unless told.",
+    ),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Do not tell what happens meanwhile.")]
 Timeout = Annotated[
     float | None, typer.Option(metavar="SECONDS", help="Give up after this, putting tags back included.")
 ]
@@ -115,10 +133,10 @@ def main() -> None:
     try:
         app()
     except KeyboardInterrupt as interruption:
-        _say("error: interrupted: run the same command again")
+        say("error: interrupted: run the same command again")
         _end(128 + (interruption.signal if isinstance(interruption, Terminated) else signal.SIGINT))
     except Exception as error:  # noqa: BLE001 - a user gets a sentence, whatever it is
-        _say(f"error: tagger met a fault of its own, {type(error).__name__}: {printable(error)}: please report it")
+        say(f"error: tagger met a fault of its own, {type(error).__name__}: {printable(error)}: please report it")
         _end(1)
     except SystemExit as end:
         _end(end.code if isinstance(end.code, int) else 1)
@@ -141,7 +159,7 @@ def _end(code: int) -> NoReturn:
 
 
 def _interrupt(number: int, _frame: object) -> None:
-    _say("interrupted: finishing what is under way, once more to leave at once")
+    say("interrupted: finishing what is under way, once more to leave at once")
     raise KeyboardInterrupt if number == signal.SIGINT else Terminated(number)
 
 
@@ -186,6 +204,10 @@ def release(
     strict: Strict = False,
     build_metadata: BuildMetadata = "refuse",
     timeout: Timeout = None,
+    summary: Summary = None,
+    env_file: EnvFile = None,
+    annotate: Annotate = None,
+    quiet: Quiet = False,
     insecure: Insecure = None,
     auth_host: AuthHost = None,
     verbose: Verbose = False,
@@ -197,14 +219,14 @@ def release(
     Example: tagger release image-gallery 2.1.106 --registry registry.local:5000 --repository gallery/ui
     """
     name, spelt = (None, image) if everything else (image, version)
-    try:
-        from tagger import api, report
+
+    def run(watch: Watch) -> Release:
+        from tagger import api
 
         if spelt is None or (everything and version is not None):
             raise InputError("say what to release: IMAGE and VERSION, or --all and VERSION for every configured image")
         wanted, via = _wanted(name, _said(variant, prefix, registry, repository, floats_via))
-        name = ", ".join(each.image for each in wanted)
-        done = api.release_all(
+        return api.release_all(
             wanted,
             spelt,
             dry_run=dry_run,
@@ -215,14 +237,78 @@ def release(
             build_metadata=build_metadata,
             timeout=timeout,
             **_hosts(insecure, auth_host),
-            progress=_say,
+            progress=watch.progress,
             trace=_tracing(verbose),
+            meter=watch.meter,
         )
+
+    _released(
+        run, _Asked(name or "", spelt or "", dry_run), _Outputs(as_json, quiet, summary, env_file, annotating(annotate))
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a release was asked to be, for the report of one that could not begin."""
+
+    image: str
+    version: str
+    dry_run: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Outputs:
+    """Where and how a release is reported."""
+
+    as_json: bool
+    quiet: bool
+    summary: str | None
+    env_file: str | None
+    annotated: bool
+
+
+def _released(run: Callable[[Watch], Release], asked: _Asked, outputs: _Outputs) -> None:
+    """Run a release, and report it wherever it is to be reported, however it ends."""
+    from tagger.terminal import Watch
+
+    error: TaggerError | None = None
+    try:
+        from tagger.outputs import check
+
+        check(outputs.summary)
+        check(outputs.env_file)
+        with Watch(quiet=outputs.quiet) as watch:
+            done = run(watch)
     except (TaggerError, KeyboardInterrupt) as problem:
         error = problem if isinstance(problem, TaggerError) else _interrupted(problem)
-        _show_failed_release(error, name or "", spelt or "", dry_run=dry_run, as_json=as_json)
-        raise _failure(error) from None
-    _print(report.as_json(report.release_content(done)) if as_json else report.release_text(done))
+        done = error.release or _not_begun(asked, error)
+    _report(done, outputs, failed=error is not None)
+    if error:
+        raise _failure(error, annotated=outputs.annotated) from None
+
+
+def _not_begun(asked: _Asked, error: TaggerError) -> Release:
+    from tagger.result import Outcome, Release
+
+    return Release(asked.image, asked.version, asked.dry_run, Outcome(error.outcome), (), str(error))
+
+
+def _report(done: Release, outputs: _Outputs, *, failed: bool) -> None:
+    """Write the files, and print; a file that cannot be written by now is told, and changes nothing."""
+    from tagger import report
+    from tagger.outputs import append
+
+    for file, write in ((outputs.summary, report.release_markdown), (outputs.env_file, report.release_variables)):
+        try:
+            append(file, write(done))
+        except TaggerError as problem:
+            say(str(problem))
+    for warning in done.warnings if outputs.annotated else ():
+        tell_github("warning", warning)
+    if outputs.as_json:
+        show(report.as_json(report.release_content(done)))
+    elif (done.repositories or not failed) and not show_release(done):
+        show(report.release_text(done))
 
 
 def _wanted(image: str | None, said: Given) -> tuple[list[Wanted], str]:
@@ -271,17 +357,6 @@ def _schemes(variant: list[str] | None, prefix: str | None, repository: str | No
     return config.read(_said(variant, prefix), os.environ, Path.cwd(), repository).schemes()
 
 
-def _show_failed_release(error: TaggerError, image: str, version: str, *, dry_run: bool, as_json: bool) -> None:
-    from tagger import report
-    from tagger.result import Outcome, Release
-
-    ended = error.release or Release(image, version, dry_run, Outcome(error.outcome), (), str(error))
-    if as_json:
-        _print(report.as_json(report.release_content(ended)))
-    elif ended.repositories:
-        _print(report.release_text(ended))
-
-
 @app.command(cls=_Command)
 def promote(
     source: Annotated[
@@ -308,6 +383,10 @@ def promote(
     strict: Strict = False,
     build_metadata: BuildMetadata = "refuse",
     timeout: Timeout = None,
+    summary: Summary = None,
+    env_file: EnvFile = None,
+    annotate: Annotate = None,
+    quiet: Quiet = False,
     insecure: Insecure = None,
     auth_host: AuthHost = None,
     verbose: Verbose = False,
@@ -319,13 +398,13 @@ def promote(
     Example: tagger promote registry.local:5000/gallery/ui:build-77 2.1.106
     """
     sources, spelt = (platform_image, source) if platform_image else ([source] if source else [], version)
-    name = ", ".join(sources)
-    try:
-        from tagger import api, report
+
+    def run(watch: Watch) -> Release:
+        from tagger import api
 
         if not sources or spelt is None or (platform_image and version is not None):
             raise InputError("say what to promote: SOURCE and VERSION, or VERSION alone with --platform-image")
-        done = api.promote(
+        return api.promote(
             sources if platform_image else sources[0],
             spelt,
             to=to or (),
@@ -337,14 +416,16 @@ def promote(
             build_metadata=build_metadata,
             timeout=timeout,
             **_hosts(insecure, auth_host),
-            progress=_say,
+            progress=watch.progress,
             trace=_tracing(verbose),
+            meter=watch.meter,
         )
-    except (TaggerError, KeyboardInterrupt) as problem:
-        error = problem if isinstance(problem, TaggerError) else _interrupted(problem)
-        _show_failed_release(error, name, spelt or "", dry_run=dry_run, as_json=as_json)
-        raise _failure(error) from None
-    _print(report.as_json(report.release_content(done)) if as_json else report.release_text(done))
+
+    _released(
+        run,
+        _Asked(", ".join(sources), spelt or "", dry_run),
+        _Outputs(as_json, quiet, summary, env_file, annotating(annotate)),
+    )
 
 
 @app.command(cls=_Command)
@@ -362,7 +443,7 @@ def tags(
 
     try:
         wanted = parse_asked(version, build_metadata=build_metadata).version
-        _print("\n".join(tag for scheme in _schemes(variant, prefix) for tag in scheme.tags(wanted)))
+        show("\n".join(tag for scheme in _schemes(variant, prefix) for tag in scheme.tags(wanted)))
     except TaggerError as error:
         raise _failure(error) from None
 
@@ -392,7 +473,7 @@ def ls(
         schemes = _schemes(variant, prefix, repository)
         hosts, trace = _hosts(insecure, auth_host), _tracing(verbose)
         found = api.ls(repository, limit=most or None, schemes=schemes, **hosts, trace=trace)
-        _print(report.as_json(report.listing_content(found)) if as_json else report.listing_text(found))
+        show(report.as_json(report.listing_content(found)) if as_json else report.listing_text(found))
 
 
 @app.command(cls=_Command)
@@ -414,7 +495,7 @@ def check(
     with _failing(repository, as_json):
         schemes = _schemes(variant, prefix, repository)
         found = api.check(repository, schemes=schemes, **_hosts(insecure, auth_host), trace=_tracing(verbose))
-        _print(report.as_json(report.check_content(found)) if as_json else report.check_text(found))
+        show(report.as_json(report.check_content(found)) if as_json else report.check_text(found))
     raise typer.Exit(0 if found.ok else 1)
 
 
@@ -439,7 +520,7 @@ def repair(
         schemes = _schemes(variant, prefix, repository)
         hosts, trace = _hosts(insecure, auth_host), _tracing(verbose)
         done = api.repair(repository, schemes=schemes, dry_run=dry_run, **hosts, trace=trace)
-        _print(report.as_json(report.repair_content(done)) if as_json else report.repair_text(done))
+        show(report.as_json(report.repair_content(done)) if as_json else report.repair_text(done))
 
 
 @app.command(cls=_Command)
@@ -469,9 +550,9 @@ def rm(
         done = (
             api.remove_all(repository, **scope)
             if everything
-            else api.remove(repository, *(names or ()), progress=_say, **scope)
+            else api.remove(repository, *(names or ()), progress=say, **scope)
         )
-        _print(report.as_json(report.removal_content(done)) if as_json else report.removal_text(done))
+        show(report.as_json(report.removal_content(done)) if as_json else report.removal_text(done))
 
 
 @app.command(cls=_Command)
@@ -497,7 +578,7 @@ def yank(
         schemes = _schemes(variant, prefix, repository)
         hosts, trace = _hosts(insecure, auth_host), _tracing(verbose)
         done = api.yank(repository, version, schemes=schemes, dry_run=dry_run, **hosts, trace=trace)
-        _print(report.as_json(report.yank_content(done)) if as_json else report.yank_text(done))
+        show(report.as_json(report.yank_content(done)) if as_json else report.yank_text(done))
 
 
 @app.command(cls=_Command)
@@ -527,7 +608,6 @@ def prune(
     """
     from tagger import api, report
 
-    show = report.removal_content if as_json else report.removal_text
     with _failing(repository, as_json):
         policy: dict[str, Any] = {"keep": keep, "keep_minors": keep_minors, "older_than": older_than}
         scope: dict[str, Any] = {"schemes": _schemes(variant, prefix, repository), **_hosts(insecure, auth_host)}
@@ -537,9 +617,8 @@ def prune(
                 _ask(report.removal_text(found))
             found = api.prune(repository, **policy, **scope, among=found.removed, trace=_tracing(verbose))
         elif not found.removed:
-            _say("nothing to prune")
-        shown = show(found)
-        _print(report.as_json(shown) if isinstance(shown, dict) else shown)
+            say("nothing to prune")
+        show(report.as_json(report.removal_content(found)) if as_json else report.removal_text(found))
 
 
 def _ask(plan: str) -> None:
@@ -548,7 +627,7 @@ def _ask(plan: str) -> None:
         raise InputError("nobody is here to ask: give --yes to remove what --dry-run shows")
     typer.echo(plan, err=True)
     if not typer.confirm("Remove these?", err=True):
-        _say("nothing was removed")
+        say("nothing was removed")
         raise typer.Exit(0)
 
 
@@ -580,7 +659,7 @@ def next_version(
         part = parts[0] if parts else None
         schemes = _schemes(variant, prefix, repository)
         hosts, trace = _hosts(insecure, auth_host), _tracing(verbose)
-        _print(api.next_version(repository, part, pre=pre, schemes=schemes, **hosts, trace=trace))
+        show(api.next_version(repository, part, pre=pre, schemes=schemes, **hosts, trace=trace))
 
 
 @app.command(name="config", cls=_Command)
@@ -603,7 +682,7 @@ def show_config(
 
     try:
         found = config.read(_said(variant, prefix, registry, repository), os.environ, Path.cwd(), image)
-        _print(config.as_json(found) if as_json else config.as_text(found))
+        show(config.as_json(found) if as_json else config.as_text(found))
         found.schemes()
     except TaggerError as error:
         raise _failure(error) from None
@@ -614,7 +693,7 @@ def _hosts(insecure: list[str] | None, auth_host: list[str] | None) -> dict[str,
 
 
 def _tracing(verbose: bool) -> Callable[[str], None] | None:
-    return _say if verbose else None
+    return say if verbose else None
 
 
 @contextlib.contextmanager
@@ -628,9 +707,9 @@ def _failing(repository: str, as_json: bool) -> Iterator[None]:
         error = problem if isinstance(problem, TaggerError) else _interrupted(problem)
         if as_json:
             done = report.removal_content(error.removal) if error.removal else {"repository": repository}
-            _print(report.as_json({**done, "error": str(error)}))
+            show(report.as_json({**done, "error": str(error)}))
         elif error.removal:
-            _print(report.removal_text(error.removal))
+            show(report.removal_text(error.removal))
         raise _failure(error) from None
 
 
@@ -638,24 +717,8 @@ def _interrupted(signal: KeyboardInterrupt) -> Interrupted:
     return Interrupted("interrupted: run the same command again", signal)
 
 
-def _failure(error: TaggerError) -> typer.Exit:
-    _say(f"error: {error}")
+def _failure(error: TaggerError, *, annotated: bool | None = None) -> typer.Exit:
+    if annotating(annotated):
+        tell_github("error", str(error))
+    say(f"error: {error}")
     return typer.Exit(error.exit_code)
-
-
-def _print(text: str) -> None:
-    """Print data; a reader that has left, or a full disk, does not change how the command ended."""
-    try:
-        typer.echo(text)
-        sys.stdout.flush()
-    except OSError as error:
-        # What is left in the buffer must not fail once more when the interpreter ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if not isinstance(error, BrokenPipeError):
-            _say(f"the report cannot be written ({error.strerror}): the exit code says how the command ended")
-
-
-def _say(line: str) -> None:
-    # A log that nobody reads any more must not break off what is under way.
-    with contextlib.suppress(OSError):
-        typer.echo(f"tagger: {line}", err=True)

@@ -35,6 +35,7 @@ from tagger.errors import (
     printable,
 )
 from tagger.patience import Patience, Trace
+from tagger.progress import Meter, Upload
 from tagger.reference import Digest, Reference, Registry, Repository, Tag, is_image_id, parse_digest
 
 if TYPE_CHECKING:
@@ -83,8 +84,10 @@ class Engine:
         *,
         patience: Patience | None = None,
         trace: Trace | None = None,
+        meter: Meter | None = None,
     ) -> None:
         self.host = host
+        self._meter = meter
         self._patience = patience or Patience()
         self._trace = trace
         self._client = client
@@ -103,6 +106,7 @@ class Engine:
         *,
         patience: Patience | None = None,
         trace: Trace | None = None,
+        meter: Meter | None = None,
     ) -> Engine:
         """Connect to the Engine that DOCKER_HOST, DOCKER_CONTEXT or the current context names.
 
@@ -118,7 +122,7 @@ class Engine:
             raise
         except Exception as error:  # noqa: BLE001 - docker-py wraps whatever went wrong on the way to the first answer
             raise _unreachable(host, error) from None
-        return cls(client, host, credential, patience=patience, trace=trace)
+        return cls(client, host, credential, patience=patience, trace=trace, meter=meter)
 
     def image(self, name: str) -> Image:
         """Find an image by its name, ID or digest.
@@ -187,6 +191,8 @@ class Engine:
             left, connection = self._patience.left(), self._answers.last.raw.connection
             if left is not None and connection and connection.sock:
                 connection.sock.settimeout(min(left, _SILENCE_SECONDS))
+            if self._meter and (upload := _upload(message)):
+                self._meter(upload)
             yield message
 
     def allows_insecure(self, registry: Registry) -> bool:
@@ -317,6 +323,19 @@ def pushed_digest(messages: Iterable[object], tag: Tag) -> Digest:
         seen = " and ".join(sorted(map(printable, found))) or "none"
         raise EngineError(f"the Engine's push of {tag} ended with digest: {seen}; run the same command again")
     return digest
+
+
+def _upload(message: object) -> Upload | None:
+    """Read how far the upload of a layer is."""
+    if not isinstance(message, dict) or message.get("status") not in ("Pushing", "Pushed"):
+        return None
+    detail, layer = message.get("progressDetail"), printable(message.get("id"), 20)
+    if message["status"] == "Pushed":
+        return Upload(layer, 1, 1)
+    done, total = (detail.get(key) for key in ("current", "total")) if isinstance(detail, dict) else (0, 0)
+    if not isinstance(done, int) or not isinstance(total, int):
+        return Upload(layer, 0, 0)
+    return Upload(layer, done, max(total, done + 1))
 
 
 def _only(found: set[str]) -> Digest | None:

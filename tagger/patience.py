@@ -17,6 +17,7 @@ AT_ONCE = 8
 _RESERVED, _MOST_RESERVED = 0.25, 60.0
 # A signal that comes just before the interpreter begins to wait is seen only when that wait ends.
 _GLANCE_SECONDS = 0.2
+_NOTICED_SECONDS = 1.0
 Trace = Callable[[str], None]
 T = TypeVar("T")
 U = TypeVar("U")
@@ -28,8 +29,10 @@ class Patience:
     A part of it is kept for putting tags back, which `put_back` begins.
     """
 
-    def __init__(self, seconds: float | None = None) -> None:
+    def __init__(self, seconds: float | None = None, told: Trace = lambda _: None) -> None:
+        """Take the time in all, and who is told of long waits."""
         self._seconds = seconds
+        self._told = told
         self._called_off = threading.Event()
         self._deadline = self._last_deadline = None
         if seconds is not None:
@@ -54,8 +57,13 @@ class Patience:
             )
         return left
 
-    def sleep(self, seconds: float) -> None:
-        """Wait; raise TimedOut at once when the time ends before that, and CalledOff as soon as it is called off."""
+    def sleep(self, seconds: float, since: str = "") -> None:
+        """Wait; raise TimedOut at once when the time ends before that, and CalledOff as soon as it is called off.
+
+        A wait that a person would notice is told, with its reason.
+        """
+        if since and seconds >= _NOTICED_SECONDS:
+            self._told(f"waiting {seconds:g} s, since {since}")
         left = self.left()
         if left is not None and left < seconds:
             self._deadline = 0.0

@@ -6,7 +6,7 @@ To a release this is what an Engine is: it "pushes" a tag by sending what the re
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -14,10 +14,9 @@ from tagger import index
 from tagger.errors import RegistryUnreachable, Unreadable
 from tagger.manifest import Blob, Manifest
 from tagger.original import Original, Piece, hanging, referring
+from tagger.progress import Meter, Progress, Upload
 from tagger.reference import Digest, Reference, Repository, Tag
 from tagger.registry import RemoteRepository, referrers_tag
-
-Note = Callable[[str], None]
 
 # Seconds before a blob is sent again whose way broke off.
 _PAUSES = (1.0, 4.0)
@@ -25,14 +24,17 @@ _PAUSES = (1.0, 4.0)
 
 @dataclass(slots=True)
 class Courier:
-    """Brings an image to repositories; `note` is told what was sent, `warnings` says what was not, and why.
+    """Brings an image to repositories; `note` is told what was sent, `meter` how far it is.
+
+    `warnings` says what was not sent, and why.
 
     Signatures and attestations go along: what refers to the image, and what hangs on it by a tag.
     """
 
     original: Original
     targets: Mapping[Repository, RemoteRepository]
-    note: Note = lambda _: None
+    note: Progress = lambda _: None
+    meter: Meter | None = None
     warnings: list[str] = field(default_factory=list)
     _read: tuple[Sequence[Piece], Mapping[Tag, Piece]] | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -115,7 +117,7 @@ class Courier:
         for pause in (*_PAUSES, None):
             try:
                 with home.blobs.opened(blob) as pieces:
-                    target.blobs.write(blob, pieces)
+                    target.blobs.write(blob, self._metered(blob, pieces))
             except (Unreadable, RegistryUnreachable) as error:
                 if pause is None:
                     raise
@@ -124,6 +126,14 @@ class Courier:
             else:
                 self.note(f"copied {blob.digest}, {blob.size} bytes, to {target.name}")
                 return
+
+    def _metered(self, blob: Blob, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        name, done = blob.digest.partition(":")[2][:12], 0
+        for piece in pieces:
+            yield piece
+            done += len(piece)
+            if self.meter:
+                self.meter(Upload(name, done, blob.size))
 
     # -- manifests -------------------------------------------------------------------------------------------------
 

@@ -6,10 +6,12 @@ Each result has a `*_text` and a `*_content`, the latter made of what JSON knows
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from tagger.cascade import DEFAULT_VARIANT
+from tagger.errors import printable
 from tagger.plan import Action, Change
 from tagger.reference import Digest
 from tagger.result import Outcome, Release, Released
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 _SHORT_DIGEST = len("sha256:") + 12
 _OTHER_TAGS = 50
+_LONGEST_VALUE = 20_000
 
 
 def as_json(content: dict[str, Any]) -> str:
@@ -49,17 +52,23 @@ def release_text(release: Release) -> str:
 
 
 def _lines(release: Release) -> Iterator[str]:
-    several = len({released.image for released in release.repositories}) > 1
     for released in release.repositories:
-        variant = "" if released.variant == DEFAULT_VARIANT else f" ({released.variant})"
-        yield f"{released.repository}{variant}" + (f" from {released.image}" if several else "")
+        yield heading(release, released)
         yield from (f"  {_change(change)}" for change in released.changes)
     yield from (f"note: {warning}" for warning in release.warnings)
-    if verdict := _verdict(release):
-        yield verdict
+    if said := verdict(release):
+        yield said
 
 
-def _verdict(release: Release) -> str | None:
+def heading(release: Release, released: Released) -> str:
+    """Name where something happened: the repository, and the variant and image where there are several."""
+    several = len({each.image for each in release.repositories}) > 1
+    variant = "" if released.variant == DEFAULT_VARIANT else f" ({released.variant})"
+    return f"{released.repository}{variant}" + (f" from {released.image}" if several else "")
+
+
+def verdict(release: Release) -> str | None:
+    """Say how a release ended; None for a failure, which its error tells."""
     where = ", ".join(dict.fromkeys(f"{r.repository}@{r.digest}" for r in release.repositories if r.digest))
     match release.outcome:
         case Outcome.PLANNED:
@@ -73,11 +82,12 @@ def _verdict(release: Release) -> str | None:
 
 
 def _change(change: Change) -> str:
-    detail = "; ".join(part for part in (_movement(change), change.reason) if part)
+    detail = "; ".join(part for part in (movement(change), change.reason) if part)
     return f"{change.action} {change.tag}" + (f": {detail}" if detail else "")
 
 
-def _movement(change: Change) -> str:
+def movement(change: Change) -> str:
+    """Say from where to where a tag goes."""
     match change.action:
         case Action.CREATE:
             return _short(change.after) if change.after else ""
@@ -111,6 +121,56 @@ def _repository(released: Released, *, several: bool) -> dict[str, Any]:
             for change in released.changes
         ],
     }
+
+
+# -- what a CI system reads ----------------------------------------------------------------------------------------
+
+
+def release_markdown(release: Release) -> str:
+    """Write a release as Markdown: what happened to each tag, the digests, and how to pull the image."""
+    return "\n".join(_markdown(release)) + "\n"
+
+
+def release_variables(release: Release) -> str:
+    """Write a release as lines of NAME=VALUE: what CI systems take for outputs or a dotenv file.
+
+    Each value is one line; several tags, digests or references have spaces between. After a failure they name what
+    stands: nothing, or the version tag.
+    """
+    held = [(r, change) for r in release.repositories for change in r.changes if r.digest and change.after == r.digest]
+    values: dict[str, list[object]] = {
+        "TAGGER_OUTCOME": [release.outcome],
+        "TAGGER_VERSION": [release.version],
+        "TAGGER_DIGEST": [r.digest for r, _ in held],
+        "TAGGER_TAGS": [change.tag for _, change in held],
+        "TAGGER_REFERENCE": [f"{r.repository}@{r.digest}" for r, _ in held],
+    }
+    lines = {name: " ".join(dict.fromkeys(str(each) for each in found)) for name, found in values.items()}
+    return "".join(f"{name}={printable(value, _LONGEST_VALUE)}\n" for name, value in lines.items())
+
+
+def _markdown(release: Release) -> Iterator[str]:
+    yield f"### {release.outcome.capitalize()}: {_plain(release.image)} {_plain(release.version)}"
+    yield ""
+    if release.error:
+        yield from (f"> **{_plain(release.error)}**", "")
+    yield from (line for warning in release.warnings for line in (f"> {_plain(warning)}", ""))
+    if not release.repositories:
+        return
+    yield "| | tag | digest | |"
+    yield "| --- | --- | --- | --- |"
+    for released in release.repositories:
+        for change in released.changes:
+            tag, digest = f"{released.repository}:{change.tag}", _short(change.after) if change.after else ""
+            yield f"| {change.action} | `{tag}` | {digest and f'`{digest}`'} | {_plain(change.reason or '')} |"
+    where = dict.fromkeys(f"{r.repository}@{r.digest}" for r in release.repositories if r.digest)
+    if where and release.outcome in (Outcome.RELEASED, Outcome.UNCHANGED):
+        yield from ("", "```sh", *(f"docker pull {reference}" for reference in where), "```")
+
+
+def _plain(text: str) -> str:
+    """Keep text from being taken for Markdown or HTML."""
+    return re.sub(r"([\\`*_{}\[\]<>#|])", r"\\\1", printable(text, _LONGEST_VALUE))
 
 
 # -- what reads and mends a repository -----------------------------------------------------------------------------

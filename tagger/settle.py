@@ -183,7 +183,7 @@ def settle(
     problems: Mapping[Tag, TaggerError] = {}
     unseen: TaggerError | None = None
     for pause in PAUSES:
-        repository.patience.sleep(pause)
+        repository.patience.sleep(pause, f"{repository.name.registry} does not show {', '.join(left)} in place yet")
         try:
             observed = seen or observe(repository, scheme, floats, present=goal.present, absent=goal.absent)
         except TaggerError as error:

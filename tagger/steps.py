@@ -25,13 +25,13 @@ from tagger.errors import (
 )
 from tagger.manifest import Manifest
 from tagger.plan import WRITES, Action, Change, Observed, Plan, plan
+from tagger.progress import Line, Progress
 from tagger.reference import Digest, Reference, Registry, Tag
 from tagger.result import Outcome, Release, Released
 from tagger.settle import Goal, Tags, View, ask, observe, settle
 from tagger.share import Engine, FloatsVia, LocalTags, Order, Placement, Share, Target
 from tagger.undo import put_back
 
-Progress = Callable[[str], None]
 _CONFIRM_PAUSES = (0.0, 0.3, 1.0, 2.0, 4.0, 8.0)
 # Seconds before a push is tried again; an Engine that is started again takes some.
 _PUSH_PAUSES = (1.0, 4.0, 10.0)
@@ -164,7 +164,7 @@ def _publish_there(engine: Engine, local: LocalTags, shares: Sequence[Share], or
             share.wrong = error.digest
             raise
         share.now[share.version_tag] = share.digest
-        progress(f"pushed {share.reference} at {share.digest}")
+        progress(Line.about("pushed", share.reference, f" at {share.digest}"))
 
 
 def _unmark(share: Share) -> None:
@@ -186,14 +186,14 @@ def _push_version(engine: Engine, local: LocalTags, share: Share, progress: Prog
                 return landed
             if pause is None:
                 raise
-            progress(f"pushing {share.reference} again in {pause:g} s, since {_reason(error)}")
+            progress(Line.about("pushing", share.reference, f" again in {pause:g} s, since {_reason(error)}"))
             share.repository.patience.sleep(pause)
     raise AssertionError("the last attempt returns or raises")
 
 
 def _push_once(engine: Engine, local: LocalTags, share: Share, progress: Progress) -> Digest:
     local.tag(share.image.id, share.reference)
-    progress(f"pushing {share.reference}")
+    progress(Line.about("pushing", share.reference))
     share.pushed, share.broken_off, share.digest = True, True, None
     try:
         digest = engine.push(share.reference)
@@ -224,7 +224,7 @@ def _confirm(share: Share, pushed: Digest, order: Order) -> Digest:
     """
     change = share.plan.version_change
     for pause in _CONFIRM_PAUSES:
-        share.repository.patience.sleep(pause)
+        share.repository.patience.sleep(pause, f"{share.repository.name.registry} does not show {change.tag} yet")
         fetching = _Fetching(share.repository, change.tag)
         share.seen = _observe(fetching, order.version, share.scheme)
         manifest = fetching.fetched
@@ -270,7 +270,7 @@ def _check_version_tag(share: Share, seen: Observed) -> None:
     for pause in _CONFIRM_PAUSES:
         if held is not None:
             break
-        share.repository.patience.sleep(pause)
+        share.repository.patience.sleep(pause, f"{share.repository.name.registry} does not show {share.version_tag}")
         held = share.repository.digest(share.version_tag)
     if held != share.digest:
         raise _overwritten(share, share.version_tag, held)
@@ -352,9 +352,9 @@ def _push_floating(engine: Engine, reference: Reference, progress: Progress) -> 
         digest = engine.push(reference)
     except (Transient, BrokenOff) as error:
         # Settling looks, and puts right what differs.
-        progress(f"writing {reference} by a manifest PUT instead, since {_reason(error)}")
+        progress(Line.about("writing", reference, f" by a manifest PUT instead, since {_reason(error)}"))
     else:
-        progress(f"pushed {reference} at {digest}")
+        progress(Line.about("pushed", reference, f" at {digest}"))
 
 
 def _reason(error: TaggerError) -> str:
@@ -372,7 +372,7 @@ def _settle(share: Share, order: Order, progress: Progress) -> None:
     _check_version_tag(share, settled)
     share.now.update({tag: settled.digests[tag] for tag in floats})
     share.plan = _planned_again(share, order, settled)
-    progress(f"verified {share.repository.name}")
+    progress(Line.about("verified", share.repository.name))
 
 
 # -- step 7: report ------------------------------------------------------------------------------------------------

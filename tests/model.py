@@ -62,7 +62,7 @@ class Unhurried(Patience):
         super().__init__()
         self.slept: list[float] = []
 
-    def sleep(self, seconds: float) -> None:
+    def sleep(self, seconds: float, since: str = "") -> None:  # noqa: ARG002 - told to nobody
         """Wait for nothing."""
         self.slept.append(seconds)
         self.check()

@@ -16,6 +16,9 @@ PACKAGE = ROOT / "tagger"
 RESTS_ON: dict[str, set[str]] = {
     "errors": set(),
     "challenge": set(),
+    "progress": set(),
+    "outputs": {"errors"},
+    "terminal": {"report", "progress"},
     "reference": {"errors"},
     "cascade": {"reference"},
     "config": {"cascade"},
@@ -34,7 +37,7 @@ RESTS_ON: dict[str, set[str]] = {
     "retention": {"removal", "blobs"},
     "share": {"settle"},
     "undo": {"share"},
-    "steps": {"undo", "result"},
+    "steps": {"undo", "result", "progress"},
     "credentials": {"reference"},
     "transport": {"reference", "patience"},
     "connection": {"credentials", "challenge", "transport"},
@@ -42,8 +45,8 @@ RESTS_ON: dict[str, set[str]] = {
     "registry": {"blobs"},
     "index": {"manifest"},
     "original": {"index", "registry"},
-    "promotion": {"original"},
-    "engine": {"credentials", "patience"},
+    "promotion": {"original", "progress"},
+    "engine": {"credentials", "patience", "progress"},
     "report": {"result", "listing", "withdrawal"},
     "access": {"share", "registry", "engine"},
     "api": {
@@ -57,8 +60,8 @@ RESTS_ON: dict[str, set[str]] = {
         "access",
         "checkout",
         "labels",
-    },  # fmt: skip
-    "cli": {"api", "config", "report"},
+    },
+    "cli": {"api", "config", "report", "outputs", "terminal"},
     "__main__": {"cli"},
 }
 PURE = ("errors", "reference", "cascade", "labels", "config", "plan", "manifest", "index", "result")

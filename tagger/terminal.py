@@ -1,0 +1,260 @@
+"""Where output goes: data to stdout, everything else to stderr; live and in colour where that is a terminal.
+
+Elsewhere, in a CI log or a pipe, it is plain lines, one for each event, without control characters.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, TextIO
+
+from tagger.progress import Line, Upload
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.live import Live
+
+    from tagger.result import Release, Released
+
+_NARROWEST_TABLE = 60
+_MOST_UPLOADS = 8
+_MOST_TAGS = 12
+_SYMBOLS = {"create": "+", "move": "→", "keep": "·", "unchanged": "=", "refuse": "✗", "done": "✓"}
+_ASCII = {"create": "+", "move": ">", "keep": ".", "unchanged": "=", "refuse": "x", "done": "*"}
+_COLOURS = {"create": "green", "move": "cyan", "keep": "dim", "unchanged": "dim", "refuse": "red"}
+_OVER = frozenset({"pushed", "verified"})
+
+_watching: list[Watch] = []
+
+
+def say(line: str) -> None:
+    """Tell a line on stderr; a log that nobody reads any more must not break off what is under way."""
+    with contextlib.suppress(OSError):
+        if _watching:
+            _watching[-1].above(f"tagger: {line}")
+        else:
+            print(f"tagger: {line}", file=sys.stderr, flush=True)  # noqa: T201 - this is where output goes
+
+
+def show(text: str) -> None:
+    """Print data; a reader that has left, or a full disk, does not change how the command ended."""
+    try:
+        print(text, flush=True)  # noqa: T201 - this is where output goes
+    except OSError as error:
+        _lost(error)
+
+
+def show_release(release: Release) -> bool:
+    """Show a release as a table where stdout takes one; say whether it did."""
+    if not is_rich(sys.stdout):
+        return False
+    console = _console(sys.stdout)
+    if console.width < _NARROWEST_TABLE:
+        return False
+    try:
+        for each in _tables(release):
+            console.print(each)
+    except OSError as error:
+        _lost(error)
+    return True
+
+
+def annotating(asked: bool | None = None) -> bool:
+    """Say whether errors are told to GitHub Actions: as asked, or where it runs this."""
+    return os.environ.get("GITHUB_ACTIONS") == "true" if asked is None else asked
+
+
+def tell_github(kind: str, text: str) -> None:
+    """Tell GitHub Actions of an error or a warning, which it shows beside the run."""
+    escaped = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    with contextlib.suppress(OSError):
+        print(f"::{kind} title=tagger::{escaped}", file=sys.stderr, flush=True)  # noqa: T201 - as above
+
+
+def is_rich(stream: TextIO) -> bool:
+    """Say whether a stream shows colour and symbols: a terminal, or whatever FORCE_COLOR says is one."""
+    forced = os.environ.get("FORCE_COLOR", "0") not in ("", "0")
+    return forced or (stream.isatty() and os.environ.get("TERM") != "dumb")
+
+
+def _lost(error: OSError) -> None:
+    # What is left in the buffer must not fail once more when the interpreter ends.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if not isinstance(error, BrokenPipeError):
+        say(f"the report cannot be written ({error.strerror}): the exit code says how the command ended")
+
+
+def _console(stream: TextIO) -> Console:
+    from rich.console import Console
+
+    colourless = bool(os.environ.get("NO_COLOR"))
+    return Console(file=stream, force_terminal=True, no_color=colourless, highlight=False, markup=False, emoji=False)
+
+
+def _symbols(stream: TextIO) -> dict[str, str]:
+    return _SYMBOLS if "utf" in (stream.encoding or "").lower() else _ASCII
+
+
+# -- the result ----------------------------------------------------------------------------------------------------
+
+
+def _tables(release: Release) -> Iterator[RenderableType]:
+    from rich.text import Text
+
+    from tagger.report import heading, verdict
+
+    for released in release.repositories:
+        yield Text(heading(release, released), style="bold")
+        yield _table(released)
+    for warning in release.warnings:
+        yield Text(f"note: {warning}", style="yellow")
+    if said := verdict(release):
+        yield Text(said, style="bold green" if release.outcome in ("released", "unchanged") else "bold")
+
+
+def _table(released: Released) -> RenderableType:
+    from rich.table import Table
+    from rich.text import Text
+
+    from tagger.report import movement
+
+    symbols = _symbols(sys.stdout)
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column()
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_column(overflow="fold")
+    for change in released.changes:
+        style = _COLOURS[change.action]
+        table.add_row(
+            Text(f"  {symbols[change.action]} {change.action}", style=style),
+            Text(change.tag, style="bold"),
+            Text(movement(change), style=style),
+            Text(change.reason or "", style="dim"),
+        )
+    return table
+
+
+# -- live ----------------------------------------------------------------------------------------------------------
+
+
+class Watch:
+    """What is under way, shown while it is: a line for each tag and each layer that uploads, gone at the end.
+
+    Without a terminal each line is told as it comes; when `quiet`, none is.
+    """
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._live: Live | None = None
+        self._tags: dict[str, str] = {}
+        self._uploads: dict[str, Upload] = {}
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Watch:
+        if not self._quiet and sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+            self._live = self._started()
+            _watching.append(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live:
+            _watching.remove(self)
+            with contextlib.suppress(OSError):
+                self._live.stop()
+            self._live = None
+
+    def progress(self, line: str) -> None:
+        """Take a line."""
+        if self._quiet:
+            return
+        if self._live is None or not isinstance(line, Line):
+            say(line)
+            return
+        with self._lock:
+            self._tags.pop(line.subject, None)
+            self._tags[line.subject] = str(line) if line.state not in _OVER else line.state
+        self._refresh()
+
+    def meter(self, upload: Upload) -> None:
+        """Take how far an upload is."""
+        if self._live is None:
+            return
+        with self._lock:
+            if upload.done >= upload.total > 0:
+                self._uploads.pop(upload.name, None)
+            else:
+                self._uploads[upload.name] = upload
+
+    def above(self, line: str) -> None:
+        """Print a line that stays, above what is shown live."""
+        if self._live:
+            self._live.console.print(line, style="yellow")
+
+    def __rich__(self) -> RenderableType:
+        """Show what is under way now."""
+        from rich.console import Group
+
+        with self._lock:
+            tags, uploads = dict(self._tags), list(self._uploads.values())
+        return Group(*self._tag_lines(tags), *map(self._upload_line, uploads[:_MOST_UPLOADS]), *_more(uploads))
+
+    def _tag_lines(self, tags: dict[str, str]) -> Iterator[RenderableType]:
+        from rich.spinner import Spinner
+        from rich.text import Text
+
+        done = _symbols(sys.stderr)["done"]
+        if len(tags) > _MOST_TAGS:
+            over = sum(state in _OVER for state in tags.values())
+            yield Text(f"{done} {over} of {len(tags)} done", style="green")
+            tags = {subject: state for subject, state in tags.items() if state not in _OVER}
+        for subject, state in list(tags.items())[:_MOST_TAGS]:
+            if state in _OVER:
+                yield Text(f"{done} {state} {subject}", style="green", no_wrap=True, overflow="ellipsis")
+            else:
+                yield self._spinner(Spinner, state)
+
+    def _spinner(self, spinner: type, state: str) -> RenderableType:
+        from rich.text import Text
+
+        kind = "dots" if "utf" in (sys.stderr.encoding or "").lower() else "line"
+        found: RenderableType = spinner(kind, Text(state, no_wrap=True, overflow="ellipsis"))
+        return found
+
+    def _upload_line(self, upload: Upload) -> RenderableType:
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        line = Table.grid(padding=(0, 1))
+        total = upload.total or None
+        size = f"{_megabytes(upload.done)} of {_megabytes(upload.total)} MB" if total else "begins"
+        line.add_row(Text(f"  {upload.name}"), ProgressBar(total=total, completed=upload.done, width=24), Text(size))
+        return line
+
+    def _started(self) -> Live:
+        from rich.live import Live
+
+        live = Live(get_renderable=lambda: self, console=_console(sys.stderr), transient=True, refresh_per_second=10)
+        live.start()
+        return live
+
+    def _refresh(self) -> None:
+        if self._live:
+            with contextlib.suppress(OSError):
+                self._live.refresh()
+
+
+def _more(uploads: list[Upload]) -> Iterator[RenderableType]:
+    from rich.text import Text
+
+    if len(uploads) > _MOST_UPLOADS:
+        yield Text(f"  and {len(uploads) - _MOST_UPLOADS} more layers", style="dim")
+
+
+def _megabytes(number: int) -> str:
+    return f"{number / 1_000_000:.1f}"
