@@ -137,7 +137,8 @@ def release_variables(release: Release) -> str:
     Each value is one line; several tags, digests or references have spaces between. After a failure they name what
     stands: nothing, or the version tag.
     """
-    held = [(r, change) for r in release.repositories for change in r.changes if r.digest and change.after == r.digest]
+    standing = () if release.outcome is Outcome.REFUSED else release.repositories
+    held = [(r, change) for r in standing for change in r.changes if r.digest and change.after == r.digest]
     values: dict[str, list[object]] = {
         "TAGGER_OUTCOME": [release.outcome],
         "TAGGER_VERSION": [release.version],
@@ -170,7 +171,8 @@ def _markdown(release: Release) -> Iterator[str]:
 
 def _plain(text: str) -> str:
     """Keep text from being taken for Markdown or HTML."""
-    return re.sub(r"([\\`*_{}\[\]<>#|])", r"\\\1", printable(text, _LONGEST_VALUE))
+    open_text = printable(text, _LONGEST_VALUE).replace("&", "&amp;").replace("<", "&lt;")
+    return re.sub(r"([\\`*_{}\[\]#|])", r"\\\1", open_text)
 
 
 # -- what reads and mends a repository -----------------------------------------------------------------------------

@@ -37,7 +37,13 @@ def say(line: str) -> None:
         if _watching:
             _watching[-1].above(f"tagger: {line}")
         else:
-            print(f"tagger: {line}", file=sys.stderr, flush=True)  # noqa: T201 - this is where output goes
+            print(f"tagger: {_lit(line)}", file=sys.stderr, flush=True)  # noqa: T201 - this is where output goes
+
+
+def _lit(line: str) -> str:
+    """Let an error stand out where stderr shows colour."""
+    red = line.startswith("error: ") and is_rich(sys.stderr) and not os.environ.get("NO_COLOR")
+    return f"\x1b[1;31merror:\x1b[0m {line.removeprefix('error: ')}" if red else line
 
 
 def show(text: str) -> None:
@@ -127,15 +133,13 @@ def _table(released: Released) -> RenderableType:
     table.add_column()
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    table.add_column(overflow="fold")
     for change in released.changes:
         style = _COLOURS[change.action]
-        table.add_row(
-            Text(f"  {symbols[change.action]} {change.action}", style=style),
-            Text(change.tag, style="bold"),
-            Text(movement(change), style=style),
-            Text(change.reason or "", style="dim"),
-        )
+        detail = Text(movement(change), style=style)
+        if change.reason:
+            detail.append(("; " if detail else "") + change.reason, style="red" if change.action == "refuse" else "dim")
+        action = Text(f"  {symbols[change.action]} {change.action}", style=style)
+        table.add_row(action, Text(change.tag, style="bold"), detail)
     return table
 
 
@@ -239,7 +243,14 @@ class Watch:
     def _started(self) -> Live:
         from rich.live import Live
 
-        live = Live(get_renderable=lambda: self, console=_console(sys.stderr), transient=True, refresh_per_second=10)
+        live = Live(
+            get_renderable=lambda: self,
+            console=_console(sys.stderr),
+            transient=True,
+            refresh_per_second=10,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
         live.start()
         return live
 

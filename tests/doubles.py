@@ -602,13 +602,14 @@ class ModelRegistry(Server):
 class Proxy(Server):
     """Pass every request on to a real registry, unless a rule answers it."""
 
-    def __init__(self, upstream: str) -> None:
+    def __init__(self, upstream: str, host: str = "127.0.0.1", port: int = 0) -> None:
         super().__init__()
         self.upstream = upstream
+        self._address = host, port
 
     def _listen(self) -> _TCPListener:
-        listener = _TCPListener(("127.0.0.1", 0), _Handler)
-        self.host = f"127.0.0.1:{listener.server_address[1]}"
+        listener = _TCPListener(self._address, _Handler)
+        self.host = f"{self._address[0]}:{listener.server_address[1]}"
         return listener
 
     def answer(self, request: Request) -> Response:
