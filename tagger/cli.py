@@ -131,7 +131,11 @@ def main() -> None:
         if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):  # under nohup it stays ignored
             signal.signal(number, _interrupt)
     try:
-        app()
+        if "_TAGGER_COMPLETE" in os.environ:
+            from typer.completion import completion_init  # type: ignore[attr-defined] # not in its list of names
+
+            completion_init()
+        app(prog_name="tagger")
     except KeyboardInterrupt as interruption:
         say("error: interrupted: run the same command again")
         _end(128 + (interruption.signal if isinstance(interruption, Terminated) else signal.SIGINT))
@@ -140,6 +144,17 @@ def main() -> None:
         _end(1)
     except SystemExit as end:
         _end(end.code if isinstance(end.code, int) else 1)
+
+
+def _tags_there(context: typer.Context, incomplete: str) -> list[str]:
+    """Complete a tag of the repository that stands before it; where that cannot be asked, nothing."""
+    from tagger import api
+
+    with contextlib.suppress(Exception):
+        found = api.ls(context.params["repository"], insecure=context.params.get("insecure") or ())
+        tags = [*(row.tag for row in found.versions), *(state.tag for state in found.floating), *found.other]
+        return [tag for tag in tags if tag.startswith(incomplete)]
+    return []
 
 
 def _open_closed_streams() -> None:
@@ -526,7 +541,10 @@ def repair(
 @app.command(cls=_Command)
 def rm(
     repository: RepositoryArgument,
-    names: Annotated[list[str] | None, typer.Argument(metavar="VERSION|TAG...", help="What is to go.")] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="VERSION|TAG...", help="What is to go.", autocompletion=_tags_there),
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Remove every tag of the repository.")] = False,
     dry_run: DryRun = False,
     as_json: Json = False,
@@ -660,6 +678,23 @@ def next_version(
         schemes = _schemes(variant, prefix, repository)
         hosts, trace = _hosts(insecure, auth_host), _tracing(verbose)
         show(api.next_version(repository, part, pre=pre, schemes=schemes, **hosts, trace=trace))
+
+
+@app.command(cls=_Command)
+def completion(
+    shell: Annotated[str, typer.Argument(metavar="bash|zsh|fish", help="The shell to write it for.")],
+) -> None:
+    """Print what makes a shell complete commands, options and, for rm, tags.
+
+    Example: eval "$(tagger completion bash)"
+    """
+    if shell not in {"bash", "zsh", "fish"}:
+        raise _failure(InputError(f"no completion is there for '{printable(shell)}': give bash, zsh or fish"))
+    from typer._completion_shared import get_completion_script
+
+    if shell == "bash":
+        show("COMP_WORDBREAKS=${COMP_WORDBREAKS//:}")  # else it breaks HOST:PORT and REPOSITORY:TAG into words
+    show(get_completion_script(prog_name="tagger", complete_var="_TAGGER_COMPLETE", shell=shell))
 
 
 @app.command(name="config", cls=_Command)

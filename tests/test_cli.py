@@ -452,3 +452,39 @@ def test_plain_http_where_https_is_wanted_names_the_way_out(gallery: str, monkey
     with pytest.raises(api.InputError, match=f"insecure-registries, or give --insecure {host}"):
         api.ls(gallery)
     assert len(api.ls(gallery, insecure=[host]).versions) == 3
+
+
+# -- completion ----------------------------------------------------------------------------------------------------
+
+
+def complete(line: str) -> list[str]:
+    """Press the tabulator key at the end of a line, in bash, whose script asks like this."""
+    words = line.split(" ")
+    environment = {"_TAGGER_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
+    return tagger(None, **environment).out.split()
+
+
+def test_a_shell_completes_commands_options_and_the_tags_of_a_repository(gallery: str) -> None:
+    assert {"release", "repair"} <= {*complete("tagger re")}
+    assert "--dry-run" in complete("tagger release --dr")
+    assert complete(f"tagger rm {gallery} 2.1.10") == ["2.1.106", "2.1.105"]
+    assert complete("tagger rm 127.0.0.1:9/gallery 2") == []
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_script_for_a_shell_is_printed(shell: str) -> None:
+    assert "_TAGGER_COMPLETE" in tagger(None, "completion", shell).out
+    assert tagger(None, "completion", "csh").code == 2
+
+
+@pytest.mark.engine
+def test_bash_itself_takes_the_script(gallery: str, tmp_path: Path) -> None:
+    script = tmp_path / "completion"
+    script.write_text(tagger(None, "completion", "bash").out)
+    ask = f"source {script}; COMP_WORDS=(tagger rm {gallery} 2.1.1); COMP_CWORD=3; _tagger_completion tagger"
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", f'{ask}; echo "${{COMPREPLY[@]}}"'],
+        env={**os.environ, "PATH": path}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.split() == ["2.1.106", "2.1.105"], done.stderr
