@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _SHORT_DIGEST = len("sha256:") + 12
 _OTHER_TAGS = 50
 _LONGEST_VALUE = 20_000
+_HARMLESS = re.compile(r"[A-Za-z0-9._:/@,+-]*")
 
 
 def as_json(content: dict[str, Any]) -> str:
@@ -134,8 +135,8 @@ def release_markdown(release: Release) -> str:
 def release_variables(release: Release) -> str:
     """Write a release as lines of NAME=VALUE: what CI systems take for outputs or a dotenv file.
 
-    Each value is one line; several tags, digests or references have spaces between. After a failure they name what
-    stands: nothing, or the version tag.
+    Several tags, digests or references have commas between, and no value has anything that a shell or a dotenv file
+    would take for more than text. After a failure they name what stands: nothing, or the version tag.
     """
     standing = () if release.outcome is Outcome.REFUSED else release.repositories
     held = [(r, change) for r in standing for change in r.changes if r.digest and change.after == r.digest]
@@ -146,8 +147,8 @@ def release_variables(release: Release) -> str:
         "TAGGER_TAGS": [change.tag for _, change in held],
         "TAGGER_REFERENCE": [f"{r.repository}@{r.digest}" for r, _ in held],
     }
-    lines = {name: " ".join(dict.fromkeys(str(each) for each in found)) for name, found in values.items()}
-    return "".join(f"{name}={printable(value, _LONGEST_VALUE)}\n" for name, value in lines.items())
+    lines = {name: ",".join(dict.fromkeys(str(each) for each in found)) for name, found in values.items()}
+    return "".join(f"{name}={value if _HARMLESS.fullmatch(value) else ''}\n" for name, value in lines.items())
 
 
 def _markdown(release: Release) -> Iterator[str]:

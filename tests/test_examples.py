@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import yaml
 from services import Engine, Registry
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+ROOT = Path(__file__).parent.parent
+EXAMPLES = ROOT / "examples"
 CASCADE = {"2.1.106", "2.1", "2", "latest"}
 
 pytestmark = pytest.mark.engine
@@ -21,7 +25,7 @@ def run(engine: Engine, folder: Path, *words: str, **environment: str) -> subpro
     """Run an example where `tagger` is on the PATH."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     env = {**os.environ, "DOCKER_HOST": engine.url, "PATH": path, **environment}
-    return subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False)
 
 
 def test_the_shell_step_releases_and_prints_what_to_pull(
@@ -52,6 +56,97 @@ def test_the_python_api_releases_and_gives_the_command_s_exit_code(
     assert (ran.returncode, set(registry.tags(repository))) == (0, CASCADE), ran.stderr
     assert len(ran.stdout.splitlines()) == 4
     assert run(engine, tmp_path, *words, "2.1", registry.host).returncode == 2
+
+
+# -- CI systems: the files parse, and their shell steps run --------------------------------------------------------
+
+
+def filled(text: str, values: Mapping[str, str]) -> str:
+    """Fill in what GitHub (`${{ x }}`) or GitLab (`$[[ x ]]`) fills in; an unknown name fails."""
+    return re.sub(r"\$(?:\{\{|\[\[) *([A-Za-z._]+) *(?:\}\}|\]\])", lambda found: values[found[1]], text)
+
+
+def variables(file: Path) -> dict[str, str]:
+    """Read what a step told the next ones."""
+    return dict(line.split("=", 1) for line in file.read_text().splitlines())
+
+
+def test_the_github_action_installs_releases_and_tells_its_outputs(
+    engine: Engine, registry: Registry, repository: str, tmp_path: Path
+) -> None:
+    engine.image(repository, "the gallery")
+    action = yaml.safe_load((ROOT / "action.yml").read_text())
+    given = {"image": repository, "version": "v2.1.106", "registry": f"{registry.host}\n", "variant": "default\nslim\n"}
+    inputs = {f"inputs.{name}": str(given.get(name, each["default"])) for name, each in action["inputs"].items()}
+    told, summary = tmp_path / "output", tmp_path / "summary"
+    runner = {"RUNNER_TEMP": str(tmp_path), "GITHUB_ACTION_PATH": str(ROOT), "GITHUB_ACTIONS": "true",
+              "GITHUB_OUTPUT": str(told), "GITHUB_STEP_SUMMARY": str(summary)}  # fmt: skip
+    for step in action["runs"]["steps"]:
+        assert step["shell"] == "bash"
+        own = {name: filled(value, inputs) for name, value in step.get("env", {}).items()}
+        ran = run(engine, tmp_path, "bash", "-e", "-o", "pipefail", "-c", step["run"], **runner, **own)
+        assert ran.returncode == 0, ran.stderr
+    assert set(registry.tags(repository)) == {*CASCADE, "2.1.106-slim", "2.1-slim", "2-slim", "slim"}
+    outputs = {f"steps.release.outputs.{name}": value for name, value in variables(told).items()}
+    results = {name: filled(each["value"], outputs) for name, each in action["outputs"].items()}
+    digest = registry.digest(repository, "latest")
+    assert results["reference"] == f"{registry.host}/{repository}@{digest}"
+    assert (results["outcome"], results["version"], results["digest"]) == ("released", "2.1.106", digest)
+    assert "### Released" in summary.read_text()
+
+
+@pytest.mark.parametrize("file", ["templates/release.yml", "examples/gitlab-ci.yml"])
+def test_the_gitlab_job_releases_and_hands_the_digest_on(
+    engine: Engine, registry: Registry, repository: str, tmp_path: Path, file: str
+) -> None:
+    project = {"CI_PROJECT_NAME": repository, "CI_PROJECT_PATH": repository, "CI_COMMIT_TAG": "v2.1.106",
+               "CI_COMMIT_SHORT_SHA": "latest", "CI_REGISTRY": registry.host}  # fmt: skip
+    engine.image(repository, "the gallery")
+    *spec, content = yaml.safe_load_all((ROOT / file).read_text())
+    given = {"tagger": "tools/tagger", "image": "$CI_PROJECT_NAME"}
+    inputs = {
+        f"inputs.{name}": str(given.get(name, each.get("default")))
+        for name, each in (spec[0]["spec"]["inputs"] if spec else {}).items()
+    }
+    (job,) = (job for job in content.values() if isinstance(job, dict) and "tagger" in str(job.get("script")))
+    for command in job["script"]:
+        ran = run(engine, tmp_path, "sh", "-ec", filled(command, inputs), **project)
+        assert ran.returncode == 0, ran.stderr
+    assert set(registry.tags(repository)) == CASCADE
+    handed = variables(tmp_path / job["artifacts"]["reports"]["dotenv"])
+    if "deploy" in content:
+        ran = run(engine, tmp_path, "sh", "-ec", content["deploy"]["script"][0], **handed)
+        assert ran.stdout == f"deploy {registry.host}/{repository}@{registry.digest(repository, 'latest')}\n"
+
+
+def test_the_circleci_job_releases_and_hands_the_digest_on(
+    engine: Engine, registry: Registry, repository: str, tmp_path: Path
+) -> None:
+    config = yaml.safe_load((EXAMPLES / "circleci.yml").read_text())
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
+    job = {"CIRCLE_PROJECT_REPONAME": repository, "CIRCLE_TAG": "v2.1.106", "REGISTRY": registry.host,
+           "BASH_ENV": str(tmp_path / "env")}  # fmt: skip
+    (tmp_path / "env").touch()
+    commands = [step["run"]["command"] for step in config["jobs"]["release"]["steps"] if isinstance(step, dict)]
+    for command in commands:
+        ran = run(engine, tmp_path, "bash", "-eo", "pipefail", "-c", command, **job)
+        assert ran.returncode == 0, ran.stderr
+    assert ran.stdout == f"deploy {registry.host}/{repository}@{registry.digest(repository, 'latest')}\n"
+
+
+def test_the_jenkins_stages_release_and_hand_the_digest_on(
+    engine: Engine, registry: Registry, repository: str, tmp_path: Path
+) -> None:
+    pipeline = (EXAMPLES / "Jenkinsfile").read_text()
+    assert pipeline.count("{") == pipeline.count("}")
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
+    job = {"JOB_BASE_NAME": repository, "TAG_NAME": "v2.1.106", "REGISTRY": registry.host}
+    steps = re.findall(r"^ +sh '(.*)'$", pipeline, flags=re.MULTILINE)
+    assert len(steps) == 3
+    for step in steps:
+        ran = run(engine, tmp_path, "sh", "-xe", "-c", step, **job)
+        assert ran.returncode == 0, ran.stderr
+    assert ran.stdout == f"deploy {registry.host}/{repository}@{registry.digest(repository, 'latest')}\n"
 
 
 def test_the_lab_shows_and_deletes_four_tags_over_http_alone(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def test_a_release_writes_what_the_next_step_needs(engine: FakeEngine, model: Mo
         "TAGGER_OUTCOME": "released",
         "TAGGER_VERSION": "2.1.106",
         "TAGGER_DIGEST": digest,
-        "TAGGER_TAGS": "2.1.106 2.1 2 latest",
+        "TAGGER_TAGS": "2.1.106,2.1,2,latest",
         "TAGGER_REFERENCE": f"{model.host}/{IMAGE}@{digest}",
     }
     text = summary.read_text()
@@ -93,6 +94,14 @@ def test_what_a_registry_says_is_neither_markdown_nor_a_line_of_its_own(
     assert "<img" not in text
     assert not [line for line in text.splitlines() if line.startswith("### [")]
     assert len([line for line in ran.err.splitlines() if line.startswith("::error")]) == 1
+
+
+def test_a_file_of_variables_can_be_sourced_whatever_the_version_was_called(tmp_path: Path) -> None:
+    file, planted = tmp_path / "env", tmp_path / "planted"
+    ran = tagger(None, "release", IMAGE, f"$(touch {planted})", "--env-file", str(file))
+    assert ran.code == 2
+    subprocess.run(["sh", "-ec", f". {file}"], check=True)
+    assert not planted.exists()
 
 
 def test_a_file_that_cannot_be_written_is_said_before_anything_is(
