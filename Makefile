@@ -2,7 +2,7 @@ CONTAINERD_ROOT ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tagger/sid
 export CONTAINERD_ROOT PYTHON
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help demo bench test test-engines test-long lint clean
+.PHONY: help demo bench test test-engines test-long docs lint clean
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
@@ -29,6 +29,11 @@ test-long: ## fail at every request of a release, race and model for longer: wha
 	@tools/setup test
 	.venv/bin/pytest -n 2 --dist worksteal -m "long" --durations=10
 	TAGGER_LONG=1 .venv/bin/pytest tests/test_fuzz.py
+
+docs: ## write the pages of the commands, the man page, and the pictures of a terminal
+	@tools/setup test
+	.venv/bin/python tools/pages.py
+	PYTHONPATH=tests .venv/bin/python tools/picture.py docs/pictures
 
 lint: ## check style and types
 	@tools/setup test

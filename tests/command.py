@@ -7,9 +7,14 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import canary
+from jsonschema import Draft202012Validator
+
+DOCS = Path(__file__).parent.parent / "docs"
+SCHEMA = Draft202012Validator(json.loads((DOCS / "schema.json").read_text()))
 
 
 class HasUrl(Protocol):
@@ -34,8 +39,10 @@ class Ran:
 
     @property
     def json(self) -> Any:
-        """Parse stdout."""
-        return json.loads(self.out)
+        """Parse stdout, which is always what the schema says."""
+        content = json.loads(self.out)
+        SCHEMA.validate(content)
+        return content
 
     @property
     def error(self) -> str:
