@@ -2,7 +2,7 @@ CONTAINERD_ROOT ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tagger/sid
 export CONTAINERD_ROOT PYTHON
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help demo bench test test-engines test-long docs lint clean
+.PHONY: help demo bench test test-engines test-long docs dist image lock audit lint clean
 
 help: ## list what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
@@ -34,6 +34,24 @@ docs: ## write the pages of the commands, the man page, and the pictures of a te
 	@tools/setup test
 	.venv/bin/python tools/pages.py
 	PYTHONPATH=tests .venv/bin/python tools/picture.py docs/pictures
+
+dist: ## build the wheel and the source distribution, and gather what the image holds
+	@tools/setup test
+	rm -rf dist
+	.venv/bin/python -m build --quiet
+	tools/image
+
+image: dist ## build the image of tagger itself
+	docker build --tag tagger --build-arg VERSION=$$(.venv/bin/tagger --version | cut -d' ' -f2) --build-arg REVISION=$$(git rev-parse HEAD) .
+
+lock: ## write the lock files anew
+	@tools/setup test
+	tools/lock --upgrade
+
+audit: ## look for known vulnerabilities in what is locked
+	@tools/setup test
+	.venv/bin/python -c 'import pip_audit' 2>/dev/null || .venv/bin/pip install --quiet pip-audit
+	.venv/bin/pip-audit --require-hashes --disable-pip --requirement requirements.lock
 
 lint: ## check style and types
 	@tools/setup test

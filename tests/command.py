@@ -13,6 +13,8 @@ from typing import Any, Protocol
 import canary
 from jsonschema import Draft202012Validator
 
+# What is tested is installed there: beside the tests, or, in tests of the packaging, as users have it.
+PYTHON = os.environ.get("TESTED_PYTHON", sys.executable)
 DOCS = Path(__file__).parent.parent / "docs"
 SCHEMA = Draft202012Validator(json.loads((DOCS / "schema.json").read_text()))
 
@@ -56,7 +58,7 @@ def start(engine: HasUrl | None, *words: str, **environment: str) -> subprocess.
     """Start `tagger WORDS` against an Engine."""
     host = {"DOCKER_HOST": engine.url} if engine else {}
     return subprocess.Popen(
-        [sys.executable, "-m", "tagger", *words],
+        [PYTHON, "-m", "tagger", *words],
         env={**os.environ, **host, **environment},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

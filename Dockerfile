@@ -1,0 +1,15 @@
+# The image of tagger itself, from what `make dist` gathers in build/image; nothing is fetched while it is built.
+# Run it with the Engine's socket, and the Docker configuration for credentials:
+#   docker run --rm -v /var/run/docker.sock:/var/run/docker.sock -v ~/.docker:/root/.docker:ro tagger release ...
+ARG PYTHON=python:3.13-slim
+FROM ${PYTHON}
+ARG VERSION=0.0.0
+ARG REVISION=
+LABEL org.opencontainers.image.title="tagger" \
+      org.opencontainers.image.description="Give a built container image its semantic-version tags" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+COPY build/image /opt/tagger
+ENV PYTHONPATH=/opt/tagger PYTHONDONTWRITEBYTECODE=1
+ENTRYPOINT ["python", "-m", "tagger"]
