@@ -63,7 +63,7 @@ class Patience:
         A wait that a person would notice is told, with its reason.
         """
         if since and seconds >= _NOTICED_SECONDS:
-            self._told(f"waiting {seconds:g} s, since {since}")
+            self._told(f"waiting {seconds:.2g} s, since {since}")
         left = self.left()
         if left is not None and left < seconds:
             self._deadline = 0.0

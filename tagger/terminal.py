@@ -37,7 +37,9 @@ def say(line: str) -> None:
         if _watching:
             _watching[-1].above(f"tagger: {line}")
         else:
-            print(f"tagger: {_lit(line)}", file=sys.stderr, flush=True)  # noqa: T201 - this is where output goes
+            # In one piece: several threads tell.
+            sys.stderr.write(f"tagger: {_lit(line)}\n")
+            sys.stderr.flush()
 
 
 def _lit(line: str) -> str:

@@ -167,7 +167,7 @@ class Transport:
         if self._trace:
             self._trace(f"{self.registry} is asked again in {seconds:.1f} s")
         said = f"answered HTTP {answer.status}" if answer else "broke off the connection"
-        self.patience.sleep(round(seconds, 1), f"{self.registry} {said}")
+        self.patience.sleep(seconds, f"{self.registry} {said}")
         return True
 
     def once(self, method: str, url: str, headers: Mapping[str, str], body: Body = None, *, limit: int) -> Answer:

@@ -67,7 +67,7 @@ def connect() -> Iterator[Connect]:
 def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Give the seconds that a connection has slept, none of which really pass."""
     seconds: list[float] = []
-    monkeypatch.setattr(Patience, "sleep", lambda _, pause: seconds.append(pause))
+    monkeypatch.setattr(Patience, "sleep", lambda _, pause, __="": seconds.append(pause))
     return seconds
 
 
