@@ -17,6 +17,7 @@ RESTS_ON: dict[str, set[str]] = {
     "errors": set(),
     "challenge": set(),
     "progress": set(),
+    "options": set(),
     "outputs": {"errors"},
     "terminal": {"report", "progress"},
     "reference": {"errors"},
@@ -61,7 +62,7 @@ RESTS_ON: dict[str, set[str]] = {
         "checkout",
         "labels",
     },
-    "cli": {"api", "config", "report", "outputs", "terminal"},
+    "cli": {"api", "config", "report", "options", "outputs", "terminal"},
     "__main__": {"cli"},
 }
 PURE = ("errors", "reference", "cascade", "labels", "config", "plan", "manifest", "index", "result")
