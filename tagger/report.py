@@ -129,7 +129,7 @@ def _repository(released: Released, *, several: bool) -> dict[str, Any]:
 
 def release_markdown(release: Release) -> str:
     """Write a release as Markdown: what happened to each tag, the digests, and how to pull the image."""
-    return "\n".join(_markdown(release)) + "\n"
+    return "\n".join(_markdown(release)) + "\n\n"
 
 
 def release_variables(release: Release) -> str:
@@ -159,12 +159,13 @@ def _markdown(release: Release) -> Iterator[str]:
     yield from (line for warning in release.warnings for line in (f"> {_plain(warning)}", ""))
     if not release.repositories:
         return
-    yield "| | tag | digest | |"
+    yield "| what | tag | digest | why |"
     yield "| --- | --- | --- | --- |"
     for released in release.repositories:
         for change in released.changes:
             tag, digest = f"{released.repository}:{change.tag}", _short(change.after) if change.after else ""
-            yield f"| {change.action} | `{tag}` | {digest and f'`{digest}`'} | {_plain(change.reason or '')} |"
+            why = "see above" if change.action is Action.REFUSE else change.reason or ""
+            yield f"| {change.action} | `{tag}` | {digest and f'`{digest}`'} | {_plain(why)} |"
     where = dict.fromkeys(f"{r.repository}@{r.digest}" for r in release.repositories if r.digest)
     if where and release.outcome in (Outcome.RELEASED, Outcome.UNCHANGED):
         yield from ("", "```sh", *(f"docker pull {reference}" for reference in where), "```")
