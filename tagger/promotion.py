@@ -14,7 +14,7 @@ from tagger import index
 from tagger.errors import RegistryUnreachable, Unreadable
 from tagger.manifest import Blob, Manifest
 from tagger.original import Original, Piece, hanging, referring
-from tagger.progress import Meter, Progress, Upload
+from tagger.progress import Line, Meter, Progress, Upload
 from tagger.reference import Digest, Reference, Repository, Tag
 from tagger.registry import RemoteRepository, referrers_tag
 
@@ -112,7 +112,7 @@ class Courier:
         if target.blobs.has(blob.digest) or (blob.foreign and not home.blobs.has(blob.digest)):
             return
         if home.name.registry == target.name.registry and target.blobs.mount(blob, home.name):
-            self.note(f"mounted {blob.digest} in {target.name}")
+            self.note(Line.about("mounted", blob.digest, f" in {target.name}"))
             return
         for pause in (*_PAUSES, None):
             try:
@@ -121,10 +121,11 @@ class Courier:
             except (Unreadable, RegistryUnreachable) as error:
                 if pause is None:
                     raise
-                self.note(f"sending {blob.digest} again in {pause:g} s, since {str(error).rpartition(': ')[0]}")
+                because = str(error).rpartition(": ")[0]
+                self.note(Line.about("sending", blob.digest, f" again in {pause:g} s, since {because}"))
                 target.patience.sleep(pause)
             else:
-                self.note(f"copied {blob.digest}, {blob.size} bytes, to {target.name}")
+                self.note(Line.about("copied", blob.digest, f", {blob.size} bytes, to {target.name}"))
                 return
 
     def _metered(self, blob: Blob, pieces: Iterable[bytes]) -> Iterator[bytes]:

@@ -26,7 +26,7 @@ _MOST_TAGS = 12
 _SYMBOLS = {"create": "+", "move": "→", "keep": "·", "unchanged": "=", "refuse": "✗", "done": "✓"}
 _ASCII = {"create": "+", "move": ">", "keep": ".", "unchanged": "=", "refuse": "x", "done": "*"}
 _COLOURS = {"create": "green", "move": "cyan", "keep": "dim", "unchanged": "dim", "refuse": "red"}
-_OVER = frozenset({"pushed", "verified"})
+_OVER = frozenset({"pushed", "verified", "copied", "mounted"})
 
 _watching: list[Watch] = []
 
