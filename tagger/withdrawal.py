@@ -6,7 +6,8 @@ not count. So the floating tags fall back, and the plain tag goes where the regi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tagger.cascade import Scheme, Version, mark, parse_version, published, yanked_by
@@ -69,8 +70,9 @@ def yank(repository: Removable, schemes: Sequence[Scheme], text: str, *, dry_run
     removed = tuple(doomed)
     if not dry_run:
         _put_marks(repository, lines)
-        moves = tuple(move for line in lines for move in _fall_back(repository, line, version))
-        removed = tuple(tag for tag in doomed if _removed(repository, tag))
+        with _named_if_left(version, [*(move.tag for move in moves), *doomed]):
+            moves = tuple(move for line in lines for move in _fall_back(repository, line, version))
+            removed = tuple(tag for tag in doomed if _removed(repository, tag))
     kept = _kept(repository, tags, {line.digest for line in lines}, {*removed, *(move.tag for move in moves)})
     marks = tuple(line.mark for line in lines)
     digests = tuple(dict.fromkeys(line.digest for line in lines))
@@ -118,6 +120,21 @@ def _fall_back(repository: Removable, line: _Line, version: Version) -> list[Mov
     goal = Goal(absent=frozenset({version}))  # a list may be too old to name the mark
     settled = settle(repository, line.scheme, [move.tag for move in line.moves], goal)
     return [Move(m.tag, m.before, settled.digests[m.tag], m.version) for m in line.moves]
+
+
+@contextlib.contextmanager
+def _named_if_left(version: Version, tags: Sequence[Tag]) -> Iterator[None]:
+    """Name the tags that may still lead to a yanked version when the registry fails after it was marked."""
+    try:
+        yield
+    except Unsettled:
+        raise
+    except TaggerError as error:
+        names = ", ".join(tags)
+        raise Unsettled(
+            f"{error}; {version} is marked as yanked, and {names} may lead to it still: run the same command again",
+            tags,
+        ) from None
 
 
 def _removed(repository: Removable, tag: Tag) -> bool:

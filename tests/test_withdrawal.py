@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from command import tagger
-from doubles import Proxy, on, refusal
+from doubles import Proxy, Request, Response, on, refusal
 from pushed import Repository
 from services import Engine, Registry, private_folder
 
@@ -119,6 +119,26 @@ def test_yanking_again_finishes_what_broke_off(registry: Registry, repository: s
     assert now["latest"] == now["2.1.105"]
     assert tagger(None, "yank", str(shop), "2.1.106").code == 0, "and once more changes nothing"
     assert held(shop) == now
+
+
+def test_a_registry_that_goes_away_in_the_middle_has_the_tags_named(
+    registry: Registry, repository: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tagger.settle.PAUSES", (0.0,))
+    monkeypatch.setattr("tagger.transport._DELAYS", ())
+    shop = filled(Repository(registry, repository))
+    with Proxy(registry.host) as proxy:
+
+        def gone(request: Request) -> Response | None:
+            marked = any(r.method == "PUT" and r.path.endswith("2.1.106-yanked") for r in proxy.requests[:-1])
+            return Response(drop=True) if marked and not request.path.endswith("2.1.106-yanked") else None
+
+        proxy.intercept(gone)
+        with pytest.raises(api.Unsettled) as caught:
+            api.yank(f"{proxy.host}/{shop.path}", "2.1.106")
+    assert set(caught.value.tags) >= {"2.1", "2", "latest"}
+    assert tagger(None, "yank", str(shop), "2.1.106").code == 0
+    assert held(shop)["latest"] == held(shop)["2.1.105"]
 
 
 def test_the_only_version_of_a_line_takes_its_floating_tags_along(registry: Registry, repository: str) -> None:
