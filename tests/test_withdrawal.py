@@ -124,9 +124,9 @@ def test_yanking_again_finishes_what_broke_off(registry: Registry, repository: s
 def test_a_registry_that_goes_away_in_the_middle_has_the_tags_named(
     registry: Registry, repository: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    shop = filled(Repository(registry, repository))
     monkeypatch.setattr("tagger.settle.PAUSES", (0.0,))
     monkeypatch.setattr("tagger.transport._DELAYS", ())
-    shop = filled(Repository(registry, repository))
     with Proxy(registry.host) as proxy:
 
         def gone(request: Request) -> Response | None:
@@ -137,6 +137,7 @@ def test_a_registry_that_goes_away_in_the_middle_has_the_tags_named(
         with pytest.raises(api.Unsettled) as caught:
             api.yank(f"{proxy.host}/{shop.path}", "2.1.106")
     assert set(caught.value.tags) >= {"2.1", "2", "latest"}
+    monkeypatch.undo()
     assert tagger(None, "yank", str(shop), "2.1.106").code == 0
     assert held(shop)["latest"] == held(shop)["2.1.105"]
 
