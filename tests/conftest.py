@@ -124,6 +124,13 @@ def registry() -> Iterator[Registry]:
 
 
 @pytest.fixture(scope="session")
+def elsewhere() -> Iterator[Registry]:
+    """Give the session's second registry, for what goes to two."""
+    with private_folder() as folder, Registry.start(folder) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
 def guarded_registry() -> Iterator[Registry]:
     """Give the session's registry that wants a password, the canary; it deletes by digest."""
     with private_folder() as folder, Registry.start(folder, htpasswd={canary.USER: canary.PASSWORD}) as service:

@@ -17,20 +17,13 @@ import pytest
 from command import start, tagger, wait
 from doubles import Cut, ModelRegistry, Proxy, Request, Response, on, refusal
 from pushed import INDEX, Repository
-from services import Registry, private_folder
+from services import Registry
 
 import tagger as api
 
 CASCADE = ("2.1.106", "2.1", "2", "latest")
 
 pytestmark = pytest.mark.engine
-
-
-@pytest.fixture(scope="module")
-def elsewhere() -> Iterator[Registry]:
-    """Give a second registry."""
-    with private_folder() as folder, Registry.start(folder) as service:
-        yield service
 
 
 @pytest.fixture

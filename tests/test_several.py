@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from command import Ran, tagger
 from doubles import Proxy, Request, Response, on, refusal
 from pushed import Repository
-from services import Engine, Registry, private_folder
+from services import Engine, Registry
 
 import tagger as api
 
@@ -20,13 +20,6 @@ CASCADE = ("2.1.106", *FLOATS)
 ALPINE = ("2.1.106-alpine", "2.1-alpine", "2-alpine", "alpine")
 
 pytestmark = pytest.mark.engine
-
-
-@pytest.fixture(scope="module")
-def elsewhere() -> Iterator[Registry]:
-    """Give a second registry."""
-    with private_folder() as folder, Registry.start(folder) as service:
-        yield service
 
 
 @pytest.fixture
