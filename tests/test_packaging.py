@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import pwd
 import re
 import shutil
 import subprocess
@@ -94,7 +95,8 @@ def test_the_installed_wheel_passes_the_tests_of_the_command_line(built: Mapping
 @pytest.mark.long
 @pytest.mark.parametrize("version", ["3.12", "3.13", "3.14"])
 def test_other_pythons_pass_them_too(built: Mapping[str, Path], tmp_path: Path, version: str) -> None:
-    versions = Path.home().glob(f".pyenv/versions/{version}.*/bin/python")
+    home = Path(pwd.getpwuid(os.getuid()).pw_dir)  # tests have a HOME of their own
+    versions = home.glob(f".pyenv/versions/{version}.*/bin/python")
     python = next((str(path) for path in versions), None) or shutil.which(f"python{version}")
     if python is None or subprocess.run([python, "--version"], capture_output=True, check=False).returncode:
         pytest.skip(f"there is no Python {version} here")
