@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,6 +55,8 @@ def _version(tag: str, build_metadata: str) -> Version | None:
 
 
 def _git(folder: Path, *words: str) -> str:
+    import subprocess  # most versions are given in words
+
     try:
         done = subprocess.run(  # noqa: S603 - words of our own
             ["git", *words],  # noqa: S607 - the user's git
