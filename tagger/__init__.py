@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tagger.api import (
         Wanted,
         check,
+        listed,
         ls,
         next_version,
         promote,
@@ -65,6 +66,7 @@ _HOMES = {
     "Yank": "withdrawal",
     "check": "api",
     "lines": "cascade",
+    "listed": "api",
     "ls": "api",
     "next_version": "api",
     "promote": "api",
@@ -104,6 +106,7 @@ __all__ = [
     "__version__",
     "check",
     "lines",
+    "listed",
     "ls",
     "next_version",
     "promote",

@@ -180,7 +180,7 @@ def release_all(
             for (each, _, scheme), repository in zip(places, repositories, strict=True)
         ]
         odd = _check_labels({each.image: images[each.image].labels for each in wanted}, asked, places, strict=strict)
-        done = run(engine(), placements, Order(parsed, via, force, dry_run), progress, seen)
+        done = run(engine(), placements, Order(parsed, via=via, overwrite=force, dry_run=dry_run), progress, seen)
         return replace(done, warnings=(*done.warnings, *odd))
     except TaggerError as error:
         if error.release is None:
@@ -238,7 +238,9 @@ def promote(
         odd = _check_labels(named, asked, [(None, target, s) for target in targets for s in schemes], strict=strict)
         courier = Courier(original, {target: registries.open(target) for target in targets}, progress, meter)
         placements = [Placement(", ".join(sources), original, repository, scheme) for repository, scheme in lines]
-        done = run(courier, placements, Order(parsed, FloatsVia.REGISTRY, force, dry_run), progress, seen)
+        done = run(
+            courier, placements, Order(parsed, via=FloatsVia.REGISTRY, overwrite=force, dry_run=dry_run), progress, seen
+        )
         if not dry_run:
             _bring_signatures(courier)
         return replace(done, warnings=(*done.warnings, *odd, *courier.warnings))
@@ -264,6 +266,14 @@ def ls(
     from tagger import listing
 
     return listing.ls(_reader(repository, (insecure, auth_host), trace), schemes, limit)
+
+
+def listed(repository: str, *, insecure: Collection[str] = (), auth_host: Collection[str] = ()) -> list[str]:
+    """List every tag of a repository as its registry does, by one request or so for a thousand; a new one has none.
+
+    Raises TaggerError.
+    """
+    return [*_reader(repository, (insecure, auth_host), None).tags()]
 
 
 def check(

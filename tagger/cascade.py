@@ -25,6 +25,7 @@ __all__ = [
     "in_channel",
     "lines",
     "mark",
+    "marks",
     "newest_first",
     "parse_version",
     "published",
@@ -421,9 +422,19 @@ def published(tags: Iterable[str], scheme: Scheme) -> dict[Version, Tag]:
         version = scheme.parse(tag)
         if version is not None and (version not in found or tag == scheme.version_tag(version)):
             found[version] = Tag(tag)
-    for version in [marked for mark in found if (marked := yanked_by(mark))]:
-        found.pop(version, None)
-    return found
+    yanked = marks(found.values(), scheme)
+    return {version: tag for version, tag in found.items() if version not in yanked} if yanked else found
+
+
+def marks(tags: Iterable[str], scheme: Scheme) -> dict[Version, Tag]:
+    """Say which versions a tag list marks as yanked, and by which tag.
+
+    >>> marks(["1.0.1", "1.0.1-yanked", "1.0.0"], Scheme()).values()
+    dict_values(['1.0.1-yanked'])
+    """
+    # To parse costs ten times as much as to look, and most repositories have none.
+    read = ((tag, scheme.parse(tag)) for tag in tags if _YANKED in tag)
+    return {yanked: Tag(tag) for tag, version in read if version and (yanked := yanked_by(version))}
 
 
 def mark(version: Version) -> Version:

@@ -117,9 +117,8 @@ def _tags_there(context: typer.Context, incomplete: str) -> list[str]:
     from tagger import api
 
     with contextlib.suppress(Exception):
-        found = api.ls(context.params["repository"], insecure=context.params.get("insecure") or ())
-        tags = [*(row.tag for row in found.versions), *(state.tag for state in found.floating), *found.other]
-        return [tag for tag in tags if tag.startswith(incomplete)]
+        found = api.listed(context.params["repository"], **_hosts(*map(context.params.get, ("insecure", "auth_host"))))
+        return [tag for tag in found if tag.startswith(incomplete)]
     return []
 
 
@@ -632,7 +631,8 @@ def next_version(
 ) -> None:
     """Print the version after the greatest one released.
 
-    Example: tagger release app "$(tagger next registry.local:5000/gallery/ui --minor)"
+    Example: tagger promote registry.local:5000/gallery/ui:build-77
+    "$(tagger next registry.local:5000/gallery/ui --minor)"
     """
     from tagger import api
 

@@ -151,19 +151,24 @@ def _child(home: RemoteRepository, digest: Digest) -> Manifest:
 
 
 def referring(pieces: Sequence[Piece]) -> list[Piece]:
-    """Read what refers to these manifests, and what refers to that: a signature of an SBOM, say."""
+    """Read what refers to these manifests, and what refers to that: a signature of an SBOM, say.
+
+    What is listed and not there refers to nothing: a list in a tag may be older than what it lists.
+    """
+    patience = pieces[0].home.patience
     found: dict[Digest, Piece] = {}
     layer: Sequence[Piece] = pieces
     for _ in range(_DEEPEST):
-        asking = [partial(piece.home.referrers, piece.manifest.digest) for piece in layer]
-        answers = pieces[0].home.patience.at_once(asking)
-        new = {digest: piece.home for piece, digests in zip(layer, answers, strict=True) for digest in digests}
-        reading = [partial(_child, home, digest) for digest, home in new.items() if digest not in found]
-        homes = [home for digest, home in new.items() if digest not in found]
-        read = pieces[0].home.patience.at_once(reading)
-        layer = [
-            inner for manifest, home in zip(read, homes, strict=True) for inner in _tree(Piece(manifest, home), {})
-        ]
+        answers = patience.at_once([partial(piece.home.referrers, piece.manifest.digest) for piece in layer])
+        new = {
+            digest: piece.home
+            for piece, digests in zip(layer, answers, strict=True)
+            for digest in digests
+            if digest not in found
+        }
+        read = patience.at_once([partial(home.manifest, digest) for digest, home in new.items()])
+        there = [Piece(manifest, home) for manifest, home in zip(read, new.values(), strict=True) if manifest]
+        layer = [inner for piece in there for inner in _tree(piece, {})]
         if not layer:
             break
         found |= {piece.manifest.digest: piece for piece in layer}

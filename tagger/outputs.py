@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 from pathlib import Path
 
@@ -25,14 +27,22 @@ def append(file: str | None, text: str) -> None:
     try:
         descriptor = _opened(file)
         try:
-            content = ("" if _at_line_start(file) else "\n") + text
-            os.write(descriptor, content.encode())
+            _write_whole(descriptor, (("" if _at_line_start(file) else "\n") + text).encode())
         finally:
             os.close(descriptor)
     except OSError as error:
         raise TaggerError(
             f"{printable(file)} cannot be written ({error.strerror}): the exit code says how the command ended"
         ) from None
+
+
+def _write_whole(descriptor: int, content: bytes) -> None:
+    """Write all of it, or take back what went in before the disk was full. Raises OSError."""
+    written = os.write(descriptor, content)
+    if written < len(content):
+        with contextlib.suppress(OSError):  # a pipe keeps what it got
+            os.ftruncate(descriptor, os.fstat(descriptor).st_size - written)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _opened(file: str) -> int:

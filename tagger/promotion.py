@@ -6,7 +6,7 @@ To a release this is what an Engine is: it "pushes" a tag by sending what the re
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -88,22 +88,17 @@ class Courier:
     def _send_blobs(self, target: RemoteRepository, pieces: Iterable[Piece]) -> None:
         wanted = {blob.digest: (piece.home, blob) for piece in pieces for blob in piece.manifest.blobs()}
         failed = threading.Event()
-        sending = [partial(self._unless, failed, self._send_blob, target, *which) for which in wanted.values()]
+        sending = [partial(self._send_unless, failed, target, *which) for which in wanted.values()]
         target.patience.at_once(sending)
 
-    def _unless(
-        self,
-        failed: threading.Event,
-        send: Callable[[RemoteRepository, RemoteRepository, Blob], None],
-        target: RemoteRepository,
-        home: RemoteRepository,
-        blob: Blob,
+    def _send_unless(
+        self, failed: threading.Event, target: RemoteRepository, home: RemoteRepository, blob: Blob
     ) -> None:
         """Send a blob, unless another one has failed meanwhile."""
         if failed.is_set():
             return
         try:
-            send(target, home, blob)
+            self._send_blob(target, home, blob)
         except BaseException:
             failed.set()
             raise

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
 
-from tagger.cascade import Scheme, Version, published, resolve, yanked_by
+from tagger.cascade import Scheme, Version, marks, published, resolve
 from tagger.errors import Refused, RegistryError, TaggerError, Unreadable, Unsettled
 from tagger.manifest import Manifest
 from tagger.patience import Patience
@@ -158,12 +158,11 @@ def _confirmed_marks(
     repository: Tags, scheme: Scheme, listed: Sequence[Tag]
 ) -> tuple[Sequence[Tag], dict[Version, Tag]]:
     """Give the list without marks that are ghosts, and the versions that are marked as yanked."""
-    marks = {v: tag for tag in listed if "yanked" in tag and (m := scheme.parse(tag)) and (v := yanked_by(m))}
-    if not marks:
+    found = marks(listed, scheme)
+    if not found:
         return listed, {}
-    answers = ask(repository, list(marks.values()))
-    ghosts = {tag for tag, answer in answers.items() if answer is None}
-    return [tag for tag in listed if tag not in ghosts], {v: tag for v, tag in marks.items() if tag not in ghosts}
+    ghosts = {tag for tag, answer in ask(repository, list(found.values())).items() if answer is None}
+    return [tag for tag in listed if tag not in ghosts], {v: tag for v, tag in found.items() if tag not in ghosts}
 
 
 def settle(

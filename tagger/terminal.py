@@ -207,7 +207,7 @@ class Watch:
 
         with self._lock:
             tags, uploads = dict(self._tags), list(self._uploads.values())
-        return Group(*self._tag_lines(tags), *map(self._upload_line, uploads[:_MOST_UPLOADS]), *_more(uploads))
+        return Group(*self._tag_lines(tags), *map(_upload_line, uploads[:_MOST_UPLOADS]), *_more(uploads))
 
     def _tag_lines(self, tags: dict[str, str]) -> Iterator[RenderableType]:
         from rich.spinner import Spinner
@@ -222,25 +222,8 @@ class Watch:
             if state in _OVER:
                 yield Text(f"{done} {state} {subject}", style="green", no_wrap=True, overflow="ellipsis")
             else:
-                yield self._spinner(Spinner, state)
-
-    def _spinner(self, spinner: type, state: str) -> RenderableType:
-        from rich.text import Text
-
-        kind = "dots" if "utf" in (sys.stderr.encoding or "").lower() else "line"
-        found: RenderableType = spinner(kind, Text(state, no_wrap=True, overflow="ellipsis"))
-        return found
-
-    def _upload_line(self, upload: Upload) -> RenderableType:
-        from rich.progress_bar import ProgressBar
-        from rich.table import Table
-        from rich.text import Text
-
-        line = Table.grid(padding=(0, 1))
-        total = upload.total or None
-        size = f"{_megabytes(upload.done)} of {_megabytes(upload.total)} MB" if total else "begins"
-        line.add_row(Text(f"  {upload.name}"), ProgressBar(total=total, completed=upload.done, width=24), Text(size))
-        return line
+                kind = "dots" if done == _SYMBOLS["done"] else "line"
+                yield Spinner(kind, Text(state, no_wrap=True, overflow="ellipsis"))
 
     def _started(self) -> Live:
         from rich.live import Live
@@ -260,6 +243,18 @@ class Watch:
         if self._live:
             with contextlib.suppress(OSError):
                 self._live.refresh()
+
+
+def _upload_line(upload: Upload) -> RenderableType:
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+    from rich.text import Text
+
+    line = Table.grid(padding=(0, 1))
+    total = upload.total or None
+    size = f"{_megabytes(upload.done)} of {_megabytes(upload.total)} MB" if total else "begins"
+    line.add_row(Text(f"  {upload.name}"), ProgressBar(total=total, completed=upload.done, width=24), Text(size))
+    return line
 
 
 def _more(uploads: list[Upload]) -> Iterator[RenderableType]:

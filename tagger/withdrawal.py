@@ -41,10 +41,10 @@ class Yank:
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """What happens in one line: the version's tag (None: it is gone already), its mark, and what the image is."""
+    """What happens in one line: the version's tags that are there, in either spelling, its mark, and the image."""
 
     scheme: Scheme
-    tag: Tag | None
+    tags: tuple[Tag, ...]
     mark: Tag
     digest: Digest
     moves: tuple[Move, ...]
@@ -65,7 +65,7 @@ def yank(repository: Removable, schemes: Sequence[Scheme], text: str, *, dry_run
     lines = [line for line in found if line is not None]
     if not lines:
         raise InputError(f"{repository.name} has no version {version}: tagger ls {repository.name} shows what it has")
-    doomed = [tag for line in lines for tag in (line.tag, *line.unclaimed) if tag]
+    doomed = [tag for line in lines for tag in (*line.tags, *line.unclaimed)]
     moves = tuple(move for line in lines for move in line.moves)
     removed = tuple(doomed)
     if not dry_run:
@@ -83,11 +83,11 @@ def yank(repository: Removable, schemes: Sequence[Scheme], text: str, *, dry_run
 def _look(repository: Removable, tags: Sequence[Tag], scheme: Scheme, version: Version) -> _Line | None:
     """See what a line has of a version, and where its floating tags go without it; None where it has nothing of it."""
     marked = scheme.version_tag(mark(version))
-    own = next((tag for tag in tags if scheme.parse(tag) == version), None)
+    spelt = sorted((tag for tag in tags if scheme.parse(tag) == version), key=scheme.version_tag(version).__ne__)
     without = [tag for tag in tags if scheme.parse(tag) != version]
     floats = [tag for tag in scheme.floating_tags(version) if tag in set(tags)]
-    held = ask(repository, [tag for tag in (own, marked) if tag])
-    digest = next((held[tag] for tag in (own, marked) if tag and held[tag]), None)
+    held = ask(repository, [*spelt, marked])
+    digest = next((found for found in held.values() if found), None)
     if isinstance(digest, TaggerError):
         raise digest
     if digest is None:
@@ -95,7 +95,7 @@ def _look(repository: Removable, tags: Sequence[Tag], scheme: Scheme, version: V
     observed = observe(AsListed(repository, without), scheme, floats)
     claimed = {tag for v in published(without, scheme) for tag in scheme.floating_tags(v)}
     unclaimed = tuple(t for t in floats if t not in claimed and observed.digests[t] == digest)
-    going = own if own and held[own] else None
+    going = tuple(tag for tag in spelt if held[tag] == digest)
     return _Line(scheme, going, marked, digest, tuple(moved(observed, scheme, floats)), unclaimed)
 
 

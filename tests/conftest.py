@@ -11,6 +11,7 @@ from typing import Any
 import canary
 import hypothesis
 import pytest
+from doubles import FakeEngine, ModelRegistry
 from services import (
     ENVIRONMENT,
     ContainerdEngine,
@@ -148,6 +149,21 @@ def registry_local() -> Iterator[Registry]:
 def crane() -> Path:
     """Give the crane program."""
     return CRANE
+
+
+@pytest.fixture
+def model() -> Iterator[ModelRegistry]:
+    """Give a registry in this process."""
+    with ModelRegistry() as registry:
+        yield registry
+
+
+@pytest.fixture
+def fake(model: ModelRegistry) -> Iterator[FakeEngine]:
+    """Give an Engine in this process that has an image and pushes to the registry in this process."""
+    with FakeEngine(model) as engine:
+        engine.load("image-gallery", b"the gallery")
+        yield engine
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ ELSEWHERE = {
     "make test": "it is what runs this",
     "pipx install .": "tests/test_packaging.py",
 }
-PAGES = ["README.md", *(f"docs/{page.name}" for page in sorted(DOCS.glob("*.md")))]
+PAGES = ["README.md", *(str(page.relative_to(DOCS.parent)) for page in sorted(DOCS.glob("**/*.md")))]
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#:]+)\)")
 
@@ -120,6 +120,20 @@ def of_after(engine: Engine, registry: Registry) -> None:
         tagger.repair(str(repository))
 
 
+def of_commands(engine: Engine, registry: Registry) -> None:
+    """Prepare what the examples of the commands name."""
+    images(engine, "image-gallery")
+    ui = Repository(registry, "gallery/ui")
+    ui.image("build-77", "gallery")
+    ui.image("2.0.0", "before")
+
+
+def of_moving(engine: Engine, registry: Registry) -> None:
+    """Prepare what other tools built."""
+    images(engine, "gallery")
+    Repository(registry, "gallery").image("v2.1.107-build", "gallery")
+
+
 BEFORE: Mapping[str, Callable[[Engine, Registry], None]] = {
     "README.md": of_readme,
     "docs/getting-started.md": lambda engine, _: images(engine, "image-gallery", "image-gallery:1.9"),
@@ -127,7 +141,8 @@ BEFORE: Mapping[str, Callable[[Engine, Registry], None]] = {
     "docs/ci.md": of_ci,
     "docs/after.md": of_after,
     "docs/python.md": lambda engine, _: images(engine, "image-gallery"),
-    "docs/moving.md": lambda engine, _: images(engine, "gallery"),
+    "docs/moving.md": of_moving,
+    **{f"docs/commands/{name}.md": of_commands for name in pages.commands()},
 }
 
 

@@ -2,36 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from command import Ran, tagger
 from doubles import FakeEngine, ModelRegistry, on, refusal
 
+from tagger.errors import TaggerError
+from tagger.outputs import append
+
 IMAGE = "image-gallery"
 
 
-@pytest.fixture
-def model() -> Iterator[ModelRegistry]:
-    """Give a registry in this process."""
-    with ModelRegistry() as registry:
-        yield registry
-
-
-@pytest.fixture
-def engine(model: ModelRegistry) -> Iterator[FakeEngine]:
-    """Give an Engine in this process with one image."""
-    with FakeEngine(model) as found:
-        found.load(IMAGE, b"the gallery")
-        yield found
-
-
-def release(engine: FakeEngine, model: ModelRegistry, *options: str, **environment: str) -> Ran:
+def release(fake: FakeEngine, model: ModelRegistry, *options: str, **environment: str) -> Ran:
     """Release 2.1.106."""
-    return tagger(engine, "release", IMAGE, "2.1.106", "--registry", model.host, *options, **environment)
+    return tagger(fake, "release", IMAGE, "2.1.106", "--registry", model.host, *options, **environment)
 
 
 def variables(file: Path) -> dict[str, str]:
@@ -39,10 +27,10 @@ def variables(file: Path) -> dict[str, str]:
     return dict(line.split("=", 1) for line in file.read_text().splitlines())
 
 
-def test_a_release_writes_what_the_next_step_needs(engine: FakeEngine, model: ModelRegistry, tmp_path: Path) -> None:
+def test_a_release_writes_what_the_next_step_needs(fake: FakeEngine, model: ModelRegistry, tmp_path: Path) -> None:
     file, summary = tmp_path / "env", tmp_path / "summary.md"
     file.write_text("BEFORE=1")  # without a line break at its end
-    ran = release(engine, model, "--env-file", str(file), "--summary", str(summary))
+    ran = release(fake, model, "--env-file", str(file), "--summary", str(summary))
     assert ran.code == 0, ran.err
     digest = model.repositories[IMAGE]["latest"]
     assert variables(file) == {
@@ -61,18 +49,18 @@ def test_a_release_writes_what_the_next_step_needs(engine: FakeEngine, model: Mo
 
 
 @pytest.mark.parametrize("outcome", ["refused", "failed", "never begun"])
-def test_a_failure_writes_them_too(engine: FakeEngine, model: ModelRegistry, tmp_path: Path, outcome: str) -> None:
+def test_a_failure_writes_them_too(fake: FakeEngine, model: ModelRegistry, tmp_path: Path, outcome: str) -> None:
     file, summary = tmp_path / "env", tmp_path / "summary.md"
     options = ["--env-file", str(file), "--summary", str(summary)]
     if outcome == "refused":
-        assert release(engine, model).code == 0
-        engine.load(IMAGE, b"another")
+        assert release(fake, model).code == 0
+        fake.load(IMAGE, b"another")
     elif outcome == "failed":
         model.intercept(on("PUT", r"/manifests/2$", refusal(403, "DENIED", "immutable")))
         options += ["--floats-via", "registry"]
     else:
         options += ["--floats-via", "pigeon"]
-    ran = release(engine, model, *options)
+    ran = release(fake, model, *options)
     assert ran.code in (1, 2, 3), ran.err
     found = variables(file)
     assert found["TAGGER_OUTCOME"] == ("refused" if outcome == "refused" else "failed")
@@ -81,12 +69,12 @@ def test_a_failure_writes_them_too(engine: FakeEngine, model: ModelRegistry, tmp
 
 
 def test_what_a_registry_says_is_neither_markdown_nor_a_line_of_its_own(
-    engine: FakeEngine, model: ModelRegistry, tmp_path: Path
+    fake: FakeEngine, model: ModelRegistry, tmp_path: Path
 ) -> None:
     file, summary = tmp_path / "env", tmp_path / "summary.md"
     hostile = "no\n### [x](http://evil)\nTAGGER_DIGEST=evil\n::error::x <img src=x> | `id`"
     model.intercept(on("GET", "/tags/list", refusal(400, "BAD", hostile)))
-    ran = release(engine, model, "--env-file", str(file), "--summary", str(summary), "--annotate")
+    ran = release(fake, model, "--env-file", str(file), "--summary", str(summary), "--annotate")
     assert ran.code == 1
     assert variables(file)["TAGGER_DIGEST"] == ""
     text = summary.read_text()
@@ -105,25 +93,35 @@ def test_a_file_of_variables_can_be_sourced_whatever_the_version_was_called(tmp_
 
 
 def test_a_file_that_cannot_be_written_is_said_before_anything_is(
-    engine: FakeEngine, model: ModelRegistry, tmp_path: Path
+    fake: FakeEngine, model: ModelRegistry, tmp_path: Path
 ) -> None:
     for option in ("--env-file", "--summary"):
-        ran = release(engine, model, option, str(tmp_path / "nowhere" / "file"))
+        ran = release(fake, model, option, str(tmp_path / "nowhere" / "file"))
         assert (ran.code, "cannot be written" in ran.error) == (2, True), ran.err
     assert model.repositories == {}
 
 
-def test_a_full_disk_changes_nothing_about_the_release(engine: FakeEngine, model: ModelRegistry) -> None:
-    ran = release(engine, model, "--env-file", "/dev/full")
+def test_a_full_disk_changes_nothing_about_the_release(fake: FakeEngine, model: ModelRegistry) -> None:
+    ran = release(fake, model, "--env-file", "/dev/full")
     assert (ran.code, "/dev/full cannot be written" in ran.err) == (0, True), ran.err
 
 
-def test_under_github_actions_errors_are_annotations(engine: FakeEngine, model: ModelRegistry) -> None:
+def test_what_a_full_disk_took_half_of_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "env"
+    file.write_text("BEFORE=1\n")
+    write = os.write
+    monkeypatch.setattr("tagger.outputs.os.write", lambda descriptor, content: write(descriptor, content[:5]))
+    with pytest.raises(TaggerError, match="cannot be written"):
+        append(str(file), "TAGGER_VERSION=2.1.106\n")
+    assert file.read_text() == "BEFORE=1\n"
+
+
+def test_under_github_actions_errors_are_annotations(fake: FakeEngine, model: ModelRegistry) -> None:
     model.intercept(on("GET", "/tags/list", refusal(400, "BAD", "100% wrong")))
-    ran = release(engine, model, GITHUB_ACTIONS="true")
+    ran = release(fake, model, GITHUB_ACTIONS="true")
     first = next(line for line in ran.err.splitlines() if line.startswith("::"))
     assert first.startswith("::error title=tagger::")
     assert "100%25 wrong" in first
-    assert "::error" not in release(engine, model, "--no-annotate", GITHUB_ACTIONS="true").err
-    assert "::error" not in release(engine, model).err
+    assert "::error" not in release(fake, model, "--no-annotate", GITHUB_ACTIONS="true").err
+    assert "::error" not in release(fake, model).err
     assert "::error" in tagger(None, "check", f"{model.host}/gallery", GITHUB_ACTIONS="true").err

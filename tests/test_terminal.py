@@ -18,7 +18,7 @@ from screen import Screen, Size, picture, record
 from services import Engine, Registry
 
 from tagger.progress import Line, Upload
-from tagger.terminal import Watch
+from tagger.terminal import Watch, is_rich
 
 IMAGE = "image-gallery"
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
@@ -92,11 +92,22 @@ def test_a_narrow_terminal_gets_plain_lines_and_nothing_is_cut_off(
 
 
 @pytest.mark.engine
-def test_a_terminal_that_is_dumb_gets_what_a_log_gets(engine: Engine, words: list[str]) -> None:
+def test_a_log_gets_plain_lines_one_for_each_event(engine: Engine, words: list[str]) -> None:
     ran = tagger(engine, *words)
     assert ran.code == 0
     assert not CONTROL.search(ran.out + ran.err)
     assert [line.split()[1] for line in ran.err.splitlines()] == ["pushing", *["pushed"] * 4, "verified"]
+
+
+def test_a_dumb_terminal_gets_what_a_log_gets(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("TERM", "xterm")
+    assert is_rich(Terminal())
+    monkeypatch.setenv("TERM", "dumb")
+    assert not is_rich(Terminal())
 
 
 @pytest.mark.engine

@@ -150,6 +150,13 @@ def test_the_only_version_of_a_line_takes_its_floating_tags_along(registry: Regi
     assert set(held(shop)) == {"1.0.0-yanked"}
 
 
+def test_both_spellings_of_a_yanked_version_go(registry: Registry, repository: str) -> None:
+    shop = filled(Repository(registry, repository))
+    shop.image("v2.1.106", "2.1.106")
+    assert set(api.yank(str(shop), "2.1.106").removed) == {"2.1.106", "v2.1.106"}
+    assert set(held(shop)) == {"2.0.9", "2.0", "2.1.105", "2.1.106-yanked", "2.1", "2", "latest"}
+
+
 def test_a_pre_release_of_a_channel_is_yanked_out_of_it(registry: Registry, repository: str) -> None:
     shop = Repository(registry, repository)
     for version in ("2.2.0-rc.1", "2.2.0-rc.2"):

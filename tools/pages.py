@@ -72,7 +72,7 @@ def page(name: str, command: Any) -> str:
     lines = [f"# tagger {name}", "", first, "", "```text", usage(name, command), "```", ""]
     for each in rest:
         example = each.startswith("Example: ")
-        lines += ["```text", each.removeprefix("Example: "), "```", ""] if example else [each, ""]
+        lines += ["```sh", each.removeprefix("Example: "), "```", ""] if example else [each, ""]
     lines += ["| | |", "| --- | --- |"]
     lines += [f"| `{spelt.replace('|', chr(92) + '|')}` | {text} |" for spelt, text in options(command)]
     return "\n".join([*lines, ""])
