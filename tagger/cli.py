@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -249,14 +249,17 @@ class _Outputs:
 
 def _released(run: Callable[[Watch], Release], asked: _Asked, outputs: _Outputs) -> None:
     """Run a release, and report it wherever it is to be reported, however it ends."""
+    from tagger.outputs import check
     from tagger.terminal import Watch
 
     error: TaggerError | None = None
     try:
-        from tagger.outputs import check
-
-        check(outputs.summary)
-        check(outputs.env_file)
+        try:
+            check(outputs.summary)
+            check(outputs.env_file)
+        except InputError:
+            outputs = replace(outputs, summary=None, env_file=None)  # said once is enough
+            raise
         with Watch(quiet=outputs.quiet) as watch:
             done = run(watch)
     except (TaggerError, KeyboardInterrupt) as problem:

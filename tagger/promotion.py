@@ -166,5 +166,5 @@ class Courier:
 
 
 def _send_manifest(target: RemoteRepository, manifest: Manifest) -> None:
-    if not target.has(manifest.digest):
+    if target.descriptor(manifest.digest) is None:
         target.upload(manifest)

@@ -120,8 +120,8 @@ class RemoteRepository:
         found = self.descriptor(tag)
         return found.digest if found else None
 
-    def descriptor(self, tag: Tag) -> Descriptor | None:
-        """Ask where a tag points and what kind of manifest that is; None when it is absent.
+    def descriptor(self, tag: Tag | Digest) -> Descriptor | None:
+        """Ask where a tag points, or whether a digest is there, and what kind of manifest that is; None when absent.
 
         Raises Unreadable, Denied, RegistryUnreachable.
         """
@@ -155,27 +155,20 @@ class RemoteRepository:
 
         Raises RegistryError, also for a tag that the registry holds immutable, Denied, RegistryUnreachable.
         """
-        headers = {"Content-Type": manifest.media_type}
-        answer = self._request("PUT", f"/manifests/{tag}", headers=headers, body=manifest.body)
-        answer.check(self.name, f"write {tag}", HTTPStatus.CREATED, HTTPStatus.OK, HTTPStatus.ACCEPTED)
+        self._write(tag, manifest)
 
     def upload(self, manifest: Manifest) -> bool:
         """Send a manifest without a tag; say whether the registry knows now that it refers to its subject, if it does.
 
         Raises what `put` raises.
         """
-        headers = {"Content-Type": manifest.media_type}
-        answer = self._request("PUT", f"/manifests/{manifest.digest}", headers=headers, body=manifest.body)
-        answer.check(self.name, f"write {manifest.digest}", HTTPStatus.CREATED, HTTPStatus.OK, HTTPStatus.ACCEPTED)
-        return "oci-subject" in answer.headers
+        return "oci-subject" in self._write(manifest.digest, manifest).headers
 
-    def has(self, digest: Digest) -> bool:
-        """Say whether a manifest is there. Raises Unreadable, Denied, RegistryUnreachable."""
-        answer = self._request("HEAD", f"/manifests/{digest}", headers=_ACCEPT)
-        if answer.status == HTTPStatus.NOT_FOUND:
-            return False
-        answer.check(self.name, f"look at {digest}", HTTPStatus.OK)
-        return True
+    def _write(self, reference: Tag | Digest, manifest: Manifest) -> Answer:
+        headers = {"Content-Type": manifest.media_type}
+        answer = self._request("PUT", f"/manifests/{reference}", headers=headers, body=manifest.body)
+        answer.check(self.name, f"write {reference}", HTTPStatus.CREATED, HTTPStatus.OK, HTTPStatus.ACCEPTED)
+        return answer
 
     def referrers(self, digest: Digest) -> tuple[Digest, ...]:
         """Give the manifests that refer to one, as signatures do (OCI distribution spec, "Listing Referrers").

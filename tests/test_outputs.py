@@ -97,7 +97,7 @@ def test_a_file_that_cannot_be_written_is_said_before_anything_is(
 ) -> None:
     for option in ("--env-file", "--summary"):
         ran = release(fake, model, option, str(tmp_path / "nowhere" / "file"))
-        assert (ran.code, "cannot be written" in ran.error) == (2, True), ran.err
+        assert (ran.code, "cannot be written" in ran.error, len(ran.err.splitlines())) == (2, True, 1), ran.err
     assert model.repositories == {}
 
 
