@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import urllib3
 
-from tagger import challenge
+from tagger import challenge, hosts
 from tagger.credentials import Credential, Secret
 from tagger.errors import Denied, RegistryError, TaggerError, printable
 from tagger.patience import Patience, Trace
@@ -23,8 +23,6 @@ from tagger.transport import Answer, Body, Transport, shown
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 5
 _TOKEN_BYTES = 64 * 1024
-# Token servers of well-known registries that live on another host than the registry itself.
-_TOKEN_HOSTS = {"registry-1.docker.io": "auth.docker.io", "registry.gitlab.com": "gitlab.com"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,8 +290,8 @@ class Connection:
                 " ask whoever runs it"
             )
         own = urllib.parse.urlsplit(self.origin).hostname
-        known = {own, _TOKEN_HOSTS.get(self.registry.api_host), *self._trust.token_hosts}
-        if credential and host not in known:
+        allowed = {own, *hosts.known(self.registry).token_hosts, *self._trust.token_hosts}
+        if credential and host not in allowed:
             raise Denied(
                 f"{self.registry} wants its credentials sent to {printable(host)}: if that is its token server,"
                 f" allow it with --auth-host {printable(host)}"

@@ -40,7 +40,8 @@ RESTS_ON: dict[str, set[str]] = {
     "undo": {"share"},
     "steps": {"undo", "result", "progress"},
     "credentials": {"reference"},
-    "transport": {"reference", "patience"},
+    "hosts": {"reference"},
+    "transport": {"reference", "patience", "hosts"},
     "connection": {"credentials", "challenge", "transport"},
     "blobs": {"connection", "manifest"},
     "registry": {"blobs"},
@@ -65,7 +66,7 @@ RESTS_ON: dict[str, set[str]] = {
     "cli": {"api", "config", "report", "options", "outputs", "terminal"},
     "__main__": {"cli"},
 }
-PURE = ("errors", "reference", "cascade", "labels", "config", "plan", "manifest", "index", "result")
+PURE = ("errors", "reference", "cascade", "labels", "config", "plan", "manifest", "index", "result", "hosts")
 IMPURE = ("docker", "requests", "urllib3", "http.client", "urllib.request", "socket", "ssl", "subprocess", "asyncio")
 
 

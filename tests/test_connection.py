@@ -494,7 +494,13 @@ def test_a_token_server_that_does_not_answer_is_named(connect: Connect) -> None:
 
 @pytest.mark.parametrize(
     ("host", "token_host"),
-    [("docker.io", "auth.docker.io"), ("registry.gitlab.com", "gitlab.com"), ("a.test", "a.test")],
+    [
+        ("docker.io", "auth.docker.io"),
+        ("registry.gitlab.com", "gitlab.com"),
+        ("registry.digitalocean.com", "api.digitalocean.com"),
+        ("registry.cn-beijing.aliyuncs.com", "dockerauth.cn-hangzhou.aliyuncs.com"),
+        ("a.test", "a.test"),
+    ],
 )
 def test_the_token_servers_of_well_known_registries_are_known(connect: Connect, host: str, token_host: str) -> None:
     opened = connect(host, trust=Trust())
