@@ -13,7 +13,6 @@ import math
 import os
 import re
 import socket
-import tempfile
 import threading
 import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -53,7 +52,6 @@ _PASSING = re.compile(
     re.IGNORECASE,
 )
 _CONTAINERD_STORE = ["driver-type", "io.containerd.snapshotter.v1"]
-_environment_lock = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +113,7 @@ class Engine:
         environ = os.environ if environ is None else environ
         host = host_of(config, environ)
         try:
-            tls = _tls(config, environ)
-            with _own_configuration(config.http_headers):
-                client = _client(host, tls)
+            client = _client(host, _tls(config, environ), config.http_headers)
         except TaggerError:
             raise
         except Exception as error:  # noqa: BLE001 - docker-py wraps whatever went wrong on the way to the first answer
@@ -455,12 +451,23 @@ def _context(folder: Path, name: str) -> tuple[str, bool]:
         ) from None
 
 
-def _client(host: str, tls: Any) -> docker.APIClient:
+def _client(host: str, tls: Any, headers: Mapping[str, Any]) -> docker.APIClient:
     """Connect to an Engine, and leave nothing open if none answers."""
     import docker  # takes longer than everything else together, and only a release needs it
     import urllib3
 
     class Client(docker.APIClient):
+        # docker-py reads the whole Docker configuration, and a bad entry of any other host breaks it; it takes no other
+        # file than the environment's, which belongs to the whole process. An entry without a name keeps it from a look
+        # for credentials elsewhere: a push brings its own.
+        @property
+        def _general_configs(self) -> dict[str, Any]:
+            return {"auths": {"": {}}, "HttpHeaders": {name: str(value) for name, value in headers.items()}}
+
+        @_general_configs.setter
+        def _general_configs(self, _: dict[str, Any]) -> None:
+            pass
+
         def __init__(self) -> None:
             try:
                 super().__init__(base_url=host, tls=tls or False, timeout=_SILENCE_SECONDS)
@@ -476,22 +483,6 @@ def _client(host: str, tls: Any) -> docker.APIClient:
     if tls and not tls.verify:
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
     return Client()
-
-
-@contextlib.contextmanager
-def _own_configuration(headers: Mapping[str, Any]) -> Iterator[None]:
-    """Show docker-py nothing of the Docker configuration but HttpHeaders: a bad entry of any other host breaks it."""
-    content = {"HttpHeaders": {name: str(value) for name, value in headers.items()}}
-    with _environment_lock, tempfile.TemporaryDirectory(prefix="tagger-") as folder:
-        Path(folder, "config.json").write_text(json.dumps(content), encoding="utf-8")
-        before = os.environ.get("DOCKER_CONFIG")
-        os.environ["DOCKER_CONFIG"] = folder
-        try:
-            yield
-        finally:
-            del os.environ["DOCKER_CONFIG"]
-            if before is not None:
-                os.environ["DOCKER_CONFIG"] = before
 
 
 def _unreachable(host: str, error: Exception) -> EngineUnreachable:

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
 
+import docker.auth
 import pytest
 from doubles import (
     DATA,
@@ -24,6 +25,7 @@ from doubles import (
     FakeEngine,
     Message,
     ModelRegistry,
+    Request,
     Response,
     as_json,
     certificate,
@@ -683,6 +685,36 @@ def test_what_the_configuration_says_of_others_does_not_matter(
     with contextlib.closing(Engine.open(DockerConfig.load(), lambda _: None)) as engine:
         assert engine.push(reference()) == A
     assert dict(os.environ) == before
+
+
+@pytest.mark.parametrize("variable", ["DOCKER_CONFIG", "HOME"])
+def test_while_an_engine_is_opened_other_threads_keep_their_credentials(
+    fake: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    auth = base64.b64encode(b"eve:other").decode()
+    folder = tmp_path / ".docker"
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps({"auths": {"other.local": {"auth": auth}}}))
+    monkeypatch.delenv("DOCKER_CONFIG")
+    monkeypatch.setenv(variable, str(folder if variable == "DOCKER_CONFIG" else tmp_path))
+    asked, looked = threading.Event(), threading.Event()
+
+    def version(_: Request) -> Response:
+        asked.set()
+        looked.wait(10)
+        return as_json(200, {"ApiVersion": "1.41"})
+
+    fake.intercept(on("GET", "/version$", version))
+    before = dict(os.environ)
+    with ThreadPoolExecutor(4) as pool:
+        opening = [pool.submit(found, folder, DOCKER_HOST=fake.url) for _ in range(4)]
+        assert asked.wait(10)
+        others = docker.auth.load_config().resolve_authconfig("other.local")
+        environment = dict(os.environ)
+        looked.set()
+        assert {each.result() for each in opening} == {fake.url}
+    assert (others or {}).get("username") == "eve"
+    assert environment == before
 
 
 def test_the_configurations_headers_are_sent_with_every_request(fake: FakeEngine) -> None:
