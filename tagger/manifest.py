@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,10 @@ OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 MEDIA_TYPES = (OCI_INDEX, DOCKER_LIST, OCI_MANIFEST, DOCKER_MANIFEST)
 INDEXES = frozenset({OCI_INDEX, DOCKER_LIST})
+IMAGES = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
+
+_DEEPEST = 8
+_MOST_LISTED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +84,13 @@ class Manifest:
         """Say whether it has one manifest per platform."""
         return self.media_type in INDEXES
 
+    def listed(self) -> tuple[Descriptor, ...]:
+        """Give what an index lists; an entry that is no descriptor hides none of the others."""
+        return tuple(_descriptors(_content(self.body).get("manifests")))
+
     def children(self) -> tuple[Digest, ...]:
         """Give the digests of the manifests that an index lists."""
-        try:
-            return tuple(parse_digest(child["digest"]) for child in _content(self.body).get("manifests", ()))
-        except (ValueError, LookupError, TypeError):
-            return ()
+        return tuple(each.digest for each in self.listed())
 
     def entries(self) -> tuple[Mapping[str, Any], ...]:
         """Give the descriptors of an index as they stand. Raises RegistryError for those that are none."""
@@ -126,6 +132,36 @@ class Manifest:
     def is_image(self, image_id: Digest) -> bool:
         """Say whether an Engine's image ID means this: the configuration's digest, or in a containerd store its own."""
         return image_id in (self.digest, self.config)
+
+
+def beneath(
+    root: Manifest, read: Callable[[Sequence[Descriptor]], Sequence[Manifest | None]]
+) -> dict[Digest, Manifest | None]:
+    """Give all that an index lists, down to the images; what lists comes before what it lists.
+
+    `read` fetches what is listed, one level at a time; it may give None for what is not there or lists nothing.
+
+    Raises RegistryError for an index of too many manifests or too many levels, and what `read` raises.
+    """
+    found: dict[Digest, Manifest | None] = {}
+    level: Sequence[Manifest] = [root]
+    for _ in range(_DEEPEST):
+        listed = {each.digest: each for index in level if index.is_index for each in index.listed()}
+        if len(found.keys() | listed.keys()) > _MOST_LISTED:
+            break
+        for digest, manifest in zip(listed, read([*listed.values()]), strict=True):
+            found.pop(digest, None)  # listed here too: its place is behind this one
+            found[digest] = manifest
+        level = [manifest for digest in listed if (manifest := found[digest]) and manifest.is_index]
+        if not level:
+            return found
+    raise RegistryError(f"{root.digest} lists indexes of indexes without end: push that image again")
+
+
+def _descriptors(entries: object) -> Iterator[Descriptor]:
+    for entry in entries if isinstance(entries, list) else ():
+        with contextlib.suppress(ValueError, LookupError, TypeError):
+            yield Descriptor(str(entry["mediaType"]) if "mediaType" in entry else "", parse_digest(entry["digest"]))
 
 
 def _config(body: bytes) -> Digest | None:

@@ -10,7 +10,7 @@ from functools import partial
 
 from tagger import index
 from tagger.errors import InputError, RegistryError
-from tagger.manifest import Manifest
+from tagger.manifest import Descriptor, Manifest, beneath
 from tagger.reference import Digest, Reference, Repository, Tag
 from tagger.registry import RemoteRepository
 
@@ -125,22 +125,27 @@ def _labels(config: bytes) -> Mapping[str, str]:
         return {}
 
 
-def _tree(root: Piece, homes: Mapping[Digest, RemoteRepository], depth: int = 0) -> list[Piece]:
+def _tree(root: Piece, homes: Mapping[Digest, RemoteRepository]) -> list[Piece]:
     """Read what an index lists, and what that lists: children first. Raises RegistryError for what is not there."""
-    if not root.manifest.is_index:
-        return [root]
-    if depth > _DEEPEST:
-        raise RegistryError(f"{root.manifest.digest} lists indexes of indexes without end: push that image again")
-    children = root.manifest.children()
-    of = [homes.get(digest, root.home) for digest in children]
-    reading = [partial(_child, home, digest) for home, digest in zip(of, children, strict=True)]
-    read = root.home.patience.at_once(reading)
-    found = [
-        piece
-        for manifest, home in zip(read, of, strict=True)
-        for piece in _tree(Piece(manifest, home), homes, depth + 1)
-    ]
-    return [*found, root]
+    of = dict(homes)
+
+    def read(listed: Sequence[Descriptor]) -> list[Manifest]:
+        reading = [partial(_child, of.get(each.digest, root.home), each.digest) for each in listed]
+        found = root.home.patience.at_once(reading)
+        for manifest in found:
+            _keep_home(manifest, of.get(manifest.digest, root.home), of)
+        return found
+
+    _keep_home(root.manifest, root.home, of)
+    below = beneath(root.manifest, read)
+    pieces = [Piece(manifest, of.get(digest, root.home)) for digest, manifest in below.items() if manifest]
+    return [*reversed(pieces), root]
+
+
+def _keep_home(manifest: Manifest, home: RemoteRepository, of: dict[Digest, RemoteRepository]) -> None:
+    """Note where what an index lists is: beside the index. Raises RegistryError for an index with a broken entry."""
+    for entry in manifest.entries() if manifest.is_index else ():
+        of.setdefault(Digest(str(entry["digest"])), home)
 
 
 def _child(home: RemoteRepository, digest: Digest) -> Manifest:

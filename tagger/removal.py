@@ -15,6 +15,7 @@ from typing import Protocol
 from tagger.cascade import Scheme, newest_first, published
 from tagger.drift import Listed, Move, listed_tags, moved
 from tagger.errors import (
+    Denied,
     InputError,
     Interrupted,
     Refused,
@@ -25,7 +26,7 @@ from tagger.errors import (
     Unsettled,
     printable,
 )
-from tagger.manifest import Descriptor
+from tagger.manifest import IMAGES, Descriptor, Manifest, beneath
 from tagger.reference import Digest, Repository, Tag
 from tagger.settle import AsListed, Goal, View, ask, observe, settle
 
@@ -249,10 +250,24 @@ def _holders(
             unknown.append(tag)
         elif found is not None:
             holders.setdefault(found.digest, []).append(tag)
-            index = repository.manifest(found.digest) if found.is_index else None
-            for child in index.children() if index else ():
-                parts.setdefault(child, []).append(tag)
+            try:
+                for part in _parts(repository, found):
+                    parts.setdefault(part, []).append(tag)
+            except (RegistryError, Denied):
+                unknown.append(tag)
     return holders, parts, unknown
+
+
+def _parts(repository: Removable, tagged: Descriptor) -> Collection[Digest]:
+    """Give what an index lists, at every depth. Raises what the registry raises."""
+
+    def read(listed: Sequence[Descriptor]) -> list[Manifest | None]:
+        reading = [partial(repository.manifest, each.digest) for each in listed if each.media_type not in IMAGES]
+        read = {manifest.digest: manifest for manifest in repository.patience.at_once(reading) if manifest}
+        return [read.get(each.digest) for each in listed]
+
+    index = repository.manifest(tagged.digest) if tagged.is_index else None
+    return beneath(index, read) if index else ()
 
 
 def _descriptor(repository: Removable, tag: Tag) -> Descriptor | Unreadable | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from model import ModelRepository
 
 from tagger.errors import Refused, RegistryError
-from tagger.manifest import OCI_INDEX, Descriptor
+from tagger.manifest import Descriptor
 from tagger.reference import Digest, Tag
 
 
@@ -46,8 +46,10 @@ class Shelf(ModelRepository):
             digest = Digest(reference)
             if digest in self.stuck:
                 raise RegistryError(f"{digest} stays: try again")
-            broken = {d for d, m in self.manifests.items() if m.media_type == OCI_INDEX and digest in m.children()}
-            self.held = {tag: held for tag, held in self.held.items() if held not in {digest, *broken}}
+            broken = {digest}
+            while more := {d for d, m in self.manifests.items() if broken & {*m.children()}} - broken:
+                broken |= more
+            self.held = {tag: held for tag, held in self.held.items() if held not in broken}
 
     def remove(self, tag: Tag) -> None:
         """Take one tag away by a throw-away manifest, where the registry takes that."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,8 +18,8 @@ from shelf import Shelf
 import tagger as api
 from tagger.cascade import Scheme, parse_version, published, resolve
 from tagger.drift import repair
-from tagger.errors import InputError, Interrupted, Refused, RegistryError, TaggerError, Unsettled
-from tagger.manifest import OCI_INDEX, Manifest
+from tagger.errors import InputError, Interrupted, Refused, RegistryError, TaggerError, Unreadable, Unsettled
+from tagger.manifest import OCI_INDEX, OCI_MANIFEST, Manifest
 from tagger.reference import Tag
 from tagger.registry import RemoteRepository
 from tagger.removal import remove, remove_all
@@ -94,6 +95,48 @@ def test_a_manifest_that_an_index_lists_is_not_deleted_under_it() -> None:
     repository.write(Tag("multi"), Manifest.of(OCI_INDEX, json.dumps(body).encode()))
     remove(repository, [SCHEME], ["2.1.106"])
     assert set(repository.held) == {"1.0.0", "1.0", "1", "latest", "multi"}
+
+
+def index_of(*entries: object) -> Manifest:
+    """Make an index of these entries."""
+    return Manifest.of(
+        OCI_INDEX, json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": entries}).encode()
+    )
+
+
+def test_a_manifest_that_an_index_of_indexes_lists_is_not_deleted_under_it() -> None:
+    repository = shelf("digest", "1.0.0", "2.1.106")
+    inner = index_of({"mediaType": OCI_MANIFEST, "digest": repository.held[Tag("2.1.106")]})
+    repository.manifests[inner.digest] = inner
+    repository.write(Tag("nested"), index_of({"mediaType": OCI_INDEX, "digest": inner.digest}))
+    remove(repository, [SCHEME], ["2.1.106"])
+    assert set(repository.held) == {"1.0.0", "1.0", "1", "latest", "nested"}
+
+
+@pytest.mark.parametrize("broken", [None, 7, [], {}, {"digest": None}, {"digest": "sha256:12"}])
+def test_a_broken_entry_of_an_index_hides_no_other_one(broken: object) -> None:
+    repository = shelf("digest", "1.0.0", "2.1.106")
+    child = {"mediaType": OCI_MANIFEST, "digest": repository.held[Tag("2.1.106")]}
+    repository.write(Tag("multi"), index_of(broken, child))
+    remove(repository, [SCHEME], ["2.1.106"])
+    assert set(repository.held) == {"1.0.0", "1.0", "1", "latest", "multi"}
+
+
+def test_an_index_that_cannot_be_read_may_list_what_is_to_go() -> None:
+    repository = shelf("digest", "1.0.0", "2.1.106")
+    inner = index_of({"digest": repository.held[Tag("2.1.106")]})
+    repository.manifests[inner.digest] = inner
+    repository.write(Tag("nested"), index_of({"mediaType": OCI_INDEX, "digest": inner.digest}))
+
+    @contextlib.contextmanager
+    def unread(operation: str) -> Iterator[None]:
+        if operation == f"get {inner.digest}":
+            raise Unreadable("the registry failed to read that (HTTP 500): try again")
+        yield
+
+    repository.around = unread
+    remove(repository, [SCHEME], ["2.1.106"])
+    assert set(repository.held) == {"1.0.0", "1.0", "1", "latest", "nested"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
