@@ -82,10 +82,11 @@ class Blobs:
     def begin(self) -> str | None:
         """Begin an upload and give its URL, None where the registry begins none.
 
-        Raises Denied when these credentials may not push, RegistryError, RegistryUnreachable.
+        Raises Refused of the kind that the registry says when nothing can be pushed, RegistryError,
+        RegistryUnreachable.
         """
         answer = self._connection.request("POST", f"{self._base}/uploads/", scope=self._scope)
-        if answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        if answer.why(self.name.path):
             answer.check(self.name, "push")
         place = answer.headers.get("location")
         return answer.resolve(place) if answer.status == HTTPStatus.ACCEPTED and place else None

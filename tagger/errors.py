@@ -9,7 +9,10 @@
     │   ├── EngineUnreachable       no Engine answers at its address
     │   └── RegistryUnreachable     no registry answers at its address
     ├── Refused                  3  a rule says no; nothing was written
-    │   └── Denied                  the registry does not let these credentials do that
+    │   ├── Denied                  the registry does not let these credentials do that
+    │   ├── Immutable               the registry lets nobody write that tag again, or delete it
+    │   ├── OverQuota               the registry takes no more from this account
+    │   └── NoRepository            the registry has no such repository, and a push does not create it
     ├── EngineError              1  the Engine reported a failure
     │   ├── WrongImage              it pushed something else than the image: another one, or one platform of several
     │   ├── Transient               it failed for a reason that may pass by itself
@@ -91,6 +94,18 @@ class Refused(TaggerError):
 
 class Denied(Refused):
     """The registry does not let these credentials do that."""
+
+
+class Immutable(Refused):
+    """The registry lets nobody write that tag again, or delete it."""
+
+
+class OverQuota(Refused):
+    """The registry takes no more from this account."""
+
+
+class NoRepository(Refused):
+    """The registry has no such repository, and a push does not create it."""
 
 
 class EngineError(TaggerError):
@@ -187,11 +202,20 @@ def printable(text: object, limit: int = _LONGEST_QUOTE) -> str:
     'denied\\n::error::x \\x1b[2J'
     >>> printable("it is ##vso[task.complete]")
     'it is \\x23#vso[task.complete]'
-    >>> printable("x" * 1000, limit=5)
-    'xxxx…'
+
+    What is too long loses its middle, since registries name the missing right at the end.
+
+    >>> printable("x" * 1000 + "y", limit=5)
+    'xxx…y'
     """
     open_text = str(text)
     for secret in list(_hidden):
         open_text = open_text.replace(secret, "***")
-    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in open_text[: limit + 1]).replace("##", r"\x23#")
-    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+    kept = _without_middle(open_text, limit)
+    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in kept).replace("##", r"\x23#")
+    return _without_middle(shown, limit)
+
+
+def _without_middle(text: str, limit: int) -> str:
+    end = limit // 3
+    return text if len(text) <= limit else f"{text[: limit - 1 - end]}…{text[len(text) - end :]}"

@@ -221,7 +221,8 @@ class RemoteRepository:
     def check_push(self) -> None:
         """Find out whether these credentials may push, by an upload that is begun and given up.
 
-        Raises Denied when they may not, and RegistryUnreachable; any other answer is left for the push to meet.
+        Raises Denied when they may not, NoRepository, OverQuota or Immutable when nobody may, and RegistryUnreachable;
+        any other answer is left for the push to meet.
         """
         with contextlib.suppress(RegistryError):
             if upload := self.blobs.begin():

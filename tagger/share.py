@@ -26,7 +26,7 @@ class Target(Tags, Protocol):
     """A repository that images are pushed to."""
 
     def check_push(self) -> None:
-        """Find out whether a push would be let in; raise Denied when it would not."""
+        """Find out whether a push would be let in; raise Refused when it would not."""
 
 
 class Image(Protocol):

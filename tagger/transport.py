@@ -23,10 +23,22 @@ from typing import Any
 import urllib3
 import urllib3.connection
 
-from tagger import __version__
-from tagger.errors import Denied, RegistryError, RegistryUnreachable, Unreadable, printable
+from tagger import __version__, refusal
+from tagger.errors import (
+    Denied,
+    Immutable,
+    NoRepository,
+    OverQuota,
+    Refused,
+    RegistryError,
+    RegistryUnreachable,
+    TaggerError,
+    Unreadable,
+    printable,
+)
 from tagger.patience import Patience, Trace
 from tagger.reference import Registry, Repository, is_loopback
+from tagger.refusal import Why
 
 SILENCE_SECONDS = 30.0
 ANSWER_SECONDS = 120.0
@@ -43,7 +55,18 @@ _LONGEST_RETRY_AFTER = 30.0
 _WAITING_SECONDS = 120.0
 _REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 _READS = frozenset({"GET", "HEAD"})
-_DENIALS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+_MOST_ERRORS = 3
+_REFUSALS: dict[Why, tuple[type[Refused], str]] = {
+    Why.IMMUTABLE: (
+        Immutable,
+        (
+            "exclude the floating tags from the immutability rule or set floats = [], and release another image under"
+            " another version"
+        ),
+    ),
+    Why.QUOTA: (OverQuota, "remove old versions, as tagger prune does, or ask for a larger quota"),
+    Why.NO_REPOSITORY: (NoRepository, "create the repository first, or check its name"),
+}
 Body = bytes | Iterator[bytes] | None
 """What is sent: bytes, or the pieces of a blob, which are there only once."""
 
@@ -65,29 +88,50 @@ class Answer:
             raise ValueError("nested too deeply") from None
 
     def complaint(self) -> str:
-        """Give the first error of the body in the registry's own words (OCI distribution spec, "Error codes")."""
-        try:
-            first = self.json()["errors"][0]
-            code, message = str(first.get("code", "")), str(first.get("message", ""))
-        except (ValueError, LookupError, TypeError, AttributeError):
-            return f"HTTP {self.status}"
-        return f"HTTP {self.status}, {printable(code, 60)}: {printable(message)}"
+        """Give the registry's own words, whole: its status, and the code, message and detail of its errors."""
+        said = "; ".join(self._errors())
+        return f"HTTP {self.status}, {said}" if said else f"HTTP {self.status}"
+
+    def why(self, name: str = "") -> Why | None:
+        """Say why this is a refusal for good, None where it is none; `name` is the repository's."""
+        return refusal.reason(" ".join(self._errors()), self.status, name)
+
+    def passes(self) -> bool:
+        """Say whether the same request may get a better answer in a moment."""
+        return self.status in _TRANSIENT and not self.why()
 
     def check(self, repository: Repository, what: str, *expected: HTTPStatus) -> None:
-        """Raise what the status means, unless it is an expected one: Denied, Unreadable or RegistryError."""
-        if self.status in expected:
-            return
-        if self.status in _DENIALS:
-            raise Denied(
-                f"{repository.registry} does not let you {what} in {repository.path} ({self.complaint()}):"
-                f" run docker login {repository.registry}, or ask for the right"
+        """Raise what the status means, unless it is an expected one: a kind of Refused, Unreadable or RegistryError."""
+        if self.status not in expected:
+            raise self._failure(repository, what)
+
+    def _failure(self, repository: Repository, what: str) -> TaggerError:
+        registry, path = repository.registry, repository.path
+        why = self.why(path)
+        if why is Why.NO_RIGHT:
+            return Denied(
+                f"{registry} does not let you {what} in {path} ({self.complaint()}): run docker login {registry}, or"
+                " ask for the right"
             )
-        failed = f"{repository.registry} failed to {what} in {repository.path} ({self.complaint()})"
+        failed = f"{registry} failed to {what} in {path} ({self.complaint()})"
+        if why:
+            kind, advice = _REFUSALS[why]
+            return kind(f"{failed}: {advice}")
         if self.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            raise Unreadable(f"{failed}: try again, and see the registry's log")
+            return Unreadable(f"{failed}: try again, and see the registry's log")
         if self.status == HTTPStatus.TOO_MANY_REQUESTS:
-            raise Unreadable(f"{failed}: try again later")
-        raise RegistryError(f"{failed}: see whether the registry's rules allow that")
+            return Unreadable(f"{failed}: try again later")
+        return RegistryError(f"{failed}: see whether the registry's rules allow that")
+
+    def _errors(self) -> list[str]:
+        """Give what the body says in the form of the distribution specification ("Error codes"), or in one like it."""
+        try:
+            content = self.json()
+        except ValueError:
+            return []
+        errors = content.get("errors", [content]) if isinstance(content, dict) else []
+        errors = errors if isinstance(errors, list) else [errors]
+        return [said for said in map(_error, errors[:_MOST_ERRORS]) if said]
 
     def resolve(self, reference: str) -> str:
         """Make a URL of a reference in the answer, relative or absolute (RFC 3986), or raise RegistryError."""
@@ -98,6 +142,17 @@ class Answer:
             raise RegistryError(
                 f"{host} points to '{printable(reference)}', which is no URL: ask whoever runs it"
             ) from None
+
+
+def _error(error: object) -> str:
+    """Write one error of a body in a line: code, message and detail, as far as they are there."""
+    if not isinstance(error, dict):
+        return printable(error) if isinstance(error, str) else ""
+    detail = error.get("detail")
+    written = detail if isinstance(detail, str) else json.dumps(detail) if detail else ""
+    message = str(error.get("message") or error.get("error") or "")
+    said = ", ".join(printable(part) for part in dict.fromkeys((message, written)) if part)
+    return ": ".join(part for part in (printable(error.get("code") or "", 60), said) if part)
 
 
 class Transport:
@@ -148,7 +203,7 @@ class Transport:
             except urllib3.exceptions.HTTPError as error:
                 raise self.unreachable(url, error) from None
             else:
-                if not (retried and answer.status in _TRANSIENT and self._wait(delay, answer)):
+                if not (retried and answer.passes() and self._wait(delay, answer)):
                     return answer
         raise AssertionError("the last attempt returns or raises")
 

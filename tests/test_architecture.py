@@ -41,7 +41,8 @@ RESTS_ON: dict[str, set[str]] = {
     "steps": {"undo", "result", "progress"},
     "credentials": {"reference"},
     "hosts": {"reference"},
-    "transport": {"reference", "patience", "hosts"},
+    "refusal": set(),
+    "transport": {"reference", "patience", "hosts", "refusal"},
     "connection": {"credentials", "challenge", "transport"},
     "blobs": {"connection", "manifest"},
     "registry": {"blobs"},
@@ -66,7 +67,7 @@ RESTS_ON: dict[str, set[str]] = {
     "cli": {"api", "config", "report", "options", "outputs", "terminal"},
     "__main__": {"cli"},
 }
-PURE = ("errors", "reference", "cascade", "labels", "config", "plan", "manifest", "index", "result", "hosts")
+PURE = ("errors", "reference", "cascade", "labels", "config", "plan", "manifest", "index", "result", "hosts", "refusal")
 IMPURE = ("docker", "requests", "urllib3", "http.client", "urllib.request", "socket", "ssl", "subprocess", "asyncio")
 
 

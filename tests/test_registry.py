@@ -32,7 +32,17 @@ from services import private_folder
 from tagger import registry
 from tagger.connection import Connection, Trust
 from tagger.credentials import Credential, Secret
-from tagger.errors import Denied, Refused, RegistryError, RegistryUnreachable, TaggerError, Unreadable
+from tagger.errors import (
+    Denied,
+    Immutable,
+    NoRepository,
+    OverQuota,
+    Refused,
+    RegistryError,
+    RegistryUnreachable,
+    TaggerError,
+    Unreadable,
+)
 from tagger.manifest import MEDIA_TYPES, Manifest
 from tagger.patience import Patience
 from tagger.reference import Registry, Repository, Tag
@@ -398,14 +408,20 @@ def test_a_tag_is_put_byte_for_byte(remote: Open, model: ModelRegistry) -> None:
 @pytest.mark.parametrize(
     ("answer", "error", "message"),
     [
-        (refusal(400, "TAG_INVALID", "already exists"), RegistryError, "already exists.*whether the registry's rules"),
-        (
-            refusal(412, "PRECONDITION", "immutable"),
-            RegistryError,
-            "immutable.*whether the registry's rules allow that",
-        ),
+        (refusal(400, "MANIFEST_INVALID", "bad"), RegistryError, "bad.*whether the registry's rules allow that"),
+        (refusal(400, "TAG_INVALID", "already exists"), Immutable, r"already exists.*or set floats = \[\]"),
+        (refusal(412, "PRECONDITION", "immutable"), Immutable, "immutable.*exclude the floating tags from"),
+        (refusal(405, "REGISTRY_DISALLOWED_OPERATION", "no"), Immutable, "exclude the floating tags from"),
+        (refusal(403, "DENIED", "quota exceeded"), OverQuota, "quota exceeded.*: remove old versions"),
+        (refusal(404, "NAME_UNKNOWN", "no"), NoRepository, "NAME_UNKNOWN: no.*: create the repository first"),
         (Response(429), RegistryError, "HTTP 429.*try again later"),
-        (refusal(403, "DENIED", "immutability settings"), Denied, "immutability settings.*docker login .*or ask for"),
+        (
+            refusal(403, "DENIED", "immutability settings"),
+            Immutable,
+            "immutability settings.*exclude the floating tags",
+        ),
+        (refusal(403, "DENIED", "no"), Denied, "DENIED: no.*docker login .*or ask for"),
+        (refusal(500, "UNKNOWN", "the tag is immutable"), Immutable, "exclude the floating tags"),
         (Response(401), Denied, "does not let you write latest .*run docker login"),
         (Response(500), Unreadable, "failed to write latest .*try again"),
         (Response(drop=True), Unreadable, "run the same command again"),
@@ -417,6 +433,43 @@ def test_a_write_that_fails_says_so(
 ) -> None:
     model.intercept(on("PUT", "/latest$", answer))
     with pytest.raises(error, match=message):
+        remote(model.host).put(LATEST, Manifest.of(DOCKER_MANIFEST, ONE))
+
+
+@pytest.mark.parametrize("status", [403, 412, 500, 503])
+def test_a_write_that_is_refused_for_good_is_not_repeated(remote: Open, model: ModelRegistry, status: int) -> None:
+    model.intercept(on("PUT", "/latest$", refusal(status, "DENIED", "tag latest is immutable")))
+    with pytest.raises(Immutable):
+        remote(model.host).put(LATEST, Manifest.of(DOCKER_MANIFEST, ONE))
+    assert [request.method for request in model.requests].count("PUT") == 1
+
+
+@pytest.mark.parametrize(
+    ("errors", "said"),
+    [
+        ([{"code": "MANIFEST_INVALID", "message": "bad", "detail": "HTTP 403 Forbidden"}], "bad, HTTP 403 Forbidden"),
+        ([{"code": "MANIFEST_INVALID", "detail": {"description": "no"}}], 'MANIFEST_INVALID: {"description": "no"}'),
+        ([{"code": "A", "message": "one"}, {"code": "B", "message": "two"}], "A: one; B: two"),
+        ([{"status": 400, "message": "bad"}], "(HTTP 400, bad)"),
+        (["bad"], "(HTTP 400, bad)"),
+        ("bad", "(HTTP 400, bad)"),
+        ([{"code": "A", "message": "x" * 500 + " ecr:PutImage"}], " ecr:PutImage)"),
+        ([{"code": "A", "message": "", "detail": {}}], "(HTTP 400, A)"),
+        ([], "(HTTP 400)"),
+        ([None, [], 5], "(HTTP 400)"),
+    ],
+)
+def test_a_refusal_is_shown_whole(remote: Open, model: ModelRegistry, errors: object, said: str) -> None:
+    model.intercept(on("PUT", "/latest$", as_json(400, {"errors": errors})))
+    with pytest.raises(RegistryError) as caught:
+        remote(model.host).put(LATEST, Manifest.of(DOCKER_MANIFEST, ONE))
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("body", [b'{"message": "bad"}', b'{"error": "bad"}', b'{"detail": "bad"}'])
+def test_an_error_in_another_form_is_shown_too(remote: Open, model: ModelRegistry, body: bytes) -> None:
+    model.intercept(on("PUT", "/latest$", Response(400, body)))
+    with pytest.raises(RegistryError, match=r"\(HTTP 400, bad\)"):
         remote(model.host).put(LATEST, Manifest.of(DOCKER_MANIFEST, ONE))
 
 
@@ -731,6 +784,24 @@ def test_who_may_not_push_is_told_before_anything_is_pushed(remote: Open, status
         server.intercept(on("POST", "/blobs/uploads/", refusal(status, "DENIED", "no push for you")))
         with pytest.raises(Denied, match=r"does not let you push in gallery/ui \(HTTP \d+, DENIED: no push for you\)"):
             remote(server.host).check_push()
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (refusal(404, "NAME_UNKNOWN", "The repository with name 'gallery/ui' does not exist"), NoRepository),
+        (refusal(403, "DENIED", "Quota has been exceeded on namespace"), OverQuota),
+        (refusal(405, "REGISTRY_DISALLOWED_OPERATION", "The operation is disallowed"), Immutable),
+    ],
+)
+def test_what_forbids_every_push_is_told_before_anything_is_pushed(
+    remote: Open, answer: Response, error: type[TaggerError]
+) -> None:
+    with ModelRegistry() as server:
+        server.intercept(on("POST", "/blobs/uploads/", answer))
+        with pytest.raises(error, match="failed to push in gallery/ui") as caught:
+            remote(server.host).check_push()
+        assert caught.value.exit_code == 3
 
 
 @pytest.mark.parametrize("answer", [Response(404), Response(405), Response(500), Response(202), Response(drop=True)])
