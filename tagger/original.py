@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from tagger import index
+from tagger.attached import signature_tags
 from tagger.errors import InputError, RegistryError
 from tagger.manifest import Descriptor, Manifest, beneath
 from tagger.reference import Digest, Reference, Repository, Tag
@@ -16,8 +16,6 @@ from tagger.registry import RemoteRepository
 
 Open = Callable[[Repository], RemoteRepository]
 
-# What cosign hangs on an image where it does not use referrers.
-_ATTACHED = re.compile(r"(sha(?:256|384|512))-([0-9a-f]+)\.(?:sig|att|sbom)")
 _DEEPEST = 8
 _CONFIG_BYTES = 8 * 1024 * 1024
 
@@ -186,12 +184,8 @@ def hanging(pieces: Iterable[Piece]) -> dict[Tag, Piece]:
     tags = {home.name: (home, home.tags()) for home in known.values()}
     found: dict[Tag, Piece] = {}
     for _ in range(_DEEPEST):
-        new = {
-            tag: home
-            for home, listed in tags.values()
-            for tag in listed
-            if tag not in found and (match := _ATTACHED.fullmatch(tag)) and known.get(Digest(f"{match[1]}:{match[2]}"))
-        }
+        spelt = {tag for _, listed in tags.values() for digest in known for tag in signature_tags(listed, digest)}
+        new = {tag: home for home, listed in tags.values() for tag in listed if tag not in found and tag in spelt}
         for tag, home in new.items():
             if manifest := home.manifest(tag):
                 found[tag] = Piece(manifest, home)

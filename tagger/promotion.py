@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from tagger import index
+from tagger.attached import referrers_tag
 from tagger.errors import RegistryUnreachable, Unreadable
 from tagger.manifest import Blob, Manifest
 from tagger.original import Original, Piece, hanging, referring
 from tagger.progress import Line, Meter, Progress, Upload
 from tagger.reference import Digest, Reference, Repository, Tag
-from tagger.registry import RemoteRepository, referrers_tag
+from tagger.registry import RemoteRepository
 
 # Seconds before a blob is sent again whose way broke off.
 _PAUSES = (1.0, 4.0)

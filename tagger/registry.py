@@ -16,6 +16,7 @@ from enum import Enum
 from http import HTTPStatus
 from typing import Any
 
+from tagger.attached import referrers_tag
 from tagger.blobs import Blobs
 from tagger.connection import Connection
 from tagger.credentials import Credential
@@ -365,16 +366,6 @@ class RemoteRepository:
                 f" {printable(expected)}: push the image again, or ask whoever runs the registry"
             )
         return manifest
-
-
-def referrers_tag(digest: Digest) -> Tag:
-    """Spell the tag of a list of referrers (OCI distribution spec, "Referrers Tag Schema").
-
-    >>> referrers_tag(Digest("sha256:" + "0" * 64))[:10]
-    'sha256-000'
-    """
-    algorithm, _, encoded = digest.partition(":")
-    return parse_tag(f"{algorithm[:32]}-{encoded[:64]}")
 
 
 def _media_type(answer: Answer) -> str:

@@ -26,13 +26,14 @@ RESTS_ON: dict[str, set[str]] = {
     "checkout": {"cascade"},
     "labels": {"cascade"},
     "manifest": {"reference"},
+    "attached": {"reference"},
     "plan": {"cascade"},
     "result": {"plan"},
     "patience": {"errors"},
     "settle": {"plan", "manifest", "patience"},
     "drift": {"settle"},
     "listing": {"drift"},
-    "removal": {"drift"},
+    "removal": {"drift", "attached"},
     "successor": {"settle"},
     "withdrawal": {"removal"},
     "retention": {"removal", "blobs"},
@@ -45,7 +46,7 @@ RESTS_ON: dict[str, set[str]] = {
     "transport": {"reference", "patience", "hosts", "refusal"},
     "connection": {"credentials", "challenge", "transport"},
     "blobs": {"connection", "manifest"},
-    "registry": {"blobs"},
+    "registry": {"blobs", "attached"},
     "index": {"manifest"},
     "original": {"index", "registry"},
     "promotion": {"original", "progress"},
@@ -67,7 +68,20 @@ RESTS_ON: dict[str, set[str]] = {
     "cli": {"api", "config", "report", "options", "outputs", "terminal"},
     "__main__": {"cli"},
 }
-PURE = ("errors", "reference", "cascade", "labels", "config", "plan", "manifest", "index", "result", "hosts", "refusal")
+PURE = (
+    "errors",
+    "reference",
+    "cascade",
+    "labels",
+    "config",
+    "plan",
+    "manifest",
+    "attached",
+    "index",
+    "result",
+    "hosts",
+    "refusal",
+)
 IMPURE = ("docker", "requests", "urllib3", "http.client", "urllib.request", "socket", "ssl", "subprocess", "asyncio")
 
 
