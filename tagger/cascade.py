@@ -7,7 +7,7 @@ is spelt.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from string import Formatter
@@ -27,9 +27,11 @@ __all__ = [
     "mark",
     "marks",
     "newest_first",
+    "other_lines",
     "parse_version",
     "published",
     "resolve",
+    "understood",
     "yanked_by",
 ]
 
@@ -46,6 +48,15 @@ _WORD = re.compile(r"(?!v[0-9])[A-Za-z_][A-Za-z0-9._-]*")
 _STAGE = re.compile(r"(?:alpha|beta|rc|pre|preview|snapshot)[0-9]*(?![A-Za-z0-9_])", re.IGNORECASE)
 _CHANNEL = re.compile(r"[A-Za-z][0-9A-Za-z-]*")
 _LINE = re.compile(rf"{_NUMBER}(?:\.{_NUMBER})?")
+_STAGE_IDENTIFIER = re.compile(r"(?:alpha|beta|rc|pre|preview|dev|snapshot|nightly|canary)[0-9]*", re.IGNORECASE)
+# Tags of lines that nobody told us of. Numbers with more digits are dates or builds.
+_FOREIGN_VERSION = re.compile(
+    r"(?P<prefix>(?:[A-Za-z][A-Za-z._-]*-)?)v?([0-9]+)\.([0-9]+)\.([0-9]+)(?:-(?P<variant>[A-Za-z][A-Za-z0-9._-]*))?"
+)
+_FOREIGN_FLOATING = re.compile(
+    r"(?P<prefix>(?:[A-Za-z][A-Za-z._-]*-)?)v?[0-9]{1,4}(?:\.[0-9]{1,4})?(?:-[A-Za-z][A-Za-z0-9._-]*)?"
+)
+_FOREIGN_WORD = re.compile(r"[A-Za-z]+(?:-[A-Za-z]+)*")
 _LONE_DIGIT = re.compile(r"(?<![A-Za-z0-9])[0-9]")
 
 
@@ -230,6 +241,55 @@ def in_channel(version: Version, channel: str) -> bool:
     """
     first, _, rest = (version.prerelease or "").partition(".")
     return first == channel and "-" not in rest
+
+
+def understood(version: Version, scheme: Scheme) -> bool:
+    """Say whether a version is stable, or a pre-release whose stage is known: a usual one, or a channel of the line.
+
+    Any other may be a rebuild, an architecture, or a variant that the settings do not name.
+
+    >>> [understood(Version.parse(f"2.1.106-{text}"), Scheme()) for text in ("rc.1", "beta2", "dev.7", "SNAPSHOT")]
+    [True, True, True, True]
+    >>> [understood(Version.parse(f"2.1.106-{text}"), Scheme()) for text in ("alpine", "1", "r0", "rc.1-alpine")]
+    [False, False, False, False]
+    """
+    if not version.prerelease or any(in_channel(version, channel) for channel in scheme.channels):
+        return True
+    first, _, _ = version.prerelease.partition(".")
+    return "-" not in version.prerelease and bool(_STAGE_IDENTIFIER.fullmatch(first))
+
+
+def other_lines(tags: Iterable[str], schemes: Sequence[Scheme], known: Collection[str]) -> list[Tag]:
+    """Name the tags that look like floating tags and are not `known`; of a line without one, its newest version tag.
+
+    >>> found = ["2.1.106", "2.1", "2.1.106-alpine", "alpine", "lts", "2.1.105-slim", "2.1.106-slim", "build-77"]
+    >>> other_lines(found, [Scheme()], {"2.1"})
+    ['2.1.106-slim', 'alpine', 'lts']
+    """
+    strange = [tag for tag in tags if tag not in known and not _is_ours(tag, schemes)]
+    newest: dict[tuple[str, str], tuple[tuple[int, ...], str]] = {}
+    for tag in strange:
+        if found := _FOREIGN_VERSION.fullmatch(tag):
+            line, number = (found["prefix"], found["variant"] or ""), tuple(map(int, found.group(2, 3, 4)))
+            newest[line] = max(newest.get(line, (number, tag)), (number, tag))
+    prefixes = {prefix for prefix, _ in newest} | {""}
+    floats = [
+        tag
+        for tag in strange
+        if _FOREIGN_WORD.fullmatch(tag) or ((found := _FOREIGN_FLOATING.fullmatch(tag)) and found["prefix"] in prefixes)
+    ]
+    alone = [
+        tag
+        for (prefix, variant), (_, tag) in newest.items()
+        if not any(name.startswith(prefix) and name.endswith(variant) for name in floats)
+    ]
+    return sorted(map(Tag, {*floats, *alone}))
+
+
+def _is_ours(tag: str, schemes: Sequence[Scheme]) -> bool:
+    """Say whether a tag is a version tag of one of these lines, and no other line can mean it."""
+    read = [(version, scheme) for scheme in schemes if (version := scheme.parse(tag))]
+    return any(understood(version, scheme) or yanked_by(version) for version, scheme in read)
 
 
 def _read(spelling: str) -> Version | None:

@@ -87,6 +87,7 @@ app = typer.Typer(
 )
 
 _SHOWN = 20
+_DRIFT = 5  # the exit code of a check that found some
 
 
 def main() -> None:
@@ -469,9 +470,10 @@ def check(
     auth_host: AuthHost = None,
     verbose: Verbose = False,
 ) -> None:
-    """Exit with 1 if a floating tag is missing or out of place.
+    """Exit with 5 if a floating tag is missing or out of place.
 
-    The published versions say where each one belongs.
+    The published versions say where each one belongs. Only the lines of the settings, or of --variant and --prefix,
+    are checked: tags that seem to belong to others are named.
     """
     from tagger import api, report
 
@@ -479,7 +481,7 @@ def check(
         schemes = _schemes(variant, prefix, repository)
         found = api.check(repository, schemes=schemes, **_hosts(insecure, auth_host), trace=_tracing(verbose))
         show(report.as_json(report.check_content(found)) if as_json else report.check_text(found))
-    raise typer.Exit(0 if found.ok else 1)
+    raise typer.Exit(0 if found.ok else _DRIFT)
 
 
 @app.command(cls=_Command)

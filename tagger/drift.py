@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from tagger.cascade import Scheme, Version, floating, newest_first, published
-from tagger.errors import InputError, Unsettled
+from tagger.cascade import Scheme, Version, floating, mark, marks, newest_first, other_lines, published
+from tagger.errors import InputError, Unreadable, Unsettled
 from tagger.plan import Observed
 from tagger.reference import Digest, Repository, Tag
-from tagger.settle import AsListed, Goal, Tags, observe, settle
+from tagger.settle import AsListed, Goal, Tags, ask, observe, settle
 
 # A tag that drifted mostly holds a version shortly before the one that it should; no more than this are asked.
 _SEARCHED = 64
@@ -27,26 +27,32 @@ class Listed(Tags, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Floating:
-    """A floating tag: the digest and version that it holds (None: none, or unknown), and the version it belongs to."""
+    """A floating tag: the digest and version that it holds (None: none, or unknown), and the version it belongs to.
+
+    One that holds a yanked version has the mark for its version. `expected` is None when no version is left for it.
+    """
 
     tag: Tag
     digest: Digest | None
     version: Version | None
-    expected: Version
+    expected: Version | None
     ok: bool
     unreadable: bool = False
+    listed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What a check found: the floating tags that drifted."""
+    """What a check found: the tags that it checked, those that drifted, and those of lines that it does not know."""
 
     repository: Repository
     drift: tuple[Floating, ...]
+    checked: tuple[Tag, ...]
+    not_looked_at: tuple[Tag, ...]
 
     @property
     def ok(self) -> bool:
-        """Say whether every floating tag is where it should be."""
+        """Say whether every floating tag that was checked is where it should be."""
         return not self.drift
 
 
@@ -83,17 +89,41 @@ def listed_tags(repository: Listed) -> Sequence[Tag]:
 def check(repository: Listed, schemes: Sequence[Scheme]) -> Check:
     """Compare every floating tag of these lines with `resolve`; it asks for about two digests for each.
 
-    Raises InputError when there is no such repository, and what the registry raises.
+    Raises InputError when there is no such repository or it has no version of a line that was named, and what the
+    registry raises.
     """
     tags = listed_tags(repository)
+    for scheme in schemes:
+        _check_named(repository.name, tags, scheme, alone=len(schemes) == 1)
     lines = repository.patience.at_once([partial(_check_line, repository, tags, scheme) for scheme in schemes])
-    return Check(repository.name, tuple(state for states in lines for state in states))
+    states = [state for line in lines for state in line]
+    checked = tuple(state.tag for state in states)
+    drift = tuple(state for state in states if not state.ok)
+    return Check(repository.name, drift, checked, tuple(other_lines(tags, schemes, {*checked})))
+
+
+def _check_named(name: Repository, tags: Sequence[Tag], scheme: Scheme, *, alone: bool) -> None:
+    """Refuse a line that was named, by its variant or prefix or beside others, and has no version."""
+    named = scheme.variant or scheme.prefix not in {"", "v"} or not alone
+    if named and not published(tags, scheme):
+        variant = f"of variant {scheme.variant}" if scheme.variant else "of the plain line"
+        prefix = f" with prefix {scheme.prefix}" if scheme.prefix else ""
+        raise InputError(f"{name} has no version {variant}{prefix}: tagger ls {name} shows what it has")
 
 
 def _check_line(repository: Listed, tags: Sequence[Tag], scheme: Scheme) -> list[Floating]:
     goal = floating(published(tags, scheme), scheme)
-    observed = observe(AsListed(repository, tags), scheme, goal)
-    return [state for state in examine(repository, scheme, observed, goal) if not state.ok]
+    left = left_behind(tags, scheme)
+    observed = observe(AsListed(repository, tags), scheme, [*goal, *left])
+    return [*examine(repository, scheme, observed, tags, [*goal, *left])]
+
+
+def left_behind(tags: Sequence[Tag], scheme: Scheme) -> list[Tag]:
+    """Name the listed floating tags that yanked versions competed for, and no other version claims."""
+    claimed = floating(published(tags, scheme), scheme)
+    cascade = dict.fromkeys(tag for version in marks(tags, scheme) for tag in scheme.floating_tags(version))
+    listed = set(tags)
+    return [tag for tag in cascade if tag in listed and tag not in claimed]
 
 
 def repair(repository: Listed, schemes: Sequence[Scheme], *, dry_run: bool) -> Repair:
@@ -139,53 +169,53 @@ def moved(observed: Observed, scheme: Scheme, tags: Collection[Tag]) -> list[Mov
     return found
 
 
-def examine(repository: Tags, scheme: Scheme, observed: Observed, tags: Collection[Tag]) -> Iterator[Floating]:
+def examine(
+    repository: Tags, scheme: Scheme, observed: Observed, listed: Sequence[Tag], tags: Collection[Tag]
+) -> Iterator[Floating]:
     """Say of each of these floating tags whether it is right, and of one that is not, which version it holds.
 
-    Versions that lead a line are asked first for a digest that is not known, then the newest.
+    Of several versions with that digest it is the first of its line: yanked ones come first, then those that lead a
+    line, then the newest. A tag that no version claims is named only if it holds a yanked one.
     """
     owners = floating(observed.versions, scheme)
-    known = {observed.digests[tag]: v for v, tag in observed.versions.items() if observed.digests.get(tag)}
-    asked, leading = set(observed.digests), set(owners.values())
-    lines: Mapping[Tag, Sequence[Version]] = {}
+    there = set(listed)
+    known: dict[Tag, Digest | None] = dict(observed.digests)
+    lines: Mapping[Tag, Sequence[tuple[Version, Tag]]] | None = None
     for tag in tags:
-        if tag not in owners:
-            continue
-        owner, digest = owners[tag], observed.digests[tag]
-        if digest is not None and digest == observed.digests[observed.versions[owner]]:
+        owner, digest = owners.get(tag), observed.digests[tag]
+        if owner and digest is not None and digest == observed.digests[observed.versions[owner]]:
             yield Floating(tag, digest, owner, owner, ok=True)
-        else:
-            lines = lines or _lines(observed.versions, scheme)
-            line = sorted(lines[tag], key=lambda version: version not in leading)[:_SEARCHED]
-            tags_of_line = {observed.versions[v]: v for v in line}
-            held = _holder(repository, tags_of_line, digest, known, asked) if digest else None
-            yield Floating(tag, digest, held, owner, ok=False, unreadable=tag in observed.unreadable)
+            continue
+        lines = _lines(observed, scheme, set(owners.values())) if lines is None else lines
+        held = _holder(repository, lines.get(tag, ())[:_SEARCHED], digest, known) if digest else None
+        if owner or held:
+            unreadable = tag in observed.unreadable
+            yield Floating(tag, digest, held, owner, ok=False, unreadable=unreadable, listed=tag in there)
 
 
-def _lines(versions: Mapping[Version, Tag], scheme: Scheme) -> Mapping[Tag, Sequence[Version]]:
-    """Give the versions that compete for each floating tag, the newest first."""
-    found: dict[Tag, list[Version]] = {}
-    for version in newest_first(versions):
+def _lines(
+    observed: Observed, scheme: Scheme, leading: Collection[Version]
+) -> Mapping[Tag, Sequence[tuple[Version, Tag]]]:
+    """Give the versions that compete for each floating tag and their tags, in the order in which they may hold it."""
+    found: dict[Tag, list[tuple[Version, Tag]]] = {}
+    for yanked in newest_first(observed.yanked):
+        for tag in scheme.floating_tags(yanked):
+            found.setdefault(tag, []).append((mark(yanked), observed.yanked[yanked]))
+    for version in sorted(newest_first(observed.versions), key=lambda version: version not in leading):
         for tag in scheme.floating_tags(version):
-            found.setdefault(tag, []).append(version)
+            found.setdefault(tag, []).append((version, observed.versions[version]))
     return found
 
 
 def _holder(
-    repository: Tags,
-    line: Mapping[Tag, Version],
-    digest: Digest,
-    known: dict[Digest | None, Version],
-    asked: set[Tag],
+    repository: Tags, line: Sequence[tuple[Version, Tag]], digest: Digest, known: dict[Tag, Digest | None]
 ) -> Version | None:
-    """Look for the version with a digest in a line of version tags, a few at a time, and none that was asked before."""
-    tags = [tag for tag in line if tag not in asked]
-    for start in range(0, len(tags), _BATCH):
-        if digest in known:
-            break
-        batch = tags[start : start + _BATCH]
-        asked.update(batch)
-        asking = [partial(repository.digest, tag) for tag in batch]
-        for tag, answer in zip(batch, repository.patience.at_once(asking), strict=True):
-            known.setdefault(answer, line[tag])
-    return known.get(digest)
+    """Look for the first version of a line with a digest, asking a few at a time, and none whose digest is `known`."""
+    for start in range(0, len(line), _BATCH):
+        batch = line[start : start + _BATCH]
+        answers = ask(repository, [tag for _, tag in batch if tag not in known])
+        known.update((tag, None if isinstance(answer, Unreadable) else answer) for tag, answer in answers.items())
+        for version, tag in batch:
+            if known[tag] == digest:
+                return version
+    return None

@@ -6,16 +6,20 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from tagger.cascade import Scheme, Version, floating, newest_first, published
-from tagger.drift import Floating, Listed, examine, listed_tags
+from tagger.cascade import Scheme, Version, floating, newest_first, published, yanked_by
+from tagger.drift import Floating, Listed, examine, left_behind, listed_tags
 from tagger.errors import Unreadable
+from tagger.plan import Observed
 from tagger.reference import Digest, Repository, Tag
 from tagger.settle import AsListed, ask, observe
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A version tag: its version and digest (None: nobody can read it), and the floating tags that point there."""
+    """A version tag: its version and digest (None: nobody can read it), and the floating tags that it holds.
+
+    A floating tag is at one version alone: the one that it should follow, or else the one that `check` names.
+    """
 
     version: Version
     tag: Tag
@@ -79,20 +83,30 @@ def _part(
     repository: Listed, tags: Sequence[Tag], scheme: Scheme, spelt: Mapping[Tag, Version], shown: Collection[Tag]
 ) -> _Part:
     owners = floating(published(tags, scheme), scheme)
+    left = left_behind(tags, scheme)
     mine = [tag for tag in spelt if tag in shown]
     versions = {spelt[tag] for tag in mine}
-    observed = observe(AsListed(repository, tags), scheme, [tag for tag, v in owners.items() if v in versions])
+    floats = [*(tag for tag, v in owners.items() if v in versions), *left]
+    observed = observe(AsListed(repository, tags), scheme, floats)
     further = ask(repository, [tag for tag in mine if tag not in observed.digests])
     unreadable = {tag for tag, answer in further.items() if isinstance(answer, Unreadable)}
     digests = {tag: None if isinstance(answer, Unreadable) else answer for tag, answer in further.items()}
     observed = replace(observed, digests={**observed.digests, **digests})
-    states = [*examine(repository, scheme, observed, [tag for tag in owners if tag in observed.digests])]
-    holding: dict[Digest | None, list[Tag]] = {}
+    floats = [tag for tag in (*owners, *left) if tag in observed.digests]
+    states = [*examine(repository, scheme, observed, tags, floats)]
+    holding: dict[Tag, list[Tag]] = {}
     for state in states:
-        holding.setdefault(state.digest, []).append(state.tag)
+        if state.version:
+            holding.setdefault(_tag_of(observed, state.version), []).append(state.tag)
     rows = []
     for tag in mine:
         held = observed.digests[tag]
         if held is not None or tag in unreadable:
-            rows.append(Row(spelt[tag], tag, held, tuple(holding.get(held, ()) if held else ())))
-    return _Part(rows, states, owners)
+            rows.append(Row(spelt[tag], tag, held, tuple(holding.get(tag, ()))))
+    return _Part(rows, states, {*owners, *(state.tag for state in states)})
+
+
+def _tag_of(observed: Observed, version: Version) -> Tag:
+    """Give the tag of a version, which may be the mark of a yanked one."""
+    yanked = yanked_by(version)
+    return observed.yanked[yanked] if yanked else observed.versions[version]

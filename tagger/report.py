@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tagger.cascade import DEFAULT_VARIANT
+from tagger.cascade import DEFAULT_VARIANT, yanked_by
 from tagger.errors import printable
 from tagger.plan import Action, Change
-from tagger.reference import Digest
+from tagger.reference import Digest, Repository, Tag
 from tagger.result import Outcome, Release, Released
 
 if TYPE_CHECKING:
@@ -199,16 +199,23 @@ def listing_content(listing: Listing) -> dict[str, Any]:
 
 
 def check_text(check: Check) -> str:
-    """Write what drifted, a line each."""
-    if check.ok:
-        return f"{check.repository}: every floating tag is where it should be"
-    return "\n".join([f"{check.repository}: {len(check.drift)} drifted", *map(_drift, check.drift)])
+    """Write what was checked and what was not, and what drifted, a line each."""
+    drifted = f"{len(check.drift)} drifted" if check.drift else "no drift"
+    checked = f"{len(check.checked)} floating {'tag' if len(check.checked) == 1 else 'tags'} checked"
+    others = f"; not looked at: {_some(check.not_looked_at)}" if check.not_looked_at else ""
+    lines = [_drift(state, check.repository) for state in check.drift]
+    return "\n".join([f"{check.repository}: {drifted}, {checked}{others}", *lines])
 
 
 def check_content(check: Check) -> dict[str, Any]:
     """Give a check as a JSON object."""
-    drift = [_floating(state) for state in check.drift]
-    return {"repository": str(check.repository), "ok": check.ok, "drift": drift}
+    return {
+        "repository": str(check.repository),
+        "ok": check.ok,
+        "drift": [_floating(state) for state in check.drift],
+        "checked": list(check.checked),
+        "not_looked_at": list(check.not_looked_at),
+    }
 
 
 def repair_text(repair: Repair) -> str:
@@ -245,7 +252,7 @@ def removal_content(removal: Removal) -> dict[str, Any]:
 
 def yank_text(yank: Yank) -> str:
     """Write what a yanked version is kept under, what moved and went, and who still gets it."""
-    kept = [f"  keep {', '.join(yank.marks)}: {', '.join(map(_short, yank.digests))}"]
+    kept = [f"  image kept as {', '.join(yank.marks)}: {', '.join(map(_short, yank.digests))}"]
     removed = [f"  remove {tag}" for tag in yank.removed]
     still = f"still pulled by whoever names {' or '.join(yank.digests)}"
     others = f", and by {', '.join(yank.kept)}" if yank.kept else ""
@@ -278,24 +285,42 @@ def _listing_lines(listing: Listing) -> Iterator[str]:
         yield f"  and {listing.older} older (--limit 0 shows all)"
     if drifted := [state for state in listing.floating if not state.ok]:
         yield "drifted:"
-        yield from map(_drift, drifted)
+        yield from (_drift(state, listing.repository) for state in drifted)
     if listing.other:
-        shown = listing.other[:_OTHER_TAGS]
-        more = len(listing.other) - len(shown)
-        yield f"other tags: {', '.join(shown)}" + (f" and {more} more" if more else "")
+        yield f"other tags: {_some(listing.other)}"
 
 
-def _drift(state: Floating) -> str:
+def _drift(state: Floating, repository: Repository) -> str:
+    return f"  {state.tag} {_held(state)}, and {_should(state, repository)}"
+
+
+def _held(state: Floating) -> str:
+    """Say what a floating tag that drifted holds."""
     if state.digest is None:
-        what = "cannot be read" if state.unreadable else "is missing or leads nowhere"
-        return f"  {state.tag} {what}, and should hold {state.expected}"
-    held = f"{state.version} ({_short(state.digest)})" if state.version else _short(state.digest)
-    return f"  {state.tag} holds {held}, and should hold {state.expected}"
+        absent = "is listed but leads nowhere" if state.listed else "is missing"
+        return "cannot be read" if state.unreadable else absent
+    if state.version is None:
+        return f"holds {_short(state.digest)}"
+    yanked = yanked_by(state.version)
+    return f"holds {f'{yanked}, which was yanked' if yanked else state.version} ({_short(state.digest)})"
+
+
+def _should(state: Floating, repository: Repository) -> str:
+    if state.expected:
+        return f"should hold {state.expected}"
+    return f"no version is left for it: remove it with tagger rm {repository} {state.tag}"
+
+
+def _some(tags: Sequence[Tag]) -> str:
+    """Name tags, but no more than a person reads."""
+    more = len(tags) - _OTHER_TAGS
+    return ", ".join(tags[:_OTHER_TAGS]) + (f" and {more} more" if more > 0 else "")
 
 
 def _move(move: Move) -> str:
-    start = _short(move.before) if move.before else "nothing"
-    return f"  move {move.tag}: {start} to {_short(move.after)} ({move.version})"
+    if move.before is None:
+        return f"  create {move.tag}: {_short(move.after)} ({move.version})"
+    return f"  move {move.tag}: {_short(move.before)} to {_short(move.after)} ({move.version})"
 
 
 def _nothing_written(dry_run: bool) -> list[str]:
@@ -307,7 +332,7 @@ def _floating(state: Floating) -> dict[str, Any]:
         "tag": state.tag,
         "digest": state.digest,
         "version": str(state.version) if state.version else None,
-        "expected": str(state.expected),
+        "expected": str(state.expected) if state.expected else None,
     }
 
 

@@ -379,7 +379,10 @@ def test_the_json_of_ls_check_repair_and_rm_has_the_shape_that_was_promised(gall
     drift = {"tag": "latest", "digest": held["latest"], "version": "2.1.105", "expected": "2.1.106"}
     assert drift | {"ok": False} in ls["floating"]
     assert (set(ls), ls["other"]) == ({"repository", "versions", "floating", "other"}, ["nightly"])
-    assert tagger(None, "check", gallery, "--json").json == {"repository": gallery, "ok": False, "drift": [drift]}
+    assert tagger(None, "check", gallery, "--json").json == {
+        "repository": gallery, "ok": False, "drift": [drift],
+        "checked": ["2.1", "2", "latest", "1.0", "1"], "not_looked_at": ["nightly"],
+    }  # fmt: skip
     repaired = {"tag": "latest", "before": held["latest"], "after": held["2.1.106"], "version": "2.1.106"}
     for option in ("--dry-run", "--json"):
         assert tagger(None, "repair", gallery, "--json", option).json == {
@@ -395,11 +398,11 @@ def test_the_json_of_ls_check_repair_and_rm_has_the_shape_that_was_promised(gall
         }  # fmt: skip
 
 
-def test_check_exits_with_1_until_repair_has_run(gallery: str) -> None:
-    assert tagger(None, "check", gallery).code == 1
+def test_check_exits_with_5_until_repair_has_run(gallery: str) -> None:
+    assert tagger(None, "check", gallery).code == 5
     assert tagger(None, "repair", gallery).code == 0
     ran = tagger(None, "check", gallery)
-    assert (ran.code, ran.out) == (0, f"{gallery}: every floating tag is where it should be\n")
+    assert (ran.code, ran.out) == (0, f"{gallery}: no drift, 5 floating tags checked; not looked at: nightly\n")
     assert tagger(None, "repair", gallery).out == f"{gallery}: nothing to repair\n"
 
 

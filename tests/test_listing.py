@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from doubles import ModelRegistry
+from hypothesis import given
+from hypothesis import strategies as st
 from shelf import Shelf
 
 import tagger as api
 from tagger.cascade import Scheme
+from tagger.drift import check
 from tagger.listing import ls
 from tagger.reference import Tag
 from tagger.report import listing_text
@@ -36,6 +39,36 @@ def test_drift_is_marked_with_where_the_tag_should_be() -> None:
     text = listing_text(ls(shelf("2.1.105", "2.1.106", latest="2.1.105"), [SCHEME]))
     assert "  latest holds 2.1.105 (sha256:" in text
     assert "), and should hold 2.1.106" in text
+
+
+def test_a_floating_tag_is_shown_once_where_it_belongs_if_that_version_has_its_image() -> None:
+    repository = shelf("2.1.105", "2.1.106")
+    repository.hold("2.1.105", "2.1.106")
+    found = ls(repository, [SCHEME])
+    assert [(row.tag, row.floating) for row in found.versions] == [("2.1.106", ("2.1", "2", "latest")), ("2.1.105", ())]
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["1.0.0", "1.0.1", "1.1.0", "1.1.1", "2.0.0", "1.0.1-yanked", "1.1.1-yanked", "2.0.0-yanked"]),
+        st.sampled_from("abc"),
+        min_size=1,
+    ),
+    st.dictionaries(st.sampled_from(["1.0", "1.1", "1", "2.0", "2", "latest"]), st.sampled_from("abcd")),
+    st.none() | st.integers(1, 4),
+)
+def test_ls_and_check_name_the_same_holder_and_ls_names_it_once(
+    versions: dict[str, str], floats: dict[str, str], limit: int | None
+) -> None:
+    repository = shelf(**versions, **floats)
+    found, checked = ls(repository, [SCHEME]), check(repository, [SCHEME])
+    assert [*checked.drift] == [state for state in found.floating if not state.ok]
+    shown = {state.tag: str(state.version) for state in found.floating if state.version}
+    assert sorted((tag, row.tag) for row in found.versions for tag in row.floating) == sorted(shown.items())
+    part = ls(repository, [SCHEME], limit)
+    assert {state.tag: state for state in part.floating}.items() <= {
+        state.tag: state for state in found.floating
+    }.items()
 
 
 def test_a_limit_shows_the_newest_and_says_how_many_more_there_are() -> None:

@@ -155,7 +155,7 @@ COMPARE = Counter(f"HEAD {tag}" for tag in ("1.0", "1.1", "1", "latest", "1.0.3"
 @pytest.mark.engine
 def test_a_check_asks_once_for_what_it_compares(drifted: tuple[Proxy, str]) -> None:
     proxy, path = drifted
-    assert run(proxy, path, "check", code=1) == (COMPARE | VERSIONS) + Counter(["GET list"])
+    assert run(proxy, path, "check", code=5) == (COMPARE | VERSIONS) + Counter(["GET list"])
     run(proxy, path, "repair")
     assert run(proxy, path, "check") == COMPARE + Counter(["GET list"])
 

@@ -18,10 +18,11 @@ from tagger.cli import app
 DOCS = Path(__file__).parent.parent / "docs"
 EXITS = [
     ("0", "done, or there was nothing to do"),
-    ("1", "failed, and the registry is as it was; for check: drift"),
+    ("1", "failed, and the registry is as it was"),
     ("2", "usage or bad input"),
     ("3", "refused by a rule, or by the registry's access rights; nothing written"),
     ("4", "failed, and some tags are not where they should be: they are named"),
+    ("5", "check found floating tags that are not where they should be"),
     ("129, 130, 143", "interrupted, after putting the floating tags back"),
 ]
 
