@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from tagger import __version__
+from tagger import __version__, signals
 from tagger.errors import InputError, Interrupted, TaggerError, Terminated, printable
 from tagger.options import (
     Annotate,
@@ -94,9 +94,7 @@ def main() -> None:
     """Run the command line and exit with its code."""
     gc.disable()  # a run lasts seconds: to look for garbage while everything is imported takes longer than it frees
     _open_closed_streams()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):  # under nohup it stays ignored
-            signal.signal(number, _interrupt)
+    signals.listen()
     try:
         if "_TAGGER_COMPLETE" in os.environ:
             from typer.completion import completion_init  # type: ignore[attr-defined] # not in its list of names
@@ -104,6 +102,7 @@ def main() -> None:
             completion_init()
         app(prog_name="tagger")
     except KeyboardInterrupt as interruption:
+        signals.end_at_once()
         say("error: interrupted: run the same command again")
         _end(128 + (interruption.signal if isinstance(interruption, Terminated) else signal.SIGINT))
     except Exception as error:  # noqa: BLE001 - a user gets a sentence, whatever it is
@@ -133,15 +132,11 @@ def _open_closed_streams() -> None:
 
 def _end(code: int) -> NoReturn:
     """End now: pushes that a second signal left running hold threads, and those would hold up an ordinary exit."""
+    signals.end_at_once()
     with contextlib.suppress(OSError):
         sys.stdout.flush()
         sys.stderr.flush()
     os._exit(code)
-
-
-def _interrupt(number: int, _frame: object) -> None:
-    say("interrupted: finishing what is under way, once more to leave at once")
-    raise KeyboardInterrupt if number == signal.SIGINT else Terminated(number)
 
 
 def _version(asked: bool) -> None:

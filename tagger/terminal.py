@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import sys
-import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, TextIO
 
@@ -40,6 +40,28 @@ def say(line: str) -> None:
             # In one piece: several threads tell.
             sys.stderr.write(f"tagger: {_lit(line)}\n")
             sys.stderr.flush()
+
+
+def announce(line: str) -> None:
+    """Tell a line from where a signal arrived: whatever was interrupted there may hold the locks that others take."""
+    if _watching:
+        _watching[-1].announced = line
+    else:
+        _write_at_once(f"tagger: {line}\n")
+
+
+def show_cursor() -> None:
+    """Show the cursor again where a live part hides it, which may not come to its end."""
+    if _watching:
+        _write_at_once("\x1b[?25h")
+
+
+def _write_at_once(text: str) -> None:
+    """Write to stderr past all buffers, unless that would have to wait for a reader."""
+    with contextlib.suppress(OSError, ValueError):
+        descriptor = sys.stderr.fileno()
+        if select.select((), (descriptor,), (), 0)[1]:
+            os.write(descriptor, text.encode())
 
 
 def _lit(line: str) -> str:
@@ -159,7 +181,7 @@ class Watch:
         self._live: Live | None = None
         self._tags: dict[str, str] = {}
         self._uploads: dict[str, Upload] = {}
-        self._lock = threading.Lock()
+        self.announced = ""
 
     def __enter__(self) -> Watch:
         if not self._quiet and sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
@@ -181,20 +203,18 @@ class Watch:
         if self._live is None or not isinstance(line, Line):
             say(line)
             return
-        with self._lock:
-            self._tags.pop(line.subject, None)
-            self._tags[line.subject] = str(line) if line.state not in _OVER else line.state
+        self._tags.pop(line.subject, None)
+        self._tags[line.subject] = str(line) if line.state not in _OVER else line.state
         self._refresh()
 
     def meter(self, upload: Upload) -> None:
         """Take how far an upload is."""
         if self._live is None:
             return
-        with self._lock:
-            if upload.done >= upload.total > 0:
-                self._uploads.pop(upload.name, None)
-            else:
-                self._uploads[upload.name] = upload
+        if upload.done >= upload.total > 0:
+            self._uploads.pop(upload.name, None)
+        else:
+            self._uploads[upload.name] = upload
 
     def above(self, line: str) -> None:
         """Print a line that stays, above what is shown live."""
@@ -205,9 +225,16 @@ class Watch:
         """Show what is under way now."""
         from rich.console import Group
 
-        with self._lock:
-            tags, uploads = dict(self._tags), list(self._uploads.values())
-        return Group(*self._tag_lines(tags), *map(_upload_line, uploads[:_MOST_UPLOADS]), *_more(uploads))
+        # Copied in one step each; a lock could be held by the code that a signal interrupts.
+        tags, uploads = self._tags.copy(), list(self._uploads.copy().values())
+        bars = [*map(_upload_line, uploads[:_MOST_UPLOADS]), *_more(uploads)]
+        return Group(*self._tag_lines(tags), *bars, *self._announcement())
+
+    def _announcement(self) -> Iterator[RenderableType]:
+        from rich.text import Text
+
+        if self.announced:
+            yield Text(f"tagger: {self.announced}", style="yellow")
 
     def _tag_lines(self, tags: dict[str, str]) -> Iterator[RenderableType]:
         from rich.spinner import Spinner

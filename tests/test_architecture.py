@@ -20,6 +20,7 @@ RESTS_ON: dict[str, set[str]] = {
     "options": set(),
     "outputs": {"errors"},
     "terminal": {"report", "progress"},
+    "signals": {"terminal"},
     "reference": {"errors"},
     "cascade": {"reference"},
     "config": {"cascade"},
@@ -65,7 +66,7 @@ RESTS_ON: dict[str, set[str]] = {
         "checkout",
         "labels",
     },
-    "cli": {"api", "config", "report", "options", "outputs", "terminal"},
+    "cli": {"api", "config", "report", "options", "outputs", "signals"},
     "__main__": {"cli"},
 }
 PURE = (
