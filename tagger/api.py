@@ -490,8 +490,8 @@ def _check_same_host(engine_host: str, targets: Iterable[Repository]) -> None:
     """Refuse a registry on loopback for an Engine elsewhere: it would push to itself, and tagger would look here."""
     if not is_local(engine_host) and (there := [target.registry for target in targets if is_at_loopback(target)]):
         raise InputError(
-            f"the Engine at {engine_host} is on another machine, where {there[0]} is another registry than here: name"
-            " the registry so that both reach it"
+            f"the Engine at {printable(engine_host)} is on another machine, where {there[0]} is another registry than"
+            " here: name the registry so that both reach it"
         )
 
 

@@ -17,7 +17,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from tagger import __version__, signals
-from tagger.errors import InputError, Interrupted, TaggerError, Terminated, printable
+from tagger.errors import InputError, Interrupted, TaggerError, Terminated, in_lines, printable
 from tagger.options import (
     Annotate,
     AssumeNewest,
@@ -65,7 +65,24 @@ class _Command(_AsTheyCome, TyperCommand):
 
 
 class _Group(_AsTheyCome, TyperGroup):
-    pass
+    def parse_args(self, context: Any, args: list[str]) -> list[str]:
+        with _words_shown_as_text():
+            return super().parse_args(context, args)
+
+    def invoke(self, context: Any) -> Any:
+        with _words_shown_as_text():
+            return super().invoke(context)
+
+
+@contextlib.contextmanager
+def _words_shown_as_text() -> Iterator[None]:
+    """Let typer say what is wrong with a word of the command line, and whatever that word holds be text."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(message := getattr(error, "message", None), str):
+            error.message = in_lines(message.split("\n"))  # type: ignore[attr-defined] # it has one
+        raise
 
 
 def _taken(parameter: Any, process: Callable[[Any, Any], Any], context: Any, value: Any) -> Any:
@@ -608,7 +625,7 @@ def _ask(plan: str) -> None:
     """Show what would go and ask; raise InputError where nobody can answer, and end where the answer is no."""
     if not sys.stdin.isatty():
         raise InputError("nobody is here to ask: give --yes to remove what --dry-run shows")
-    typer.echo(plan, err=True)
+    typer.echo(in_lines(plan.split("\n")), err=True)
     if not typer.confirm("Remove these?", err=True):
         say("nothing was removed")
         raise typer.Exit(0)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from tagger.cascade import DEFAULT_VARIANT, Scheme, lines, parse_version
-from tagger.errors import InputError, InvalidReference, printable
+from tagger.errors import InputError, InvalidReference, in_lines, neutral_json, printable
 from tagger.reference import Reference
 
 FILE = "tagger.toml"
@@ -164,13 +164,14 @@ def as_text(config: Config) -> str:
     values = [(o.key, _plain(o.key, config.settings), printable(o.source)) for o in config.origins]
     shown = [(f"{key} = {_toml(value)}", source) for key, value, source in values if value is not None]
     width = max(len(text) for text, _ in shown)
-    return "\n".join(f"{text:<{width}}  # {source}" for text, source in shown)
+    return in_lines(f"{text:<{width}}  # {source}" for text, source in shown)
 
 
 def as_json(config: Config) -> str:
     """Show what is in force as one JSON object: {"file", "image", "settings": {key: {"value", "source"}}}."""
     settings = {o.key: {"value": _plain(o.key, config.settings), "source": o.source} for o in config.origins}
-    return json.dumps({"file": str(config.file) if config.file else None, "image": config.image, "settings": settings})
+    content = {"file": str(config.file) if config.file else None, "image": config.image, "settings": settings}
+    return neutral_json(json.dumps(content))
 
 
 def _plain(key: str, settings: Settings) -> object:
@@ -184,8 +185,8 @@ def _key(name: str) -> str:
 
 def _toml(value: object) -> str:
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{json.dumps(name)} = {json.dumps(line)}" for name, line in value.items()) + " }"
-    return json.dumps(value)
+        return "{ " + ", ".join(f"{_toml(name)} = {_toml(line)}" for name, line in value.items()) + " }"
+    return neutral_json(json.dumps(value))
 
 
 # -- the environment -------------------------------------------------------------------------------------------------

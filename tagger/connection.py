@@ -258,7 +258,7 @@ class Connection:
         return self._read_token(answer, realm)
 
     def _read_token(self, answer: Answer, realm: str) -> str:
-        server = printable(urllib.parse.urlsplit(realm).netloc)
+        server = printable(urllib.parse.urlsplit(realm).netloc.rpartition("@")[2])
         if answer.status in (401, 403):
             raise Denied(
                 f"the token server {server} refuses the credentials for {self.registry}:"
@@ -286,7 +286,7 @@ class Connection:
         plain = parts.scheme == "http" and self.origin.startswith("http:")
         if not host or parts.username or not (parts.scheme == "https" or plain):
             raise RegistryError(
-                f"{self.registry} names '{printable(realm)}' as its token server, which is not an address to trust:"
+                f"{self.registry} names '{shown(realm)}' as its token server, which is not an address to trust:"
                 " ask whoever runs it"
             )
         own = urllib.parse.urlsplit(self.origin).hostname

@@ -130,7 +130,8 @@ class Engine:
         found = self._inspect(name)
         if found is None:
             raise ImageNotFound(
-                f"the Engine at {self.host} has no image {printable(name)}: build or pull it, or see docker images"
+                f"the Engine at {printable(self.host)} has no image {printable(name)}: build or pull it, or see"
+                " docker images"
             )
         return found
 
@@ -259,7 +260,10 @@ def is_local(host: str) -> bool:
     >>> is_local("unix:///var/run/docker.sock"), is_local("tcp://127.0.0.1:2375"), is_local("ssh://build@192.0.2.7")
     (True, True, False)
     """
-    parts = urllib.parse.urlsplit(host if "://" in host else f"tcp://{host}")
+    try:
+        parts = urllib.parse.urlsplit(host if "://" in host else f"tcp://{host}")
+    except ValueError as error:
+        raise _unreachable(host, error) from None
     if parts.scheme not in ("tcp", "http", "https", "ssh"):
         return True
     found = _resolved(parts.hostname or "")

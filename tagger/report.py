@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tagger.cascade import DEFAULT_VARIANT, yanked_by
-from tagger.errors import printable
+from tagger.errors import in_lines, neutral_json, printable
 from tagger.plan import Action, Change
 from tagger.reference import Digest, Repository, Tag
 from tagger.result import Outcome, Release, Released
@@ -30,7 +30,7 @@ _HARMLESS = re.compile(r"[A-Za-z0-9._:/@,+-]*")
 
 def as_json(content: dict[str, Any]) -> str:
     """Write one JSON object, in ASCII."""
-    return json.dumps(content, indent=2)
+    return neutral_json(json.dumps(content, indent=2))
 
 
 def release_content(release: Release) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def release_content(release: Release) -> dict[str, Any]:
 
 def release_text(release: Release) -> str:
     """Write a release as lines: for each repository what happens to each tag and why, and then the outcome."""
-    return "\n".join(_lines(release))
+    return in_lines(_lines(release))
 
 
 def _lines(release: Release) -> Iterator[str]:
@@ -182,7 +182,7 @@ def _plain(text: str) -> str:
 
 def listing_text(listing: Listing) -> str:
     """Write versions in columns, then what drifted, then the other tags."""
-    return "\n".join(_listing_lines(listing))
+    return in_lines(_listing_lines(listing))
 
 
 def listing_content(listing: Listing) -> dict[str, Any]:
@@ -204,7 +204,7 @@ def check_text(check: Check) -> str:
     checked = f"{len(check.checked)} floating {'tag' if len(check.checked) == 1 else 'tags'} checked"
     others = f"; not looked at: {_some(check.not_looked_at)}" if check.not_looked_at else ""
     lines = [_drift(state, check.repository) for state in check.drift]
-    return "\n".join([f"{check.repository}: {drifted}, {checked}{others}", *lines])
+    return in_lines([f"{check.repository}: {drifted}, {checked}{others}", *lines])
 
 
 def check_content(check: Check) -> dict[str, Any]:
@@ -222,7 +222,7 @@ def repair_text(repair: Repair) -> str:
     """Write what moved, or would move, a line each."""
     if not repair.repaired:
         return f"{repair.repository}: nothing to repair"
-    return "\n".join([str(repair.repository), *map(_move, repair.repaired), *_nothing_written(repair.dry_run)])
+    return in_lines([str(repair.repository), *map(_move, repair.repaired), *_nothing_written(repair.dry_run)])
 
 
 def repair_content(repair: Repair) -> dict[str, Any]:
@@ -237,7 +237,7 @@ def repair_content(repair: Repair) -> dict[str, Any]:
 def removal_text(removal: Removal) -> str:
     """Write which floating tags fell back and what was removed, a line each."""
     lines = [*map(_move, removal.moved), *(f"  remove {tag}" for tag in removal.removed)]
-    return "\n".join([str(removal.repository), *lines, *_nothing_written(removal.dry_run)])
+    return in_lines([str(removal.repository), *lines, *_nothing_written(removal.dry_run)])
 
 
 def removal_content(removal: Removal) -> dict[str, Any]:
@@ -257,7 +257,7 @@ def yank_text(yank: Yank) -> str:
     still = f"still pulled by whoever names {' or '.join(yank.digests)}"
     others = f", and by {', '.join(yank.kept)}" if yank.kept else ""
     lines = [*kept, *map(_move, yank.moved), *removed, still + others, *_nothing_written(yank.dry_run)]
-    return "\n".join([str(yank.repository), *lines])
+    return in_lines([str(yank.repository), *lines])
 
 
 def yank_content(yank: Yank) -> dict[str, Any]:

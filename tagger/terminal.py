@@ -1,5 +1,8 @@
 """Where output goes: data to stdout, everything else to stderr; live and in colour where that is a terminal.
 
+Whatever names, files and answers hold, it reaches neither a terminal nor a log with control characters, or as a command
+to a CI system.
+
 Elsewhere, in a CI log or a pipe, it is plain lines, one for each event, without control characters.
 """
 
@@ -12,11 +15,13 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, TextIO
 
+from tagger.errors import in_lines, one_line, without_secrets
 from tagger.progress import Line, Upload
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.live import Live
+    from rich.text import Text
 
     from tagger.result import Release, Released
 
@@ -33,6 +38,7 @@ _watching: list[Watch] = []
 
 def say(line: str) -> None:
     """Tell a line on stderr; a log that nobody reads any more must not break off what is under way."""
+    line = one_line(without_secrets(line))
     with contextlib.suppress(OSError):
         if _watching:
             _watching[-1].above(f"tagger: {line}")
@@ -71,9 +77,9 @@ def _lit(line: str) -> str:
 
 
 def show(text: str) -> None:
-    """Print data; a reader that has left, or a full disk, does not change how the command ended."""
+    """Print lines of data; a reader that has left, or a full disk, does not change how the command ended."""
     try:
-        print(text, flush=True)  # noqa: T201 - this is where output goes
+        print(in_lines(text.split("\n")), flush=True)  # noqa: T201 - this is where output goes
     except OSError as error:
         _lost(error)
 
@@ -100,7 +106,7 @@ def annotating(asked: bool | None = None) -> bool:
 
 def tell_github(kind: str, text: str) -> None:
     """Tell GitHub Actions of an error or a warning, which it shows beside the run."""
-    escaped = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    escaped = one_line(without_secrets(text)).replace("%", "%25")
     with contextlib.suppress(OSError):
         print(f"::{kind} title=tagger::{escaped}", file=sys.stderr, flush=True)  # noqa: T201 - as above
 
@@ -133,22 +139,19 @@ def _symbols(stream: TextIO) -> dict[str, str]:
 
 
 def _tables(release: Release) -> Iterator[RenderableType]:
-    from rich.text import Text
-
     from tagger.report import heading, verdict
 
     for released in release.repositories:
-        yield Text(heading(release, released), style="bold")
+        yield _text(heading(release, released), "bold")
         yield _table(released)
     for warning in release.warnings:
-        yield Text(f"note: {warning}", style="yellow")
+        yield _text(f"note: {warning}", "yellow")
     if said := verdict(release):
-        yield Text(said, style="bold green" if release.outcome in ("released", "unchanged") else "bold")
+        yield _text(said, "bold green" if release.outcome in ("released", "unchanged") else "bold")
 
 
 def _table(released: Released) -> RenderableType:
     from rich.table import Table
-    from rich.text import Text
 
     from tagger.report import movement
 
@@ -159,12 +162,20 @@ def _table(released: Released) -> RenderableType:
     table.add_column(overflow="fold")
     for change in released.changes:
         style = _COLOURS[change.action]
-        detail = Text(movement(change), style=style)
+        detail = _text(movement(change), style)
         if change.reason:
-            detail.append(("; " if detail else "") + change.reason, style="red" if change.action == "refuse" else "dim")
-        action = Text(f"  {symbols[change.action]} {change.action}", style=style)
-        table.add_row(action, Text(change.tag, style="bold"), detail)
+            reason = one_line(change.reason)
+            detail.append(("; " if detail else "") + reason, style="red" if change.action == "refuse" else "dim")
+        action = _text(f"  {symbols[change.action]} {change.action}", style)
+        table.add_row(action, _text(change.tag, "bold"), detail)
     return table
+
+
+def _text(line: str, style: str = "") -> Text:
+    """Give a line for rich, which would pass control characters on."""
+    from rich.text import Text
+
+    return Text(one_line(line), style)
 
 
 # -- live ----------------------------------------------------------------------------------------------------------
@@ -238,19 +249,18 @@ class Watch:
 
     def _tag_lines(self, tags: dict[str, str]) -> Iterator[RenderableType]:
         from rich.spinner import Spinner
-        from rich.text import Text
 
         done = _symbols(sys.stderr)["done"]
         if len(tags) > _MOST_TAGS:
             over = sum(state in _OVER for state in tags.values())
-            yield Text(f"{done} {over} of {len(tags)} done", style="green")
+            yield _text(f"{done} {over} of {len(tags)} done", "green")
             tags = {subject: state for subject, state in tags.items() if state not in _OVER}
         for subject, state in list(tags.items())[:_MOST_TAGS]:
             if state in _OVER:
-                yield Text(f"{done} {state} {subject}", style="green", no_wrap=True, overflow="ellipsis")
+                yield _cut_off(f"{done} {state} {subject}", "green")
             else:
                 kind = "dots" if done == _SYMBOLS["done"] else "line"
-                yield Spinner(kind, Text(state, no_wrap=True, overflow="ellipsis"))
+                yield Spinner(kind, _cut_off(state))
 
     def _started(self) -> Live:
         from rich.live import Live
@@ -275,20 +285,24 @@ class Watch:
 def _upload_line(upload: Upload) -> RenderableType:
     from rich.progress_bar import ProgressBar
     from rich.table import Table
-    from rich.text import Text
 
     line = Table.grid(padding=(0, 1))
     total = upload.total or None
     size = f"{_megabytes(upload.done)} of {_megabytes(upload.total)} MB" if total else "begins"
-    line.add_row(Text(f"  {upload.name}"), ProgressBar(total=total, completed=upload.done, width=24), Text(size))
+    line.add_row(_text(f"  {upload.name}"), ProgressBar(total=total, completed=upload.done, width=24), _text(size))
     return line
 
 
-def _more(uploads: list[Upload]) -> Iterator[RenderableType]:
-    from rich.text import Text
+def _cut_off(line: str, style: str = "") -> Text:
+    """Give a line that is cut off where the terminal ends."""
+    text = _text(line, style)
+    text.no_wrap, text.overflow = True, "ellipsis"
+    return text
 
+
+def _more(uploads: list[Upload]) -> Iterator[RenderableType]:
     if len(uploads) > _MOST_UPLOADS:
-        yield Text(f"  and {len(uploads) - _MOST_UPLOADS} more layers", style="dim")
+        yield _text(f"  and {len(uploads) - _MOST_UPLOADS} more layers", "dim")
 
 
 def _megabytes(number: int) -> str:

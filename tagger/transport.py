@@ -34,6 +34,7 @@ from tagger.errors import (
     RegistryUnreachable,
     TaggerError,
     Unreadable,
+    hide,
     printable,
 )
 from tagger.patience import Patience, Trace
@@ -138,9 +139,9 @@ class Answer:
         try:
             return urllib.parse.urljoin(self.url, reference)
         except ValueError:
-            host = urllib.parse.urlsplit(self.url).netloc
+            host = urllib.parse.urlsplit(self.url).netloc.rpartition("@")[2]
             raise RegistryError(
-                f"{host} points to '{printable(reference)}', which is no URL: ask whoever runs it"
+                f"{host} points to '{shown(reference)}', which is no URL: ask whoever runs it"
             ) from None
 
 
@@ -329,7 +330,7 @@ class Transport:
         """Say in words what kept a request from its server."""
         netloc = urllib.parse.urlsplit(url).netloc
         own = netloc == self.registry.api_host
-        host = self.registry.host if own else printable(netloc)
+        host = self.registry.host if own else printable(netloc.rpartition("@")[2])
         if isinstance(error, urllib3.exceptions.ProxyError):
             return RegistryUnreachable(
                 f"the proxy on the way to {host} fails ({_cause(error)}): check HTTPS_PROXY, HTTP_PROXY and NO_PROXY"
@@ -360,7 +361,7 @@ class _Traced:
 
 
 def shown(url: str) -> str:
-    """Give a URL without its query, which may be a signature that opens the door."""
+    """Give a URL without user and query, which may be a password or a signature that opens the door."""
     return printable(url.partition("?")[0])
 
 
@@ -384,8 +385,7 @@ def _proxy(parts: urllib.parse.SplitResult) -> str | None:
 
 
 def _new_pool(proxy: str | None, context: ssl.SSLContext, patience: Patience, *, of_blob: bool) -> urllib3.PoolManager:
-    user = urllib3.util.parse_url(proxy).auth if proxy else None
-    headers = urllib3.util.make_headers(proxy_basic_auth=urllib.parse.unquote(user)) if user else None
+    headers = _proxy_login(proxy) if proxy else None
     pool = (
         urllib3.ProxyManager(proxy, maxsize=_CONNECTIONS, ssl_context=context, proxy_headers=headers)
         if proxy
@@ -393,6 +393,27 @@ def _new_pool(proxy: str | None, context: ssl.SSLContext, patience: Patience, *,
     )
     pool.pool_classes_by_scheme = _bounded(patience, of_blob=of_blob)
     return pool
+
+
+def _proxy_login(proxy: str) -> dict[str, str] | None:
+    """Give the header that logs in to a proxy, None for none; a proxy whose URL is none is not shown."""
+    try:
+        parts = urllib3.util.parse_url(proxy)
+    except urllib3.exceptions.LocationParseError:
+        parts = urllib3.util.Url()
+    if not parts.host or parts.scheme not in ("http", "https"):
+        raise RegistryUnreachable(
+            "the proxy that HTTPS_PROXY or HTTP_PROXY names is not a URL: give http://HOST:PORT, with the special"
+            " characters of a password as % and two hexadecimal digits"
+        )
+    if not parts.auth:
+        return None
+    login = urllib.parse.unquote(parts.auth)
+    for secret in (login.partition(":")[2], parts.auth.partition(":")[2]):
+        hide(secret)
+    headers = urllib3.util.make_headers(proxy_basic_auth=login)
+    hide(headers["proxy-authorization"].removeprefix("Basic "))
+    return headers
 
 
 def _sooner(seconds: float, left: float | None) -> float:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -56,10 +57,14 @@ class Ran:
 
 def start(engine: HasUrl | None, *words: str, **environment: str) -> subprocess.Popen[str]:
     """Start `tagger WORDS` against an Engine."""
-    host = {"DOCKER_HOST": engine.url} if engine else {}
+    return _started(Path.cwd(), words, {"DOCKER_HOST": engine.url, **environment} if engine else environment)
+
+
+def _started(folder: Path, words: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [PYTHON, "-m", "tagger", *words],
-        env={**os.environ, **host, **environment},
+        cwd=folder,
+        env={**os.environ, **environment},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -77,3 +82,8 @@ def wait(process: subprocess.Popen[str]) -> Ran:
 def tagger(engine: HasUrl | None, *words: str, **environment: str) -> Ran:
     """Run `tagger WORDS` against an Engine and wait for its end."""
     return wait(start(engine, *words, **environment))
+
+
+def tagger_in(folder: Path, *words: str, **environment: str) -> Ran:
+    """Run `tagger WORDS` in a folder and wait for its end."""
+    return wait(_started(folder, words, environment))

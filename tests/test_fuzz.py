@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,14 +13,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tagger import challenge
+from tagger import challenge, report
 from tagger.cascade import Scheme, parse_version
 from tagger.credentials import DockerConfig
 from tagger.engine import pushed_digest
-from tagger.errors import InputError, TaggerError, printable
+from tagger.errors import InputError, TaggerError, hide, one_line, printable
 from tagger.manifest import DOCKER_MANIFEST, OCI_INDEX, Manifest
 from tagger.reference import Reference, Registry, Repository, Tag, parse_digest, parse_tag, target
 from tagger.registry import _next_url
+from tagger.terminal import say, show, tell_github
 from tagger.transport import Answer, _retry_after
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
@@ -182,9 +185,111 @@ def test_any_configuration_is_read_or_named(
         DockerConfig.load({"DOCKER_CONFIG": str(folder)}).http_headers  # noqa: B018 - reading is what may fail
 
 
-@given(text=st.text(), limit=st.integers(1, 50))
-def test_what_is_shown_is_printable_and_bounded(text: str, limit: int) -> None:
+# -- what is shown -------------------------------------------------------------------------------------------------
+
+COMMANDS = re.compile(r"##\[|##[a-z]+\[|^\s*::.*::")
+"""How GitHub (both ways), Azure and TeamCity find a command in a line."""
+
+orders = st.lists(
+    st.sampled_from(
+        ["#", "##", "[error]", "vso[task.complete]", "teamcity[x]", "::", ":", "error", " ", "\n", "\x1b[2J"]
+    )
+    | st.characters(categories=["Cc", "Cf", "Co", "Cs", "Zl", "Zp", "Zs"])
+    | st.text(max_size=2),
+    max_size=10,
+).map("".join)
+
+
+@given(text=orders | st.text(), limit=st.integers(1, 50))
+@example(text="###vso[task.complete]", limit=50)
+@example(text="#####[error]x", limit=50)
+@example(text="  ::error::x", limit=50)
+def test_what_is_shown_is_one_bounded_line_and_no_command(text: str, limit: int) -> None:
     shown = printable(text, limit)
     assert shown.isprintable()
     assert len(shown) <= limit
-    assert "##" not in shown
+    assert not COMMANDS.search(shown)
+
+
+@given(text=orders | st.text())
+def test_what_was_made_safe_to_show_is_not_escaped_twice(text: str) -> None:
+    assert one_line(one_line(text)) == one_line(text)
+    assert one_line(printable(text)) == printable(text)
+
+
+@given(texts=st.lists(orders, max_size=4))
+def test_what_is_told_is_one_line_and_no_command(texts: list[str]) -> None:
+    with contextlib.redirect_stderr(io.StringIO()) as told:
+        say("".join(texts))
+    (line,) = told.getvalue().split("\n")[:-1]
+    assert line.isprintable()
+    assert not COMMANDS.search(line)
+
+
+@given(lines=st.lists(orders, min_size=1, max_size=4))
+def test_what_is_printed_has_its_own_line_breaks_and_no_command(lines: list[str]) -> None:
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        show("\n".join(lines))
+    found = printed.getvalue().split("\n")[:-1]
+    assert len(found) == len("\n".join(lines).split("\n"))
+    assert all(line.isprintable() and not COMMANDS.search(line) for line in found)
+
+
+@given(text=orders, kind=st.sampled_from(["error", "warning"]))
+def test_an_annotation_is_the_only_command_in_its_line(text: str, kind: str) -> None:
+    with contextlib.redirect_stderr(io.StringIO()) as told:
+        tell_github(kind, text)
+    (line,) = told.getvalue().split("\n")[:-1]
+    assert line.isprintable()
+    assert not COMMANDS.search(line.removeprefix(f"::{kind} title=tagger::"))
+
+
+@given(values=st.recursive(orders, lambda inner: st.lists(inner) | st.dictionaries(orders, inner), max_leaves=6))
+def test_json_means_the_same_and_holds_no_command(values: object) -> None:
+    text = report.as_json({"x": values})
+    assert json.loads(text) == {"x": values}
+    assert not any(COMMANDS.search(line) for line in text.split("\n"))
+    assert text.split("\n") == [*map(one_line, text.split("\n"))]
+
+
+secrets = st.text("abc", min_size=4, max_size=8)
+
+
+@given(hidden=st.lists(secrets, min_size=1, max_size=4), between=st.lists(st.text("abc-", max_size=6), max_size=3))
+@example(hidden=["password", "password-of-gallery"], between=["password-of-gallery"])
+@example(hidden=["abcabc", "cabcab"], between=["abcabcab"])
+def test_of_secrets_that_overlap_nothing_is_shown(hidden: list[str], between: list[str]) -> None:
+    text = "-".join([*between, *hidden])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tagger.errors._hidden", {})
+        for secret in hidden:
+            hide(secret)
+        shown = printable(text)
+    left = [*text]
+    for secret in hidden:
+        for at in range(len(text)):
+            if text.startswith(secret, at):
+                left[at : at + len(secret)] = [""] * len(secret)
+    assert shown.replace("***", "") == "".join(left)
+
+
+HOSTS = ["registry.local", "registry.local:5000", "127.0.0.1:2375", "[::1]:3128"]
+
+
+@given(
+    user=st.text("ab:%2", min_size=1, max_size=8),
+    password=st.text("xyz:@%/", max_size=8),
+    host=st.sampled_from(HOSTS),
+    scheme=st.sampled_from(["https:", "tcp:", "ssh:", ""]),
+)
+def test_no_url_is_shown_with_user_or_password(user: str, password: str, host: str, scheme: str) -> None:
+    for quote in ("'", ""):
+        text = f"no answer from {quote}{scheme}//{user}:w{password}@{host}/v2/{quote}: see there"
+        assert printable(text) == f"no answer from {quote}{scheme}//{host}/v2/{quote}: see there"
+
+
+@pytest.mark.parametrize(
+    "text", ["https://registry.local:5000/gallery@sha256:0", "registry.local//x@sha256:0", "a@b//c"]
+)
+def test_an_at_sign_elsewhere_is_shown(text: str) -> None:
+    assert printable(text) == text

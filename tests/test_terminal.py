@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pyte
 import pytest
-from command import tagger
+from command import Ran, tagger, tagger_in
 from doubles import FakeEngine, ModelRegistry, Proxy, on, refusal
 from pushed import Repository
 from rich.console import Console
@@ -171,3 +173,71 @@ def test_a_picture_is_what_the_terminal_showed() -> None:
     drawn = picture(screen)
     assert ">no</text>" in drawn
     assert "&lt;tag&gt;</text>" in drawn
+
+
+# -- names that are no names ---------------------------------------------------------------------------------------
+
+HOSTILE = "a\n::error::x\r\x1b[2J\u202e###vso[task.complete]"
+
+
+def harmless(ran: Ran) -> bool:
+    """Say whether what a command printed holds its own lines alone."""
+    text = ran.out + ran.err
+    lines = text.split("\n")[:-1]
+    return all(line.isprintable() and "##" not in line and not line.startswith("::") for line in lines)
+
+
+def test_names_in_a_checkout_are_text_wherever_they_are_shown(tmp_path: Path) -> None:
+    folder = tmp_path / HOSTILE.replace("/", "")
+    folder.mkdir()
+    table = json.dumps(HOSTILE)
+    contents = [
+        "[",
+        f"{table} = 1",
+        f"[images.{table}]\nprefix = 3",
+        f"[images.{table}]\n{table} = 3",
+        f'[images.{table}]\nprefix = {table}\nrepository = "x"',
+        f'variants = [{table}]\nrepository = "x"\n[images.a]\n[images.{table}]\nfloats = ["{{major}}"]',
+        f"registries = [{table}]\nrepository = {table}\nprefix = {table}\naliases = {{ {table} = {table} }}",
+        f"channels = [{table}]\nignore = [{table}]\nfloats = [{table}]",
+    ]
+    for content in contents:
+        (folder / "tagger.toml").write_text(content)
+        for words in (["config", "x"], ["config", "--json"], ["tags", "1.2.3"], ["release", "--all", "1.2.3"]):
+            ran = tagger_in(folder, *words)
+            assert harmless(ran), (content, words, ran)
+
+
+def test_words_and_the_environment_are_text_wherever_they_are_shown(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(
+        json.dumps({"auths": {"127.0.0.1:1": {"auth": HOSTILE}}, "credsStore": HOSTILE})
+    )
+    variables = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "TAGGER_PREFIX", "TAGGER_VARIANT", "TAGGER_REGISTRY",
+                 "TAGGER_ALIASES", "TAGGER_IGNORE", "HTTPS_PROXY", "DOCKER_CERT_PATH")  # fmt: skip
+    words = ["release", "x", "1.2.3", "--registry", "registry.invalid"]
+    for name in variables:
+        ran = tagger(None, *words, **{"DOCKER_HOST": "unix:///nowhere", "DOCKER_CONFIG": str(tmp_path), name: HOSTILE})
+        assert ran.code == 2, ran
+        assert harmless(ran), (name, ran)
+    for option in ("--registry", "--repository", "--variant", "--prefix", "--floats-via", "--summary", "--insecure",
+                   "--auth-host", "--build-metadata", "--timeout", f"--{HOSTILE}"):  # fmt: skip
+        ran = tagger_in(tmp_path, *words, option, HOSTILE, DOCKER_HOST="unix:///nowhere")
+        assert ran.code == 2, ran
+        assert harmless(ran), (option, ran)
+    for command in (["release", HOSTILE, HOSTILE], ["promote", HOSTILE, "1.2.3"], ["rm", HOSTILE, "x"],
+                    ["tags", HOSTILE], ["completion", HOSTILE], [HOSTILE], ["tags", "1.2.3", HOSTILE]):  # fmt: skip
+        ran = tagger(None, *command)
+        assert ran.code == 2, ran
+        assert harmless(ran), (command, ran)
+
+
+def test_a_terminal_gets_names_as_text_too() -> None:
+    watch = Watch(quiet=False)
+    file = io.StringIO()
+    console = Console(width=100, file=file, force_terminal=True, color_system=None)
+    watch._live = type("Live", (), {"console": console, "refresh": lambda _: None})()
+    watch.progress(Line.about("pushing", HOSTILE))
+    watch.meter(Upload(HOSTILE, 5, 10))
+    console.print(watch)
+    assert "\x1b[2J" not in file.getvalue()
+    assert not [line for line in file.getvalue().splitlines() if line.startswith("::") or "##" in line]
