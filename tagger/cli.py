@@ -313,11 +313,11 @@ def _wanted(image: str | None, said: Given) -> tuple[list[Wanted], str]:
     from tagger.api import Wanted
 
     if image is not None:
-        chosen = {image: config.read(said, os.environ, Path.cwd(), image)}
+        chosen = {image: config.read(said, os.environ, Path(), image)}
     else:
         if said.repository is not None:
             raise InputError("--all and --repository exclude each other: give each image its repository in its table")
-        chosen = {str(found.image): found for found in config.read_all(said, os.environ, Path.cwd())}
+        chosen = {str(found.image): found for found in config.read_all(said, os.environ, Path())}
     ways = dict.fromkeys(found.settings.floats_via for found in chosen.values())
     if len(ways) > 1:
         raise InputError("the images differ in floats_via: say it for all of them with --floats-via")
@@ -350,7 +350,7 @@ def _said(
 def _schemes(variant: list[str] | None, prefix: str | None, repository: str | None = None) -> tuple[Scheme, ...]:
     from tagger import config
 
-    return config.read(_said(variant, prefix), os.environ, Path.cwd(), repository).schemes()
+    return config.read(_said(variant, prefix), os.environ, Path(), repository).schemes()
 
 
 @app.command(cls=_Command)
@@ -693,13 +693,13 @@ def show_config(
 ) -> None:
     """Print the settings in force, and where each comes from.
 
-    These are the command line, TAGGER_* in the environment, and tagger.toml or [tool.tagger] of pyproject.toml, found
-    from the working directory upward.
+    These are the command line, TAGGER_* in the environment, and tagger.toml or [tool.tagger] of pyproject.toml, in the
+    working directory or above it within the checkout.
     """
     from tagger import config
 
     try:
-        found = config.read(_said(variant, prefix, registry, repository), os.environ, Path.cwd(), image)
+        found = config.read(_said(variant, prefix, registry, repository), os.environ, Path(), image)
         show(config.as_json(found) if as_json else config.as_text(found))
         found.schemes()
     except TaggerError as error:

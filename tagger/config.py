@@ -1,8 +1,9 @@
 """Settings: what the command line, the environment and a file say, and where each value comes from.
 
 The file is `tagger.toml`, or `pyproject.toml` with a table `[tool.tagger]`; in each folder from the working directory
-upward they are looked for in this order, and the first one found is the only one read. The search ends with the folder
-that holds `.git`, so that nothing outside a checkout steers its releases, with the home folder, or at the root.
+up to the one that holds `.git` they are looked for in this order, and the first one found is the only one read. Outside
+a checkout only the working directory counts. A file that another user owns is refused, so that nobody else steers a
+release.
 
 A table `[images.NAME]` is for a repository that builds several images: its keys replace those of the file's top for the
 image of that name, whole values at a time.
@@ -11,6 +12,7 @@ image of that name, whole values at a time.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -114,8 +116,8 @@ def read(given: Given, environment: Mapping[str, str], folder: Path, image: str 
 
     An environment variable that is empty says nothing; other `TAGGER_*` names are somebody else's.
 
-    Raises InputError for an unknown key or a wrong type, naming the file, the key and what is allowed; and for a file
-    that cannot be read.
+    Raises InputError for an unknown key or a wrong type, naming the file, the key and what is allowed; for a file that
+    cannot be read, and for one that belongs to another user.
     """
     file = _file(environment, folder)
     return _in_force(given, environment, file, _chosen(file, image) if image and file else ())
@@ -128,7 +130,11 @@ def read_all(given: Given, environment: Mapping[str, str], folder: Path) -> tupl
     """
     file = _file(environment, folder)
     if file is None or not file.images:
-        where = file.label if file else f"{FILE} or {_PYPROJECT} from {folder.absolute()} upward"
+        where = (
+            file.label
+            if file
+            else f"{FILE} or {_PYPROJECT} in {folder.absolute()}, or above it up to the folder with .git"
+        )
         raise InputError(f"there is no table [images.NAME] in {where}: add one for each image, or name the image")
     return tuple(_in_force(given, environment, file, (name,)) for name in file.images)
 
@@ -226,43 +232,67 @@ class _File:
 
 
 def _file(environment: Mapping[str, str], folder: Path) -> _File | None:
-    home = environment.get("HOME")
-    found = _find(folder, Path(home) if home else None)
-    return _from_table(found) if found else None
+    try:
+        found = _find(folder.absolute())
+    except OSError as error:
+        raise InputError(
+            f"no settings can be looked for in {printable(folder)} and above ({printable(error.strerror)}): run tagger"
+            " in a folder that you may read"
+        ) from None
+    if found is None:
+        return None
+    if strangers := found.owners - _trusted(environment):
+        raise InputError(
+            f"{found.label} belongs to another user ({min(strangers)}), who could steer your release by it: make it"
+            " yours with chown, or run tagger as that user"
+        )
+    return _from_table(found)
+
+
+def _trusted(environment: Mapping[str, str]) -> set[int]:
+    """Give the users whose files may say what is released: root, whoever runs this, and who calls it through sudo."""
+    user, caller = os.geteuid(), environment.get("SUDO_UID", "")
+    return {0, user, int(caller) if user == 0 and caller.isdecimal() else user}
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A file's table for us."""
+    """A file's table for us, and who owns the file and the link to it."""
 
     path: Path
     label: str
     table: Mapping[str, object]
+    owners: frozenset[int]
 
 
-def _find(folder: Path, home: Path | None) -> _Found | None:
-    start = folder.absolute()
-    for place in (start, *start.parents):
+def _find(start: Path) -> _Found | None:
+    for place in _searched(start):
         if (path := place / FILE).is_file():
-            return _Found(path, str(path), _parsed(path))
+            return _Found(path, str(path), *_parsed(path))
         if (path := place / _PYPROJECT).is_file():
-            tool = _parsed(path).get("tool")
+            content, owners = _parsed(path)
+            tool = content.get("tool")
             table = tool.get("tagger") if isinstance(tool, dict) else None
             label = f"{path} [tool.tagger]"
             if isinstance(table, dict):
-                return _Found(path, label, table)
+                return _Found(path, label, table, owners)
             if table is not None:
                 raise InputError(f"{label} is no table: write its keys below that heading")
-        if (place / ".git").exists() or place == home:
-            return None
     return None
 
 
-def _parsed(path: Path) -> Mapping[str, object]:
-    """Parse a file of at most 1 MiB. Raises InputError, naming the file and the line."""
+def _searched(start: Path) -> Sequence[Path]:
+    """Give the folders from one up to that with `.git`, and without a checkout that one alone."""
+    upward = (start, *start.parents)
+    return upward[: next((count for count, place in enumerate(upward, 1) if (place / ".git").exists()), 1)]
+
+
+def _parsed(path: Path) -> tuple[Mapping[str, object], frozenset[int]]:
+    """Parse a file of at most 1 MiB, and say who owns it. Raises InputError, naming the file and the line."""
     try:
         with path.open("rb") as file:
             content = file.read(_LARGEST + 1)
+            owners = frozenset({os.fstat(file.fileno()).st_uid, path.lstat().st_uid})
     except OSError as error:
         raise InputError(f"{path} cannot be read: {printable(error.strerror or error)}") from None
     if len(content) > _LARGEST:
@@ -270,7 +300,7 @@ def _parsed(path: Path) -> Mapping[str, object]:
     import tomllib  # most repositories have no such file
 
     try:
-        return tomllib.loads(content.decode())
+        return tomllib.loads(content.decode()), owners
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise InputError(f"{path} is not UTF-8 (at line {line}): save it as that") from None

@@ -1,13 +1,14 @@
 """The command line goes before the environment, that before the file, and every value says where it comes from."""
 
 import json
+import os
 import tomllib
 from pathlib import Path
 
 import pytest
 
 from tagger.cascade import Scheme, Version
-from tagger.config import KEYS, Config, Given, Settings, as_json, as_text, read
+from tagger.config import KEYS, Config, Given, Settings, as_json, as_text, read, read_all
 from tagger.errors import InputError, InvalidVersion
 
 EVERYTHING = """
@@ -74,6 +75,7 @@ def test_the_schemes_follow_from_the_settings(tmp_path: Path) -> None:
 def test_the_nearest_file_upward_is_the_only_one_read(tmp_path: Path) -> None:
     write(tmp_path / "tagger.toml", 'prefix = "v"\nrepository = "outer"')
     inner = write(tmp_path / "a/tagger.toml", 'repository = "inner"')
+    (tmp_path / ".git").mkdir()
     (tmp_path / "a/b/c").mkdir(parents=True)
     found = read(Given(), {}, tmp_path / "a/b/c")
     assert (found.file, found.settings.repository, found.settings.prefix) == (inner, "inner", "")
@@ -90,6 +92,7 @@ def test_a_pyproject_without_our_table_is_passed_by(tmp_path: Path) -> None:
     write(tmp_path / "tagger.toml", 'prefix = "v"')
     write(tmp_path / "a/pyproject.toml", "[tool.other]\n[project]\nname = 'x'")
     write(tmp_path / "a/b/pyproject.toml", "tool = 3")
+    (tmp_path / ".git").mkdir()
     assert read(Given(), {}, tmp_path / "a/b").settings.prefix == "v"
 
 
@@ -103,11 +106,62 @@ def test_nothing_outside_the_checkout_is_read(tmp_path: Path, root: str) -> None
     assert read(Given(), {}, tmp_path / "checkout/src").file == own
 
 
-def test_nothing_above_the_home_folder_is_read(tmp_path: Path) -> None:
-    write(tmp_path / "tagger.toml", 'prefix = "v"')
-    (tmp_path / "home/work").mkdir(parents=True)
-    assert read(Given(), {"HOME": f"{tmp_path}/home"}, tmp_path / "home/work").file is None
-    assert read(Given(), {"HOME": "/elsewhere"}, tmp_path / "home/work").file == tmp_path / "tagger.toml"
+def test_outside_a_checkout_only_the_working_directory_counts(tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    for name, content in (("tagger.toml", 'prefix = "v"'), ("pyproject.toml", '[tool.tagger]\nprefix = "v"')):
+        file = write(tmp_path / name, content)
+        assert read(Given(), {"HOME": f"{tmp_path}/work"}, tmp_path / "work").file is None
+        assert read(Given(), {}, tmp_path).file == file
+        with pytest.raises(InputError, match="there is no table"):
+            read_all(Given(), {}, tmp_path / "work")
+        file.unlink()
+
+
+@pytest.mark.parametrize("name", ["tagger.toml", "pyproject.toml"])
+@pytest.mark.parametrize("link", [False, True])
+def test_a_file_of_another_user_steers_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, link: bool
+) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "work").mkdir()
+    file = write(tmp_path / name, '[tool.tagger]\nprefix = "v"' if name == "pyproject.toml" else 'prefix = "v"')
+    assert read(Given(), {}, tmp_path / "work").file == file
+    if link:
+        file.rename(tmp_path / "ours")
+        file.symlink_to(tmp_path / "ours")
+    _of_another_user(file, monkeypatch)
+    with pytest.raises(
+        InputError, match=rf"{name}.* belongs to another user \(\d+\), .*: make it yours with chown"
+    ) as no:
+        read(Given(), {}, tmp_path / "work")
+    assert no.value.exit_code == 2
+    if os.geteuid() == 0:
+        assert read(Given(), {"SUDO_UID": "4711"}, tmp_path / "work").file == file
+
+
+def test_a_pyproject_of_another_user_without_our_table_is_passed_by(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _of_another_user(write(tmp_path / "pyproject.toml", "[tool.other]"), monkeypatch)
+    assert read(Given(), {}, tmp_path).file is None
+
+
+def _of_another_user(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a file be another user's: give it away, or, where only root could, be another user."""
+    if os.geteuid() == 0:
+        os.chown(file, 4711, -1, follow_symlinks=False)
+    else:
+        monkeypatch.setattr("tagger.config.os.geteuid", lambda: file.lstat().st_uid + 1)
+
+
+def test_a_folder_that_is_gone_has_no_settings_to_look_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(InputError, match="run tagger in a folder that you may read"):
+        read(Given(), {}, Path())
+    monkeypatch.undo()
 
 
 # -- what goes before what -------------------------------------------------------------------------------------------
