@@ -10,7 +10,7 @@ from tagger.credentials import DockerConfig
 from tagger.engine import Engine, addresses
 from tagger.errors import InputError
 from tagger.patience import Patience, Trace
-from tagger.reference import Repository
+from tagger.reference import Digest, Repository, Tag
 from tagger.registry import RemoteRepository
 from tagger.settle import AsListed
 from tagger.share import Target
@@ -64,6 +64,13 @@ class _Unlisted(AsListed):
     def __init__(self, repository: RemoteRepository) -> None:
         super().__init__(repository, ())
         self.check_push = repository.check_push
+
+    def digest(self, tag: Tag) -> Digest | None:
+        """Ask where a tag points; where no list contradicts a HEAD, a GET has to say the same."""
+        if found := super().digest(tag):
+            return found
+        manifest = self.manifest(tag)
+        return manifest.digest if manifest else None
 
 
 def _trust(

@@ -20,7 +20,8 @@
     ├── ReleaseFailed            1  a release broke off, and the floating tags were put back
     │   └── Conflict                somebody else published the same version with another image meanwhile
     ├── RegistryError            1  the registry reported a failure, or answered nonsense
-    │   └── Unreadable              it fails to say where a tag points: neither there nor absent
+    │   ├── Unreadable              it fails to say where a tag points: neither there nor absent
+    │   └── TooLong                 an answer is longer than tagger reads
     ├── TimedOut                 1  the time of --timeout is over
     ├── CalledOff                1  what runs beside this was interrupted
     ├── Unsettled                4  some tags are not where they should be; they are named
@@ -148,6 +149,10 @@ class RegistryError(TaggerError):
 
 class Unreadable(RegistryError):
     """The registry fails to say where a tag points, so that the tag is neither there nor absent."""
+
+
+class TooLong(RegistryError):
+    """An answer of the registry is longer than tagger reads."""
 
 
 class TimedOut(TaggerError):

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import re
 import threading
 import urllib.parse
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from enum import Enum
 from http import HTTPStatus
-from typing import Any
 
+from tagger import hosts
 from tagger.attached import referrers_tag
 from tagger.blobs import Blobs
 from tagger.connection import Connection
@@ -28,12 +27,14 @@ from tagger.errors import (
     RegistryUnreachable,
     TaggerError,
     TimedOut,
+    Unreadable,
     Unsettled,
     printable,
 )
 from tagger.manifest import MEDIA_TYPES, OCI_INDEX, Descriptor, Manifest
 from tagger.patience import AT_ONCE, Patience
-from tagger.reference import Digest, Repository, Tag, parse_digest, parse_tag
+from tagger.reference import Digest, Repository, Tag, parse_digest
+from tagger.taglist import TagList, following
 from tagger.transport import Answer
 
 # Without the full list some registries answer another digest (schema 1), others 404 for a manifest that is there.
@@ -41,16 +42,17 @@ _ACCEPT = {"Accept": ", ".join(MEDIA_TYPES)}
 
 _MANIFEST_BYTES = 4 * 1024 * 1024
 _UNDO_PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0)
-_PAGE_BYTES = 16 * 1024 * 1024
-_PAGE_TAGS = 1000  # Amazon ECR refuses more
 _TOGETHER = 10  # so many tags a registry should take by one request
-_MOST_TAGS = 1_000_000
-_MOST_BARREN_PAGES = 10
-_LINK = re.compile(r"<([^<>]*)>\s*((?:;[^,]*)?)")
 _DENIALS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+# A HEAD that is answered so may be of no use there, whatever a GET would find.
+_HEAD_SAYS_NOTHING = frozenset(range(400, 500)) - {401, 408, 429} | {501}
+_NO_HEADS = (HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED)
+# A scan under way, a vulnerable image, a legal hold: statuses that are about one manifest.
+_POLICIES = (HTTPStatus.PRECONDITION_FAILED, HTTPStatus.LOCKED, HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS)
 _MOST_PAGES_OF_REFERRERS = 100
-# 404 is also what a delete gets whose first answer was lost.
-_GONE = (HTTPStatus.ACCEPTED, HTTPStatus.OK, HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND)
+_GONE = (HTTPStatus.ACCEPTED, HTTPStatus.OK, HTTPStatus.NO_CONTENT)
+# What a registry says of a manifest that is not there. A 404 without this says that it does not know such a request.
+_NOT_THERE = frozenset({"MANIFEST_UNKNOWN", "NAME_UNKNOWN", "TAG_UNKNOWN", "NOT_FOUND"})
 
 
 class Deletes(Enum):
@@ -71,8 +73,12 @@ class RemoteRepository:
         self._base = f"/v2/{name.path}"
         self._scope = f"repository:{name.path}:{actions}"
         self._deletes: Deletes | None = None
+        self._switched_off = False
         self._docker = False
         self._manifests: dict[Digest, Manifest] = {}
+        self._list = TagList(name, connection, self._scope)
+        # Some registries answer every HEAD by 405, and some by 404 whatever is there.
+        self._heads = True
         self.blobs = Blobs(name, connection, self._scope)
 
     @property
@@ -93,25 +99,7 @@ class RemoteRepository:
 
     def listed(self) -> list[Tag] | None:
         """List every tag as `tags` does; None when there is no such repository."""
-        found: dict[str, None] = {}
-        visited: set[str] = set()
-        barren = 0
-        url: str | None = f"{self._base}/tags/list?n={_PAGE_TAGS}"
-        while url:
-            if url in visited or barren > _MOST_BARREN_PAGES or len(found) > _MOST_TAGS:
-                raise RegistryError(
-                    f"{self.name} lists its tags without end, and tagger decides nothing from half a list:"
-                    " ask whoever runs the registry"
-                )
-            answer = self._connection.request("GET", url, scope=self._scope, limit=_PAGE_BYTES)
-            if not visited and answer.status == HTTPStatus.NOT_FOUND and _has_errors(answer):
-                return None
-            page = dict.fromkeys(self._read_page(answer))
-            barren = 0 if page.keys() - found.keys() else barren + 1
-            visited.add(url)
-            found |= page
-            url = _next_url(answer)
-        return list(_valid(found))
+        return self._list.read()
 
     def digest(self, tag: Tag) -> Digest | None:
         """Ask where a tag points; None when it is absent.
@@ -124,17 +112,24 @@ class RemoteRepository:
     def descriptor(self, tag: Tag | Digest) -> Descriptor | None:
         """Ask where a tag points, or whether a digest is there, and what kind of manifest that is; None when absent.
 
+        HEAD is cheap and not to be relied on: what it denies though the list names it is asked for by GET.
+
         Raises Unreadable, Denied, RegistryUnreachable.
         """
-        answer = self._request("HEAD", f"/manifests/{tag}", headers=_ACCEPT)
-        if answer.status == HTTPStatus.NOT_FOUND:
-            return None
-        answer.check(self.name, f"read {tag}", HTTPStatus.OK)
-        try:
-            return Descriptor(_media_type(answer), parse_digest(answer.headers.get("docker-content-digest", "")))
-        except InvalidReference:
+        if not self._heads:
             manifest = self.manifest(tag)
             return Descriptor(manifest.media_type, manifest.digest) if manifest else None
+        head = self._request("HEAD", f"/manifests/{tag}", headers=_ACCEPT)
+        if head.status == HTTPStatus.NOT_FOUND and not self._list.named(tag):
+            return None
+        if head.status not in _HEAD_SAYS_NOTHING:
+            head.check(self.name, f"read {tag}", HTTPStatus.OK)
+            with contextlib.suppress(InvalidReference):
+                return Descriptor(_media_type(head), parse_digest(head.headers.get("docker-content-digest", "")))
+        manifest = self.manifest(tag)
+        if head.status in _NO_HEADS or (manifest and head.status != HTTPStatus.OK):
+            self._heads = False
+        return Descriptor(manifest.media_type, manifest.digest) if manifest else None
 
     def manifest(self, reference: Tag | Digest) -> Manifest | None:
         """Fetch a manifest, checked against its digest; None when it is absent. By digest it is fetched once.
@@ -146,6 +141,11 @@ class RemoteRepository:
         answer = self._request("GET", f"/manifests/{reference}", headers=_ACCEPT, limit=_MANIFEST_BYTES)
         if answer.status == HTTPStatus.NOT_FOUND:
             return None
+        if self._is_withheld(answer, reference):
+            raise Unreadable(
+                f"{self.name.registry} lists the tags of {self.name.path} and does not serve {reference}"
+                f" ({answer.complaint()}): see whether a policy of the registry, or a scan under way, holds it back"
+            )
         answer.check(self.name, f"read {reference}", HTTPStatus.OK)
         manifest = self._read_manifest(answer, reference)
         self._manifests[manifest.digest] = manifest
@@ -179,16 +179,16 @@ class RemoteRepository:
         Raises Unreadable, RegistryError, Denied, RegistryUnreachable.
         """
         found: dict[Digest, None] = {}
-        url = f"{self._base}/referrers/{digest}"
+        url = path = f"{self._base}/referrers/{digest}"
         for _ in range(_MOST_PAGES_OF_REFERRERS):
             answer = self._connection.request("GET", url, scope=self._scope, limit=_MANIFEST_BYTES)
             if answer.status != HTTPStatus.OK or _media_type(answer) != OCI_INDEX:
                 break
             found |= dict.fromkeys(Manifest.of(OCI_INDEX, answer.body).children())
-            following = _next_url(answer)
-            if following is None:
+            next_page = following(answer, path)
+            if next_page is None:
                 return tuple(found)
-            url = following
+            url = next_page
         if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status == HTTPStatus.TOO_MANY_REQUESTS:
             answer.check(self.name, f"list what refers to {digest}")
         index = self.manifest(referrers_tag(digest))
@@ -247,7 +247,7 @@ class RemoteRepository:
         throw_away = Manifest.empty()
         try:
             self.put(tag, throw_away)
-            self._delete(throw_away.digest).check(self.name, f"delete {tag}", *_GONE)
+            self._check_deleted(self._delete(throw_away.digest), tag)
         except (TaggerError, KeyboardInterrupt) as problem:
             if not self._went(tag, throw_away, before, problem) or isinstance(problem, KeyboardInterrupt):
                 raise
@@ -281,10 +281,7 @@ class RemoteRepository:
         Raises Refused when it deletes neither, Denied, RegistryUnreachable.
         """
         if self.deletes() is Deletes.OFF:
-            raise Refused(
-                f"{self.name.registry} has deletes switched off, so nothing goes from {self.name.path}: switch them on"
-                " (storage.delete.enabled: true in the configuration of a distribution registry) and start it again"
-            )
+            raise Refused(self._deletes_nothing())
         return self.deletes() is Deletes.BY_TAG
 
     def deletes(self) -> Deletes:
@@ -294,30 +291,49 @@ class RemoteRepository:
         """
         if self._deletes is None:
             nothing = uuid.uuid4().hex
-            if self._probe(Tag(f"probe-{nothing}")) in _GONE:
+            by_tag = self._probe(Tag(f"probe-{nothing}"))
+            if by_tag.status in _GONE or _is_not_there(by_tag):
                 self._deletes = Deletes.BY_TAG
-            elif self._probe(Digest(f"sha256:{nothing * 2}")) == HTTPStatus.NOT_FOUND:
+            elif _is_not_there(self._probe(Digest(f"sha256:{nothing * 2}"))):
                 self._deletes = Deletes.BY_DIGEST
             else:
                 self._deletes = Deletes.OFF
+            self._switched_off = self._docker and by_tag.status == HTTPStatus.METHOD_NOT_ALLOWED
         return self._deletes
+
+    def _deletes_nothing(self) -> str:
+        """Say that the registry deletes nothing, and where a person can do it."""
+        registry, path = self.name.registry, self.name.path
+        if page := hosts.known(registry).page:
+            return f"{registry} deletes nothing by the registry API, so nothing goes from {path}: use {page}"
+        if self._switched_off:
+            return (
+                f"{registry} has deletes switched off, so nothing goes from {path}: switch them on"
+                " (storage.delete.enabled: true in the configuration of a distribution registry) and start it again, or"
+                " use its own page or tool if it has one"
+            )
+        return f"{registry} deletes nothing by the registry API, so nothing goes from {path}: use its own page or tool"
 
     def delete(self, reference: Tag | Digest) -> None:
         """Delete a tag, or a manifest with every tag that points at it; what is not there is deleted already.
 
         Raises RegistryError, Denied, RegistryUnreachable.
         """
-        self._delete(reference).check(self.name, f"delete {reference}", *_GONE)
+        self._check_deleted(self._delete(reference), reference)
 
-    def _probe(self, absent: Tag | Digest) -> int:
+    def _check_deleted(self, answer: Answer, reference: str) -> None:
+        if not _is_not_there(answer):  # which is also what a delete gets whose first answer was lost
+            answer.check(self.name, f"delete {reference}", *_GONE)
+
+    def _probe(self, absent: Tag | Digest) -> Answer:
         answer = self._delete(absent)
         if answer.status in _DENIALS or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             answer.check(self.name, "delete tags")
-        return answer.status
+        return answer
 
     def _delete(self, reference: Tag | Digest) -> Answer:
         scope = f"repository:{self.name.path}:delete,pull,push"
-        return self._connection.request("DELETE", f"{self._base}/manifests/{reference}", scope=scope)
+        return self._request("DELETE", f"/manifests/{reference}", scope=scope)
 
     # -- requests ----------------------------------------------------------------------------------------------
 
@@ -329,26 +345,19 @@ class RemoteRepository:
         headers: dict[str, str] | None = None,
         body: bytes | None = None,
         limit: int = 1024 * 1024,
+        scope: str = "",
     ) -> Answer:
         answer = self._connection.request(
-            method, self._base + path, scope=self._scope, headers=headers, body=body, limit=limit
+            method, self._base + path, scope=scope or self._scope, headers=headers, body=body, limit=limit
         )
         self._docker = self._docker or "docker-distribution-api-version" in answer.headers
         return answer
 
-    def _read_page(self, answer: Answer) -> list[str]:
-        foreign = not _has_errors(answer) if answer.status == HTTPStatus.NOT_FOUND else not _is_page(answer)
-        if foreign and answer.status in (HTTPStatus.OK, HTTPStatus.NOT_FOUND):
-            raise RegistryUnreachable(
-                f"what answers at {self.name.registry} is not a registry: check the host and the port"
-            )
-        answer.check(self.name, "list the tags", HTTPStatus.OK)
-        tags = answer.json().get("tags") or []
-        if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
-            raise RegistryError(
-                f"{self.name} lists tags that are no texts: the registry is broken, ask whoever runs it"
-            )
-        return tags
+    def _is_withheld(self, answer: Answer, reference: Tag | Digest) -> bool:
+        """Say whether an answer is about this manifest alone, rather than about the repository."""
+        if answer.status == HTTPStatus.FORBIDDEN:
+            return self._list.names_now(reference)
+        return answer.status in _POLICIES and self._list.is_shown()
 
     def _read_manifest(self, answer: Answer, reference: Tag | Digest) -> Manifest:
         media_type = _media_type(answer)
@@ -368,36 +377,9 @@ class RemoteRepository:
         return manifest
 
 
+def _is_not_there(answer: Answer) -> bool:
+    return answer.status == HTTPStatus.NOT_FOUND and not _NOT_THERE.isdisjoint(answer.codes())
+
+
 def _media_type(answer: Answer) -> str:
     return answer.headers.get("content-type", "").partition(";")[0].strip()
-
-
-def _valid(texts: Iterable[str]) -> Iterator[Tag]:
-    for text in texts:
-        # No registry can serve a tag that is none, so it cannot be one of ours.
-        with contextlib.suppress(InvalidReference):
-            yield parse_tag(text)
-
-
-def _next_url(answer: Answer) -> str | None:
-    """Give the target of the `next` link (RFC 8288), which is followed as it stands."""
-    for target, parameters in _LINK.findall(answer.headers.get("link", "")):
-        if re.search(r";\s*rel\s*=\s*\"?next\"?(?:\s|;|$)", parameters, re.IGNORECASE):
-            return answer.resolve(target)
-    return None
-
-
-def _has_errors(answer: Answer) -> bool:
-    return "errors" in _object(answer)
-
-
-def _is_page(answer: Answer) -> bool:
-    return not {"name", "tags"}.isdisjoint(_object(answer))
-
-
-def _object(answer: Answer) -> dict[str, Any]:
-    try:
-        content = answer.json()
-    except ValueError:
-        return {}
-    return content if isinstance(content, dict) else {}

@@ -131,6 +131,8 @@ def observe(
     own = {scheme.version_tag(version) for version in present}
     sure = dict.fromkeys((*floats, *own))
     listed, answers = repository.patience.both(repository.tags, partial(ask, repository, sure))
+    # Both were asked at once. A tag that was not found and is listed is looked at again, now that the list is known.
+    answers |= ask(repository, [tag for tag in listed if tag in answers and answers[tag] is None])
     listed, yanked = _confirmed_marks(repository, scheme, listed)
     digests: dict[Tag, Digest | None] = {}
     unreadable: set[Tag] = set()

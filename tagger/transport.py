@@ -7,6 +7,7 @@ import http.client
 import io
 import json
 import math
+import re
 import socket
 import ssl
 import threading
@@ -33,6 +34,7 @@ from tagger.errors import (
     RegistryError,
     RegistryUnreachable,
     TaggerError,
+    TooLong,
     Unreadable,
     hide,
     printable,
@@ -52,6 +54,18 @@ _CONNECTIONS = 8
 _TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 _DELAYS = (0.2, 0.6, 1.5)
 _LONGEST_RETRY_AFTER = 30.0
+_UNITS = {
+    "": 1,
+    "h": 3600,
+    "m": 60,
+    "s": 1,
+    "ms": 1e-3,
+    "us": 1e-6,
+    "\N{MICRO SIGN}s": 1e-6,
+    "\N{GREEK SMALL LETTER MU}s": 1e-6,
+    "ns": 1e-9,
+}
+_DURATION = re.compile(rf"([0-9]+(?:\.[0-9]+)?)({'|'.join(sorted(_UNITS, key=len, reverse=True))})")
 # What a command may spend on waiting for retries in all: a registry that is down for good is soon said to be.
 _WAITING_SECONDS = 120.0
 _REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
@@ -124,15 +138,21 @@ class Answer:
             return Unreadable(f"{failed}: try again later")
         return RegistryError(f"{failed}: see whether the registry's rules allow that")
 
+    def codes(self) -> list[str]:
+        """Give the codes of the errors that the body names."""
+        return [str(error.get("code", "")) for error in self._listed() if isinstance(error, dict)]
+
     def _errors(self) -> list[str]:
-        """Give what the body says in the form of the distribution specification ("Error codes"), or in one like it."""
+        return [said for said in map(_error, self._listed()) if said]
+
+    def _listed(self) -> list[object]:
+        """Give the errors of the body, in the form of the specification ("Error codes") or in one like it."""
         try:
             content = self.json()
         except ValueError:
             return []
         errors = content.get("errors", [content]) if isinstance(content, dict) else []
-        errors = errors if isinstance(errors, list) else [errors]
-        return [said for said in map(_error, errors[:_MOST_ERRORS]) if said]
+        return errors[:_MOST_ERRORS] if isinstance(errors, list) else [errors]
 
     def resolve(self, reference: str) -> str:
         """Make a URL of a reference in the answer, relative or absolute (RFC 3986), or raise RegistryError."""
@@ -294,7 +314,7 @@ class Transport:
                 content += piece
             if len(content) > limit:
                 response.close()
-                raise RegistryError(
+                raise TooLong(
                     f"{self.registry} answers with more than {limit} bytes where a registry has less:"
                     " check the host and the port"
                 )
@@ -366,10 +386,17 @@ def shown(url: str) -> str:
 
 
 def _retry_after(answer: Answer) -> float:
-    """Give the seconds that a registry asks to wait, within bounds (RFC 9110, section 10.2.3)."""
-    asked = answer.headers.get("retry-after", "")
+    """Give the seconds that a registry asks to wait, within bounds (RFC 9110, section 10.2.3).
+
+    GitHub's registry writes them as Go does: `880.092µs`, `1m30s`.
+    """
+    asked = answer.headers.get("retry-after", "").strip()
+    parts = _DURATION.findall(asked)
     try:
-        seconds = float(asked) if asked.isdigit() else parsedate_to_datetime(asked).timestamp() - time.time()
+        if asked and "".join(number + unit for number, unit in parts) == asked:
+            seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+        else:
+            seconds = parsedate_to_datetime(asked).timestamp() - time.time()
     except (ValueError, TypeError, OverflowError):
         return 0.0
     return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -29,7 +30,7 @@ from doubles import (
 from services import Registry as RealRegistry
 from services import private_folder
 
-from tagger import registry
+from tagger import taglist
 from tagger.connection import Connection, Trust
 from tagger.credentials import Credential, Secret
 from tagger.errors import (
@@ -47,6 +48,7 @@ from tagger.manifest import MEDIA_TYPES, Manifest
 from tagger.patience import Patience
 from tagger.reference import Registry, Repository, Tag
 from tagger.registry import RemoteRepository
+from tagger.transport import Answer
 
 PATH = "gallery/ui"
 LIST = f"/v2/{PATH}/tags/list"
@@ -129,6 +131,55 @@ def test_the_link_to_the_next_page_is_followed_as_it_stands(remote: Open, model:
     assert remote(model.host).tags() == ["1", "2"]
 
 
+@pytest.mark.parametrize("path", ["/v2/ui/tags/list", "/artifactory/v2/gallery/ui/tags/list", "/", "list", "../x"])
+def test_of_the_link_only_the_query_counts(remote: Open, model: ModelRegistry, path: str) -> None:
+    model.seed("ui", {"9.0.0": b"somebody else's"})
+    model.intercept(lambda sent: page(["2"]) if sent.path == LIST and sent.query == {"last": ["1"]} else None)
+    model.intercept(on("GET", LIST, page(["1"], f'<{path}?last=1>; rel="next"')))
+    assert remote(model.host).tags() == ["1", "2"]
+    assert {request.path for request in model.requests} == {LIST}
+
+
+@pytest.mark.parametrize("status", [400, 405, 412, 422])
+def test_a_registry_with_smaller_pages_is_asked_for_its_own_size(
+    remote: Open, model: ModelRegistry, status: int
+) -> None:
+    refused = refusal(status, "PAGINATION_NUMBER_INVALID", "invalid number of results requested")
+    model.intercept(lambda sent: refused if "n" in sent.query else None)
+    found = remote(model.host)
+    assert set(found.tags()) == set(found.tags()) == model.repositories[PATH].keys()
+    assert [request.query for request in model.requests] == [{"n": ["1000"]}, {}, {}]
+
+
+def test_a_list_of_sixty_thousand_images_in_one_answer_is_read(remote: Open, model: ModelRegistry) -> None:
+    tags = [f"1.0.{number}" for number in range(60_000)]
+    about = {"imageSizeBytes": "123456789", "layerId": "", "mediaType": DOCKER_MANIFEST, "timeCreatedMs": "1" * 13}
+    manifests = {digest_of(tag.encode()): about | {"timeUploadedMs": "1" * 13, "tag": [tag]} for tag in tags}
+    body = json.dumps({"child": [], "manifest": manifests, "name": PATH, "tags": tags}).encode()
+    assert len(body) > 17_000_000
+    model.intercept(on("GET", LIST, Response(200, body)))
+    assert remote(model.host).tags() == tags
+
+
+def test_a_list_that_is_too_large_is_no_list(
+    remote: Open, model: ModelRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(taglist, "_PAGE_BYTES", 1 << 20)
+    model.intercept(on("GET", LIST, page(["1.0.0"] * 200_000)))
+    with pytest.raises(RegistryError, match=r"more than 1 MB in one answer, .* half a list: remove old tags") as caught:
+        remote(model.host).tags()
+    assert caught.value.exit_code == 1
+
+
+@pytest.mark.parametrize("answer", [refusal(403, "DENIED", "no"), refusal(401, "UNAUTHORIZED", "no")])
+def test_a_denied_list_may_mean_that_there_is_no_repository_yet(
+    remote: Open, model: ModelRegistry, answer: Response
+) -> None:
+    model.intercept(on("GET", LIST, answer))
+    with pytest.raises(Denied, match=r"run docker login .*does not exist yet.*docker push or release --assume-newest"):
+        remote(model.host).tags()
+
+
 @pytest.mark.parametrize(
     "link", ["", f"<{LIST}?x>", f'<{LIST}?x>; rel="prev"', f'<{LIST}?x>; rel="nextish"', "rel=next"]
 )
@@ -160,7 +211,7 @@ def test_a_list_of_ever_new_tags_ends(remote: Open, model: ModelRegistry, monkey
         number = len(model.requests)
         return page([f"{number}.0.0", f"not a tag {number}"], f"<{LIST}?page={number}>; rel=next")
 
-    monkeypatch.setattr(registry, "_MOST_TAGS", 100)
+    monkeypatch.setattr(taglist, "_MOST_TAGS", 100)
     model.intercept(on("GET", LIST, more))
     with pytest.raises(RegistryError, match="lists its tags without end"):
         remote(model.host).tags()
@@ -318,6 +369,66 @@ def test_a_manifest_of_every_type_is_there(remote: Open, model: ModelRegistry, m
     assert found.manifest(Tag("3")) == Manifest.of(media_type, body)
 
 
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 406, 410, 412, 415, 501])
+def test_a_head_that_says_no_is_not_the_last_word(remote: Open, model: ModelRegistry, status: int) -> None:
+    model.intercept(on("HEAD", "/manifests/", Response(status, b"x" * 100)))
+    found = remote(model.host)
+    found.tags()
+    assert {tag: found.digest(tag) for tag in (V1, V2, LATEST)} == model.repositories[PATH]
+    asked = [request.method for request in model.requests if "/manifests/" in request.path]
+    assert asked == ["HEAD", "GET", "GET", "GET"], "after the first one, nobody asks this registry by HEAD"
+    assert found.digest(Tag("3.0.0")) is None
+
+
+def test_a_tag_that_no_list_names_is_absent_after_one_head(remote: Open, model: ModelRegistry) -> None:
+    found = remote(model.host)
+    found.tags()
+    assert found.digest(Tag("3.0.0")) is None
+    assert [request.method for request in model.requests if "/manifests/" in request.path] == ["HEAD"]
+
+
+def test_a_tag_that_is_listed_and_denied_twice_is_absent_and_heads_are_trusted(
+    remote: Open, model: ModelRegistry
+) -> None:
+    found = remote(model.host)
+    found.tags()
+    del model.repositories[PATH][V1]
+    assert (found.digest(V1), found.digest(V2)) == (None, digest_of(TWO))
+    assert [r.method for r in model.requests if "/manifests/" in r.path] == ["HEAD", "GET", "HEAD"]
+
+
+@pytest.mark.parametrize("method", ["HEAD", "GET"])
+@pytest.mark.parametrize("status", [403, 412, 423, 451])
+def test_an_image_that_a_policy_holds_back_is_unreadable_and_no_denial(
+    remote: Open, model: ModelRegistry, method: str, status: int
+) -> None:
+    said = "current image with 7 vulnerabilities cannot be pulled"
+    for each in ("HEAD", "GET"):
+        model.intercept(on(each, f"/({V1}|{digest_of(ONE)})$", refusal(status, "PROJECTPOLICYVIOLATION", said)))
+    found = remote(model.host)
+    for reference in (V1, Manifest.of(DOCKER_MANIFEST, ONE).digest):
+        with pytest.raises(Unreadable, match=f"{said}.*: see whether a policy"):
+            found.descriptor(reference) if method == "HEAD" else found.manifest(reference)
+    assert found.digest(V2) == digest_of(TWO)
+
+
+@pytest.mark.parametrize("status", [403, 412])
+def test_a_repository_that_is_held_back_as_a_whole_is_no_unreadable_tag(
+    remote: Open, model: ModelRegistry, status: int
+) -> None:
+    model.intercept(lambda _: refusal(status, "DENIED", "no"))
+    with pytest.raises(TaggerError) as caught:
+        remote(model.host).digest(V1)
+    assert not isinstance(caught.value, Unreadable)
+
+
+def test_a_denial_of_a_tag_that_is_not_listed_is_about_the_repository(remote: Open, model: ModelRegistry) -> None:
+    for method in ("HEAD", "GET"):
+        model.intercept(on(method, "/manifests/", refusal(403, "DENIED", "no")))
+    with pytest.raises(Denied):
+        remote(model.host).digest(Tag("3.0.0"))
+
+
 @pytest.mark.parametrize("method", ["HEAD", "GET"])
 @pytest.mark.parametrize("body", [b"", b"<html>", b'{"errors": [{"code": "MANIFEST_UNKNOWN"}]}'])
 def test_a_404_is_absent(remote: Open, model: ModelRegistry, method: str, body: bytes) -> None:
@@ -334,7 +445,7 @@ def test_a_404_is_absent(remote: Open, model: ModelRegistry, method: str, body: 
         (Response(503), Unreadable),
         (Response(drop=True), Unreadable),
         (Response(401), Denied),
-        (Response(403), Denied),
+        (Response(403), Unreadable),
         (Response(400), RegistryError),
         (Response(405), RegistryError),
         (Response(410), RegistryError),
@@ -346,7 +457,8 @@ def test_a_404_is_absent(remote: Open, model: ModelRegistry, method: str, body: 
 def test_nothing_but_a_404_is_absent(
     remote: Open, model: ModelRegistry, method: str, answer: Response, error: type[TaggerError]
 ) -> None:
-    model.intercept(on(method, "/1.0.0$", answer))
+    for each in {method, "GET"}:
+        model.intercept(on(each, "/1.0.0$", answer))
     found = remote(model.host)
     with pytest.raises(error, match=ADVICE):
         found.digest(V1) if method == "HEAD" else found.manifest(V1)
@@ -605,6 +717,57 @@ def test_a_tag_is_not_risked_unless_the_probe_succeeds(remote: Open, model: Mode
     with pytest.raises(TaggerError):
         remote(model.host).remove(LATEST)
     assert model.repositories[PATH] == before
+
+
+NO_SUCH_ROUTE = [
+    Response(404, b"404 page not found\n", {"Content-Type": "text/plain"}),
+    Response(404, b"<html>not found</html>", {"Content-Type": "text/html"}),
+    Response(404),
+    refusal(404, "UNSUPPORTED", "no"),
+    as_json(404, {"message": "no"}),
+]
+
+
+@pytest.mark.parametrize("answer", NO_SUCH_ROUTE)
+def test_a_404_that_names_no_unknown_manifest_deletes_nothing(
+    remote: Open, model: ModelRegistry, answer: Response
+) -> None:
+    before = dict(model.repositories[PATH])
+    model.intercept(on("DELETE", "/manifests/", answer))
+    found = remote(model.host)
+    with pytest.raises(Refused, match=r"deletes nothing by the registry API, .*: use its own page or tool"):
+        found.remove(LATEST)
+    with pytest.raises(RegistryError, match="failed to delete latest"):
+        found.delete(LATEST)
+    assert model.repositories[PATH] == before
+    assert "PUT" not in {request.method for request in model.requests}
+
+
+@pytest.mark.parametrize("code", ["MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND"])
+def test_a_404_that_names_an_unknown_manifest_shows_that_single_tags_can_go(
+    remote: Open, model: ModelRegistry, code: str
+) -> None:
+    model.intercept(on("DELETE", "/manifests/", refusal(404, code, "unknown")))
+    found = remote(model.host)
+    assert found.deletes_single_tags()
+    found.delete(LATEST)
+
+
+@pytest.mark.parametrize(
+    ("host", "page"),
+    [
+        ("ghcr.io", "the package's page on GitHub"),
+        ("docker.io", "https://hub.docker.com"),
+        ("012345678901.dkr.ecr.eu-west-1.amazonaws.com", "aws ecr"),
+    ],
+)
+def test_who_deletes_nothing_is_told_where_it_can_be_done(
+    monkeypatch: pytest.MonkeyPatch, host: str, page: str
+) -> None:
+    found = RemoteRepository(Repository.at(Registry(host), PATH), Connection(Registry(host), lambda: None))
+    monkeypatch.setattr(Connection, "request", lambda *_, **__: Answer(405, {}, b"", ""))
+    with pytest.raises(Refused, match=f"so nothing goes from {PATH}: use .*{page}"):
+        found.deletes_single_tags()
 
 
 @pytest.mark.parametrize("failure", [Response(500), Response(405), Response(403)])

@@ -16,7 +16,34 @@ from tagger import transport
 from tagger.errors import CalledOff, TimedOut, Unreadable
 from tagger.patience import Patience
 from tagger.reference import Registry
-from tagger.transport import Transport
+from tagger.transport import Answer, Transport
+
+
+@pytest.mark.parametrize(
+    ("asked", "seconds"),
+    [
+        ("7", 7),
+        (" 7 ", 7),
+        ("1.5", 1.5),
+        ("880.092\N{MICRO SIGN}s", 880.092e-6),
+        ("250ms", 0.25),
+        ("0h0m20s", 20),
+        ("1m30s", 30),
+        ("6h0m0s", 30),
+        ("9" * 400, 30),
+        ("", 0),
+        ("soon", 0),
+        ("-5", 0),
+        ("5 minutes", 0),
+        ("1e9", 0),
+        ("inf", 0),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0),
+        ("Wed, 21 Oct 2115 07:28:00 GMT", 30),
+    ],
+)
+def test_a_registry_says_in_many_ways_when_to_ask_again(asked: str, seconds: float) -> None:
+    assert transport._retry_after(Answer(429, {"retry-after": asked}, b"", "")) == pytest.approx(seconds)
+
 
 ENDLESS = {
     "a header a byte at a time": itertools.chain([b"HTTP/1.1 200 OK\r\nX: "], itertools.repeat(b"x")),

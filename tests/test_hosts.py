@@ -1,0 +1,260 @@
+"""Every command does its work on the registries that people use, or says what the registry does not offer.
+
+These are imitations (see `hosts`), with an Engine of this process that pushes to them by HTTP.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pytest
+from command import Ran
+from doubles import ModelRegistry, digest_of, manifest
+from hosts import REFUSED, Imitation, PushingEngine
+from hosts.ecr import Ecr
+from hosts.ghes import DeniesEveryHead, Ghes
+from launcher import launched
+
+PATH = "team/app"
+HOSTS: dict[str, type[Imitation]] = {host.name: host for host in (Imitation, Ecr, Ghes, DeniesEveryHead)}
+OLD, FORMER, NEW = b"the old one", b"the former one", b"the new one"
+BUILD = manifest(b"a build", config=digest_of(b"{}"))
+
+
+@dataclass
+class Shop:
+    """A repository with 2.0.6 and 2.1.105, and an Engine that has the image `build`."""
+
+    registry: Imitation
+    engine: PushingEngine
+
+    @property
+    def name(self) -> str:
+        """Name the repository."""
+        return f"{self.registry.host}/{PATH}"
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Say where every tag points."""
+        return dict(self.registry.repositories[PATH])
+
+    def run(self, *words: str) -> Ran:
+        """Run a command that needs no Engine."""
+        return launched(None, *words)
+
+    def release(self, version: str, *options: str) -> Ran:
+        """Release the image `build`."""
+        place = ("--registry", self.registry.host, "--repository", PATH)
+        return launched(self.engine, "release", "build", version, *place, *options)
+
+    def writes(self) -> list[str]:
+        """Name every request that may have changed something."""
+        return [f"{r.method} {r.path}" for r in self.registry.requests if r.method not in ("GET", "HEAD")]
+
+
+@contextmanager
+def opened(registry: Imitation) -> Iterator[Shop]:
+    """Open a shop in a registry."""
+    with registry, PushingEngine() as engine:
+        registry.seed(PATH, dict.fromkeys(("2.0.6", "2.0"), OLD))
+        registry.seed(PATH, dict.fromkeys(("2.1.105", "2.1", "2", "latest"), FORMER))
+        engine.load("build", NEW)
+        yield Shop(registry, engine)
+
+
+@pytest.fixture(params=HOSTS)
+def shop(request: pytest.FixtureRequest) -> Iterator[Shop]:
+    """Open a shop in the registry of each host."""
+    with opened(HOSTS[request.param]()) as made:
+        yield made
+
+
+def digest(content: bytes) -> str:
+    """Give the digest of the image of that content."""
+    return digest_of(manifest(content))
+
+
+def cascade(image: str, *tags: str) -> dict[str, str]:
+    """Say that tags hold an image."""
+    return dict.fromkeys(tags, image)
+
+
+# -- releasing -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("via", ["engine", "registry"])
+def test_a_release_moves_the_cascade(shop: Shop, via: str) -> None:
+    before = shop.tags
+    ran = shop.release("2.1.106", "--floats-via", via)
+    assert ran.code == 0, ran.err
+    assert shop.tags == before | cascade(digest(NEW), "2.1.106", "2.1", "2", "latest")
+
+
+def test_a_release_again_changes_nothing(shop: Shop) -> None:
+    assert shop.release("2.1.106").code == 0
+    before = shop.tags
+    shop.registry.requests.clear()
+    ran = shop.release("2.1.106")
+    assert (ran.code, shop.writes(), shop.tags) == (0, [], before), ran.err
+
+
+def test_a_backport_moves_its_own_line(shop: Shop) -> None:
+    before = shop.tags
+    ran = shop.release("2.0.7")
+    assert ran.code == 0, ran.err
+    assert shop.tags == before | cascade(digest(NEW), "2.0.7", "2.0")
+
+
+@pytest.mark.parametrize("options", [(), ("--assume-newest",)])
+def test_another_image_under_a_published_version_is_refused(shop: Shop, options: tuple[str, ...]) -> None:
+    before = shop.tags
+    ran = shop.release("2.1.105", *options)
+    assert (ran.code, shop.writes(), shop.tags) == (REFUSED, [], before), ran.err
+    assert digest(FORMER) in ran.error
+
+
+def test_a_dry_run_writes_nothing_and_plans_what_a_release_does(shop: Shop) -> None:
+    before = shop.tags
+    ran = shop.release("2.1.106", "--dry-run", "--json")
+    assert (ran.code, shop.writes(), shop.tags) == (0, [], before), ran.err
+    changes = {change["tag"]: change["action"] for change in ran.json["repositories"][0]["tags"]}
+    assert changes == {"2.1.106": "create", "2.1": "move", "2": "move", "latest": "move"}
+
+
+def test_the_dry_run_of_an_old_patch_moves_only_its_own_line(shop: Shop) -> None:
+    ran = shop.release("2.0.7", "--dry-run", "--json")
+    assert ran.code == 0, ran.err
+    changes = {change["tag"]: change["action"] for change in ran.json["repositories"][0]["tags"]}
+    assert changes == {"2.0.7": "create", "2.0": "move", "2": "keep", "latest": "keep"}
+
+
+@pytest.mark.parametrize("to_another", [False, True])
+def test_a_promotion_moves_the_cascade(shop: Shop, to_another: bool) -> None:
+    with ModelRegistry() as plain:
+        source = plain if to_another else shop.registry
+        source.put(PATH, "build-77", BUILD)
+        source.blobs |= {(PATH, digest_of(blob)): blob for blob in (b"{}", b"a build")}
+        before = shop.tags
+        ran = shop.run("promote", f"{source.host}/{PATH}:build-77", "2.1.106", "--to", shop.name)
+    assert ran.code == 0, ran.err
+    assert shop.tags == before | cascade(digest_of(BUILD), "2.1.106", "2.1", "2", "latest")
+
+
+def test_what_is_there_is_promoted_to_another_registry(shop: Shop) -> None:
+    shop.registry.put(PATH, "build-77", BUILD)
+    shop.registry.blobs |= {(PATH, digest_of(blob)): blob for blob in (b"{}", b"a build")}
+    with ModelRegistry() as plain:
+        ran = shop.run("promote", f"{shop.name}:build-77", "2.1.106", "--to", f"{plain.host}/{PATH}")
+        assert ran.code == 0, ran.err
+        assert plain.repositories[PATH] == cascade(digest_of(BUILD), "2.1.106", "2.1", "2", "latest")
+
+
+# -- looking -------------------------------------------------------------------------------------------------------
+
+
+def test_the_versions_are_listed_with_their_floating_tags(shop: Shop) -> None:
+    ran = shop.run("ls", shop.name, "--json")
+    assert ran.code == 0, ran.err
+    listed = {row["version"]: (row["digest"], sorted(row["floating"])) for row in ran.json["versions"]}
+    assert listed == {
+        "2.1.105": (digest(FORMER), ["2", "2.1", "latest"]),
+        "2.0.6": (digest(OLD), ["2.0"]),
+    }
+
+
+def test_a_check_is_content_where_all_is_well(shop: Shop) -> None:
+    ran = shop.run("check", shop.name)
+    assert ran.code == 0, ran.err
+
+
+def test_a_check_sees_drift_and_a_repair_puts_it_right(shop: Shop) -> None:
+    before = shop.tags
+    shop.registry.seed(PATH, {"latest": OLD})
+    ran = shop.run("check", shop.name)
+    assert ran.code != 0
+    assert "latest" in ran.out + ran.err
+    ran = shop.run("repair", shop.name)
+    assert (ran.code, shop.tags) == (0, before), ran.err
+
+
+# -- taking away ---------------------------------------------------------------------------------------------------
+
+
+def removed(shop: Shop, command: str, run: Callable[[], Ran], expected: dict[str, str]) -> None:
+    """Hold that tags went as they should, or that the command refused to and wrote nothing."""
+    before = shop.tags
+    ran = run()
+    if said := shop.registry.refuses.get(command):
+        assert (ran.code, shop.tags) == (REFUSED, before), ran.err
+        assert re.search(said, ran.error), ran.error
+    else:
+        assert (ran.code, shop.tags) == (0, expected), ran.err
+
+
+def test_a_version_is_removed_or_nothing_is(shop: Shop) -> None:
+    left = cascade(digest(OLD), "2.0.6", "2.0", "2", "latest")
+    removed(shop, "rm", lambda: shop.run("rm", shop.name, "2.1.105"), left)
+
+
+def test_old_versions_are_pruned_or_nothing_is(shop: Shop) -> None:
+    before = shop.tags
+    shop.registry.seed(PATH, {"2.1.104": b"older", "2.0.5": b"oldest"})
+    removed(shop, "prune", lambda: shop.run("prune", shop.name, "--keep", "1", "--yes"), before)
+
+
+def test_a_yanked_version_does_not_count_whether_its_tag_goes_or_not(shop: Shop) -> None:
+    ran = shop.run("yank", shop.name, "2.1.105")
+    assert ran.code == 0, ran.err
+    tags = shop.tags
+    assert tags["2.1.105-yanked"] == digest(FORMER)
+    assert {tags["2"], tags["latest"]} == {digest(OLD)}
+    assert ("2.1.105" in tags) is ("rm" in shop.registry.refuses)
+    assert "removed" not in ran.out or "2.1.105" not in tags
+
+
+# -- what one host does --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page_size", [1, 2, 4])
+def test_ecr_pages_its_lists_by_a_cursor_of_its_own(page_size: int) -> None:
+    with opened(Ecr(page_size=page_size)) as shop:
+        ran = shop.release("2.0.7", "--dry-run", "--json")
+        assert ran.code == 0, ran.err
+        changes = {change["tag"]: change["action"] for change in ran.json["repositories"][0]["tags"]}
+        assert changes == {"2.0.7": "create", "2.0": "move", "2": "keep", "latest": "keep"}
+
+
+def test_ecr_has_to_have_the_repository_before_anything_is_pushed_anywhere() -> None:
+    with opened(Ecr()) as shop, ModelRegistry() as other:
+        other.seed(PATH, {"2.1.105": FORMER})
+        del shop.registry.repositories[PATH]
+        ran = shop.release("2.1.106", "--registry", other.host)
+        assert ran.code == REFUSED, ran.err
+        assert "does not exist in the registry" in ran.error
+        assert "create the repository first" in ran.error
+        assert set(other.repositories[PATH]) == {"2.1.105"}
+
+
+def test_immutable_version_tags_are_in_nobody_s_way() -> None:
+    registry = Ecr()
+    registry.immutable = r"\d+\.\d+\.\d+"
+    with opened(registry) as shop:
+        assert shop.release("2.1.106").code == 0
+        assert shop.release("2.1.106").code == 0
+        ran = shop.release("2.1.105", "--force", "--floats-via", "registry")
+        assert ran.code != 0
+        assert "is immutable" in ran.error
+
+
+def test_immutable_floating_tags_are_named_with_the_way_out() -> None:
+    registry = Ecr()
+    registry.immutable = r"latest|\d+(\.\d+)?"
+    with opened(registry) as shop:
+        before = shop.tags
+        ran = shop.release("2.1.106", "--floats-via", "registry")
+        assert ran.code != 0
+        assert "exclude the floating tags from the immutability rule or set floats = []" in ran.error
+        assert shop.tags == before | {"2.1.106": digest(NEW)}
