@@ -7,17 +7,15 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
-from typer.core import TyperCommand, TyperGroup
 
 from tagger import __version__, signals
-from tagger.errors import InputError, Interrupted, TaggerError, Terminated, in_lines, printable
+from tagger.errors import InputError, Interrupted, TaggerError, Terminated, in_lines, one_line, printable
 from tagger.options import (
     Annotate,
     AssumeNewest,
@@ -50,54 +48,9 @@ if TYPE_CHECKING:
     from tagger.terminal import Watch
 
 
-class _AsTheyCome:
-    """Take texts as they come: to see that a text is a text, typer imports pydantic, for longer than all else."""
-
-    def get_params(self, context: Any) -> list[Any]:
-        parameters: list[Any] = super().get_params(context)  # type: ignore[misc] # of the command that this is mixed in
-        for parameter in parameters:
-            vars(parameter).setdefault("process_value", partial(_taken, parameter, parameter.process_value))
-        return parameters
-
-
-class _Command(_AsTheyCome, TyperCommand):
-    pass
-
-
-class _Group(_AsTheyCome, TyperGroup):
-    def parse_args(self, context: Any, args: list[str]) -> list[str]:
-        with _words_shown_as_text():
-            return super().parse_args(context, args)
-
-    def invoke(self, context: Any) -> Any:
-        with _words_shown_as_text():
-            return super().invoke(context)
-
-
-@contextlib.contextmanager
-def _words_shown_as_text() -> Iterator[None]:
-    """Let typer say what is wrong with a word of the command line, and whatever that word holds be text."""
-    try:
-        yield
-    except Exception as error:
-        if isinstance(message := getattr(error, "message", None), str):
-            error.message = in_lines(message.split("\n"))  # type: ignore[attr-defined] # it has one
-        raise
-
-
-def _taken(parameter: Any, process: Callable[[Any, Any], Any], context: Any, value: Any) -> Any:
-    if value is None and not parameter.required:
-        return None
-    if value and parameter.type_descriptor.annotation in (str, list[str]) and not parameter.callback:
-        return value
-    return process(context, value)
-
-
 app = typer.Typer(
     name="tagger",
-    cls=_Group,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -113,10 +66,7 @@ def main() -> None:
     _open_closed_streams()
     signals.listen()
     try:
-        if "_TAGGER_COMPLETE" in os.environ:
-            from typer.completion import completion_init  # type: ignore[attr-defined] # not in its list of names
-
-            completion_init()
+        _check_words(sys.argv[1:])
         app(prog_name="tagger")
     except KeyboardInterrupt as interruption:
         signals.end_at_once()
@@ -127,6 +77,14 @@ def main() -> None:
         _end(1)
     except SystemExit as end:
         _end(end.code if isinstance(end.code, int) else 1)
+
+
+def _check_words(words: Sequence[str]) -> None:
+    """Refuse a word that is more than text, which typer would print as it came. Ends with exit code 2."""
+    for word in words:
+        if one_line(word) != word:
+            say(f"error: the word '{printable(word)}' holds characters that are no text: give it without them")
+            _end(2)
 
 
 def _tags_there(context: typer.Context, incomplete: str) -> list[str]:
@@ -171,7 +129,7 @@ def tagger(
     """Give a built container image its semver tags: all of the right ones, verified, or nothing moved."""
 
 
-@app.command(cls=_Command)
+@app.command()
 def release(
     image: Annotated[
         str | None, typer.Argument(metavar="IMAGE", help="The image: a name, ID or digest that the Engine knows.")
@@ -353,7 +311,7 @@ def _schemes(variant: list[str] | None, prefix: str | None, repository: str | No
     return config.read(_said(variant, prefix), os.environ, Path(), repository).schemes()
 
 
-@app.command(cls=_Command)
+@app.command()
 def promote(
     source: Annotated[
         str | None,
@@ -424,7 +382,7 @@ def promote(
     )
 
 
-@app.command(cls=_Command)
+@app.command()
 def tags(
     version: Annotated[str, typer.Argument(metavar="VERSION", help="Such as 2.1.106; or git: the semver tag at HEAD.")],
     variant: Variant = None,
@@ -444,7 +402,7 @@ def tags(
         raise _failure(error) from None
 
 
-@app.command(cls=_Command)
+@app.command()
 def ls(
     repository: RepositoryArgument,
     limit: Annotated[
@@ -472,7 +430,7 @@ def ls(
         show(report.as_json(report.listing_content(found)) if as_json else report.listing_text(found))
 
 
-@app.command(cls=_Command)
+@app.command()
 def check(
     repository: RepositoryArgument,
     as_json: Json = False,
@@ -496,7 +454,7 @@ def check(
     raise typer.Exit(0 if found.ok else _DRIFT)
 
 
-@app.command(cls=_Command)
+@app.command()
 def repair(
     repository: RepositoryArgument,
     dry_run: DryRun = False,
@@ -520,7 +478,7 @@ def repair(
         show(report.as_json(report.repair_content(done)) if as_json else report.repair_text(done))
 
 
-@app.command(cls=_Command)
+@app.command()
 def rm(
     repository: RepositoryArgument,
     names: Annotated[
@@ -555,7 +513,7 @@ def rm(
         show(report.as_json(report.removal_content(done)) if as_json else report.removal_text(done))
 
 
-@app.command(cls=_Command)
+@app.command()
 def yank(
     repository: RepositoryArgument,
     version: Annotated[str, typer.Argument(metavar="VERSION", help="The version that nobody is to get any more.")],
@@ -581,7 +539,7 @@ def yank(
         show(report.as_json(report.yank_content(done)) if as_json else report.yank_text(done))
 
 
-@app.command(cls=_Command)
+@app.command()
 def prune(
     repository: RepositoryArgument,
     keep: Annotated[int, typer.Option(metavar="N", help="So many stable versions of every minor line stay.")],
@@ -631,7 +589,7 @@ def _ask(plan: str) -> None:
         raise typer.Exit(0)
 
 
-@app.command(name="next", cls=_Command)
+@app.command(name="next")
 def next_version(
     repository: RepositoryArgument,
     patch: Annotated[bool, typer.Option("--patch", help="A small fix.")] = False,
@@ -663,7 +621,7 @@ def next_version(
         show(api.next_version(repository, part, pre=pre, schemes=schemes, **hosts, trace=trace))
 
 
-@app.command(cls=_Command)
+@app.command()
 def completion(
     shell: Annotated[str, typer.Argument(metavar="bash|zsh|fish", help="The shell to write it for.")],
 ) -> None:
@@ -671,16 +629,15 @@ def completion(
 
     Example: eval "$(tagger completion bash)"
     """
-    if shell not in {"bash", "zsh", "fish"}:
-        raise _failure(InputError(f"no completion is there for '{printable(shell)}': give bash, zsh or fish"))
-    from typer._completion_shared import get_completion_script
+    from tagger import completion
 
-    if shell == "bash":
-        show("COMP_WORDBREAKS=${COMP_WORDBREAKS//:}")  # else it breaks HOST:PORT and REPOSITORY:TAG into words
-    show(get_completion_script(prog_name="tagger", complete_var="_TAGGER_COMPLETE", shell=shell))
+    try:
+        show(completion.script(shell))
+    except TaggerError as error:
+        raise _failure(error) from None
 
 
-@app.command(name="config", cls=_Command)
+@app.command(name="config")
 def show_config(
     image: Annotated[
         str | None, typer.Argument(metavar="IMAGE", help="An image or repository, whose table counts if it has one.")

@@ -25,6 +25,7 @@ RESTS_ON: dict[str, set[str]] = {
     "cascade": {"reference"},
     "config": {"cascade"},
     "checkout": {"cascade"},
+    "completion": {"errors"},
     "labels": {"cascade"},
     "manifest": {"reference"},
     "attached": {"reference"},
@@ -67,7 +68,7 @@ RESTS_ON: dict[str, set[str]] = {
         "checkout",
         "labels",
     },
-    "cli": {"api", "config", "report", "options", "outputs", "signals"},
+    "cli": {"api", "completion", "config", "report", "options", "outputs", "signals"},
     "__main__": {"cli"},
 }
 PURE = (
@@ -170,10 +171,30 @@ def test_the_command_line_starts_without_the_engine_and_the_registry() -> None:
     }
 
 
-@pytest.mark.parametrize("words", ["tags 2.1.106", "release --help", "--version", "--help"])
-def test_a_command_that_asks_nobody_imports_neither_pydantic_nor_rich(words: str) -> None:
+def modules_of(words: str) -> set[str]:
+    """Name the modules that a command loads."""
     ran = f"import sys\nfrom tagger.cli import app\ntry: app({words.split()!r})\nexcept SystemExit: pass"
-    assert not modules_after(ran) & {"pydantic", "rich", "docker", "requests", "urllib3"}
+    return modules_after(ran)
+
+
+@pytest.mark.parametrize("words", ["tags 2.1.106", "release --help"])
+def test_a_command_that_asks_nobody_imports_nothing_to_ask_with(words: str) -> None:
+    assert not modules_of(words) & {"rich", "docker", "requests", "urllib3"}
+
+
+@pytest.mark.parametrize("words", ["--version", "--help"])
+def test_the_version_and_the_list_of_commands_need_neither_pydantic_nor_rich(words: str) -> None:
+    assert not modules_of(words) & {"pydantic", "rich", "docker", "requests", "urllib3"}
+
+
+def test_the_command_line_uses_of_typer_only_what_typer_documents() -> None:
+    used = {
+        ast.unparse(node)
+        for path in PACKAGE.glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Import | ast.ImportFrom) and "typer" in ast.unparse(node)
+    }
+    assert used == {"import typer"}, "a class or function of another module may change at any time"
 
 
 # -- the public names ------------------------------------------------------------------------------------------------

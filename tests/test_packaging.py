@@ -74,7 +74,14 @@ def test_the_wheel_holds_the_package_alone_and_its_types(built: Mapping[str, Pat
 def test_the_source_distribution_has_what_its_tests_need(built: Mapping[str, Path]) -> None:
     with tarfile.open(built[".gz"]) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    assert {"Makefile", "tests/test_cli.py", "docs/schema.json", "action.yml", "requirements-dev.lock"} <= names
+    assert {
+        "Makefile",
+        "tests/test_cli.py",
+        "docs/schema.json",
+        "action.yml",
+        "requirements-dev.lock",
+        "requirements-lowest.lock",
+    } <= names
 
 
 def passes_the_tests(python: Path, folder: Path) -> None:
@@ -101,6 +108,27 @@ def test_other_pythons_pass_them_too(built: Mapping[str, Path], tmp_path: Path, 
     if python is None or subprocess.run([python, "--version"], capture_output=True, check=False).returncode:
         pytest.skip(f"there is no Python {version} here")
     passes_the_tests(environment(tmp_path / version, python, built[".whl"]), tmp_path)
+
+
+# What uses each of the dependencies, in the tests' own process and in those that they start.
+LOWEST = [
+    *TESTS,
+    *(str(ROOT / "tests" / f"test_{name}.py") for name in ("connection", "engine", "registry", "terminal", "laws")),
+    f"{ROOT}/tests/test_packaging.py::test_the_wheel_holds_the_package_alone_and_its_types",
+]
+
+
+@pytest.mark.long
+def test_the_lowest_versions_that_are_allowed_pass_the_tests(built: Mapping[str, Path], tmp_path: Path) -> None:
+    run([sys.executable, "-m", "venv", tmp_path / "lowest"], tmp_path)
+    python = tmp_path / "lowest/bin/python"
+    pip = tmp_path / "lowest/bin/pip"
+    lock = ROOT / "requirements-lowest.lock"
+    run([pip, "install", "--quiet", "--require-hashes", "--requirement", lock], tmp_path)
+    run([pip, "install", "--quiet", "--no-deps", built[".whl"]], tmp_path)
+    settings = ["-c", f"{ROOT}/pyproject.toml", "--rootdir", f"{ROOT}", "-p", "no:cacheprovider"]
+    chosen = ["-q", "-n", "2", "-m", "not engine and not long"]
+    run([python, "-m", "pytest", *settings, *chosen, *LOWEST], tmp_path, TESTED_PYTHON=str(python), PYTEST_ADDOPTS="")
 
 
 @pytest.mark.long
@@ -156,6 +184,9 @@ def test_the_image_is_built_without_network_and_holds_a_tagger_that_runs(
 # -- locks ---------------------------------------------------------------------------------------------------------
 
 
+LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-lowest.lock")
+
+
 def locked(file: str) -> dict[str, tuple[str, int]]:
     """Read a lock file: each requirement's version, and how many hashes it has."""
     parts = re.split(r"^(?=[a-z])", (ROOT / file).read_text(), flags=re.MULTILINE)
@@ -163,11 +194,28 @@ def locked(file: str) -> dict[str, tuple[str, int]]:
     return {m[1]: (m[2], part.count("--hash=sha256:")) for m, part in zip(found, parts, strict=True) if m}
 
 
+def required(texts: Sequence[object]) -> dict[str, str]:
+    """Read requirements: the lowest version that each one allows."""
+    found = (re.fullmatch(r"([a-z0-9-]+)>=([0-9.]+)", text) for text in texts if isinstance(text, str))
+    return {m[1]: m[2] for m in found if m}
+
+
 def test_every_requirement_is_locked_with_hashes() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    needed = {re.split(r"[<>=!~ ]", text)[0] for text in project["dependencies"]}
-    runtime, all_of_them = locked("requirements.lock"), locked("requirements-dev.lock")
-    assert needed <= runtime.keys()
-    assert all(hashes for _, hashes in [*runtime.values(), *all_of_them.values()])
+    needed = required(project["dependencies"])
+    assert len(needed) == len(project["dependencies"]), "each says its lowest version"
+    runtime, all_of_them, lowest = map(locked, LOCKS)
+    assert needed.keys() <= runtime.keys()
+    assert all(hashes for lock in (runtime, all_of_them, lowest) for _, hashes in lock.values())
     assert runtime.items() <= all_of_them.items(), "tests run with what is released"
-    assert "://" not in (ROOT / "requirements.lock").read_text() + (ROOT / "requirements-dev.lock").read_text()
+    assert not any("://" in (ROOT / lock).read_text() for lock in LOCKS)
+
+
+def test_the_lowest_versions_that_are_allowed_are_those_that_are_tested() -> None:
+    content = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    groups = content["dependency-groups"]
+    allowed = required([*content["project"]["dependencies"], *groups["test"], *groups["pictures"]])
+    tested = locked("requirements-lowest.lock")
+    assert {name: tested[name][0].removesuffix(".0").removesuffix(".0") for name in allowed} == {
+        name: version.removesuffix(".0") for name, version in allowed.items()
+    }
