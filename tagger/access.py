@@ -9,10 +9,10 @@ from tagger.connection import Connection, Trust
 from tagger.credentials import DockerConfig
 from tagger.engine import Engine, addresses
 from tagger.errors import InputError
+from tagger.observe import AsListed
 from tagger.patience import Patience, Trace
 from tagger.reference import Digest, Repository, Tag
 from tagger.registry import RemoteRepository
-from tagger.settle import AsListed
 from tagger.share import Target
 
 Hosts = tuple[Collection[str], Collection[str]]
@@ -64,6 +64,7 @@ class _Unlisted(AsListed):
     def __init__(self, repository: RemoteRepository) -> None:
         super().__init__(repository, ())
         self.check_push = repository.check_push
+        self.check_removal = repository.check_removal
 
     def digest(self, tag: Tag) -> Digest | None:
         """Ask where a tag points; where no list contradicts a HEAD, a GET has to say the same."""

@@ -180,7 +180,13 @@ def release_all(
             for (each, _, scheme), repository in zip(places, repositories, strict=True)
         ]
         odd = _check_labels({each.image: images[each.image].labels for each in wanted}, asked, places, strict=strict)
-        done = run(engine(), placements, Order(parsed, via=via, overwrite=force, dry_run=dry_run), progress, seen)
+        done = run(
+            engine(),
+            placements,
+            Order(parsed, via, overwrite=force, dry_run=dry_run, assume_newest=assume_newest),
+            progress,
+            seen,
+        )
         return replace(done, warnings=(*done.warnings, *odd))
     except TaggerError as error:
         if error.release is None:
@@ -238,9 +244,8 @@ def promote(
         odd = _check_labels(named, asked, [(None, target, s) for target in targets for s in schemes], strict=strict)
         courier = Courier(original, {target: registries.open(target) for target in targets}, progress, meter)
         placements = [Placement(", ".join(sources), original, repository, scheme) for repository, scheme in lines]
-        done = run(
-            courier, placements, Order(parsed, via=FloatsVia.REGISTRY, overwrite=force, dry_run=dry_run), progress, seen
-        )
+        order = Order(parsed, FloatsVia.REGISTRY, overwrite=force, dry_run=dry_run, assume_newest=assume_newest)
+        done = run(courier, placements, order, progress, seen)
         if not dry_run:
             _bring_signatures(courier)
         return replace(done, warnings=(*done.warnings, *odd, *courier.warnings))

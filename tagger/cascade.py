@@ -26,6 +26,7 @@ __all__ = [
     "lines",
     "mark",
     "marks",
+    "nearly_first",
     "newest_first",
     "other_lines",
     "parse_version",
@@ -57,6 +58,8 @@ _FOREIGN_FLOATING = re.compile(
     r"(?P<prefix>(?:[A-Za-z][A-Za-z._-]*-)?)v?[0-9]{1,4}(?:\.[0-9]{1,4})?(?:-[A-Za-z][A-Za-z0-9._-]*)?"
 )
 _FOREIGN_WORD = re.compile(r"[A-Za-z]+(?:-[A-Za-z]+)*")
+# Leading zeros, two parts or four, a capital V, words behind a dot: what other rules than SemVer call a version.
+_NEARLY = re.compile(r"[vV]?([0-9]+(?:\.[0-9]+)+)(?:[._+-][A-Za-z0-9._-]*)?")
 _LONE_DIGIT = re.compile(r"(?<![A-Za-z0-9])[0-9]")
 
 
@@ -68,7 +71,8 @@ class Scheme:
     variant's name ("": the plain line). `prefix` stands before versions and before floating tags that begin with a
     number. `aliases` are pairs of a floating tag and the line it is bound to, `MAJOR` or `MAJOR.MINOR`; one that a
     template would give too is taken over. `channels` are pre-releases with a floating tag. The versions of `ignore`
-    compete for nothing. `zero_major` gives 0.y.z the tag `0`.
+    compete for nothing, and the tags of `ignored_tags` are not taken for versions by other rules. `zero_major` gives
+    0.y.z the tag `0`.
 
     `variants` are all variants that the image is known to have, from which alone the plain line can tell
     `2.1.106-alpine` from a pre-release. One that it does not know is read as a pre-release; it holds no floating tag
@@ -85,6 +89,7 @@ class Scheme:
     ignore: frozenset[Version] = frozenset()
     zero_major: bool = False
     variants: frozenset[str] = frozenset()
+    ignored_tags: frozenset[str] = frozenset()
     _suffix: str = field(init=False, repr=False, compare=False)
     _others: tuple[str, ...] = field(init=False, repr=False, compare=False)
     _bound: Mapping[str, str] = field(init=False, repr=False, compare=False)
@@ -194,6 +199,24 @@ class Scheme:
         if len(self.prefix) + len(spelling) + len(self._suffix) > self._longest:
             return None
         return _read(spelling)
+
+    def nearly(self, tag: str) -> tuple[int, ...] | None:
+        """Read the numbers of a tag of this line that is nearly a version; None for every other tag.
+
+        >>> Scheme().nearly("2026.03.0"), Scheme().nearly("12.5.5.201"), Scheme().nearly("V1.2")
+        ((2026, 3, 0), (12, 5, 5, 201), (1, 2))
+        >>> Scheme().nearly("2.1.106"), Scheme().nearly("20240101"), Scheme().nearly("nightly")
+        (None, None, None)
+        """
+        given = "" if self.prefix == "v" else self.prefix
+        if tag in self.ignored_tags or not tag.startswith(given) or not tag.endswith(self._suffix):
+            return None
+        if self._others and tag.endswith(self._others):
+            return None
+        found = _NEARLY.fullmatch(tag[len(given) : len(tag) - len(self._suffix)])
+        if not found or self.parse(tag):
+            return None
+        return tuple(map(int, found[1].split(".")))
 
     def _lines_of(self, version: Version) -> Iterable[str]:
         """Name the floating tags of the lines that a stable version is in, without the variant."""
@@ -540,6 +563,16 @@ def floating(versions: Iterable[Version], scheme: Scheme) -> dict[Tag, Version]:
         for tag in scheme.floating_tags(version):
             found.setdefault(tag, version)
     return found
+
+
+def nearly_first(tags: Iterable[str], scheme: Scheme) -> list[Tag]:
+    """List the tags that are nearly versions of a line, the greatest numbers first.
+
+    >>> nearly_first(["2.1.106", "2026.02.0", "2026.03.0", "latest"], Scheme())
+    ['2026.03.0', '2026.02.0']
+    """
+    found = {tag: numbers for tag in tags if (numbers := scheme.nearly(tag))}
+    return sorted(map(Tag, found), key=found.__getitem__, reverse=True)
 
 
 def newest_first(versions: Iterable[Version]) -> list[Version]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import NoReturn
@@ -92,19 +92,24 @@ class Config:
         """
         found = self.settings
         try:
-            ignore = frozenset(parse_version(text, build_metadata="drop") for text in found.ignore)
             scheme = Scheme(
                 floats=found.floats,
                 prefix=found.prefix,
                 aliases=found.aliases,
                 channels=found.channels,
-                ignore=ignore,
                 zero_major=found.zero_major,
             )
-            return lines(scheme, found.variants, self.known)
+            return lines(_ignoring(scheme, found.ignore), found.variants, self.known)
         except InputError as error:
             sources = dict.fromkeys(o.source for o in self.origins if o.source not in {_DEFAULT, _COMMAND_LINE})
             raise type(error)(f"{error} (settings of {', '.join(sources)})" if sources else str(error)) from None
+
+
+def _ignoring(scheme: Scheme, texts: Iterable[str]) -> Scheme:
+    """Ignore versions, and tags that are nearly versions. Raises InvalidVersion for what is neither."""
+    tags = frozenset(text for text in texts if scheme.nearly(text))
+    versions = frozenset(parse_version(text, build_metadata="drop") for text in texts if text not in tags)
+    return replace(scheme, ignore=versions, ignored_tags=tags)
 
 
 def read(given: Given, environment: Mapping[str, str], folder: Path, image: str | None = None) -> Config:

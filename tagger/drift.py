@@ -9,9 +9,10 @@ from typing import Protocol
 
 from tagger.cascade import Scheme, Version, floating, mark, marks, newest_first, other_lines, published
 from tagger.errors import InputError, Unreadable, Unsettled
+from tagger.observe import AsListed, Tags, ask, digest_of, observe
 from tagger.plan import Observed
 from tagger.reference import Digest, Repository, Tag
-from tagger.settle import AsListed, Goal, Tags, ask, observe, settle
+from tagger.settle import Goal, settle
 
 # A tag that drifted mostly holds a version shortly before the one that it should; no more than this are asked.
 _SEARCHED = 64
@@ -138,7 +139,7 @@ def repair(repository: Listed, schemes: Sequence[Scheme], *, dry_run: bool) -> R
         partial(observe, AsListed(repository, tags), scheme, goal) for scheme, goal in zip(schemes, goals, strict=True)
     ]
     seen = repository.patience.at_once(looks)
-    found = [(s, o, moved(o, s, goal)) for s, o, goal in zip(schemes, seen, goals, strict=True)]
+    found = [(s, o, moved(o, s, goal, repository.name)) for s, o, goal in zip(schemes, seen, goals, strict=True)]
     if dry_run:
         return Repair(repository.name, dry_run, tuple(move for *_, moves in found for move in moves))
     mending = [partial(_mend, repository, scheme, observed, moves) for scheme, observed, moves in found if moves]
@@ -157,13 +158,13 @@ def _mend(repository: Listed, scheme: Scheme, observed: Observed, moves: Sequenc
     return [Move(m.tag, m.before, settled.digests[m.tag], m.version) for m in moves]
 
 
-def moved(observed: Observed, scheme: Scheme, tags: Collection[Tag]) -> list[Move]:
-    """Say which of these floating tags are to move, and where to."""
+def moved(observed: Observed, scheme: Scheme, tags: Collection[Tag], name: Repository) -> list[Move]:
+    """Say which of these floating tags are to move, and where to. Raises Unreadable."""
     owners = floating(observed.versions, scheme)
     found = []
     for tag in tags:
         if tag in owners:
-            before, after = observed.digests[tag], observed.digests[observed.versions[owners[tag]]]
+            before, after = observed.digests[tag], digest_of(observed, owners[tag], name)
             if before != after or tag in observed.unreadable:
                 found.append(Move(tag, before, after, owners[tag]))
     return found
@@ -183,7 +184,7 @@ def examine(
     lines: Mapping[Tag, Sequence[tuple[Version, Tag]]] | None = None
     for tag in tags:
         owner, digest = owners.get(tag), observed.digests[tag]
-        if owner and digest is not None and digest == observed.digests[observed.versions[owner]]:
+        if owner and digest == digest_of(observed, owner, repository.name):
             yield Floating(tag, digest, owner, owner, ok=True)
             continue
         lines = _lines(observed, scheme, set(owners.values())) if lines is None else lines

@@ -9,9 +9,9 @@ from functools import partial
 from tagger.cascade import Scheme, Version, floating, newest_first, published, yanked_by
 from tagger.drift import Floating, Listed, examine, left_behind, listed_tags
 from tagger.errors import Unreadable
+from tagger.observe import AsListed, ask, observe
 from tagger.plan import Observed
 from tagger.reference import Digest, Repository, Tag
-from tagger.settle import AsListed, ask, observe
 
 
 @dataclass(frozen=True, slots=True)

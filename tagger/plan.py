@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from tagger.cascade import Scheme, Version, resolve
-from tagger.reference import Digest, Tag
+from tagger.reference import SHORT_DIGEST, Digest, Tag
 
 
 class Action(StrEnum):
@@ -25,7 +25,10 @@ WRITES = frozenset({Action.CREATE, Action.MOVE})
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What happens to one tag: the digest before and after (None: no such tag, or not known yet), and the reason."""
+    """What happens to one tag: the digest before and after (None: no such tag, or not known yet), and the reason.
+
+    A floating tag that is kept has `drifted` when it does not hold the image of `version`, to which it belongs.
+    """
 
     tag: Tag
     action: Action
@@ -33,6 +36,7 @@ class Change:
     before: Digest | None
     after: Digest | None
     reason: str | None = None
+    drifted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +44,31 @@ class Observed:
     """What a registry says: the published versions with their tags, and the digests of the tags that matter.
 
     A tag whose digest is None is absent; one in `unreadable` is there, but the registry fails to say where it points.
-    The versions that are `yanked`, each with its mark, are not among the published ones.
+    The versions that are `yanked`, each with its mark, are not among the published ones. `listed` is the list of tags
+    behind all this. Of floating tags that are out of place, `holders` gives the version whose image they hold, and
+    `nearly` the tag, where that is only nearly a version.
     """
 
     versions: Mapping[Version, Tag]
     digests: Mapping[Tag, Digest | None]
     unreadable: frozenset[Tag] = frozenset()
     yanked: Mapping[Version, Tag] = field(default_factory=dict)
+    listed: tuple[Tag, ...] = field(default=(), repr=False)
+    holders: Mapping[Tag, Version] = field(default_factory=dict)
+    nearly: Mapping[Tag, Tag] = field(default_factory=dict)
+
+    def holds(self, tag: Tag) -> str:
+        """Say in words what a floating tag holds.
+
+        >>> Observed({}, {Tag("latest"): Digest("sha256:" + "0" * 64)}).holds(Tag("latest"))
+        'it holds sha256:000000000000 now'
+        """
+        if tag in self.unreadable:
+            return "the registry cannot say where it points now"
+        digest = self.digests.get(tag)
+        if digest is None:
+            return "it is missing now"
+        return f"it holds {self.holders.get(tag) or self.nearly.get(tag) or digest[:SHORT_DIGEST]} now"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +118,19 @@ def plan(
     """
     first = _version_change(version, image, observed, scheme, overwrite=overwrite)
     goal = resolve({*observed.versions, version}, scheme)
-    floats = [_floating_change(tag, goal[tag], version, image, observed) for tag in scheme.floating_tags(version)]
-    if first.action is Action.REFUSE:
-        floats = [Change(c.tag, Action.KEEP, c.version, c.before, c.before, f"{version} is refused") for c in floats]
-    return Plan(version, (first, *floats))
+    floats = [
+        _floating_change(tag, goal[tag], version, image, observed, overwrite=overwrite)
+        for tag in scheme.floating_tags(version)
+    ]
+    changes = (first, *floats)
+    refused = next((change.tag for change in changes if change.action is Action.REFUSE), None)
+    if refused:
+        reason = f"{version if refused == first.tag else refused} is refused"
+        changes = tuple(
+            c if c.action is Action.REFUSE else replace(c, action=Action.KEEP, after=c.before, reason=reason)
+            for c in changes
+        )
+    return Plan(version, changes)
 
 
 def _version_change(
@@ -134,16 +165,34 @@ def _change_of_yanked(
     return Change(tag, Action.MOVE if before else Action.CREATE, version, before, image, "forced: it was yanked")
 
 
-def _floating_change(tag: Tag, owner: Version, version: Version, image: Digest | None, observed: Observed) -> Change:
+def _floating_change(
+    tag: Tag, owner: Version, version: Version, image: Digest | None, observed: Observed, *, overwrite: bool
+) -> Change:
+    """Move a floating tag to the image of this release, or keep it: what has drifted is for a repair."""
     before = observed.digests.get(tag)
-    after = image if owner == version else observed.digests[observed.versions[owner]]
+    if owner != version:
+        place = observed.versions[owner]
+        right = place in observed.unreadable or (before is not None and before == observed.digests[place])
+        aside = "" if right else f" ({observed.holds(tag)}: see tagger check)"
+        return Change(tag, Action.KEEP, owner, before, before, f"{owner} is newer{aside}", drifted=not right)
     if tag in observed.unreadable:
-        return Change(tag, Action.MOVE, owner, None, after, "the registry cannot say where it points now")
+        return Change(tag, Action.MOVE, owner, None, image, observed.holds(tag))
     if before is None:
-        reason = None if owner == version else f"{owner} is published and newer"
-        return Change(tag, Action.CREATE, owner, None, after, reason)
-    if owner == version:
-        return Change(tag, Action.UNCHANGED if before == after else Action.MOVE, owner, before, after)
-    if before == after:
-        return Change(tag, Action.KEEP, owner, before, after, f"{owner} is newer")
-    return Change(tag, Action.MOVE, owner, before, after, f"{owner} is published and newer")
+        return Change(tag, Action.CREATE, owner, None, image)
+    if before == image:
+        return Change(tag, Action.UNCHANGED, owner, before, image)
+    if near := observed.nearly.get(tag):
+        return _change_of_other_rules(tag, owner, before, image, near, overwrite=overwrite)
+    return Change(tag, Action.MOVE, owner, before, image)
+
+
+def _change_of_other_rules(
+    tag: Tag, owner: Version, before: Digest, image: Digest | None, near: Tag, *, overwrite: bool
+) -> Change:
+    if overwrite:
+        return Change(tag, Action.MOVE, owner, before, image, f"forced: it holds the image of {near}")
+    reason = (
+        f"{tag} holds the image of {near}, which is nearly a version, so this repository may follow other rules: add"
+        f" {near} to ignore, choose other floats, or move {tag} with --force"
+    )
+    return Change(tag, Action.REFUSE, owner, before, before, reason)

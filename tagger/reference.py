@@ -22,6 +22,8 @@ Digest = NewType("Digest", str)
 
 DOCKER_HUB = "docker.io"
 LONGEST_TAG = 128
+SHORT_DIGEST = len("sha256:") + 12
+"""How many characters of a digest a person is shown."""
 _LONGEST_PATH = 255
 
 _DOMAIN_PART = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"

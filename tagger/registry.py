@@ -230,6 +230,13 @@ class RemoteRepository:
                 # Nothing depends on when, so that nobody waits for it.
                 threading.Thread(target=self.blobs.give_up, args=(upload,)).start()
 
+    def check_removal(self) -> None:
+        """Find out whether a tag can be taken away.
+
+        Raises Refused when the registry deletes nothing, Denied, RegistryUnreachable.
+        """
+        self.deletes_single_tags()
+
     def remove(self, tag: Tag) -> None:
         """Take one tag away and leave every other tag of its digest alone.
 

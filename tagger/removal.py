@@ -27,8 +27,9 @@ from tagger.errors import (
     printable,
 )
 from tagger.manifest import IMAGES, Descriptor, Manifest, beneath
+from tagger.observe import AsListed, View, ask, observe
 from tagger.reference import Digest, Repository, Tag
-from tagger.settle import AsListed, Goal, View, ask, observe, settle
+from tagger.settle import Goal, settle
 
 Note = Callable[[str], None]
 
@@ -204,7 +205,7 @@ def _planned(repository: Removable, schemes: Sequence[Scheme], tags: Sequence[Ta
         observed = observe(AsListed(repository, [tag for tag in tags if tag not in going]), scheme, floats)
         claimed = {tag for version in observed.versions for tag in scheme.floating_tags(version)}
         doomed |= {t: observed.digests[t] for t in floats if t not in claimed and observed.digests[t] in images}
-        lines.append((scheme, tuple(moved(observed, scheme, floats))))
+        lines.append((scheme, tuple(moved(observed, scheme, floats, repository.name))))
     return _Plan(doomed, lines)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tagger.cascade import DEFAULT_VARIANT, yanked_by
 from tagger.errors import in_lines, neutral_json, printable
 from tagger.plan import Action, Change
-from tagger.reference import Digest, Repository, Tag
+from tagger.reference import SHORT_DIGEST, Digest, Repository, Tag
 from tagger.result import Outcome, Release, Released
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from tagger.removal import Removal
     from tagger.withdrawal import Yank
 
-_SHORT_DIGEST = len("sha256:") + 12
 _OTHER_TAGS = 50
 _LONGEST_VALUE = 20_000
 _HARMLESS = re.compile(r"[A-Za-z0-9._:/@,+-]*")
@@ -101,7 +100,7 @@ def movement(change: Change) -> str:
 
 
 def _short(digest: Digest | None) -> str:
-    return digest[:_SHORT_DIGEST] if digest else "the new image"
+    return digest[:SHORT_DIGEST] if digest else "the new image"
 
 
 def _repository(released: Released, *, several: bool) -> dict[str, Any]:

@@ -15,9 +15,9 @@ from tagger.cascade import Scheme, Version, floating, newest_first, published, y
 from tagger.drift import listed_tags
 from tagger.errors import InputError, RegistryError, Unreadable, printable
 from tagger.manifest import Manifest
+from tagger.observe import ask
 from tagger.reference import Digest, Tag
 from tagger.removal import Removable, Removal, remove
-from tagger.settle import ask
 
 _DAYS = re.compile(r"([1-9][0-9]{0,4})d")
 _CONFIG_BYTES = 8 * 1024 * 1024

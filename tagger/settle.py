@@ -10,92 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Protocol
 
-from tagger.cascade import Scheme, Version, marks, published, resolve
+from tagger.cascade import Scheme, Version, resolve
 from tagger.errors import Refused, RegistryError, TaggerError, Unreadable, Unsettled
 from tagger.manifest import Manifest
-from tagger.patience import Patience
+from tagger.observe import Tags, digest_of, holders, observe
 from tagger.plan import Observed
-from tagger.reference import Digest, Repository, Tag
+from tagger.reference import Digest, Tag
 
 # Seconds before each round: some registries serve stale reads for a while after a write.
 PAUSES = (0.0, 0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
-
-
-class Tags(Protocol):
-    """A repository as settling and releasing see it."""
-
-    @property
-    def name(self) -> Repository:
-        """Give its name."""
-
-    @property
-    def patience(self) -> Patience:
-        """Give the time that there is for asking and waiting."""
-
-    def tags(self) -> Sequence[Tag]:
-        """List every tag."""
-
-    def digest(self, tag: Tag) -> Digest | None:
-        """Ask where a tag points; None when it is absent; raise Unreadable when nobody knows."""
-
-    def manifest(self, reference: Tag | Digest) -> Manifest | None:
-        """Fetch a manifest; None when it is absent."""
-
-    def put(self, tag: Tag, manifest: Manifest) -> None:
-        """Point a tag at a manifest of this repository."""
-
-    def put_together(self, tags: Sequence[Tag], manifest: Manifest) -> Collection[Tag]:
-        """Point tags at a manifest of this repository by one request for many, and give those that it took so."""
-
-    def remove(self, tag: Tag) -> None:
-        """Take a tag away without losing another."""
-
-
-class View:
-    """A repository as another one has it; a kind of view defines what it shows differently."""
-
-    def __init__(self, repository: Tags) -> None:
-        self._repository = repository
-        self.name = repository.name
-        self.patience = repository.patience
-
-    def tags(self) -> Sequence[Tag]:
-        """List every tag."""
-        return self._repository.tags()
-
-    def digest(self, tag: Tag) -> Digest | None:
-        """Ask where a tag points."""
-        return self._repository.digest(tag)
-
-    def manifest(self, reference: Tag | Digest) -> Manifest | None:
-        """Fetch a manifest."""
-        return self._repository.manifest(reference)
-
-    def put(self, tag: Tag, manifest: Manifest) -> None:
-        """Point a tag at a manifest."""
-        self._repository.put(tag, manifest)
-
-    def put_together(self, tags: Sequence[Tag], manifest: Manifest) -> Collection[Tag]:
-        """Point tags at a manifest."""
-        return self._repository.put_together(tags, manifest)
-
-    def remove(self, tag: Tag) -> None:
-        """Take a tag away."""
-        self._repository.remove(tag)
-
-
-class AsListed(View):
-    """A repository as a list of its tags shows it, so that nobody has to ask for the list again."""
-
-    def __init__(self, repository: Tags, tags: Sequence[Tag]) -> None:
-        super().__init__(repository)
-        self._tags = tags
-
-    def tags(self) -> Sequence[Tag]:
-        """Give the list."""
-        return self._tags
+# Seconds before each further list, while a floating tag holds an image that no list explains: some lists lag.
+LIST_PAUSES = (0.5, 1.0, 2.0, 4.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,66 +31,19 @@ class Goal:
     `present` gives the digests of versions that are published even if a stale list does not name them yet. `otherwise`
     says where a tag goes that no version claims: to a digest, or away (None); a tag that it does not name stays. What
     `rewritten` names is written once even if it reads as right: a registry whose reads are stale would hide a write.
+
+    `wrote` is for a command that may move only what it wrote itself: what it wrote under each tag, to which settling
+    adds. A tag that holds anything else goes to a version of `present` alone. Without it every tag is moved.
+
+    `familiar` are digests that tags may be moved away from although no listed version has them.
     """
 
     present: Mapping[Version, Digest] = field(default_factory=dict)
     absent: frozenset[Version] = frozenset()
     otherwise: Mapping[Tag, Digest | None] = field(default_factory=dict)
     rewritten: frozenset[Tag] = frozenset()
-
-
-def observe(
-    repository: Tags,
-    scheme: Scheme,
-    floats: Collection[Tag],
-    *,
-    present: Collection[Version] = (),
-    absent: Collection[Version] = (),
-) -> Observed:
-    """List the versions, and ask where the floating tags and the version tags that decide them point.
-
-    A version whose tag is listed but absent is a ghost and does not count, unless it is `present` or has another tag.
-    One that is `present` counts by its own tag, if that is there, whatever the list says.
-
-    Raises what the repository raises; a tag that is unreadable is told in the result, unless it decides something.
-    """
-    own = {scheme.version_tag(version) for version in present}
-    sure = dict.fromkeys((*floats, *own))
-    listed, answers = repository.patience.both(repository.tags, partial(ask, repository, sure))
-    # Both were asked at once. A tag that was not found and is listed is looked at again, now that the list is known.
-    answers |= ask(repository, [tag for tag in listed if tag in answers and answers[tag] is None])
-    listed, yanked = _confirmed_marks(repository, scheme, listed)
-    digests: dict[Tag, Digest | None] = {}
-    unreadable: set[Tag] = set()
-    while True:
-        versions = {v: tag for v, tag in published(listed, scheme).items() if v not in absent}
-        goal = resolve({*versions, *present}, scheme)
-        owners = {goal[tag] for tag in floats if tag in goal}.union(present)
-        wanted = own | {versions[v] for v in owners if v in versions}
-        if further := [tag for tag in wanted if tag not in answers]:
-            answers |= ask(repository, further)
-        for tag, answer in answers.items():
-            if isinstance(answer, Unreadable):
-                if tag in wanted - own:
-                    raise answer
-                unreadable.add(tag)
-            digests[tag] = None if isinstance(answer, Unreadable) else answer
-        ghosts = {versions[v] for v in owners if v in versions and digests[versions[v]] is None}
-        if not ghosts:
-            confirmed = {v: tag for v in present if digests[tag := scheme.version_tag(v)]}
-            return Observed({**versions, **confirmed}, digests, frozenset(unreadable), yanked)
-        listed = [tag for tag in listed if tag not in ghosts]
-
-
-def _confirmed_marks(
-    repository: Tags, scheme: Scheme, listed: Sequence[Tag]
-) -> tuple[Sequence[Tag], dict[Version, Tag]]:
-    """Give the list without marks that are ghosts, and the versions that are marked as yanked."""
-    found = marks(listed, scheme)
-    if not found:
-        return listed, {}
-    ghosts = {tag for tag, answer in ask(repository, list(found.values())).items() if answer is None}
-    return [tag for tag in listed if tag not in ghosts], {v: tag for v, tag in found.items() if tag not in ghosts}
+    wrote: dict[Tag, set[Digest]] | None = None
+    familiar: frozenset[Digest] = frozenset()
 
 
 def settle(
@@ -183,21 +62,29 @@ def settle(
     left: Collection[Tag] = floats
     problems: Mapping[Tag, TaggerError] = {}
     unseen: TaggerError | None = None
+    look = partial(observe, repository, scheme, floats, present=goal.present, absent=goal.absent)
     for pause in PAUSES:
         repository.patience.sleep(pause, f"{repository.name.registry} does not show {', '.join(left)} in place yet")
         try:
-            observed = seen or observe(repository, scheme, floats, present=goal.present, absent=goal.absent)
+            observed = seen or look()
+            wrong = _differences(observed, scheme, floats, goal, repository)
+            if strange := _strange(observed, wrong, goal):
+                observed = explained(repository, scheme, observed, strange, look)
+                goal = replace(goal, familiar=goal.familiar | {d for t in strange if (d := observed.digests[t])})
+                wrong = _differences(observed, scheme, floats, goal, repository)
         except TaggerError as error:
-            unseen = error
+            unseen, seen = error, None
             continue
         unseen = seen = None
-        wrong = _differences(observed, scheme, floats, goal)
         goal = replace(goal, rewritten=frozenset())
         if not wrong:
             return observed
         left = wrong.keys()
         if all(_is_final(problems.get(tag)) for tag in wrong):
             break
+        if goal.wrote is not None:
+            for tag, digest in wrong.items():
+                goal.wrote.setdefault(tag, set()).update({digest} if digest else ())
         problems = _write(repository, wrong)
     causes = [unseen] if unseen else [problems[tag] for tag in left if tag in problems]
     because = f": {causes[0]}" if causes else ", since something keeps moving them: run the same command again"
@@ -206,29 +93,46 @@ def settle(
     )
 
 
-def ask(repository: Tags, tags: Collection[Tag]) -> dict[Tag, Digest | Unreadable | None]:
-    """Ask at once where tags point; of one that is unreadable give the error itself."""
-    asking = [partial(_digest, repository, tag) for tag in tags]
-    return dict(zip(tags, repository.patience.at_once(asking), strict=True))
+def explained(
+    repository: Tags, scheme: Scheme, observed: Observed, tags: Collection[Tag], look: Callable[[], Observed]
+) -> Observed:
+    """Look again while one of these floating tags holds an image of no listed version; give the last look.
+
+    A list may lag by some seconds behind the tags that it names, and then a newer version is hidden that has moved a
+    floating tag already. `holders` of the result says whose images were found.
+    """
+    for pause in (*LIST_PAUSES, None):
+        versions, nearly = holders(repository, scheme, observed, tags)
+        observed = replace(observed, holders={**observed.holders, **versions}, nearly=nearly)
+        unknown = [tag for tag in tags if observed.digests.get(tag) and tag not in versions and tag not in nearly]
+        if not unknown or pause is None:
+            break
+        since = f"{', '.join(unknown)} in {repository.name} holds an image of no listed version, and lists may lag"
+        repository.patience.sleep(pause, since)
+        observed = look()
+    return observed
 
 
-def _digest(repository: Tags, tag: Tag) -> Digest | Unreadable | None:
-    try:
-        return repository.digest(tag)
-    except Unreadable as error:
-        return error
+def _strange(observed: Observed, wrong: Collection[Tag], goal: Goal) -> list[Tag]:
+    """Name the tags that are to be moved away from an image of which nothing is known yet."""
+    known = {*goal.familiar, *goal.present.values()}
+    known |= {digest for tag in observed.versions.values() if (digest := observed.digests.get(tag))}
+    known |= {digest for digests in (goal.wrote or {}).values() for digest in digests}
+    return [tag for tag in wrong if (digest := observed.digests.get(tag)) and digest not in known]
 
 
-def _differences(observed: Observed, scheme: Scheme, floats: Collection[Tag], goal: Goal) -> dict[Tag, Digest | None]:
+def _differences(
+    observed: Observed, scheme: Scheme, floats: Collection[Tag], goal: Goal, repository: Tags
+) -> dict[Tag, Digest | None]:
     """Say which tags are wrong, and where each belongs (None: away)."""
     owners = resolve({*observed.versions, *goal.present}, scheme)
     wrong: dict[Tag, Digest | None] = {}
     wanted: Digest | None
     for tag in floats:
+        if not _may_move(tag, owners.get(tag), observed, goal):
+            continue
         if tag in owners:
-            owner = owners[tag]
-            held = observed.digests.get(observed.versions.get(owner, scheme.version_tag(owner)))
-            wanted = held or goal.present[owner]
+            wanted = _digest_of(owners[tag], observed, scheme, goal, repository)
         elif tag in goal.otherwise:
             wanted = goal.otherwise[tag]
         else:
@@ -237,6 +141,21 @@ def _differences(observed: Observed, scheme: Scheme, floats: Collection[Tag], go
         if rewritten or tag in observed.unreadable or observed.digests[tag] != wanted:
             wrong[tag] = wanted
     return wrong
+
+
+def _may_move(tag: Tag, owner: Version | None, observed: Observed, goal: Goal) -> bool:
+    """Say whether a tag is this command's to move: to what it publishes itself, or away from what it wrote itself."""
+    if goal.wrote is None or owner in goal.present:
+        return True
+    if tag not in goal.wrote:
+        return False
+    return tag in observed.unreadable or observed.digests[tag] in {None, *goal.wrote[tag]}
+
+
+def _digest_of(owner: Version, observed: Observed, scheme: Scheme, goal: Goal, repository: Tags) -> Digest:
+    if owner in goal.present:
+        return observed.digests.get(observed.versions.get(owner, scheme.version_tag(owner))) or goal.present[owner]
+    return digest_of(observed, owner, repository.name)
 
 
 def _write(repository: Tags, wanted: Mapping[Tag, Digest | None]) -> dict[Tag, TaggerError]:

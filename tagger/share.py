@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -10,9 +10,9 @@ from typing import Protocol
 from tagger.cascade import Scheme, Version
 from tagger.errors import TaggerError
 from tagger.manifest import Manifest
-from tagger.plan import WRITES, Observed, Plan
+from tagger.observe import Tags
+from tagger.plan import Observed, Plan
 from tagger.reference import Digest, Reference, Tag
-from tagger.settle import Tags
 
 
 class FloatsVia(StrEnum):
@@ -27,6 +27,9 @@ class Target(Tags, Protocol):
 
     def check_push(self) -> None:
         """Find out whether a push would be let in; raise Refused when it would not."""
+
+    def check_removal(self) -> None:
+        """Find out whether a tag can be taken away; raise Refused when none can."""
 
 
 class Image(Protocol):
@@ -69,12 +72,13 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Which version is to be released, and how."""
+    """Which version is to be released, and how; under `assume_newest` no other version is known."""
 
     version: Version
     via: FloatsVia = FloatsVia.ENGINE
     overwrite: bool = False
     dry_run: bool = False
+    assume_newest: bool = False
 
 
 @dataclass(slots=True)
@@ -82,11 +86,12 @@ class Share:
     """One placement's share of a release while it runs.
 
     `first` is what was seen before anything was written, `plan` the plan in force, `digest` that of our image as far as
-    it is known, `pushed` and `touched` whether the push of the version tag and the moves of the floating tags were
-    begun, `broken_off` that the push of the version tag has no known end, `wrong` the digest of a push that was not our
-    image, `rival` that of another image of the same version which our push overwrote, `seen` what was seen after that
-    push, `unmarked` what the mark held that said that this version was yanked. `now` says where tags were seen last;
-    nobody knows about those `in_doubt`, or they could not be put back.
+    it is known, `pushed` whether the push of the version tag was begun, `broken_off` that it has no known end, `wrong`
+    the digest of a push that was not our image, `wrote` what was written under each floating tag, `unknown` what
+    floating tags held that is no known version's image, `overwritten` that digest if somebody else had just moved all
+    of them to it, `seen` what was seen after the version tag was pushed, `unmarked` what the mark held that said that
+    this version was yanked. `now` says where tags were seen last; nobody knows about those `in_doubt`, or they could
+    not be put back.
     """
 
     placement: Placement
@@ -94,12 +99,13 @@ class Share:
     plan: Plan
     digest: Digest | None
     pushed: bool = False
-    touched: bool = False
     broken_off: bool = False
     wrong: Digest | None = None
-    rival: Digest | None = None
+    overwritten: Digest | None = None
     seen: Observed | None = None
     unmarked: Manifest | None = None
+    wrote: dict[Tag, set[Digest]] = field(default_factory=dict)
+    unknown: Mapping[Tag, Digest] = field(default_factory=dict)
     now: dict[Tag, Digest | None] = field(default_factory=dict)
     in_doubt: set[Tag] = field(default_factory=set)
 
@@ -141,7 +147,7 @@ class Share:
     @property
     def written(self) -> set[Tag]:
         """Name the floating tags that this release was about to write, or has written."""
-        return {c.tag for c in self.plan.floating_changes if self.touched and c.action in WRITES}
+        return set(self.wrote)
 
     @property
     def stands(self) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from tagger.cascade import DEFAULT_VARIANT, Scheme, Version, published
+from tagger.cascade import DEFAULT_VARIANT, Scheme, Version, resolve
 from tagger.errors import (
     BrokenOff,
     Conflict,
@@ -24,11 +24,12 @@ from tagger.errors import (
     WrongImage,
 )
 from tagger.manifest import Manifest
+from tagger.observe import Tags, View, holders, observe
 from tagger.plan import WRITES, Action, Change, Observed, Plan, plan
 from tagger.progress import Line, Progress
-from tagger.reference import Digest, Reference, Registry, Tag
+from tagger.reference import Digest, Registry, Tag
 from tagger.result import Outcome, Release, Released
-from tagger.settle import Goal, Tags, View, ask, observe, settle
+from tagger.settle import Goal, explained, settle
 from tagger.share import Engine, FloatsVia, LocalTags, Order, Placement, Share, Target
 from tagger.undo import put_back
 
@@ -66,11 +67,17 @@ def release(
         _make_sure(shares, order)
         _publish(engine, local, shares, order, tell)
         _float(engine, local, shares, order, tell)
-        return _report(order, placements, shares, Outcome.RELEASED)
+        _unmark(shares, order)
     except (Exception, KeyboardInterrupt) as problem:  # noqa: BLE001 - whatever it is, tags must not stay half moved
         final = put_back(problem, local, shares, order, tell)
         final.release = _report(order, placements, shares, Outcome(final.outcome), str(final))
         raise final from None
+    done = _report(order, placements, shares, Outcome.RELEASED)
+    if conflicts := [_duel(share) for share in shares if share.overwritten]:
+        conflict = Conflict("; ".join(conflicts))
+        conflict.release = replace(done, outcome=Outcome.FAILED, error=str(conflict))
+        raise conflict
+    return done
 
 
 def _tell(progress: Progress, line: str) -> None:
@@ -84,7 +91,18 @@ def _tell(progress: Progress, line: str) -> None:
 def look(lines: Sequence[tuple[Target, Scheme]], version: Version) -> list[Observed]:
     """See what each line of a repository holds of what the release of a version may touch. Raises TaggerError."""
     patience = lines[0][0].patience
-    return patience.at_once([partial(_observe, repository, version, scheme) for repository, scheme in lines])
+    return patience.at_once([partial(_first_look, repository, version, scheme) for repository, scheme in lines])
+
+
+def _first_look(repository: Target, version: Version, scheme: Scheme) -> Observed:
+    """Observe, and find whose image each floating tag holds that is to move, or is not where it should be."""
+    seen = _observe(repository, version, scheme)
+    own, owners = scheme.version_tag(version), resolve({*seen.versions, version}, scheme)
+    right = {tag: seen.digests.get(seen.versions.get(owners[tag], own)) for tag in scheme.floating_tags(version)}
+    odd = [tag for tag, digest in right.items() if seen.digests[tag] != digest]
+    # Without a list nothing is known of other versions, and that was asked for.
+    versions, nearly = holders(repository, scheme, seen, odd) if seen.listed else ({}, {})
+    return replace(seen, holders=versions, nearly=nearly)
 
 
 def _begin(placement: Placement, order: Order, seen: Observed) -> Share:
@@ -97,7 +115,7 @@ def _begin(placement: Placement, order: Order, seen: Observed) -> Share:
         )
     digest = _digest_here(placement, order.version, seen)
     planned = plan(order.version, digest, seen, placement.scheme, overwrite=order.overwrite)
-    return Share(placement, seen, planned, digest)
+    return Share(placement, seen, planned, digest, unknown=_unknown(placement.scheme, order, seen, digest))
 
 
 def _check_refusals(shares: Sequence[Share]) -> None:
@@ -121,14 +139,20 @@ def _digest_here(placement: Placement, version: Version, seen: Observed) -> Dige
 
 
 def _make_sure(shares: list[Share], order: Order) -> None:
-    """Check the right to push, and look at each version tag once more, as late as can be before the first write."""
+    """Check the right to push, and look at each version tag once more, as late as can be before the first write.
+
+    Where a version was yanked, its mark has to go in the end, so that deletes are checked too.
+    """
     writing = [share for share in shares if share.plan.writes]
+    for share in writing:
+        if order.version in share.first.yanked:
+            share.repository.check_removal()
     looks: list[Callable[[], object]] = [partial(_still_as_planned, share) for share in writing]
     repositories = {share.repository.name: share.repository for share in writing}
     found = shares[0].repository.patience.at_once([*looks, *(each.check_push for each in repositories.values())])
     for share, same in zip(writing, found, strict=False):
         if not same:
-            seen = _observe(share.repository, order.version, share.scheme)
+            seen = _first_look(share.repository, order.version, share.scheme)
             shares[shares.index(share)] = _begin(share.placement, order, seen)
     _check_refusals(shares)
 
@@ -156,7 +180,6 @@ def _publish(engine: Engine, local: LocalTags, shares: Sequence[Share], order: O
 
 def _publish_there(engine: Engine, local: LocalTags, shares: Sequence[Share], order: Order, progress: Progress) -> None:
     for share in shares:
-        _unmark(share)
         pushed = _push_version(engine, local, share, progress)
         try:
             share.digest = _confirm(share, pushed, order)
@@ -165,14 +188,6 @@ def _publish_there(engine: Engine, local: LocalTags, shares: Sequence[Share], or
             raise
         share.now[share.version_tag] = share.digest
         progress(Line.about("pushed", share.reference, f" at {share.digest}"))
-
-
-def _unmark(share: Share) -> None:
-    """Take the mark away that says that this version was yanked; that it is to count again was forced."""
-    if mark := share.first.yanked.get(share.plan.version):
-        share.unmarked = share.repository.manifest(mark)
-        share.pushed = True
-        share.repository.remove(mark)
 
 
 def _push_version(engine: Engine, local: LocalTags, share: Share, progress: Progress) -> Digest:
@@ -276,26 +291,48 @@ def _check_version_tag(share: Share, seen: Observed) -> None:
         raise _overwritten(share, share.version_tag, held)
 
 
-def _check_overwritten_rival(share: Share, order: Order, seen: Observed) -> None:
-    """Notice that our push of the version tag overwrote another image of the same version.
+def _explained(share: Share, order: Order, seen: Observed) -> Observed:
+    """Look again while a floating tag that is to move holds an image of no listed version: the list may lag."""
+    if order.assume_newest:
+        return seen
 
-    Registries do not tell. But who released that image has moved the floating tags, all of them to one digest, which
-    is neither what they held before nor that of any other version.
+    known = {share.first.digests[tag] for tag in (*share.first.holders, *share.first.nearly)}
+    strange = {t: d for t, d in _unknown(share.scheme, order, seen, share.digest).items() if d not in known}
+    if strange:
+        look = partial(_observe, share.repository, order.version, share.scheme)
+        seen = explained(share.repository, share.scheme, seen, strange, look)
+        strange = {t: d for t, d in _unknown(share.scheme, order, seen, share.digest).items() if d not in known}
+    share.unknown = strange
+    share.overwritten = _duellist(share, order, seen)
+    return seen
+
+
+def _unknown(scheme: Scheme, order: Order, seen: Observed, own: Digest | None) -> dict[Tag, Digest]:
+    """Say which floating tags this version is to take, and from what, where that is no known version's image."""
+    known = {own, *(seen.digests.get(tag) for tag in seen.versions.values())}
+    found = {tag: held for tag in _due(scheme, order, seen) if (held := seen.digests[tag]) and held not in known}
+    return {tag: held for tag, held in found.items() if seen.listed and not {tag} & {*seen.holders, *seen.nearly}}
+
+
+def _duellist(share: Share, order: Order, seen: Observed) -> Digest | None:
+    """Return the image that our push of the version tag has overwritten, as far as can be told.
+
+    Registries do not tell. But who releases another image of the same version moves the floating tags, all of them,
+    to one digest that no other version has. One tag alone may be anybody's push.
     """
-    ours = [c.tag for c in _planned_again(share, order, seen).floating_changes if c.version == order.version]
-    held = {seen.digests[tag] for tag in ours}
-    rival = held.pop() if len(held) == 1 else None
-    if rival is None or rival in (share.digest, *(share.first.digests.get(tag) for tag in ours)):
-        return
-    # Listed anew: what moved the floating tags after the last list was published before that. It need not be new: a
-    # rival that began before us, or that mends drift, moves them to what has been published for long.
-    versions = published(share.repository.tags(), share.scheme)
-    contenders = [v for v in versions if v != order.version and set(share.scheme.floating_tags(v)) & set(ours)]
-    asked = ask(share.repository, [versions[version] for version in contenders])
-    if not versions or rival in asked.values():
-        return  # under --assume-newest no version is known that would explain it
-    share.rival = rival
-    raise _overwritten(share, share.version_tag, rival)
+    due = [tag for tag in _due(share.scheme, order, seen) if seen.digests[tag] != share.digest]
+    held = {seen.digests[tag] for tag in due}
+    moved = all(seen.digests[tag] != share.first.digests.get(tag) for tag in due)
+    several = len(due) > 1 and len(held) == 1
+    return held.pop() if several and moved and share.unknown.keys() >= {*due} else None
+
+
+def _duel(share: Share) -> str:
+    return (
+        f"{share.reference} and its floating tags hold this image now, but somebody else had just released"
+        f" {share.overwritten} there, as it seems under the same version: agree on one image, and release the other"
+        " under a new version"
+    )
 
 
 def _overwritten(share: Share, tag: Tag, digest: Digest | None) -> Conflict:
@@ -311,16 +348,17 @@ def _overwritten(share: Share, tag: Tag, digest: Digest | None) -> Conflict:
 
 def _float(engine: Engine, local: LocalTags, shares: Sequence[Share], order: Order, progress: Progress) -> None:
     patience = shares[0].repository.patience
-    patience.at_once([partial(_replan, share, order) for share in shares if share.pushed])
-    moving = [(share.image.id, share.repository.name.tagged(tag)) for share in shares for tag in _due(share)]
-    tagging = [partial(local.tag, image, reference) for image, reference in moving]
-    settling = [partial(_settle, share, order, progress) for share in shares]
+    patience.at_once([partial(_replan, share, order) for share in shares if share.plan.writes])
+    moving = [(share, tag) for share in shares for tag in _planned_moves(share)]
+    tagging = [partial(local.tag, share.image.id, share.repository.name.tagged(tag)) for share, tag in moving]
+    # The Engine's pushes move tags after the last look.
+    looked = order.via is FloatsVia.REGISTRY
+    settling = [partial(_settle, share, order, progress, share.seen if looked else None) for share in shares]
     if order.via is FloatsVia.ENGINE:
         patience.at_once(tagging)
-    for share in shares:
-        share.touched = True
-    if order.via is FloatsVia.ENGINE:
-        patience.at_once([partial(_push_floating, engine, reference, progress) for _, reference in moving])
+        for share, tag in moving:
+            share.wrote.setdefault(tag, set()).add(_own_digest(share))
+        patience.at_once([partial(_push_floating, engine, share, tag, progress) for share, tag in moving])
         patience.at_once(settling)
     else:
         patience.at_once([*settling, *tagging])
@@ -330,26 +368,41 @@ def _replan(share: Share, order: Order) -> None:
     """Observe and plan again, now that the version tag stands: somebody else may have released meanwhile."""
     seen = share.seen or _observe(share.repository, order.version, share.scheme)
     _check_version_tag(share, seen)
-    _check_overwritten_rival(share, order, seen)
-    share.plan = _planned_again(share, order, seen)
+    share.seen = _explained(share, order, seen)
+    share.plan = _planned_again(share, order, share.seen)
 
 
 def _planned_again(share: Share, order: Order, seen: Observed) -> Plan:
     """Plan the floating tags anew; what happens to the version tag was decided before it was pushed."""
     versions = {**seen.versions, order.version: share.version_tag}
     digests: Mapping[Tag, Digest | None] = {**seen.digests, share.version_tag: share.digest}
-    now = plan(order.version, share.digest, replace(seen, versions=versions, digests=digests), share.scheme)
+    first = {t: v for t, v in share.first.holders.items() if share.first.digests[t] == seen.digests.get(t)}
+    seen = replace(seen, versions=versions, digests=digests, holders={**first, **seen.holders})
+    now = plan(order.version, share.digest, seen, share.scheme)
     return Plan(order.version, (share.plan.version_change, *now.floating_changes))
 
 
-def _due(share: Share) -> list[Tag]:
-    """Give the floating tags that this version is to take."""
-    return [c.tag for c in share.plan.floating_changes if c.action in WRITES and c.version == share.plan.version]
+def _due(scheme: Scheme, order: Order, seen: Observed) -> list[Tag]:
+    """List the floating tags that belong to this version, by what was seen."""
+    owners = resolve({*seen.versions, order.version}, scheme)
+    return [tag for tag in scheme.floating_tags(order.version) if owners[tag] == order.version]
 
 
-def _push_floating(engine: Engine, reference: Reference, progress: Progress) -> None:
+def _planned_moves(share: Share) -> list[Tag]:
+    """List the floating tags that are to be written."""
+    return [change.tag for change in share.plan.floating_changes if change.action in WRITES]
+
+
+def _own_digest(share: Share) -> Digest:
+    assert share.digest, "a version that is published has a digest"  # noqa: S101 - steps 1 and 3 see to it
+    return share.digest
+
+
+def _push_floating(engine: Engine, share: Share, tag: Tag, progress: Progress) -> None:
+    reference = share.repository.name.tagged(tag)
     try:
         digest = engine.push(reference)
+        share.wrote[tag].add(digest)
     except (Transient, BrokenOff) as error:
         # Settling looks, and puts right what differs.
         progress(Line.about("writing", reference, f" by a manifest PUT instead, since {_reason(error)}"))
@@ -362,17 +415,26 @@ def _reason(error: TaggerError) -> str:
     return str(error).rpartition(": ")[0]
 
 
-def _settle(share: Share, order: Order, progress: Progress) -> None:
-    """Put right and verify the cascade: a tag that the Engine pushed with another digest is mended here too."""
-    assert share.digest, "a version that is published has a digest"  # noqa: S101 - steps 1 and 3 see to it
+def _settle(share: Share, order: Order, progress: Progress, seen: Observed | None) -> None:
+    """Put right and verify the cascade: a tag that the Engine pushed with another digest is written again here."""
     floats = share.scheme.floating_tags(order.version)
-    goal = Goal(present={order.version: share.digest})
-    seen = share.seen if order.via is FloatsVia.REGISTRY else None  # the Engine's pushes have moved tags since
+    familiar = frozenset(d for tag in floats if (d := (share.seen or share.first).digests.get(tag)))
+    goal = Goal(present={order.version: _own_digest(share)}, wrote=share.wrote, familiar=familiar)
     settled = settle(share.repository, share.scheme, floats, goal, seen)
     _check_version_tag(share, settled)
     share.now.update({tag: settled.digests[tag] for tag in floats})
     share.plan = _planned_again(share, order, settled)
     progress(Line.about("verified", share.repository.name))
+
+
+def _unmark(shares: Sequence[Share], order: Order) -> None:
+    """Take away the marks that say that this version was yanked; that it is to count again was forced."""
+    for share in shares:
+        if mark := share.first.yanked.get(order.version):
+            share.unmarked = share.repository.manifest(mark)
+            share.repository.remove(mark)
+            # Whoever looked while the mark was there took the version for yanked.
+            _settle(share, order, lambda _: None, None)
 
 
 # -- step 7: report ------------------------------------------------------------------------------------------------
@@ -385,9 +447,7 @@ def _report(
     outcome: Outcome,
     error: str | None = None,
 ) -> Release:
-    refused = any(share.plan.refused for share in shares)
-    planned = outcome in (Outcome.PLANNED, Outcome.UNCHANGED)
-    describe = _planned if planned else _done if outcome is Outcome.RELEASED else _refused if refused else _failed
+    describe = _describe(shares, outcome)
     return Release(
         ", ".join(dict.fromkeys(placement.name for placement in placements)),
         str(order.version),
@@ -395,8 +455,28 @@ def _report(
         outcome,
         tuple(describe(share) for share in shares),
         error,
-        tuple(_differing(shares)),
+        (*_differing(shares), *(warning for share in shares for warning in _odd(share))),
     )
+
+
+def _describe(shares: Sequence[Share], outcome: Outcome) -> Callable[[Share], Released]:
+    if outcome in (Outcome.PLANNED, Outcome.UNCHANGED):
+        return _planned
+    if outcome is Outcome.RELEASED:
+        return _done
+    return _refused if any(share.plan.refused for share in shares) else _failed
+
+
+def _odd(share: Share) -> Iterator[str]:
+    """Say which floating tags are out of place and not ours to move, and which held what nobody can name."""
+    name = share.repository.name
+    for change in share.plan.floating_changes:
+        if change.drifted and not share.first.nearly:
+            yield f"{name}:{change.tag} should hold {change.version}: tagger repair {name} would move it there"
+    for tag, digest in share.unknown.items():
+        yield f"{name}:{tag} held an image of no known version: {digest}"
+    for tag in share.first.unreadable & set(_planned_moves(share)):
+        yield f"{name}:{tag} is written although the registry could not say where it pointed"
 
 
 def _differing(shares: Sequence[Share]) -> Iterator[str]:

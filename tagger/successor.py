@@ -8,8 +8,8 @@ from enum import StrEnum
 
 from tagger.cascade import Scheme, Version, in_channel, newest_first, parse_version, published, yanked_by
 from tagger.errors import InputError, printable
+from tagger.observe import Tags
 from tagger.reference import Tag
-from tagger.settle import Tags
 
 _NONE_YET = Version(0, 0, 0)
 _LABEL = re.compile(r"[0-9A-Za-z-]*[A-Za-z-][0-9A-Za-z-]*")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
@@ -19,6 +20,7 @@ from tagger.errors import (
     Unsettled,
     printable,
 )
+from tagger.manifest import Manifest
 from tagger.patience import Patience
 from tagger.reference import Digest, Reference, Tag
 from tagger.settle import PAUSES, Goal, settle
@@ -39,7 +41,7 @@ def put_back(
     A signal ends it at once; the tags that were not put back by then are named, as are those of pushes that a second
     signal left running.
     """
-    begun = [share for share in shares if share.pushed or share.touched]
+    begun = [share for share in shares if share.pushed or share.wrote]
     for share in begun:
         share.in_doubt |= share.written | ({share.version_tag} if share.pushed else set())
     stuck: list[Reference] = []
@@ -60,23 +62,28 @@ def put_back(
 
 def _restore(share: Share, order: Order) -> None:
     """Put one repository back; what is left `in_doubt` could not be."""
-    try:
-        if share.unmarked:
-            share.repository.put(share.first.yanked[share.plan.version], share.unmarked)
-    except Exception:  # noqa: BLE001 - as below
-        share.in_doubt.add(share.version_tag)
+    if share.unmarked:
+        mark = share.first.yanked[share.plan.version]
+        share.in_doubt.add(mark)
+        with contextlib.suppress(Exception):  # as below
+            _put_mark_back(share, mark, share.unmarked)
     try:
         if share.pushed:
             _restore_version_tag(share)
     except Exception:  # noqa: BLE001, S110 - whatever it was, the tag stays in doubt and the others have their turn
         pass
     try:
-        if share.touched:
+        if share.wrote:
             _restore_floating_tags(share, order)
     except Unsettled as error:
         share.in_doubt -= share.written - set(error.tags)
     except Exception:  # noqa: BLE001, S110 - as above
         pass
+
+
+def _put_mark_back(share: Share, mark: Tag, manifest: Manifest) -> None:
+    share.repository.put(mark, manifest)
+    share.in_doubt.discard(mark)
 
 
 def _restore_version_tag(share: Share) -> None:
@@ -87,8 +94,8 @@ def _restore_version_tag(share: Share) -> None:
         share.digest = held  # it landed, though its answer was lost
     landed = held is not None and held in (share.digest, share.wrong)
     forced = share.published_before not in (None, share.digest)
-    if landed and (held == share.wrong or forced or share.rival):
-        held = _withdrawn(share, share.rival or share.before)
+    if landed and (held == share.wrong or forced):
+        held = _withdrawn(share, share.before)
     share.now[share.version_tag] = held
     # A push that was broken off may still land, as long as it has not been seen to.
     if landed or not share.broken_off:
@@ -107,16 +114,21 @@ def _withdrawn(share: Share, before: Digest | None) -> Digest | None:
 
 
 def _restore_floating_tags(share: Share, order: Order) -> None:
-    """Settle the cascade to the versions without this one, unless it was published before, or is somebody else's."""
+    """Settle what was written to the versions without this one, unless that was published before, or is another's.
+
+    A floating tag that somebody else has moved since is left to them; one that reads as before may be a stale read.
+    """
     unsure = share.version_tag in share.in_doubt
     ours = unsure or share.now.get(share.version_tag, share.before) in (share.digest, None)
     new = share.published_before is None and ours
-    floats = share.scheme.floating_tags(order.version)
     known = {tag: digest for tag, digest in share.first.digests.items() if tag not in share.first.unreadable}
+    looks = [share.first, share.seen] if share.seen else [share.first]
+    before = {tag: {held for seen in looks if (held := seen.digests.get(tag))} for tag in share.wrote}
     absent = frozenset({order.version}) if new else frozenset()
-    goal = Goal(absent=absent, otherwise=known, rewritten=frozenset(share.written))
-    settled = settle(share.repository, share.scheme, floats, goal)
-    share.now.update({tag: settled.digests[tag] for tag in floats})
+    wrote = {tag: digests | before[tag] for tag, digests in share.wrote.items()}
+    goal = Goal(absent=absent, otherwise=known, rewritten=frozenset(wrote), wrote=wrote)
+    settled = settle(share.repository, share.scheme, list(wrote), goal)
+    share.now.update({tag: settled.digests[tag] for tag in wrote})
     # Nobody knows what an unreadable tag held, so it cannot go back there when no other version claims it.
     astray = {tag for tag in share.written if new and tag not in known and settled.digests[tag] == share.digest}
     share.in_doubt -= share.written - astray
@@ -137,7 +149,7 @@ def _patiently(patience: Patience, ask: Callable[[], T]) -> T:
 
 
 def _final(problem: Exception | KeyboardInterrupt, shares: Sequence[Share], stuck: Sequence[Reference]) -> TaggerError:
-    begun = [share for share in shares if share.pushed or share.touched]
+    begun = [share for share in shares if share.pushed or share.wrote]
     said = _said(problem) + "".join(f"; the local tag {reference} is not put back" for reference in stuck)
     if lost := [str(s.repository.name.tagged(tag)) for s in begun for tag in sorted(s.in_doubt) if _matters(s, tag)]:
         return Unsettled(f"{said}; not put back, or not known: {', '.join(lost)}: run the same command again", lost)
@@ -163,7 +175,7 @@ def _matters(share: Share, tag: str) -> bool:
 
 
 def _left_something(share: Share) -> bool:
-    return share.touched or bool(share.in_doubt) or share.now.get(share.version_tag, share.before) != share.before
+    return bool(share.wrote) or bool(share.in_doubt) or share.now.get(share.version_tag, share.before) != share.before
 
 
 def _consequence(shares: Sequence[Share]) -> str:

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from tagger.cascade import Scheme, Version, mark, parse_version, published, yanked_by
 from tagger.drift import Move, listed_tags, moved
 from tagger.errors import InputError, Refused, RegistryError, TaggerError, Unsettled
+from tagger.observe import AsListed, ask, observe
 from tagger.reference import Digest, Repository, Tag
 from tagger.removal import Removable
-from tagger.settle import AsListed, Goal, ask, observe, settle
+from tagger.settle import Goal, settle
 
 # Seconds before each look at what was just written: a registry may serve stale reads for a while.
 _PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0)
@@ -96,7 +97,7 @@ def _look(repository: Removable, tags: Sequence[Tag], scheme: Scheme, version: V
     claimed = {tag for v in published(without, scheme) for tag in scheme.floating_tags(v)}
     unclaimed = tuple(t for t in floats if t not in claimed and observed.digests[t] == digest)
     going = tuple(tag for tag in spelt if held[tag] == digest)
-    return _Line(scheme, going, marked, digest, tuple(moved(observed, scheme, floats)), unclaimed)
+    return _Line(scheme, going, marked, digest, tuple(moved(observed, scheme, floats, repository.name)), unclaimed)
 
 
 def _put_marks(repository: Removable, lines: Sequence[_Line]) -> None:

@@ -159,6 +159,9 @@ class ModelRepository:
         with self.around("ask for the right to push"):
             pass
 
+    def check_removal(self) -> None:
+        """Let every tag go."""
+
     def remove(self, tag: Tag) -> None:
         """Take a tag away."""
         with self.around(f"remove {tag}"):

@@ -1,12 +1,15 @@
 """A release writes the tags that its version has earned, keeps the others, and gives a reason where one is due."""
 
+import contextlib
+from collections.abc import Iterator
+
 import pytest
 from model import ModelRepository, image
 
 from tagger.cascade import Scheme, parse_version
 from tagger.plan import WRITES, Action, Change, Observed, Plan, plan
 from tagger.reference import Digest, Tag
-from tagger.settle import observe
+from tagger.steps import look
 
 SCHEME = Scheme()
 
@@ -27,7 +30,7 @@ def planned(already: str, release: str, *, overwrite: bool = False) -> Plan:
 def plan_in(published: ModelRepository, release: str, *, overwrite: bool = False) -> Plan:
     """Plan the release of a version, whose image has the version for its name."""
     version = parse_version(release)
-    seen = observe(published, SCHEME, SCHEME.floating_tags(version), present=[version])
+    (seen,) = look([(published, SCHEME)], version)
     return plan(version, image(release).manifest.digest, seen, SCHEME, overwrite=overwrite)
 
 
@@ -46,7 +49,7 @@ already published                   | release    | written                     |
 2.2.0-rc.1                          | 2.1.106    | 2.1.106, 2.1, 2, latest     |
 2.1.106                             | 2.1.106    |                             |
 2.1.105, 2.1.106, latest at 2.1.105 | 2.1.106    | latest                      |
-2.1.106, 2.1.107, latest at 2.1.106 | 2.0.8      | 2.0.8, 2.0, latest: 2.1.107 | 2: 2.1.107 is newer
+2.1.107                             | 2.0.8      | 2.0.8, 2.0                  | 2, latest: 2.1.107 is newer
 2.1.106 at another image            | 2.1.106    |                             | 2.1, 2, latest: 2.1.106 is refused
 0.1.9                               | 0.2.0      | 0.2.0, 0.2, latest          |
 """
@@ -79,7 +82,7 @@ def test_a_version_that_holds_another_image_is_refused_and_nothing_is_written() 
     assert all(c.before == c.after == held for c in found.changes)
 
 
-def test_a_refusal_mends_no_drift_either() -> None:
+def test_a_refusal_fixes_no_drift_either() -> None:
     found = planned("2.1.105, 2.1.106 at another image, latest at 2.1.105", "2.1.106")
     assert not found.writes
     assert found.changes[-1].after == image("2.1.105").manifest.digest
@@ -132,16 +135,78 @@ def test_a_floating_tag_that_nobody_can_read_is_written_again() -> None:
     assert {c.before for c in found.changes[2:]} == {None}
 
 
-def test_a_floating_tag_of_a_newer_version_is_mended_where_it_is_missing_or_unreadable() -> None:
-    published = repository("2.1.106, 2.1.107")
-    del published.held[Tag("2")]
+def test_a_floating_tag_of_a_newer_version_is_kept_wherever_it_is() -> None:
+    published = repository("2.1.106, 2.1.107, 3.0.0, 2 at 2.1.106")
     published.unreadable = {Tag("latest")}
     found = plan_in(published, "2.0.8")
     assert told(found)[2:] == [
-        "create 2: 2.1.107 is published and newer",
-        "move latest: the registry cannot say where it points now",
+        "keep 2: 2.1.107 is newer (it holds 2.1.106 now: see tagger check)",
+        "keep latest: 3.0.0 is newer (the registry cannot say where it points now: see tagger check)",
     ]
-    assert {c.after for c in found.changes[2:]} == {image("2.1.107").manifest.digest}
+    del published.held[Tag("2")]
+    published.hold("latest", "a nightly build")
+    found = plan_in(published, "2.0.8")
+    nightly = image("a nightly build").manifest.digest
+    assert told(found)[2:] == [
+        "keep 2: 2.1.107 is newer (it is missing now: see tagger check)",
+        f"keep latest: 3.0.0 is newer (it holds {nightly[:19]} now: see tagger check)",
+    ]
+    assert all(c.before == c.after and c.drifted for c in found.changes[2:])
+
+
+def test_the_first_release_into_an_old_repository_leaves_latest_alone_where_a_stray_version_is_newer() -> None:
+    found = planned("1.2.3, 1.2.4, 2024.1.0, 2024.1 at 1.2.4, 2024 at 1.2.4, latest at 1.2.4", "1.2.5")
+    assert told(found) == [
+        "create 1.2.5",
+        "move 1.2",
+        "move 1",
+        "keep latest: 2024.1.0 is newer (it holds 1.2.4 now: see tagger check)",
+    ]
+
+
+NEARLY = ["2026.03.0", "12.5.5.201", "20.04", "V2.1.105", "2.1.105.Final", "v12.5.5.201", "1.02.3-rc.1"]
+
+
+@pytest.mark.parametrize("near", NEARLY)
+def test_a_floating_tag_that_holds_what_is_nearly_a_version_is_refused(near: str) -> None:
+    published = repository("2.1.104, latest at another rule")
+    published.hold(near, "another rule")
+    found = plan_in(published, "2.1.106")
+    assert found.refused == (
+        f"latest holds the image of {near}, which is nearly a version, so this repository may follow other rules: add"
+        f" {near} to ignore, choose other floats, or move latest with --force"
+    )
+    assert told(found)[:3] == [f"keep {tag}: latest is refused" for tag in ("2.1.106", "2.1", "2")]
+    assert not found.writes
+    assert told(plan_in(published, "2.1.106", overwrite=True)) == [
+        "create 2.1.106", "move 2.1", "move 2", f"move latest: forced: it holds the image of {near}",
+    ]  # fmt: skip
+
+
+def test_near_versions_are_asked_only_where_no_version_explains_a_floating_tag() -> None:
+    published = repository("2.1.105")
+    for near in NEARLY:
+        published.hold(near, "another rule")
+    asked: list[str] = []
+
+    @contextlib.contextmanager
+    def around(operation: str) -> Iterator[None]:
+        asked.append(operation)
+        yield
+
+    published.around = around
+    assert not plan_in(published, "2.1.106").refused
+    assert not {f"head {near}" for near in NEARLY} & set(asked)
+
+
+def test_a_near_version_to_ignore_or_one_that_floats_is_no_reason_to_refuse() -> None:
+    version = parse_version("2.1.106")
+    published = repository("2.1.104, latest at another rule, 2.1 at another rule, 2 at another rule")
+    published.hold("2026.03.0", "another rule")
+    scheme = Scheme(ignored_tags=frozenset({"2026.03.0"}))
+    (seen,) = look([(published, scheme)], version)
+    found = plan(version, image("2.1.106").manifest.digest, seen, scheme)
+    assert told(found) == ["create 2.1.106", "move 2.1", "move 2", "move latest"]
 
 
 def test_a_listed_version_that_is_absent_keeps_nothing() -> None:

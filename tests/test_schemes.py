@@ -12,10 +12,10 @@ from tagger.cascade import Scheme, Version, floating, in_channel, lines, parse_v
 from tagger.drift import check, repair
 from tagger.errors import InputError, InvalidReference
 from tagger.listing import ls
+from tagger.observe import observe
 from tagger.plan import WRITES, Action, plan
 from tagger.reference import Digest, Tag
 from tagger.removal import remove
-from tagger.settle import observe
 
 ALPINE = Scheme(variant="alpine")
 

@@ -8,9 +8,10 @@ from model import ModelRepository, image
 
 from tagger.cascade import Scheme, Version, parse_version
 from tagger.errors import Denied, RegistryError, TaggerError, Unreadable, Unsettled
+from tagger.observe import observe
 from tagger.plan import Observed
 from tagger.reference import Digest, Tag
-from tagger.settle import PAUSES, Goal, observe, settle
+from tagger.settle import PAUSES, Goal, settle
 
 SCHEME = Scheme()
 FLOATS = [Tag("2.1"), Tag("2"), Tag("latest")]
@@ -300,11 +301,13 @@ def test_only_tags_that_decide_something_are_asked_for() -> None:
     assert sorted(watched.operations[1:]) == ["head 2", "head 2.0", "head 2.0.7", "head 2.1.106", "head latest"]
 
 
-def test_a_version_that_decides_and_cannot_be_read_stops_the_observation() -> None:
-    repository = ModelRepository.published(["2.1.105", "2.1.106"])
+def test_a_version_that_decides_and_cannot_be_read_counts_and_moves_nothing() -> None:
+    repository = ModelRepository.published(["2.1.105", "2.1.106"], latest="2.1.105")
     repository.unreadable = {Tag("2.1.106")}
-    with pytest.raises(Unreadable):
-        observe(repository, SCHEME, FLOATS)
+    assert version("2.1.106") in observe(repository, SCHEME, FLOATS).versions
+    with pytest.raises(Unsettled, match=r"does not say where .*:2\.1\.106 points"):
+        settled(repository)
+    assert repository.writes == []
     repository.unreadable = {Tag("2.1.105")}
     assert observe(repository, SCHEME, FLOATS).digests[Tag("2.1.106")] == digest("2.1.106")
 

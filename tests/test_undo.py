@@ -6,12 +6,14 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 from model import Fault, ModelEngine, ModelRepository, image, placed
+from shelf import Shelf
 
 from tagger.cascade import Scheme, lines, parse_version
+from tagger.drift import repair
 from tagger.errors import (
     Abandoned,
     BrokenOff,
@@ -44,7 +46,9 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def held(repository: ModelRepository) -> dict[str, str]:
     """Say which image each tag holds, by name."""
-    known = {image(name).manifest.digest: name for name in ("2.1.105", "2.1.106", "new", "old")}
+    known = {
+        image(name).manifest.digest: name for name in ("2.0.6", "2.1.0", "2.1.105", "2.1.106", "2.1.107", "new", "old")
+    }
     return {str(tag): known[digest] for tag, digest in repository.held.items()}
 
 
@@ -158,7 +162,7 @@ def operations_of_a_release() -> list[str]:
     return counted.operations
 
 
-def test_who_overwrites_the_same_version_of_a_rival_puts_it_back_and_says_so() -> None:
+def test_who_overwrites_the_same_version_of_a_rival_says_so_and_writes_nothing_that_it_did_not_see() -> None:
     repository = ModelRepository.published(["2.1.105"])
     rival = ModelEngine([repository], [image("2.1.106")])
 
@@ -170,9 +174,96 @@ def test_who_overwrites_the_same_version_of_a_rival_puts_it_back_and_says_so() -
         yield
 
     engine = ModelEngine([repository], [image("new")], around=overtaken)
-    with pytest.raises(Conflict, match=r"somebody else wrote .*:2\.1\.106 during this release"):
+    with pytest.raises(Conflict, match=r"somebody else had just released sha256:\w+ there") as caught:
         release(engine, placed("new", [repository]), Order(parse_version("2.1.106")))
-    assert held(repository) == dict.fromkeys(("2.1.106", *FLOATS), "2.1.106") | {"2.1.105": "2.1.105"}
+    assert held(repository) == dict.fromkeys(("2.1.106", *FLOATS), "new") | {"2.1.105": "2.1.105"}
+    assert caught.value.release
+    assert caught.value.release.outcome == "failed"
+    (told,) = caught.value.release.repositories
+    assert {change.after for change in told.changes} == {image("new").manifest.digest}
+
+
+def during_the_push(repository: ModelRepository, act: Callable[[], None], version: str = "2.1.106") -> ModelEngine:
+    """Give an Engine with the image `new`, and do something while it pushes the version tag."""
+
+    @contextlib.contextmanager
+    def around(operation: str) -> Iterator[None]:
+        if operation == f"push {version}":
+            act()
+        yield
+
+    return ModelEngine([repository], [image("new")], around=around)
+
+
+@pytest.mark.parametrize("tag", FLOATS)
+@pytest.mark.parametrize("via", FloatsVia)
+def test_a_foreign_push_of_a_floating_tag_is_named_and_never_taken_for_the_version(tag: str, via: FloatsVia) -> None:
+    repository = ModelRepository.published(["2.1.105"])
+    engine = during_the_push(repository, lambda: repository.hold(tag, "a nightly build"))
+    done = release(engine, placed("new", [repository]), Order(parse_version("2.1.106"), via))
+    assert held(repository) == dict.fromkeys(("2.1.106", *FLOATS), "new") | {"2.1.105": "2.1.105"}
+    nightly = image("a nightly build").manifest.digest
+    assert done.warnings == (f"{repository.name}:{tag} held an image of no known version: {nightly}",)
+
+
+def test_the_only_floating_tag_of_a_release_may_be_pushed_by_anybody() -> None:
+    repository = ModelRepository.published(["2.0.6", "2.1.0"])
+    engine = during_the_push(repository, lambda: repository.hold("2.0", "a nightly build"), version="2.0.7")
+    done = release(engine, placed("new", [repository]), Order(parse_version("2.0.7")))
+    assert done.outcome == "released"
+    assert held(repository)["2.0.7"] == held(repository)["2.0"] == "new"
+
+
+@pytest.mark.parametrize("via", FloatsVia)
+def test_a_list_that_lags_behind_a_newer_version_moves_no_floating_tag_back(via: FloatsVia) -> None:
+    repository = ModelRepository.published(["2.1.105", "2.1.107"])
+    repository.hidden = {Tag("2.1.107")}
+    lists = iter(range(5))
+
+    @contextlib.contextmanager
+    def around(operation: str) -> Iterator[None]:
+        if operation == "list" and next(lists, None) is None:
+            repository.hidden = set()
+        yield
+
+    repository.around = around
+    engine = ModelEngine([repository], [image("new")])
+    done = release(engine, placed("new", [repository]), Order(parse_version("2.1.106"), via))
+    assert held(repository) == {
+        "2.1.105": "2.1.105",
+        "2.1.106": "new",
+        **dict.fromkeys(("2.1.107", *FLOATS), "2.1.107"),
+    }
+    assert sum(repository.patience.slept) > 0
+    assert done.warnings == ()
+
+
+def test_a_repair_waits_for_a_list_that_lags() -> None:
+    repository = Shelf.published(["2.1.105", "2.1.107"])
+    assert isinstance(repository, Shelf)
+    repository.hidden = {Tag("2.1.107")}
+    lists = iter(range(3))
+
+    @contextlib.contextmanager
+    def around(operation: str) -> Iterator[None]:
+        if operation == "list" and next(lists, None) is None:
+            repository.hidden = set()
+        yield
+
+    repository.around = around
+    repair(repository, [Scheme()], dry_run=False)
+    assert repository.writes == []
+
+
+def test_what_a_version_of_other_rules_holds_is_refused_before_anything_is_written() -> None:
+    repository = ModelRepository.published(
+        ["2.1.105"], latest="a calendar version", **{"2026.03.0": "a calendar version"}
+    )
+    before = dict(repository.held)
+    found = attempt(repository)
+    assert isinstance(found, Refused)
+    assert "latest holds the image of 2026.03.0, which is nearly a version" in str(found)
+    assert (repository.held, repository.writes) == (before, [])
 
 
 def test_a_version_that_is_published_just_before_the_push_is_not_overwritten() -> None:

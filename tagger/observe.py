@@ -1,0 +1,219 @@
+"""What a repository holds: a list of its tags, where the ones that matter point, and whose image each holds."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from functools import partial
+from typing import Protocol
+
+from tagger.cascade import Scheme, Version, floating, marks, nearly_first, newest_first, published, resolve
+from tagger.errors import Unreadable
+from tagger.manifest import Manifest
+from tagger.patience import Patience
+from tagger.plan import Observed
+from tagger.reference import Digest, Repository, Tag
+
+# A floating tag mostly holds the version that it should, or one shortly before; no more than this are asked.
+_SEARCHED = 64
+_BATCH = 8
+
+
+class Tags(Protocol):
+    """A repository as settling and releasing see it."""
+
+    @property
+    def name(self) -> Repository:
+        """Give its name."""
+
+    @property
+    def patience(self) -> Patience:
+        """Give the time that there is for asking and waiting."""
+
+    def tags(self) -> Sequence[Tag]:
+        """List every tag."""
+
+    def digest(self, tag: Tag) -> Digest | None:
+        """Ask where a tag points; None when it is absent; raise Unreadable when nobody knows."""
+
+    def manifest(self, reference: Tag | Digest) -> Manifest | None:
+        """Fetch a manifest; None when it is absent."""
+
+    def put(self, tag: Tag, manifest: Manifest) -> None:
+        """Point a tag at a manifest of this repository."""
+
+    def put_together(self, tags: Sequence[Tag], manifest: Manifest) -> Collection[Tag]:
+        """Point tags at a manifest of this repository by one request for many, and give those that it took so."""
+
+    def remove(self, tag: Tag) -> None:
+        """Take a tag away without losing another."""
+
+
+class View:
+    """A repository as another one has it; a kind of view defines what it shows differently."""
+
+    def __init__(self, repository: Tags) -> None:
+        self._repository = repository
+        self.name = repository.name
+        self.patience = repository.patience
+
+    def tags(self) -> Sequence[Tag]:
+        """List every tag."""
+        return self._repository.tags()
+
+    def digest(self, tag: Tag) -> Digest | None:
+        """Ask where a tag points."""
+        return self._repository.digest(tag)
+
+    def manifest(self, reference: Tag | Digest) -> Manifest | None:
+        """Fetch a manifest."""
+        return self._repository.manifest(reference)
+
+    def put(self, tag: Tag, manifest: Manifest) -> None:
+        """Point a tag at a manifest."""
+        self._repository.put(tag, manifest)
+
+    def put_together(self, tags: Sequence[Tag], manifest: Manifest) -> Collection[Tag]:
+        """Point tags at a manifest."""
+        return self._repository.put_together(tags, manifest)
+
+    def remove(self, tag: Tag) -> None:
+        """Take a tag away."""
+        self._repository.remove(tag)
+
+
+class AsListed(View):
+    """A repository as a list of its tags shows it, so that nobody has to ask for the list again."""
+
+    def __init__(self, repository: Tags, tags: Sequence[Tag]) -> None:
+        super().__init__(repository)
+        self._tags = tags
+
+    def tags(self) -> Sequence[Tag]:
+        """Give the list."""
+        return self._tags
+
+
+def observe(
+    repository: Tags,
+    scheme: Scheme,
+    floats: Collection[Tag],
+    *,
+    present: Collection[Version] = (),
+    absent: Collection[Version] = (),
+) -> Observed:
+    """List the versions, and ask where the floating tags and the version tags that decide them point.
+
+    A version whose tag is listed but absent is a ghost and does not count, unless it is `present` or has another tag.
+    One that is `present` counts by its own tag, if that is there, whatever the list says.
+
+    A version that is listed and cannot be read counts all the same: the list says that it is published.
+
+    Raises what the repository raises; a tag that is unreadable is named in the result.
+    """
+    own = {scheme.version_tag(version) for version in present}
+    sure = dict.fromkeys((*floats, *own))
+    listed, answers = repository.patience.both(repository.tags, partial(ask, repository, sure))
+    # Both were asked at once. A tag that was not found and is listed is looked at again, now that the list is known.
+    answers |= ask(repository, [tag for tag in listed if tag in answers and answers[tag] is None])
+    listed, yanked = _confirmed_marks(repository, scheme, listed)
+    digests: dict[Tag, Digest | None] = {}
+    unreadable: set[Tag] = set()
+    while True:
+        versions = {v: tag for v, tag in published(listed, scheme).items() if v not in absent}
+        goal = resolve({*versions, *present}, scheme)
+        owners = {goal[tag] for tag in floats if tag in goal}.union(present)
+        wanted = own | {versions[v] for v in owners if v in versions}
+        if further := [tag for tag in wanted if tag not in answers]:
+            answers |= ask(repository, further)
+        for tag, answer in answers.items():
+            if isinstance(answer, Unreadable):
+                unreadable.add(tag)
+            digests[tag] = None if isinstance(answer, Unreadable) else answer
+        ghosts = {versions[v] for v in owners if v in versions and digests[versions[v]] is None} - (unreadable - own)
+        if not ghosts:
+            confirmed = {v: tag for v in present if digests[tag := scheme.version_tag(v)]}
+            return Observed({**versions, **confirmed}, digests, frozenset(unreadable), yanked, tuple(listed))
+        listed = [tag for tag in listed if tag not in ghosts]
+
+
+def _confirmed_marks(
+    repository: Tags, scheme: Scheme, listed: Sequence[Tag]
+) -> tuple[Sequence[Tag], dict[Version, Tag]]:
+    """Give the list without marks that are ghosts, and the versions that are marked as yanked."""
+    found = marks(listed, scheme)
+    if not found:
+        return listed, {}
+    ghosts = {tag for tag, answer in ask(repository, list(found.values())).items() if answer is None}
+    return [tag for tag in listed if tag not in ghosts], {v: tag for v, tag in found.items() if tag not in ghosts}
+
+
+def digest_of(observed: Observed, version: Version, name: Repository) -> Digest:
+    """Return the digest of a version that decides where a floating tag goes. Raises Unreadable when nobody knows it."""
+    tag = observed.versions[version]
+    if digest := observed.digests[tag]:
+        return digest
+    raise Unreadable(
+        f"{name.registry} does not say where {name}:{tag} points, and that decides where floating tags go: run the same"
+        " command again"
+    )
+
+
+def holders(
+    repository: Tags, scheme: Scheme, observed: Observed, tags: Iterable[Tag]
+) -> tuple[dict[Tag, Version], dict[Tag, Tag]]:
+    """Find whose image each of these floating tags holds: a version's, or that of a tag that is nearly a version.
+
+    A tag that holds neither is in neither. The versions that lead a series are asked first, then the newest.
+    """
+    held = {tag: digest for tag in tags if (digest := observed.digests.get(tag))}
+    known: dict[Digest, Tag] = {}
+    for tag in observed.versions.values():
+        if digest := observed.digests.get(tag):
+            known.setdefault(digest, tag)
+    of = {tag: version for version, tag in observed.versions.items()}
+    versions: dict[Tag, Version] = {}
+    for tag, digest in held.items():
+        if found := _search(repository, digest, _contenders(observed, scheme, tag), known):
+            versions[tag] = of[found]
+    strange = {tag: digest for tag, digest in held.items() if tag not in versions}
+    claimed = {*floating(observed.versions, scheme), *tags} if strange else set()
+    near = nearly_first((tag for tag in observed.listed if tag not in claimed), scheme) if strange else []
+    found_near = {tag: _search(repository, digest, near, known) for tag, digest in strange.items()}
+    return versions, {tag: found for tag, found in found_near.items() if found}
+
+
+def _contenders(observed: Observed, scheme: Scheme, tag: Tag) -> list[Tag]:
+    """List the version tags that a floating tag may hold, the likeliest first."""
+    leading = set(floating(observed.versions, scheme).values())
+
+    def unlikely(version: Version) -> tuple[bool, bool]:
+        return tag not in scheme.floating_tags(version), version not in leading
+
+    return [observed.versions[version] for version in sorted(newest_first(observed.versions), key=unlikely)]
+
+
+def _search(repository: Tags, digest: Digest, candidates: Sequence[Tag], known: dict[Digest, Tag]) -> Tag | None:
+    """Look for a tag with a digest, a few at a time; `known` gains what was asked."""
+    asked = set(known.values())
+    unasked = [tag for tag in candidates[:_SEARCHED] if tag not in asked]
+    for start in range(0, len(unasked), _BATCH):
+        if digest in known:
+            break
+        for tag, answer in ask(repository, unasked[start : start + _BATCH]).items():
+            if isinstance(answer, str):
+                known.setdefault(answer, tag)
+    found = known.get(digest)
+    return found if found in candidates else None
+
+
+def ask(repository: Tags, tags: Collection[Tag]) -> dict[Tag, Digest | Unreadable | None]:
+    """Ask at once where tags point; of one that is unreadable give the error itself."""
+    asking = [partial(_digest, repository, tag) for tag in tags]
+    return dict(zip(tags, repository.patience.at_once(asking), strict=True))
+
+
+def _digest(repository: Tags, tag: Tag) -> Digest | Unreadable | None:
+    try:
+        return repository.digest(tag)
+    except Unreadable as error:
+        return error
