@@ -28,6 +28,7 @@ from tagger.errors import (
     EngineUnreachable,
     ImageNotFound,
     InvalidReference,
+    Refused,
     TaggerError,
     Transient,
     WrongImage,
@@ -44,12 +45,63 @@ DEFAULT_HOST = "unix:///var/run/docker.sock"
 # docker-py's own limit of 60 s ends a push whose registry is silent for that long while a large layer is stored.
 _SILENCE_SECONDS = 600
 _DIGEST_LINE = re.compile(r"(\S+): digest: (sha256:[0-9a-f]{64}) size: \d+")
-_DENIAL = re.compile(r"no basic auth credentials|unauthorized|denied|authori[sz]ation failed|\b40[13]\b", re.IGNORECASE)
-# What registries and networks do for a while; Engines try the upload of a layer again, but never that of a manifest.
-_PASSING = re.compile(
-    r"\b(?:408|429|5\d\d)\b|toomanyrequests|too many requests|\bEOF\b|refused|reset by peer|broken pipe|timed? ?out"
-    r"|timeout|unavailable|temporar|^unknown:|internal server error|unreachable|blob upload",
+# Names, addresses and paths in an Engine's text: their digits and words say nothing of what went wrong.
+_NAMES = re.compile(r"'[^']*'|\S*/\S*")
+_STATUS = re.compile(
+    r"\b(?:HTTP(?: status(?: code)?)?|status(?: ?code)?|status from [A-Z]+ request to)\b:?\s+([1-5]\d\d)\b",
     re.IGNORECASE,
+)
+_LONGEST_REASON, _MOST_READ = 900, 4000
+_PUT_RIGHT = "put that right and run the same command again"
+_RIGHT = "ask for the right to push"
+
+
+def _says(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.IGNORECASE | re.DOTALL)
+
+
+# What a text means that begins with its status, if it has one; the first that fits counts.
+_MEANINGS: tuple[tuple[re.Pattern[str], type[TaggerError], str], ...] = (
+    (
+        _says(r"server gave HTTP response to HTTPS client"),
+        EngineError,
+        "add the registry to the Engine's insecure-registries and restart the Engine",
+    ),
+    (
+        _says(r"immutab|cannot be (?:overwritten|updated)|disallowed"),
+        EngineError,
+        "the registry keeps that tag as it is, so give a version a new number, and free floating tags of that rule",
+    ),
+    (_says(r"^4(?:08|25|29) |toomanyrequests|too many requests"), Transient, "run the same command again later"),
+    (_says(r"quota|storage resource|exceed\w* .*\blimit\b"), Refused, "make room in the registry, or ask for more"),
+    (
+        _says(r"^(?:404)? name unknown|repository with name .* does not exist|project .*not found"),
+        Refused,
+        "create the repository in the registry first",
+    ),
+    (
+        _says(
+            r"^(?!.*insufficient_scope)(?:401 |.*(?:no basic auth credentials|unauthorized|authentication required"
+            r"|(?:invalid|incorrect) username))"
+        ),
+        Denied,
+        f"run docker login for the registry, or {_RIGHT}",
+    ),
+    (
+        _says(r"^40[13] |(?<!connect: permission )\bdenied\b|authori[sz]ation failed|insufficient_scope|forbidden"),
+        Denied,
+        _RIGHT,
+    ),
+    (_says(r"^4\d\d "), EngineError, _PUT_RIGHT),
+    # What passes by itself; Engines try the upload of a layer again, but never that of a manifest.
+    (
+        _says(
+            r"^5\d\d |\bEOF\b|connection refused|reset by peer|broken pipe|timed? ?out|timeout|unavailable|temporar"
+            r"|^ unknown:|internal server error|unreachable|blob upload"
+        ),
+        Transient,
+        _PUT_RIGHT,
+    ),
 )
 _CONTAINERD_STORE = ["driver-type", "io.containerd.snapshotter.v1"]
 
@@ -168,7 +220,7 @@ class Engine:
                 str(reference.repository), tag=reference.tag, stream=True, decode=True, auth_config=auth
             )
             try:
-                return pushed_digest(self._in_time(messages), reference.tag)
+                return pushed_digest(self._in_time(messages), reference.tag, logged_in=credential is not None)
             finally:
                 # Closing the answer is what makes the Engine give up a push that was interrupted.
                 self._answers.last.close()
@@ -283,8 +335,8 @@ def _resolved(host: str) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
     return [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
 
 
-def pushed_digest(messages: Iterable[object], tag: Tag) -> Digest:
-    """Read a push stream to its end and give the digest of our tag.
+def pushed_digest(messages: Iterable[object], tag: Tag, *, logged_in: bool = False) -> Digest:
+    """Read a push stream to its end and give the digest of our tag; `logged_in` says that credentials were sent.
 
     Engines with the graph-driver store say it in a status line and in an `aux` message, those with the containerd store
     in the status line alone.
@@ -293,8 +345,8 @@ def pushed_digest(messages: Iterable[object], tag: Tag) -> Digest:
     >>> pushed_digest([{"status": "Pushed", "id": "c722b2e5e5dc"}, {"status": line}], Tag("2.1.106"))[:12]
     'sha256:00000'
 
-    Raises Denied and EngineError for an error in the stream, no digest, or two; WrongImage for an index that the Engine
-    narrowed to one platform, which it calls a success.
+    Raises Refused, Denied and EngineError for an error in the stream, no digest, or two; WrongImage for an index that
+    the Engine narrowed to one platform, which it calls a success.
     """
     found: set[str] = set()
     narrowed = False
@@ -304,7 +356,7 @@ def pushed_digest(messages: Iterable[object], tag: Tag) -> Digest:
                 f"the Engine's push of {tag} said {printable(message, 80)}, which is no message: try again"
             )
         if problem := _problem(message):
-            raise _push_error(problem, tag)
+            raise _push_error(problem, tag, logged_in=logged_in)
         aux = message.get("aux")
         aux = aux if isinstance(aux, dict) else {}
         narrowed = narrowed or bool(aux.get("manifestPushedInsteadOfIndex") or aux.get("contentMissing"))
@@ -354,15 +406,14 @@ def _problem(message: dict[str, Any]) -> str | None:
     return str(text or message.get("error") or "an error without a text")
 
 
-def _push_error(text: str, tag: Tag) -> TaggerError:
-    said = f"the push of {tag} failed: {printable(text)}"
-    if "server gave HTTP response to HTTPS client" in text:
-        return EngineError(f"{said}: add the registry to the Engine's insecure-registries and restart the Engine")
-    if _DENIAL.search(text):
-        return Denied(f"{said}: run docker login for the registry, or ask for the right to push")
-    passing = _PASSING.search(text) and "immutable" not in text  # Quay says 'unknown' of that
-    kind = Transient if passing else EngineError
-    return kind(f"{said}: put that right and run the same command again")
+def _push_error(text: str, tag: Tag, *, logged_in: bool) -> TaggerError:
+    plain = _NAMES.sub(" ", text[:_MOST_READ])
+    status = found[1] if (found := _STATUS.search(plain)) else ""
+    fitting = ((kind, advice) for says, kind, advice in _MEANINGS if says.search(f"{status} {plain}"))
+    kind, advice = next(fitting, (EngineError, _PUT_RIGHT))
+    if advice == _RIGHT and not logged_in:  # registries do not say which of the two is missing
+        advice = f"run docker login for the registry, or {_RIGHT}"
+    return kind(f"the push of {tag} failed: {printable(text, _LONGEST_REASON)}: {advice}")
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 import docker.auth
 import pytest
+from command import tagger as tagger_command
 from doubles import (
     DATA,
     Certificate,
@@ -895,21 +896,47 @@ def test_a_registry_on_loopback_is_refused_for_an_engine_on_another_machine(
         assert not registry.requests
 
 
-@pytest.mark.parametrize(
-    ("text", "kind"),
-    [
-        ("received unexpected HTTP status: 503 Service Unavailable", Transient),
-        ("toomanyrequests: slow down", Transient),
-        ('Put "http://registry.local/v2/": EOF', Transient),
-        ("dial tcp 127.0.0.1:5000: connect: connection refused", Transient),
-        ("unknown: unknown error", Transient),
-        ("denied: requested access to the resource is denied", Denied),
-        ("tag invalid: The image tag '2.1.106' already exists and is immutable", EngineError),
-        ("unknown: tag is immutable and cannot be overwritten", EngineError),
-        ("tag does not exist: registry.local:5000/gallery/ui:2.1.106", EngineError),
-    ],
-)
-def test_only_an_error_that_may_pass_is_worth_another_push(text: str, kind: type[EngineError]) -> None:
-    with pytest.raises((EngineError, Denied)) as caught:
-        pushed_digest([push_error(text)], Tag("2.1.106"))
-    assert type(caught.value) is kind
+LOGIN, RIGHT, PUT_RIGHT = "run docker login for the registry", "ask for the right to push", "put that right and run"
+IMMUTABLE = "give a version a new number, and free floating tags of that rule"
+ROOM, CREATE, LATER = "make room in the registry", "create the repository in the registry first", "again later"
+ADVICE = {
+    "login": LOGIN,
+    "right": RIGHT,
+    "put right": PUT_RIGHT,
+    "immutable": IMMUTABLE,
+    "room": ROOM,
+    "create": CREATE,
+    "later": LATER,
+}
+# What Docker 20.10 and 29 and Podman 4.3 show of registries' answers, most of which are about a 2.1.503.
+REASONS = [json.loads(line) for line in (DATA / "push-reasons.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("reason", REASONS, ids=[reason["text"][:60] for reason in REASONS])
+@pytest.mark.parametrize("logged_in", [False, True])
+def test_what_kept_a_push_out_is_shown_whole_with_advice_that_fits(reason: dict[str, str], *, logged_in: bool) -> None:
+    text, advice = reason["text"], ADVICE[reason["advice"]]
+    with pytest.raises(TaggerError) as caught:
+        pushed_digest([push_error(text)], Tag("2.1.503"), logged_in=logged_in)
+    said = str(caught.value)
+    assert type(caught.value).__name__ == reason["kind"]
+    assert text.encode("unicode_escape").decode() in said
+    assert advice in said.removeprefix(text)
+    # Who has logged in is sent there again only when it is the credentials that are refused.
+    assert (LOGIN in said) is (advice == LOGIN or (advice == RIGHT and not logged_in))
+
+
+def test_a_long_reason_keeps_its_end(fake: FakeEngine) -> None:
+    right = "is not authorized to perform: ecr:InitiateLayerUpload"
+    fake.push = lambda _, __: [push_error(f"denied: User: arn:aws:sts::123456789012:{'x' * 2000} {right}")]
+    with open_engine(fake) as engine, pytest.raises(Denied, match=f"denied: User: arn:aws:sts.*{right}: run docker"):
+        engine.push(reference())
+
+
+def test_a_tag_that_is_immutable_is_pushed_once(model: ModelRegistry) -> None:
+    with FakeEngine(model) as fake:
+        image = fake.load("image-gallery", b"the gallery")
+        fake.push = lambda _, tag: [push_error(f"tag invalid: The image tag '{tag}' already exists and is immutable")]
+        ran = tagger_command(fake, "release", image, "2.1.503", "--registry", model.host, "--repository", "app")
+    assert (ran.code, IMMUTABLE in ran.error) == (1, True), ran.err
+    assert sum(request.path.endswith("/push") for request in fake.requests) == 1
