@@ -16,6 +16,9 @@ from tagger.errors import Denied, RegistryError, TaggerError, Unreadable
 from tagger.manifest import Blob
 from tagger.reference import Digest, Repository
 
+# A registry that takes no HEAD is sent the blob once more, which changes nothing there.
+_NOT_KNOWN = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED)
+
 
 class Blobs:
     """The blobs of one repository, as its registry has them."""
@@ -29,7 +32,7 @@ class Blobs:
     def has(self, digest: Digest) -> bool:
         """Say whether a blob is there. Raises Unreadable, Denied, RegistryUnreachable."""
         answer = self._connection.request("HEAD", f"{self._base}/{digest}", scope=self._scope)
-        if answer.status == HTTPStatus.NOT_FOUND:
+        if answer.status in _NOT_KNOWN:
             return False
         answer.check(self.name, f"look at {digest}", HTTPStatus.OK)
         return True

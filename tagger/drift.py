@@ -81,8 +81,9 @@ def listed_tags(repository: Listed) -> Sequence[Tag]:
     found = repository.listed()
     if found is None:
         raise InputError(
-            f"there is no repository {repository.name.path} at {repository.name.registry}: check the name, and whether"
-            " its first version was released"
+            f"there is no repository {repository.name.path} at {repository.name.registry}: check the name, whether its"
+            f" first version was released, and whether you may read it (docker login {repository.name.registry}), since"
+            " registries hide what one may not read"
         )
     return found
 

@@ -21,6 +21,7 @@ from tagger.connection import Connection
 from tagger.credentials import Credential
 from tagger.errors import (
     CalledOff,
+    Immutable,
     InvalidReference,
     Refused,
     RegistryError,
@@ -34,6 +35,7 @@ from tagger.errors import (
 from tagger.manifest import MEDIA_TYPES, OCI_INDEX, Descriptor, Manifest
 from tagger.patience import AT_ONCE, Patience
 from tagger.reference import Digest, Repository, Tag, parse_digest
+from tagger.refusal import Why
 from tagger.taglist import TagList, following
 from tagger.transport import Answer
 
@@ -329,8 +331,14 @@ class RemoteRepository:
         self._check_deleted(self._delete(reference), reference)
 
     def _check_deleted(self, answer: Answer, reference: str) -> None:
-        if not _is_not_there(answer):  # which is also what a delete gets whose first answer was lost
-            answer.check(self.name, f"delete {reference}", *_GONE)
+        if _is_not_there(answer):  # which is also what a delete gets whose first answer was lost
+            return
+        if answer.why(self.name.path) is Why.IMMUTABLE:
+            raise Immutable(
+                f"{self.name.registry} does not let anybody delete {reference} in {self.name.path}"
+                f" ({answer.complaint()}): keep it, or take it out of the immutability rule or the lock"
+            )
+        answer.check(self.name, f"delete {reference}", *_GONE)
 
     def _probe(self, absent: Tag | Digest) -> Answer:
         answer = self._delete(absent)

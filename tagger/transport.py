@@ -169,11 +169,19 @@ def _error(error: object) -> str:
     """Write one error of a body in a line: code, message and detail, as far as they are there."""
     if not isinstance(error, dict):
         return printable(error) if isinstance(error, str) else ""
-    detail = error.get("detail")
-    written = detail if isinstance(detail, str) else json.dumps(detail) if detail else ""
+    written = _spelt(error.get("detail"))
     message = str(error.get("message") or error.get("error") or "")
     said = ", ".join(printable(part) for part in dict.fromkeys((message, written)) if part)
     return ": ".join(part for part in (printable(error.get("code") or "", 60), said) if part)
+
+
+def _spelt(detail: object, depth: int = 3) -> str:
+    """Write the detail of an error without the marks of JSON."""
+    if isinstance(detail, dict) and depth:
+        return ", ".join(f"{name}: {said}" for name, value in detail.items() if (said := _spelt(value, depth - 1)))
+    if isinstance(detail, list) and depth:
+        return ", ".join(said for value in detail if (said := _spelt(value, depth - 1)))
+    return str(detail) if isinstance(detail, str | int | float) and detail is not False else ""
 
 
 class Transport:

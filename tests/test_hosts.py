@@ -14,12 +14,25 @@ import pytest
 from command import Ran
 from doubles import ModelRegistry, digest_of, manifest
 from hosts import REFUSED, Imitation, PushingEngine
+from hosts.acr import Acr
+from hosts.artifact_registry import ArtifactRegistry
+from hosts.artifactory import Artifactory
+from hosts.docker_hub import DockerHub
 from hosts.ecr import Ecr
+from hosts.ghcr import Ghcr
 from hosts.ghes import DeniesEveryHead, Ghes
+from hosts.gitlab import GitLab
+from hosts.harbor import Harbor
+from hosts.nexus import Nexus
+from hosts.quay import Quay
 from launcher import launched
 
 PATH = "team/app"
-HOSTS: dict[str, type[Imitation]] = {host.name: host for host in (Imitation, Ecr, Ghes, DeniesEveryHead)}
+EVERY: tuple[Callable[[], Imitation], ...] = (
+    Imitation, DockerHub, Ghcr, Ecr, ArtifactRegistry, Acr, GitLab, Quay, Harbor, Nexus, Artifactory, Ghes,
+    DeniesEveryHead,
+)  # fmt: skip
+HOSTS: dict[str, Callable[[], Imitation]] = {host().name: host for host in EVERY}
 OLD, FORMER, NEW = b"the old one", b"the former one", b"the new one"
 BUILD = manifest(b"a build", config=digest_of(b"{}"))
 
@@ -75,6 +88,12 @@ def shop(request: pytest.FixtureRequest) -> Iterator[Shop]:
 def digest(content: bytes) -> str:
     """Give the digest of the image of that content."""
     return digest_of(manifest(content))
+
+
+def stored(registry: ModelRegistry) -> None:
+    """Have an image under the tag build-77, with all that belongs to it."""
+    registry.put(PATH, "build-77", BUILD)
+    registry.blobs |= {(PATH, digest_of(blob)): blob for blob in (b"{}", b"a build")}
 
 
 def cascade(image: str, *tags: str) -> dict[str, str]:
@@ -135,8 +154,7 @@ def test_the_dry_run_of_an_old_patch_moves_only_its_own_line(shop: Shop) -> None
 def test_a_promotion_moves_the_cascade(shop: Shop, to_another: bool) -> None:
     with ModelRegistry() as plain:
         source = plain if to_another else shop.registry
-        source.put(PATH, "build-77", BUILD)
-        source.blobs |= {(PATH, digest_of(blob)): blob for blob in (b"{}", b"a build")}
+        stored(source)
         before = shop.tags
         ran = shop.run("promote", f"{source.host}/{PATH}:build-77", "2.1.106", "--to", shop.name)
     assert ran.code == 0, ran.err
@@ -144,8 +162,7 @@ def test_a_promotion_moves_the_cascade(shop: Shop, to_another: bool) -> None:
 
 
 def test_what_is_there_is_promoted_to_another_registry(shop: Shop) -> None:
-    shop.registry.put(PATH, "build-77", BUILD)
-    shop.registry.blobs |= {(PATH, digest_of(blob)): blob for blob in (b"{}", b"a build")}
+    stored(shop.registry)
     with ModelRegistry() as plain:
         ran = shop.run("promote", f"{shop.name}:build-77", "2.1.106", "--to", f"{plain.host}/{PATH}")
         assert ran.code == 0, ran.err
@@ -258,3 +275,112 @@ def test_immutable_floating_tags_are_named_with_the_way_out() -> None:
         assert ran.code != 0
         assert "exclude the floating tags from the immutability rule or set floats = []" in ran.error
         assert shop.tags == before | {"2.1.106": digest(NEW)}
+
+
+# How hosts refuse to write a tag again, or at all: the imitation, and what of its own words has to be seen.
+
+
+def hub() -> Imitation:
+    registry = DockerHub()
+    registry.immutable = r"latest|\d+(\.\d+)?"
+    return registry
+
+
+def harbor() -> Imitation:
+    registry = Harbor()
+    registry.immutable = r"latest|\d+(\.\d+)?"
+    return registry
+
+
+def nexus() -> Imitation:
+    registry = Nexus()
+    registry.written_once = r"latest|\d+(\.\d+)?"
+    return registry
+
+
+def acr() -> Imitation:
+    registry = Acr()
+    registry.locked = {"latest", "2", "2.1"}
+    return registry
+
+
+def gitlab() -> Imitation:
+    registry = GitLab()
+    registry.protected = {"latest", "2", "2.1"}
+    return registry
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (hub, "cannot be updated due to immutability settings"),
+        (harbor, "configured as immutable"),
+        (nexus, "Repository does not allow updating assets"),
+        (acr, "REGISTRY_DISALLOWED_OPERATION"),
+        (gitlab, "tag is protected"),
+    ],
+)
+def test_floating_tags_that_cannot_move_are_named_with_the_registry_s_reason_and_the_way_out(
+    made: Callable[[], Imitation], said: str
+) -> None:
+    with opened(made()) as shop:
+        before = shop.tags
+        ran = shop.release("2.1.106", "--floats-via", "registry")
+        assert ran.code != 0
+        assert said in ran.error
+        assert "exclude the floating tags from the immutability rule or set floats = []" in ran.error
+        assert "docker login" not in ran.error
+        assert shop.tags == before | {"2.1.106": digest(NEW)}
+        puts = [f"{r.path}" for r in shop.registry.requests if r.method == "PUT" and r.path.endswith("/latest")]
+        assert len(puts) <= 2, "a refusal for good is not asked again and again"
+
+
+def test_a_quota_is_named_in_the_registry_s_words() -> None:
+    registry = Harbor()
+    registry.full = True
+    with opened(registry) as shop:
+        stored(registry)
+        before = shop.tags
+        ran = shop.run("promote", f"{shop.name}:build-77", "2.1.106")
+        assert (ran.code, shop.tags) == (REFUSED, before), ran.err
+        assert "exceed the configured upper limit of 10.0 MiB" in ran.error
+        assert "ask for a larger quota" in ran.error
+
+
+def test_the_reason_in_the_detail_is_shown() -> None:
+    registry = Artifactory()
+    registry.may_overwrite = False
+    with opened(registry) as shop:
+        ran = shop.release("2.1.106", "--floats-via", "registry")
+        assert ran.code != 0
+        assert "HTTP 403 Forbidden" in ran.error
+
+
+def test_another_repository_s_tags_never_count() -> None:
+    with opened(Artifactory()) as shop:
+        shop.registry.seed("app", {"9.0.0": b"somebody else's"})
+        before = shop.tags
+        ran = shop.release("2.1.106")
+        assert ran.code == 0, ran.err
+        assert shop.tags == before | cascade(digest(NEW), "2.1.106", "2.1", "2", "latest")
+        assert not [r for r in shop.registry.requests if r.path.startswith("/v2/app/")]
+
+
+@pytest.mark.parametrize("via", ["engine", "registry"])
+def test_a_release_that_replaces_an_image_which_a_policy_holds_back_goes_on(via: str) -> None:
+    for registry in (Harbor(), Artifactory()):
+        held_back = registry.vulnerable if isinstance(registry, Harbor) else registry.blocked
+        held_back.add(digest(FORMER))
+        with opened(registry) as shop:
+            before = shop.tags
+            ran = shop.release("2.1.106", "--floats-via", via)
+            assert ran.code == 0, ran.err
+            assert shop.tags == before | cascade(digest(NEW), "2.1.106", "2.1", "2", "latest")
+
+
+def test_a_wait_in_go_s_notation_is_short() -> None:
+    registry = Ghcr()
+    registry.busy = 2
+    with opened(registry) as shop:
+        ran = shop.release("2.1.106")
+        assert (ran.code, registry.busy) == (0, 0), ran.err

@@ -533,6 +533,11 @@ def test_a_tag_is_put_byte_for_byte(remote: Open, model: ModelRegistry) -> None:
             "immutability settings.*exclude the floating tags",
         ),
         (refusal(403, "DENIED", "no"), Denied, "DENIED: no.*docker login .*or ask for"),
+        (
+            as_json(403, {"errors": [{"code": "X", "detail": {"message": "tag 'latest' is immutable"}}]}),
+            Immutable,
+            "exclude the floating tags",
+        ),
         (refusal(500, "UNKNOWN", "the tag is immutable"), Immutable, "exclude the floating tags"),
         (Response(401), Denied, "does not let you write latest .*run docker login"),
         (Response(500), Unreadable, "failed to write latest .*try again"),
@@ -560,7 +565,12 @@ def test_a_write_that_is_refused_for_good_is_not_repeated(remote: Open, model: M
     ("errors", "said"),
     [
         ([{"code": "MANIFEST_INVALID", "message": "bad", "detail": "HTTP 403 Forbidden"}], "bad, HTTP 403 Forbidden"),
-        ([{"code": "MANIFEST_INVALID", "detail": {"description": "no"}}], 'MANIFEST_INVALID: {"description": "no"}'),
+        ([{"code": "MANIFEST_INVALID", "detail": {"description": "no"}}], "MANIFEST_INVALID: description: no"),
+        (
+            [{"code": "A", "detail": [{"Type": "repository", "Class": "", "Action": "pull"}]}],
+            "A: Type: repository, Action: pull",
+        ),
+        ([{"code": "A", "detail": [[[[["deep"]]]]]}], "(HTTP 400, A)"),
         ([{"code": "A", "message": "one"}, {"code": "B", "message": "two"}], "A: one; B: two"),
         ([{"status": 400, "message": "bad"}], "(HTTP 400, bad)"),
         (["bad"], "(HTTP 400, bad)"),
@@ -751,6 +761,13 @@ def test_a_404_that_names_an_unknown_manifest_shows_that_single_tags_can_go(
     found = remote(model.host)
     assert found.deletes_single_tags()
     found.delete(LATEST)
+
+
+@pytest.mark.parametrize("status", [403, 405, 412])
+def test_a_tag_that_is_immutable_is_not_deleted_and_says_so(remote: Open, model: ModelRegistry, status: int) -> None:
+    model.intercept(on("DELETE", f"/{LATEST}$", refusal(status, "PRECONDITION", "'ui:latest' configured as immutable")))
+    with pytest.raises(Immutable, match=r"delete latest .*configured as immutable.*: keep it, or take it out of"):
+        remote(model.host).delete(LATEST)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import ClassVar
+from urllib.parse import unquote
 
 from doubles import FakeEngine, Message, ModelRegistry, Request, Response, digest_of, push_error
 
@@ -34,6 +35,12 @@ class Imitation(ModelRegistry):
 
     def _route(self, request: Request) -> Response:
         return self.differs(request) or super()._route(request)
+
+
+def manifest_of(request: Request) -> tuple[str, str]:
+    """Give the repository and the tag or digest of a request for a manifest, two empty texts for any other."""
+    name, found, reference = request.path.removeprefix("/v2/").rpartition("/manifests/")
+    return (name, unquote(reference)) if found else ("", "")
 
 
 def plain(status: int, text: str, **headers: str) -> Response:

@@ -1,0 +1,47 @@
+"""Docker Hub."""
+
+from __future__ import annotations
+
+import re
+
+from doubles import Request, Response, refusal
+
+from hosts import Imitation, manifest_of
+
+
+class DockerHub(Imitation):
+    """Docker Hub with tags that may be immutable, and with a limit of pulls."""
+
+    name = "Docker Hub"
+    refuses = dict.fromkeys(("rm", "prune"), "or use its own page or tool")
+    immutable = ""
+    """A regular expression: the tags that nobody may write twice."""
+    pulls_left: int | None = None
+    """How many manifests may be fetched by GET before the limit; None for no limit."""
+
+    def differs(self, request: Request) -> Response | None:
+        """Answer what Docker Hub answers in its own way."""
+        name, reference = manifest_of(request)
+        if not reference:
+            return None
+        if request.method == "DELETE":
+            return refusal(405, "UNSUPPORTED", "The operation is unsupported.")  # reported of accounts of every kind
+        if request.method == "GET" and self.pulls_left is not None:
+            return self._pulled()
+        written = request.method == "PUT" and reference in self.repositories.get(name, {})
+        if written and self.immutable and re.fullmatch(self.immutable, reference):
+            # Docker documentation, "Immutable tags on Docker Hub"; the answer is reported.
+            said = (
+                "requested access to the resource is denied. This tag is already assigned to an image in this"
+                " repository and cannot be updated due to immutability settings. Please push with a different tag."
+            )
+            return refusal(403, "DENIED", said)
+        return None
+
+    def _pulled(self) -> Response | None:
+        """Count a pull; a HEAD is none (Docker documentation, "Docker Hub pull usage and limits")."""
+        assert self.pulls_left is not None
+        self.pulls_left -= 1
+        if self.pulls_left >= 0:
+            return None
+        return refusal(429, "TOOMANYREQUESTS", "You have reached your pull rate limit.")

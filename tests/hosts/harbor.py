@@ -1,0 +1,59 @@
+"""Harbor."""
+
+from __future__ import annotations
+
+import re
+
+from doubles import Request, Response, refusal
+
+from hosts import Imitation, manifest_of
+
+
+class Harbor(Imitation):
+    """A registry that deletes by digest, with immutability, quotas and a policy about vulnerable images."""
+
+    name = "Harbor"
+
+    def __init__(self) -> None:
+        super().__init__(deletes="digest")
+        self.immutable = ""
+        """A regular expression: the tags that nobody may write twice or delete."""
+        self.full = False
+        """Whether the project's quota is used up."""
+        self.vulnerable: set[str] = set()
+        """Digests of images that nobody may pull."""
+
+    def differs(self, request: Request) -> Response | None:
+        """Answer what Harbor answers in its own way."""
+        name, reference = manifest_of(request)
+        if not reference:
+            return None
+        if request.method in ("GET", "HEAD"):
+            return self._policy(name, reference)
+        if request.method == "DELETE" and ":" not in reference:
+            return refusal(405, "UNSUPPORTED", f"unsupported digest {reference}")  # its source, deleteManifest
+        if found := self._immutable(name, reference, request.method):
+            # Its source, the middleware "immutable".
+            return refusal(412, "PRECONDITION", f"Failed to process request due to '{found}' configured as immutable.")
+        if self.full and request.method == "PUT":  # its source, the middleware "quota"
+            said = (
+                "adding 29.0 MiB of storage resource, which when updated to current usage of 152.4 MiB will exceed the"
+                " configured upper limit of 10.0 MiB."
+            )
+            return refusal(403, "DENIED", said)
+        return None
+
+    def _policy(self, name: str, reference: str) -> Response | None:
+        """Serve no image that has too many vulnerabilities (its source, the middleware "vulnerable")."""
+        digest = self.repositories.get(name, {}).get(reference, reference)
+        if digest not in self.vulnerable:
+            return None
+        said = "current image with 7 vulnerabilities cannot be pulled due to configured policy"
+        return refusal(412, "PROJECTPOLICYVIOLATION", said)
+
+    def _immutable(self, name: str, reference: str, method: str) -> str | None:
+        """Name the immutable tag that a request would write or delete; a digest goes with all of its tags."""
+        tags = self.repositories.get(name, {})
+        touched = [tag for tag, held in tags.items() if tag == reference or (method == "DELETE" and held == reference)]
+        matching = [tag for tag in touched if self.immutable and re.fullmatch(self.immutable, tag)]
+        return f"{name}:{matching[0]}" if matching else None
