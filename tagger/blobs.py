@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 
 from tagger.connection import Connection
-from tagger.errors import Denied, RegistryError, TaggerError, Unreadable
+from tagger.errors import Refused, RegistryError, TaggerError, Unreadable
 from tagger.manifest import Blob
 from tagger.reference import Digest, Repository
 
@@ -58,10 +58,10 @@ class Blobs:
         query = urllib.parse.urlencode({"mount": blob.digest, "from": source.path})
         try:
             answer = self._connection.request("POST", f"{self._base}/uploads/?{query}", scope=scope)
-        except (RegistryError, Denied):
+            if answer.status == HTTPStatus.ACCEPTED and (place := answer.headers.get("location")):
+                self.give_up(answer.resolve(place))
+        except (RegistryError, Refused):
             return False
-        if answer.status == HTTPStatus.ACCEPTED and (place := answer.headers.get("location")):
-            self.give_up(answer.resolve(place))
         return answer.status == HTTPStatus.CREATED
 
     def write(self, blob: Blob, pieces: Iterable[bytes]) -> None:

@@ -71,13 +71,15 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         body: Body = None,
         limit: int = 1024 * 1024,
+        elsewhere: bool = True,
     ) -> Answer:
         """Send a request to the registry and give its answer, whatever the status.
 
         What carries the pieces of a blob is sent once, even if that is answered by 401.
 
         `path` is absolute, or a URL of this registry; `scope` is what a token has to allow; `limit` is the most bytes
-        of a body that are read. Transient failures of repeatable requests are tried again, for a few seconds.
+        of a body that are read; without `elsewhere` a redirect to another host is the answer. Transient failures of
+        repeatable requests are tried again, for a few seconds.
 
         Raises RegistryUnreachable, RegistryError, Denied and CredentialsError.
         """
@@ -89,14 +91,14 @@ class Connection:
         before = None if first else self._authorizations.get(scope)
         authorized = _authorized(sent, before)
         answer = self._transport.send(method, url, authorized, body, limit=limit, first=first)
-        answer = self._followed(method, answer, authorized, limit)
+        answer = self._followed(method, answer, authorized, limit, elsewhere=elsewhere)
         if answer.status != 401 or not self._authenticate(answer, scope, before, failure):  # noqa: PLR2004 - HTTP's own number
             return answer
         if isinstance(body, Iterator):
             return answer
         authorized = _authorized(sent, self._authorizations[scope])
         answer = self._transport.send(method, url, authorized, body, limit=limit)
-        return self._followed(method, answer, authorized, limit)
+        return self._followed(method, answer, authorized, limit, elsewhere=elsewhere)
 
     @contextlib.contextmanager
     def opened(self, path: str, *, scope: str) -> Iterator[tuple[Answer, Iterator[bytes]]]:
@@ -173,9 +175,11 @@ class Connection:
                 self._origin = plain
             return answer if self._origin == plain and answer.status != 400 else None  # noqa: PLR2004 - as above
 
-    def _followed(self, method: str, answer: Answer, headers: dict[str, str], limit: int) -> Answer:
-        """Follow the redirects of a read from its first answer on."""
+    def _followed(self, method: str, answer: Answer, headers: dict[str, str], limit: int, *, elsewhere: bool) -> Answer:
+        """Follow the redirects of a read from its first answer on, to another host only where that is wanted."""
         for _ in range(_MOST_REDIRECTS):
+            if not elsewhere and self._leads_elsewhere(answer):
+                return answer
             following = self._following(method, answer)
             if following is None:
                 return answer
@@ -183,6 +187,10 @@ class Connection:
                 headers = {name: value for name, value in headers.items() if name != "Authorization"}
             answer = self._transport.send(method, following, headers, limit=limit)
         raise self._circles()
+
+    def _leads_elsewhere(self, answer: Answer) -> bool:
+        location = answer.headers.get("location", "")
+        return answer.status in _REDIRECTS and _origin_of(answer.resolve(location)) != self.origin
 
     def _following(self, method: str, answer: Answer) -> str | None:
         """Give the URL that an answer redirects to, None where it does not. Raises RegistryError for one to refuse."""

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tagger.errors import InputError, printable
 from tagger.manifest import DOCKER_LIST, OCI_INDEX, Manifest
+from tagger.reference import Digest, parse_digest
 
 Entry = Mapping[str, Any]
 """A descriptor of an index: what it lists of one platform, or an attestation of that."""
 
 _PLATFORM = ("os", "architecture", "variant", "os.version", "os.features")
 _DOCKER = "application/vnd.docker."
+_SCHEMA = 2
 
 
 def platform(entry: Entry) -> str | None:
@@ -82,15 +84,75 @@ def joined(parts: Sequence[tuple[str, Iterable[Entry]]]) -> Manifest:
     return _index(DOCKER_LIST if docker else OCI_INDEX, ordered)
 
 
-def of_referrers(before: Manifest | None, referring: Iterable[Manifest]) -> Manifest:
-    """List what refers to an image, for the tag that stands in for a registry's own list, beside what is listed before.
+def referrers_in(answer: bytes, media_type: str) -> tuple[Entry, ...] | None:
+    """Read the list of referrers that a registry answers; None for what is no such list.
 
-    Raises RegistryError for a list that is none.
+    Some registries send one under another media type, and some send a web page under this one: the body decides.
+
+    >>> referrers_in(b'{"schemaVersion": 2, "mediaType": "%s", "manifests": null}' % OCI_INDEX.encode(), "text/plain")
+    ()
+    >>> referrers_in(b"<html>Sign in</html>", OCI_INDEX)
     """
-    listed = {str(each["digest"]): each for each in (before.entries() if before else ())}
-    return _index(OCI_INDEX, [*(listed | {each.digest: each.referrer() for each in referring}).values()])
+    content = _content(answer)
+    if content.get("schemaVersion") != _SCHEMA or content.get("mediaType", media_type) != OCI_INDEX:
+        return None
+    entries = content.get("manifests", ()) or []
+    return tuple(_described(entries)) if isinstance(entries, list) else None
 
 
-def _index(media_type: str, entries: Sequence[Entry]) -> Manifest:
-    content = {"schemaVersion": 2, "mediaType": media_type, "manifests": entries}
+def tagged_referrers(tagged: Manifest | None, subject: Digest) -> tuple[Entry, ...] | None:
+    """Read the list of referrers that is under the tag for it; None where that holds something else.
+
+    Some registries answer the image itself, and people give a tag of that name to their images.
+    """
+    if tagged is None or tagged.media_type != OCI_INDEX or tagged.digest == subject:
+        return None
+    entries = tuple(_described(_content(tagged.body).get("manifests")))
+    images = any(platform(each) or each["digest"] == subject for each in entries)
+    return None if images else entries
+
+
+def with_referrers(before: Manifest | None, referring: Iterable[Entry]) -> Manifest | None:
+    """Add entries to the list of referrers under a tag, None where it has them; what it says of them already stays."""
+    content = _content(before.body) if before else {}
+    found = content.get("manifests")
+    entries = [*found] if isinstance(found, list) else []
+    known = {str(each["digest"]): place for place, each in enumerate(entries) if _is_entry(each)}
+    for each in referring:
+        if (place := known.get(str(each["digest"]))) is None:
+            entries.append(each)
+        else:
+            entries[place] = _merged(each, entries[place])
+    if before and entries == found:
+        return None
+    return _index(OCI_INDEX, entries, content)
+
+
+def _merged(ours: Entry, theirs: Entry) -> Entry:
+    both = [each["annotations"] for each in (ours, theirs) if isinstance(each.get("annotations"), Mapping)]
+    annotations = {name: value for each in both for name, value in each.items()}
+    return {**ours, **theirs, **({"annotations": annotations} if annotations else {})}
+
+
+def _described(entries: object) -> Iterator[Entry]:
+    return (each for each in (entries if isinstance(entries, list) else ()) if _is_entry(each))
+
+
+def _is_entry(entry: object) -> bool:
+    try:
+        return isinstance(entry, Mapping) and bool(parse_digest(entry["digest"]))
+    except (ValueError, LookupError, TypeError):
+        return False
+
+
+def _content(body: bytes) -> Mapping[str, Any]:
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _index(media_type: str, entries: Sequence[Entry], more: Mapping[str, Any] | None = None) -> Manifest:
+    content = {**(more or {}), "schemaVersion": _SCHEMA, "mediaType": media_type, "manifests": entries}
     return Manifest.of(media_type, json.dumps(content, sort_keys=True, separators=(",", ":")).encode())

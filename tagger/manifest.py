@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ MEDIA_TYPES = (OCI_INDEX, DOCKER_LIST, OCI_MANIFEST, DOCKER_MANIFEST)
 INDEXES = frozenset({OCI_INDEX, DOCKER_LIST})
 IMAGES = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
 
+_FOREIGN = re.compile(r"\.(foreign|nondistributable)\.")
 _DEEPEST = 8
 _MOST_LISTED = 10_000
 
@@ -106,7 +108,7 @@ class Manifest:
         content = _content(self.body)
         try:
             return tuple(
-                Blob(parse_digest(each["digest"]), int(each["size"]), bool(each.get("urls")))
+                Blob(parse_digest(each["digest"]), int(each["size"]), _is_foreign(each))
                 for each in (content["config"], *content["layers"])
             )
         except (ValueError, LookupError, TypeError, AttributeError):
@@ -162,6 +164,10 @@ def _descriptors(entries: object) -> Iterator[Descriptor]:
     for entry in entries if isinstance(entries, list) else ():
         with contextlib.suppress(ValueError, LookupError, TypeError):
             yield Descriptor(str(entry["mediaType"]) if "mediaType" in entry else "", parse_digest(entry["digest"]))
+
+
+def _is_foreign(layer: Mapping[str, Any]) -> bool:
+    return bool(layer.get("urls")) or bool(_FOREIGN.search(str(layer.get("mediaType"))))
 
 
 def _config(body: bytes) -> Digest | None:

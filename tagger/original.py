@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from tagger import index
 from tagger.attached import signature_tags
-from tagger.errors import InputError, RegistryError
+from tagger.errors import InputError, Refused, RegistryError, RegistryUnreachable
 from tagger.manifest import Descriptor, Manifest, beneath
 from tagger.reference import Digest, Reference, Repository, Tag
 from tagger.registry import RemoteRepository
 
 Open = Callable[[Repository], RemoteRepository]
+
+FAILURES = (RegistryError, Refused, RegistryUnreachable)
+"""What may go wrong with a signature, and is no reason to keep the image back."""
 
 _DEEPEST = 8
 _CONFIG_BYTES = 8 * 1024 * 1024
@@ -22,10 +25,25 @@ _CONFIG_BYTES = 8 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A manifest, and a repository that has it."""
+    """A manifest, a repository that has it, and what a list of referrers says of it."""
 
     manifest: Manifest
     home: RemoteRepository
+    listed: index.Entry = field(default_factory=dict)
+
+    def referrer(self) -> index.Entry:
+        """Give the entry of it for a list of referrers; some say there more of it than it does itself."""
+        said = {name: self.listed[name] for name in ("artifactType", "annotations") if self.listed.get(name)}
+        return {**self.manifest.referrer(), **said}
+
+
+@dataclass(slots=True)
+class Belongings:
+    """What belongs to an image beside its own manifests, and in `lost` a line about each that cannot be read."""
+
+    referring: list[Piece] = field(default_factory=list)
+    hanging: dict[Tag, Piece] = field(default_factory=dict)
+    lost: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,43 +171,88 @@ def _child(home: RemoteRepository, digest: Digest) -> Manifest:
     return manifest
 
 
-def referring(pieces: Sequence[Piece]) -> list[Piece]:
-    """Read what refers to these manifests, and what refers to that: a signature of an SBOM, say.
+def belongings(pieces: Sequence[Piece]) -> Belongings:
+    """Read what refers to these manifests and what hangs on them by tags that spell their digests.
 
-    What is listed and not there refers to nothing: a list in a tag may be older than what it lists.
+    What cannot be read keeps nothing else back.
     """
+    found = Belongings()
+    _add_referring(pieces, found)
+    _add_hanging([*pieces, *found.referring], found)
+    return found
+
+
+def _add_referring(pieces: Sequence[Piece], found: Belongings) -> None:
+    """Read what refers to these manifests, and what refers to that: a signature of an SBOM, say."""
     patience = pieces[0].home.patience
-    found: dict[Digest, Piece] = {}
+    known = {piece.manifest.digest for piece in pieces}
     layer: Sequence[Piece] = pieces
     for _ in range(_DEEPEST):
-        answers = patience.at_once([partial(piece.home.referrers, piece.manifest.digest) for piece in layer])
-        new = {
-            digest: piece.home
-            for piece, digests in zip(layer, answers, strict=True)
-            for digest in digests
-            if digest not in found
-        }
-        read = patience.at_once([partial(home.manifest, digest) for digest, home in new.items()])
-        there = [Piece(manifest, home) for manifest, home in zip(read, new.values(), strict=True) if manifest]
-        layer = [inner for piece in there for inner in _tree(piece, {})]
+        answers = patience.at_once([partial(_referring_to, piece) for piece in layer])
+        found.lost += [line for _, lost in answers for line in lost]
+        read = {piece.manifest.digest: piece for referring, _ in answers for piece in referring}
+        layer = [piece for digest, piece in read.items() if digest not in known]
         if not layer:
-            break
-        found |= {piece.manifest.digest: piece for piece in layer}
-    return list(found.values())
+            return
+        found.referring += layer
+        known |= read.keys()
 
 
-def hanging(pieces: Iterable[Piece]) -> dict[Tag, Piece]:
+def _referring_to(subject: Piece) -> tuple[list[Piece], list[str]]:
+    """Read what refers to a manifest, children first; and say what could not be read."""
+    home, digest = subject.home, subject.manifest.digest
+    listed: dict[Digest, index.Entry] = {}
+    lost = []
+    try:
+        for entry in home.referrers(digest):
+            listed.setdefault(Digest(entry["digest"]), entry)
+    except FAILURES as error:
+        lost.append(f"there may be more that refers to {digest} than came along: {error}")
+    read = home.patience.at_once([partial(_referrer, home, entry) for entry in listed.values()])
+    referring = [trees for trees in read if not isinstance(trees, str) and trees[-1].manifest.subject == digest]
+    # A tag that spells a digest may hold any index, whose images refer to nothing.
+    if referring or any(isinstance(trees, str) for trees in read):
+        for other, trees in zip(listed, read, strict=True):
+            if isinstance(trees, str):
+                lost.append(f"{other}, which refers to {digest}, does not come along: {trees}")
+            elif trees not in referring:
+                lost.append(f"{other} does not come along: it is listed as referring to {digest} and does not")
+    return [piece for trees in referring for piece in trees], lost
+
+
+def _referrer(home: RemoteRepository, entry: index.Entry) -> list[Piece] | str:
+    """Read a referrer, with all of it if it is an index, children first; or say why it cannot be read."""
+    try:
+        manifest = home.manifest(Digest(entry["digest"]))
+        return _tree(Piece(manifest, home, entry), {}) if manifest else f"{home.name} does not have it"
+    except FAILURES as error:
+        return str(error)
+
+
+def _add_hanging(pieces: Iterable[Piece], found: Belongings) -> None:
     """Read what hangs on these manifests by tags that spell their digests, and on that in turn."""
-    known = {piece.manifest.digest: piece.home for piece in pieces}
-    tags = {home.name: (home, home.tags()) for home in known.values()}
-    found: dict[Tag, Piece] = {}
+    homes = {piece.home.name: piece.home for piece in pieces}
+    new = {piece.manifest.digest for piece in pieces}
+    listed = {name: _tags(home, found) for name, home in homes.items()}
     for _ in range(_DEEPEST):
-        spelt = {tag for _, listed in tags.values() for digest in known for tag in signature_tags(listed, digest)}
-        new = {tag: home for home, listed in tags.values() for tag in listed if tag not in found and tag in spelt}
-        for tag, home in new.items():
-            if manifest := home.manifest(tag):
-                found[tag] = Piece(manifest, home)
-                known[manifest.digest] = home
-        if not new:
-            break
-    return found
+        spelt = {
+            tag: homes[name] for name, tags in listed.items() for digest in new for tag in signature_tags(tags, digest)
+        }
+        new = set()
+        for tag, home in spelt.items():
+            try:
+                manifest = home.manifest(tag)
+            except FAILURES as error:
+                found.lost.append(f"{home.name}:{tag} does not come along: {error}")
+            else:
+                if manifest and tag not in found.hanging:
+                    found.hanging[tag] = Piece(manifest, home)
+                    new.add(manifest.digest)
+
+
+def _tags(home: RemoteRepository, found: Belongings) -> Sequence[Tag]:
+    try:
+        return home.tags()
+    except FAILURES as error:
+        found.lost.append(f"signatures and attestations in {home.name} that hang on a tag do not come along: {error}")
+        return ()

@@ -12,15 +12,17 @@ from functools import partial
 
 from tagger import index
 from tagger.attached import referrers_tag
-from tagger.errors import RegistryUnreachable, Unreadable
+from tagger.errors import Refused, RegistryError, RegistryUnreachable, TaggerError, Unreadable
 from tagger.manifest import Blob, Manifest
-from tagger.original import Original, Piece, hanging, referring
+from tagger.original import FAILURES, Belongings, Original, Piece, belongings
 from tagger.progress import Line, Meter, Progress, Upload
 from tagger.reference import Digest, Reference, Repository, Tag
 from tagger.registry import RemoteRepository
 
 # Seconds before a blob is sent again whose way broke off.
 _PAUSES = (1.0, 4.0)
+# Seconds before each look at a list of referrers under a tag: two promotions may write one list at once.
+_LISTING_PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0)
 
 
 @dataclass(slots=True)
@@ -37,7 +39,8 @@ class Courier:
     note: Progress = lambda _: None
     meter: Meter | None = None
     warnings: list[str] = field(default_factory=list)
-    _read: tuple[Sequence[Piece], Mapping[Tag, Piece]] | None = None
+    _pieces: Sequence[Piece] = ()
+    _belongings: Belongings | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _done: set[Repository] = field(default_factory=set)
 
@@ -66,50 +69,59 @@ class Courier:
         """Send all but the tag, once; what is there already is not sent again. Raises what `push` raises."""
         if target.name in self._done:
             return
-        if {home.name for home in self.original.homes.values()} != {target.name}:
-            pieces, attached = self._what_there_is()
-            foreign = [piece for piece in pieces if piece.home.name != target.name]
-            hung = {tag: piece for tag, piece in attached.items() if piece.home.name != target.name}
-            self._send_blobs(target, [*foreign, *hung.values()])
-            self._send_manifests(target, foreign)
-            self._list_referrers(target, [piece.manifest for piece in foreign])
-            self._hang(target, hung)
+        pieces = [piece for piece in self._image() if piece.home.name != target.name]
+        if pieces:
+            absent = self._send_blobs(target, pieces)
+            try:
+                self._send_manifests(target, pieces)
+            except RegistryError as error:
+                raise _incomplete(target, absent, error) if absent else error from None
+            self._send_belongings(target)
         self._done.add(target.name)
 
-    def _what_there_is(self) -> tuple[Sequence[Piece], Mapping[Tag, Piece]]:
+    def _image(self) -> Sequence[Piece]:
         with self._lock:
-            if self._read is None:
-                image = self.original.pieces()
-                pieces = [*image, *referring(image)]
-                self._read = pieces, hanging(pieces)
-            return self._read
+            self._pieces = self._pieces or self.original.pieces()
+            return self._pieces
+
+    def _what_belongs_to_it(self) -> Belongings:
+        with self._lock:
+            if self._belongings is None:
+                self._belongings = belongings(self._pieces)
+                self.warnings += self._belongings.lost
+            return self._belongings
 
     # -- blobs -----------------------------------------------------------------------------------------------------
 
-    def _send_blobs(self, target: RemoteRepository, pieces: Iterable[Piece]) -> None:
+    def _send_blobs(self, target: RemoteRepository, pieces: Iterable[Piece]) -> list[Digest]:
+        """Send the blobs of manifests, and give the foreign ones that are nowhere to be had."""
         wanted = {blob.digest: (piece.home, blob) for piece in pieces for blob in piece.manifest.blobs()}
         failed = threading.Event()
         sending = [partial(self._send_unless, failed, target, *which) for which in wanted.values()]
-        target.patience.at_once(sending)
+        there = target.patience.at_once(sending)
+        return [digest for digest, sent in zip(wanted, there, strict=True) if not sent]
 
     def _send_unless(
         self, failed: threading.Event, target: RemoteRepository, home: RemoteRepository, blob: Blob
-    ) -> None:
-        """Send a blob, unless another one has failed meanwhile."""
+    ) -> bool:
+        """Send a blob as `_send_blob` does, unless another one has failed meanwhile."""
         if failed.is_set():
-            return
+            return False
         try:
-            self._send_blob(target, home, blob)
+            return self._send_blob(target, home, blob)
         except BaseException:
             failed.set()
             raise
 
-    def _send_blob(self, target: RemoteRepository, home: RemoteRepository, blob: Blob) -> None:
-        if target.blobs.has(blob.digest) or (blob.foreign and not home.blobs.has(blob.digest)):
-            return
+    def _send_blob(self, target: RemoteRepository, home: RemoteRepository, blob: Blob) -> bool:
+        """Send a blob that is not there; say whether it is there now, since a foreign one may be nowhere to be had."""
+        if target.blobs.has(blob.digest):
+            return True
+        if blob.foreign and not _kept(home, blob):
+            return False
         if home.name.registry == target.name.registry and target.blobs.mount(blob, home.name):
             self.note(Line.about("mounted", blob.digest, f" in {target.name}"))
-            return
+            return True
         for pause in (*_PAUSES, None):
             try:
                 with home.blobs.opened(blob) as pieces:
@@ -122,7 +134,8 @@ class Courier:
                 target.patience.sleep(pause)
             else:
                 self.note(Line.about("copied", blob.digest, f", {blob.size} bytes, to {target.name}"))
-                return
+                return True
+        raise AssertionError("the last attempt returns or raises")
 
     def _metered(self, blob: Blob, pieces: Iterable[bytes]) -> Iterator[bytes]:
         name, done = blob.digest.partition(":")[2][:12], 0
@@ -142,28 +155,137 @@ class Courier:
             if each.is_index:
                 _send_manifest(target, each)
 
-    def _list_referrers(self, target: RemoteRepository, manifests: Iterable[Manifest]) -> None:
-        """See to it that the repository lists what refers to the image, by its own means or by the tag for that."""
-        by_subject: dict[Digest, list[Manifest]] = {}
-        for manifest in manifests:
-            if manifest.subject:
-                by_subject.setdefault(manifest.subject, []).append(manifest)
-        for subject, referring_to_it in by_subject.items():
-            listed = target.referrers(subject)
-            unlisted = [m for m in referring_to_it if m.digest not in listed and not target.upload(m)]
-            if unlisted:
-                tag = referrers_tag(subject)
-                target.put(tag, index.of_referrers(target.manifest(tag), unlisted))
-            self.note(f"copied what refers to {subject} to {target.name}: {len(referring_to_it)}")
+    # -- what belongs to the image ---------------------------------------------------------------------------------
 
-    def _hang(self, target: RemoteRepository, attached: Mapping[Tag, Piece]) -> None:
-        for tag, piece in attached.items():
+    def _send_belongings(self, target: RemoteRepository) -> None:
+        """Send what refers to the image and what hangs on it; a warning names each that does not arrive."""
+        there = self._what_belongs_to_it()
+        referring = [piece for piece in there.referring if piece.home.name != target.name]
+        hanging = {tag: piece for tag, piece in there.hanging.items() if piece.home.name != target.name}
+        lost = self._try_blobs(target, [*referring, *hanging.values()])
+        sent = [piece for piece in referring if piece.manifest.digest not in lost]
+        images = [piece for piece in sent if not piece.manifest.is_index]
+        answers = target.patience.at_once([partial(self._try_manifest, target, piece) for piece in images])
+        known = {piece.manifest.digest: answer for piece, answer in zip(images, answers, strict=True)}
+        for piece in sent:  # a registry wants to have what an index lists
+            if piece.manifest.is_index:
+                known[piece.manifest.digest] = self._try_manifest(target, piece)
+        self._list_referrers(target, [piece for piece in sent if known[piece.manifest.digest] is False])
+        for tag, piece in hanging.items():
+            if piece.manifest.digest not in lost:
+                self._try_to_hang(target, tag, piece.manifest)
+
+    def _try_blobs(self, target: RemoteRepository, pieces: Iterable[Piece]) -> set[Digest]:
+        """Send the blobs of manifests, and give the manifests of which one did not arrive."""
+        wanted: dict[Digest, tuple[RemoteRepository, Blob]] = {}
+        blobs: dict[Digest, Sequence[Blob]] = {}
+        lost: set[Digest] = set()
+        for piece in pieces:
+            try:
+                blobs[piece.manifest.digest] = piece.manifest.blobs()
+            except RegistryError as error:
+                self._warn(target, piece.manifest, error)
+                lost.add(piece.manifest.digest)
+            else:
+                wanted |= {blob.digest: (piece.home, blob) for blob in piece.manifest.blobs()}
+        sending = [partial(self._try_blob, target, *which) for which in wanted.values()]
+        failed = {d: error for d, error in zip(wanted, target.patience.at_once(sending), strict=True) if error}
+        for piece in pieces:
+            broken = [failed[b.digest] for b in blobs.get(piece.manifest.digest, ()) if b.digest in failed]
+            if broken:
+                self._warn(target, piece.manifest, broken[0])
+                lost.add(piece.manifest.digest)
+        return lost
+
+    def _try_blob(self, target: RemoteRepository, home: RemoteRepository, blob: Blob) -> TaggerError | None:
+        try:
+            self._send_blob(target, home, blob)
+        except FAILURES as error:
+            return error
+        return None
+
+    def _try_manifest(self, target: RemoteRepository, piece: Piece) -> bool | None:
+        """Send what refers to the image; say whether the registry lists it now, None where it does not take it.
+
+        Only the answer to a write says that, so that what is there is written again.
+        """
+        manifest = piece.manifest
+        try:
+            return target.upload(manifest)
+        except FAILURES as error:
+            self._warn(target, manifest, error)
+            return None
+
+    def _list_referrers(self, target: RemoteRepository, pieces: Iterable[Piece]) -> None:
+        """See to it that the repository lists what refers to the image, by its own means or by the tag for that."""
+        by_subject: dict[Digest, list[Piece]] = {}
+        for piece in pieces:
+            if piece.manifest.subject:
+                by_subject.setdefault(piece.manifest.subject, []).append(piece)
+        target.patience.at_once([partial(self._try_to_list, target, *which) for which in by_subject.items()])
+
+    def _try_to_list(self, target: RemoteRepository, subject: Digest, pieces: Sequence[Piece]) -> None:
+        try:
+            listed = {str(entry["digest"]) for entry in target.referrers(subject)}
+            if unlisted := [piece.referrer() for piece in pieces if piece.manifest.digest not in listed]:
+                _list_by_tag(target, subject, unlisted)
+        except FAILURES as error:
+            names = ", ".join(piece.manifest.digest for piece in pieces)
+            self.warnings.append(f"{target.name} does not list {names} as referring to {subject}: {error}")
+        else:
+            self.note(f"copied what refers to {subject} to {target.name}: {len(pieces)}")
+
+    def _try_to_hang(self, target: RemoteRepository, tag: Tag, manifest: Manifest) -> None:
+        try:
             held = target.digest(tag)
             if held is None:
-                target.put(tag, piece.manifest)
+                target.put(tag, manifest)
                 self.note(f"copied {target.name}:{tag}")
-            elif held != piece.manifest.digest:
+            elif held != manifest.digest:
                 self.warnings.append(f"{target.name}:{tag} holds other signatures or attestations, and is left alone")
+        except FAILURES as error:
+            self.warnings.append(f"{target.name}:{tag} is not written: {error}")
+
+    def _warn(self, target: RemoteRepository, manifest: Manifest, error: TaggerError) -> None:
+        what = f"{manifest.digest}, which refers to {manifest.subject}," if manifest.subject else manifest.digest
+        self.warnings.append(f"{what} does not come along to {target.name}: {error}")
+
+
+def _kept(home: RemoteRepository, foreign: Blob) -> bool:
+    """Say whether a repository keeps a foreign layer itself; some refuse to be asked for what they do not."""
+    try:
+        return home.blobs.has(foreign.digest)
+    except Unreadable:
+        raise
+    except (RegistryError, Refused):
+        return False
+
+
+def _incomplete(target: RemoteRepository, absent: Sequence[Digest], error: RegistryError) -> RegistryError:
+    return RegistryError(
+        f"{target.name} may not take an image without its foreign layers, and {', '.join(absent)} cannot be copied from"
+        f" where the image is ({error}): push the image there with all of its layers, or promote it to a registry that"
+        " takes it without"
+    )
+
+
+def _list_by_tag(target: RemoteRepository, subject: Digest, entries: Sequence[index.Entry]) -> None:
+    """Add entries to the list of referrers under a tag, and look again whether another promotion has lost them there.
+
+    Raises RegistryError where the tag holds something else or does not keep the entries, and what the registry raises.
+    """
+    tag = referrers_tag(subject)
+    for pause in _LISTING_PAUSES:
+        target.patience.sleep(pause)
+        held = target.manifest(tag)
+        before = held if index.tagged_referrers(held, subject) is not None else None
+        if held and not before and held.digest != subject:
+            raise RegistryError(f"{target.name}:{tag} holds something else than a list, and is left alone")
+        added = index.with_referrers(before, entries)
+        if added is None:
+            return
+        target.put(tag, added)
+    raise RegistryError(f"{target.name}:{tag} does not keep what is written there: promote the image again")
 
 
 def _send_manifest(target: RemoteRepository, manifest: Manifest) -> None:

@@ -10,7 +10,7 @@ import functools
 import threading
 import urllib.parse
 import uuid
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
 from enum import Enum
 from http import HTTPStatus
 
@@ -32,7 +32,8 @@ from tagger.errors import (
     Unsettled,
     printable,
 )
-from tagger.manifest import MEDIA_TYPES, OCI_INDEX, Descriptor, Manifest
+from tagger.index import Entry, referrers_in, tagged_referrers
+from tagger.manifest import MEDIA_TYPES, Descriptor, Manifest
 from tagger.patience import AT_ONCE, Patience
 from tagger.reference import Digest, Repository, Tag, parse_digest
 from tagger.refusal import Why
@@ -173,28 +174,51 @@ class RemoteRepository:
         answer.check(self.name, f"write {reference}", HTTPStatus.CREATED, HTTPStatus.OK, HTTPStatus.ACCEPTED)
         return answer
 
-    def referrers(self, digest: Digest) -> tuple[Digest, ...]:
-        """Give the manifests that refer to one, as signatures do (OCI distribution spec, "Listing Referrers").
+    def referrers(self, digest: Digest) -> Iterator[Entry]:
+        """Give what refers to a manifest, as signatures do (OCI distribution spec, "Listing Referrers").
 
         A registry without that API has a tag for it ("Referrers Tag Schema").
 
-        Raises Unreadable, RegistryError, Denied, RegistryUnreachable.
+        Raises, after all that it could find, Unreadable, RegistryError, Refused, RegistryUnreachable.
         """
-        found: dict[Digest, None] = {}
+        try:
+            complete = yield from self._listed_referrers(digest)
+        except (RegistryError, Refused, RegistryUnreachable):
+            yield from self.tagged_referrers(digest) or ()
+            raise
+        if not complete:
+            yield from self.tagged_referrers(digest) or ()
+
+    def tagged_referrers(self, digest: Digest) -> tuple[Entry, ...] | None:
+        """Give what a tag lists that refers to a manifest, None without such a list. Raises what `manifest` raises."""
+        return tagged_referrers(self.manifest(referrers_tag(digest)), digest)
+
+    def _listed_referrers(self, digest: Digest) -> Generator[Entry, None, bool]:
+        """Give what the registry itself lists; return whether that is a list, and all of it."""
         url = path = f"{self._base}/referrers/{digest}"
-        for _ in range(_MOST_PAGES_OF_REFERRERS):
-            answer = self._connection.request("GET", url, scope=self._scope, limit=_MANIFEST_BYTES)
-            if answer.status != HTTPStatus.OK or _media_type(answer) != OCI_INDEX:
-                break
-            found |= dict.fromkeys(Manifest.of(OCI_INDEX, answer.body).children())
+        visited: set[str] = set()
+        while url not in visited and len(visited) < _MOST_PAGES_OF_REFERRERS:
+            try:
+                answer = self._connection.request("GET", url, scope=self._scope, limit=_MANIFEST_BYTES, elsewhere=False)
+            except RegistryError as error:
+                if visited or isinstance(error, Unreadable):
+                    raise
+                return False  # whatever answers there speaks no such API
+            page = referrers_in(answer.body, _media_type(answer)) if answer.status == HTTPStatus.OK else None
+            if page is None:
+                busy = (
+                    answer.status == HTTPStatus.TOO_MANY_REQUESTS or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+                )
+                if visited or (busy and answer.status != HTTPStatus.NOT_IMPLEMENTED):
+                    answer.check(self.name, f"list what refers to {digest}")
+                return False
+            yield from page
+            visited.add(url)
             next_page = following(answer, path)
             if next_page is None:
-                return tuple(found)
+                return True
             url = next_page
-        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status == HTTPStatus.TOO_MANY_REQUESTS:
-            answer.check(self.name, f"list what refers to {digest}")
-        index = self.manifest(referrers_tag(digest))
-        return tuple(found | dict.fromkeys(index.children() if index else ()))
+        raise RegistryError(f"{self.name} lists what refers to {digest} without end: ask whoever runs the registry")
 
     def put_together(self, tags: Sequence[Tag], manifest: Manifest) -> set[Tag]:
         """Point tags at a manifest that this repository has, by one request for many, and give those that it took so.

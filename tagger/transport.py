@@ -132,6 +132,11 @@ class Answer:
         if why:
             kind, advice = _REFUSALS[why]
             return kind(f"{failed}: {advice}")
+        if self.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            return RegistryError(
+                f"{failed}: that is too large for the registry or for a proxy before it, so ask whoever runs it for a"
+                " higher limit"
+            )
         if self.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return Unreadable(f"{failed}: try again, and see the registry's log")
         if self.status == HTTPStatus.TOO_MANY_REQUESTS:

@@ -50,7 +50,7 @@ RESTS_ON: dict[str, set[str]] = {
     "connection": {"credentials", "challenge", "transport"},
     "blobs": {"connection", "manifest"},
     "taglist": {"connection"},
-    "registry": {"blobs", "attached", "taglist", "hosts"},
+    "registry": {"blobs", "attached", "index", "taglist", "hosts"},
     "index": {"manifest"},
     "original": {"index", "registry"},
     "promotion": {"original", "progress"},

@@ -16,7 +16,7 @@ import canary
 import pytest
 from command import start, tagger, wait
 from doubles import Cut, ModelRegistry, Proxy, Request, Response, on, refusal
-from pushed import INDEX, Repository
+from pushed import INDEX, MANIFEST, OCI, Repository, digest_of
 from services import Registry
 
 import tagger as api
@@ -228,6 +228,301 @@ def test_what_was_signed_after_a_promotion_comes_with_the_next_one(source: Repos
     assert target.registry.digest(target.path, f"{built.digest.replace(':', '-')}.sig") == signature.digest
 
 
+HTML = {"Content-Type": "text/html"}
+ELSEWHERE = {"Location": "https://127.0.0.1:1/login"}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *(pytest.param(Response(status, b"<html>no</html>", HTML), id=str(status)) for status in (400, 401, 403, 405)),
+        *(pytest.param(Response(status, b"", ELSEWHERE), id=f"{status} elsewhere") for status in (301, 302, 303, 307)),
+        pytest.param(Response(302, b"", {"Location": "/v2/"}), id="to something else"),
+        pytest.param(Response(302, b"", {"Location": "http://[bad"}), id="to nowhere"),
+        pytest.param(Response(200, b"<html>Sign in</html>", HTML), id="a page"),
+        pytest.param(Response(200, b"<html>Sign in</html>", {"Content-Type": INDEX}), id="a page named index"),
+        pytest.param(Response(200, b"{}", {"Content-Type": INDEX}), id="no index"),
+        pytest.param(Response(200, b'{"schemaVersion": 2}', {"Content-Type": "application/json"}), id="other JSON"),
+        pytest.param(Response(501, b"not implemented", HTML), id="501"),
+        pytest.param(Response(200, b"x" * 5_000_000, HTML), id="a long page"),
+    ],
+)
+def test_whatever_is_no_list_of_referrers_leads_to_the_tag_for_it(
+    source: Repository, target: Repository, answer: Response
+) -> None:
+    built = source.image("build-77", "gallery")
+    signature = source.referrer(built, "signed")
+    with Proxy(source.registry.host) as here, Proxy(target.registry.host) as there:
+        here.intercept(on("GET", "/referrers/", answer))
+        there.intercept(on("GET", "/referrers/", answer))
+        done = api.promote(f"{here.host}/{source.path}:build-77", "2.1.106", to=f"{there.host}/{target.path}")
+        asked = [request.path for request in (*here.requests, *there.requests) if "/referrers/" in request.path]
+    assert (done.outcome, done.warnings, bool(asked)) == ("released", (), True)
+    assert listed_by_tag(target, built.digest) == {signature.digest}
+    assert target.holds_all_of(signature)
+
+
+def listed_by_tag(repository: Repository, subject: str) -> set[str]:
+    """Say what the tag for referrers lists."""
+    held = json.loads(repository.registry.manifest(repository.path, subject.replace(":", "-")))
+    return {entry["digest"] for entry in held["manifests"]}
+
+
+@pytest.mark.parametrize("media_type", ["application/json", "text/plain", INDEX, f"{INDEX}; charset=utf-8", ""])
+@pytest.mark.parametrize("empty", [False, True])
+def test_a_list_of_referrers_is_one_whatever_its_media_type(
+    source: Repository, target: Repository, media_type: str, *, empty: bool
+) -> None:
+    built = source.image("build-77", "gallery")
+    signature = source.referrer(built, "signed")
+    entries = None if empty else [signature.descriptor()]
+    content = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}).encode()
+    with Proxy(source.registry.host) as proxy:
+        proxy.intercept(on("GET", "/referrers/", Response(200, content, {"Content-Type": media_type})))
+        proxy.intercept(on("GET", built.digest.replace(":", "-"), refusal(404, "MANIFEST_UNKNOWN", "unknown")))
+        done = api.promote(f"{proxy.host}/{source.path}:build-77", "2.1.106", to=str(target))
+    assert (done.outcome, done.warnings) == ("released", ())
+    assert target.holds_all_of(signature) is not empty
+
+
+def test_a_list_of_referrers_that_breaks_off_gives_what_it_has_and_a_warning(
+    source: Repository, target: Repository
+) -> None:
+    built = source.image("build-77", "gallery")
+    signature = source.referrer(built, "signed")
+    content = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": [signature.descriptor()]}).encode()
+    with Proxy(source.registry.host) as proxy:
+        link = {"Content-Type": INDEX, "Link": '<?last=1>; rel="next"'}
+        proxy.intercept(on("GET", "/referrers/", Response(200, content, link), times=1))
+        proxy.intercept(on("GET", built.digest.replace(":", "-"), refusal(404, "MANIFEST_UNKNOWN", "unknown")))
+        done = api.promote(f"{proxy.host}/{source.path}:build-77", "2.1.106", to=str(target))
+    assert (done.outcome, len(done.warnings)) == ("released", 1)
+    assert done.warnings[0].startswith(f"there may be more that refers to {built.digest} than came along: ")
+    assert target.holds_all_of(signature)
+
+
+@pytest.mark.parametrize("of", ["image", "index"])
+def test_a_tag_that_answers_with_the_image_itself_is_no_list(source: Repository, target: Repository, of: str) -> None:
+    built = source.image("build-77", "gallery") if of == "image" else source.index("build-77", "gallery")
+    itself = Response(200, built.body, {"Content-Type": built.media_type, "Docker-Content-Digest": built.digest})
+    with Proxy(source.registry.host) as here, Proxy(target.registry.host) as there:
+        here.intercept(on("GET", built.digest.replace(":", "-"), itself))
+        there.intercept(on("GET", built.digest.replace(":", "-"), itself))
+        words = [f"{here.host}/{source.path}:build-77", "2.1.106", "--to", f"{there.host}/{target.path}", "--json"]
+        ran = tagger(None, "promote", *words)
+    assert (ran.code, "warnings" in ran.json) == (0, False), ran.err
+    assert cascade_of(target) == dict.fromkeys(CASCADE, built.digest)
+
+
+def test_a_target_that_answers_with_the_image_itself_still_gets_what_refers_to_it(
+    source: Repository, target: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tagger.promotion._LISTING_PAUSES", (0.0, 0.0))
+    built = source.image("build-77", "gallery")
+    signature = source.referrer(built, "signed")
+    with Proxy(target.registry.host) as proxy:
+        itself = Response(200, built.body, {"Content-Type": built.media_type, "Docker-Content-Digest": built.digest})
+        proxy.intercept(on("GET", built.digest.replace(":", "-"), itself))
+        done = api.promote(f"{source}:build-77", "2.1.106", to=f"{proxy.host}/{target.path}")
+        (warning,) = done.warnings
+    assert f"does not list {signature.digest} as referring to {built.digest}" in warning
+    assert target.holds_all_of(signature)
+
+
+def test_an_index_of_images_under_the_tag_for_referrers_is_left_alone(source: Repository, target: Repository) -> None:
+    built = source.image("build-77", "gallery")
+    signature = source.referrer(built, "signed")
+    other = target.index(built.digest.replace(":", "-"), "another image")
+    done = api.promote(f"{source}:build-77", "2.1.106", to=str(target))
+    assert done.outcome == "released"
+    assert [f"does not list {signature.digest}" in line and "left alone" in line for line in done.warnings] == [True]
+    assert target.registry.digest(target.path, built.digest.replace(":", "-")) == other.digest
+    # And from there on: what such an index lists refers to nothing, and is no signature of the image.
+    beside = Repository(source.registry, f"{source.path}/beside")
+    assert api.promote(f"{target}:2.1.106", "2.1.106", to=str(beside)).warnings == ()
+    assert set(beside.tags()) == set(CASCADE)
+
+
+def test_what_is_listed_and_refers_to_something_else_stays_behind_and_is_named(
+    source: Repository, target: Repository
+) -> None:
+    built = source.image("build-77", "gallery")
+    signature = source.referrer(built, "signed")
+    other = source.referrer(source.image("build-78", "other"), "of another image")
+    entries = [signature.descriptor(), other.descriptor()]
+    source.put(built.digest.replace(":", "-"), INDEX, {"manifests": entries})
+    (warning,) = api.promote(f"{source}:build-77", "2.1.106", to=str(target)).warnings
+    assert other.digest in warning
+    assert listed_by_tag(target, built.digest) == {signature.digest}
+
+
+@pytest.mark.parametrize("status", [403, 404, 412, 500])
+@pytest.mark.parametrize("what", ["manifest", "blob"])
+def test_a_referrer_that_cannot_be_fetched_is_named_and_keeps_nothing_back(
+    source: Repository, target: Repository, monkeypatch: pytest.MonkeyPatch, what: str, status: int
+) -> None:
+    monkeypatch.setattr("tagger.promotion._PAUSES", ())
+    monkeypatch.setattr("tagger.transport._DELAYS", ())
+    built = source.image("build-77", "gallery")
+    there, lost = source.referrer(built, "there"), source.referrer(built, "lost")
+    digest = lost.digest if what == "manifest" else json.loads(lost.body)["layers"][0]["digest"]
+    with Proxy(source.registry.host) as proxy:
+        proxy.intercept(on("GET", digest, Response(status, b"<html>no</html>", HTML)))
+        done = api.promote(f"{proxy.host}/{source.path}:build-77", "2.1.106", to=str(target))
+    assert (done.outcome, len(done.warnings)) == ("released", 1)
+    assert done.warnings[0].startswith(f"{lost.digest}, which refers to {built.digest}, does not come along")
+    assert "<" not in done.warnings[0]
+    assert cascade_of(target) == dict.fromkeys(CASCADE, built.digest)
+    assert listed_by_tag(target, built.digest) == {there.digest}
+
+
+@pytest.mark.parametrize("status", [400, 403, 413, 500])
+@pytest.mark.parametrize("what", ["manifest", "blob", "list"])
+def test_a_referrer_that_cannot_be_stored_is_named_and_keeps_nothing_back(
+    source: Repository, target: Repository, monkeypatch: pytest.MonkeyPatch, what: str, status: int
+) -> None:
+    monkeypatch.setattr("tagger.promotion._PAUSES", ())
+    monkeypatch.setattr("tagger.transport._DELAYS", ())
+    built = source.image("build-77", "gallery")
+    lost = source.referrer(built, "lost")
+    layer = json.loads(lost.body)["layers"][0]["digest"]
+
+    def refuse(request: Request) -> Response | None:
+        where = {"manifest": lost.digest, "blob": layer, "list": f"manifests/{built.digest.replace(':', '-')}"}[what]
+        named = request.path + "".join(request.query.get("digest", ()))
+        refused = request.method == "PUT" and named.endswith(where)
+        return Response(status, b"<html>no</html>", HTML) if refused else None
+
+    with Proxy(target.registry.host) as proxy:
+        proxy.intercept(refuse)
+        done = api.promote(f"{source}:build-77", "2.1.106", to=f"{proxy.host}/{target.path}")
+    assert (done.outcome, len(done.warnings)) == ("released", 1)
+    assert (lost.digest in done.warnings[0], built.digest in done.warnings[0]) == (True, True)
+    assert "<" not in done.warnings[0]
+    assert cascade_of(target) == dict.fromkeys(CASCADE, built.digest)
+    # Whatever was in the way, the next promotion of the same version brings it.
+    assert api.promote(f"{source}:build-77", "2.1.106", to=str(target)).warnings == ()
+    assert listed_by_tag(target, built.digest) == {lost.digest}
+    assert target.holds_all_of(lost)
+
+
+@pytest.mark.parametrize(
+    ("failing", "side"),
+    [
+        (("GET", "/tags/list"), "source"),
+        (("GET", r"\.sig$"), "source"),
+        (("HEAD", r"\.sig$"), "target"),
+        (("PUT", r"\.sig$"), "target"),
+        (("GET", "/referrers/"), "source"),
+        (("GET", "sha256-[0-9a-f]{64}$"), "source"),
+    ],
+)
+def test_whatever_fails_about_signatures_is_a_warning_and_no_failure(
+    source: Repository, target: Repository, monkeypatch: pytest.MonkeyPatch, failing: tuple[str, str], side: str
+) -> None:
+    monkeypatch.setattr("tagger.transport._DELAYS", ())
+    built = source.image("build-77", "gallery")
+    source.attached(built, "sig", "signature")
+    with Proxy(source.registry.host) as here, Proxy(target.registry.host) as there:
+        (here if side == "source" else there).intercept(on(*failing, Response(500, b"<html>no</html>", HTML)))
+        done = api.promote(f"{here.host}/{source.path}:build-77", "2.1.106", to=f"{there.host}/{target.path}")
+    assert (done.outcome, len(done.warnings)) == ("released", 1)
+    assert cascade_of(target) == dict.fromkeys(CASCADE, built.digest)
+
+
+def test_what_a_list_says_of_a_referrer_is_carried_over_and_a_second_promotion_adds(
+    source: Repository, target: Repository
+) -> None:
+    built = source.image("build-77", "gallery")
+    first = source.referrer(built, "first")
+    said = {"artifactType": "application/vnd.dev.sigstore.bundle.v0.3+json", "annotations": {"dev.sigstore": "v3"}}
+    tag = built.digest.replace(":", "-")
+    source.put(tag, INDEX, {"manifests": [first.descriptor(**said)], "annotations": {"kept": "here"}})
+    api.promote(f"{source}:build-77", "2.1.106", to=str(target))
+    assert json.loads(target.registry.manifest(target.path, tag))["manifests"] == [first.descriptor(**said)]
+    second = source.referrer(built, "second")
+    assert api.promote(f"{source}:build-77", "2.1.106", to=str(target)).outcome == "unchanged"
+    entries = json.loads(target.registry.manifest(target.path, tag))["manifests"]
+    assert entries[0] == first.descriptor(**said)
+    assert [entry["digest"] for entry in entries] == [first.digest, second.digest]
+    assert entries[1]["artifactType"] == "application/vnd.example.signature"
+    assert entries[1]["annotations"] == {"of": "second"}
+
+
+def test_a_broken_entry_of_a_list_of_referrers_hides_no_other_one_and_stays_in_the_targets(
+    source: Repository, target: Repository
+) -> None:
+    built = source.image("build-77", "gallery")
+    signature = source.referrer(built, "signed")
+    tag = built.digest.replace(":", "-")
+    broken = {"mediaType": MANIFEST, "digest": "sha256:12", "size": 7}
+    lists = {
+        proxy: json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": [broken, *entries]}).encode()
+        for proxy, entries in (("source", [signature.descriptor()]), ("target", []))
+    }
+    written: list[bytes] = []
+
+    def keep(request: Request) -> Response:
+        written.append(request.body)
+        return Response(201)
+
+    with Proxy(source.registry.host) as here, Proxy(target.registry.host) as there:
+        here.intercept(on("GET", tag, Response(200, lists["source"], {"Content-Type": INDEX})))
+        there.intercept(on("PUT", tag, keep))
+        there.intercept(
+            on(
+                "GET",
+                tag,
+                lambda _: Response(200, written[-1] if written else lists["target"], {"Content-Type": INDEX}),
+            )
+        )
+        done = api.promote(f"{here.host}/{source.path}:build-77", "2.1.106", to=f"{there.host}/{target.path}")
+    assert done.warnings == ()
+    assert [entry["digest"] for entry in json.loads(written[-1])["manifests"]] == ["sha256:12", signature.digest]
+    assert target.holds_all_of(signature)
+
+
+@pytest.mark.parametrize("rivals", [1, 2])
+def test_an_entry_that_another_promotion_overwrites_is_written_again(
+    source: Repository, target: Repository, monkeypatch: pytest.MonkeyPatch, rivals: int
+) -> None:
+    monkeypatch.setattr("tagger.promotion._LISTING_PAUSES", (0.0,) * 5)
+    built = source.image("build-77", "gallery")
+    ours = source.referrer(built, "ours")
+    target.image("mine", "gallery")
+    theirs = [target.referrer(built, f"theirs {number}") for number in range(rivals)]
+    tag = built.digest.replace(":", "-")
+    left = list(theirs)
+    with Proxy(target.registry.host) as proxy:
+
+        def overwrite(request: Request) -> Response | None:
+            """Write our list, and right after it that of a rival who read before we wrote."""
+            if not left:
+                return None
+            answer = proxy.answer(request)
+            target.put(tag, INDEX, {"manifests": [left.pop().descriptor()]})
+            return answer
+
+        proxy.intercept(on("PUT", f"{tag}$", overwrite))
+        done = api.promote(f"{source}:build-77", "2.1.106", to=f"{proxy.host}/{target.path}")
+    assert (done.outcome, done.warnings, left) == ("released", (), [])
+    assert {ours.digest, theirs[0].digest} <= listed_by_tag(target, built.digest)
+
+
+def test_a_list_that_never_keeps_an_entry_ends_with_a_warning(
+    source: Repository, target: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tagger.promotion._LISTING_PAUSES", (0.0,) * 5)
+    built = source.image("build-77", "gallery")
+    lost = source.referrer(built, "lost")
+    with Proxy(target.registry.host) as proxy:
+        proxy.intercept(on("PUT", f"{built.digest.replace(':', '-')}$", Response(201)))
+        done = api.promote(f"{source}:build-77", "2.1.106", to=f"{proxy.host}/{target.path}")
+        writes = [r for r in proxy.requests if r.method == "PUT" and r.path.endswith(built.digest.replace(":", "-"))]
+    assert (done.outcome, len(writes)) == ("released", 5)
+    assert [lost.digest in line and "promote the image again" in line for line in done.warnings] == [True]
+
+
 def test_a_target_with_another_image_for_the_version_is_refused_before_anything_is_sent(
     source: Repository, target: Repository
 ) -> None:
@@ -382,6 +677,88 @@ def test_an_upload_that_breaks_off_half_way_is_made_again(source: Repository, ta
         done = api.promote(f"{source}:build-77", "2.1.106", to=f"{proxy.host}/{target.path}")
     assert (done.outcome, broken) == ("released", [1])
     assert target.holds_all_of(built)
+
+
+def test_the_limit_of_a_proxy_is_one_sentence_without_its_page(source: Repository, target: Repository) -> None:
+    source.image("build-77", "gallery")
+    page = b"<html><head><title>413 Request Entity Too Large</title></head><body>nginx</body></html>"
+    with Proxy(target.registry.host) as proxy:
+        proxy.intercept(on("PUT", r"/blobs/uploads/", Response(413, page, HTML)))
+        ran = tagger(None, "promote", f"{source}:build-77", "2.1.106", "--to", f"{proxy.host}/{target.path}")
+    assert ran.code == 1, ran.err
+    assert "HTTP 413): that is too large for the registry or for a proxy before it" in ran.error
+    assert ("<" in ran.err, "nginx" in ran.err) == (False, False)
+    assert target.tags() == []
+
+
+@pytest.mark.parametrize("status", [202, 307, 400, 401, 403, 404, 405, 416, 500, 502, 503])
+def test_a_refused_mount_is_followed_by_an_upload(source: Repository, registry: Registry, status: int) -> None:
+    built = source.image("build-77", "gallery")
+    beside = f"{source.path}/beside"
+    with Proxy(registry.host) as proxy:
+
+        def refuse(request: Request) -> Response | None:
+            where = {"Location": "http://[bad" if status == 202 else "https://127.0.0.1:1/login"}
+            return Response(status, b"<html>no</html>", HTML | where) if "mount" in request.query else None
+
+        proxy.intercept(refuse)
+        done = api.promote(f"{proxy.host}/{source.path}:build-77", "2.1.106", to=f"{proxy.host}/{beside}")
+        assert [request for request in proxy.requests if "mount" in request.query]
+    assert (done.outcome, done.warnings) == ("released", ())
+    assert Repository(registry, beside).holds_all_of(built)
+
+
+def windows_image(repository: Repository, media_type: str, *, kept: bool, urls: bool) -> tuple[str, str]:
+    """Push an image whose base layer is foreign, and give its digest and that of the layer."""
+    content = b"the base of Windows"
+    layer: dict[str, object] = {"mediaType": media_type, "digest": digest_of(content), "size": len(content)}
+    if kept:
+        layer = repository.blob(content, media_type)
+    if urls:
+        layer["urls"] = ["https://127.0.0.1:1/base"]
+    config = repository.blob(b'{"os": "windows", "architecture": "amd64"}', f"{OCI}.config.v1+json")
+    own = repository.blob(b"the application", f"{OCI}.layer.v1.tar")
+    body = {"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [layer, own]}
+    return json.dumps(body), digest_of(content)
+
+
+FOREIGN = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
+
+
+@pytest.mark.parametrize(
+    ("media_type", "urls"),
+    [
+        (FOREIGN, True),
+        (FOREIGN, False),
+        (f"{OCI}.layer.nondistributable.v1.tar+gzip", False),
+        (f"{OCI}.layer.v1.tar", True),
+    ],
+)
+@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize("takes", [True, False])
+def test_a_foreign_layer_is_copied_where_it_is_kept_and_else_left_to_the_target(
+    source: Repository, media_type: str, *, urls: bool, kept: bool, takes: bool
+) -> None:
+    body, layer = windows_image(source, media_type, kept=kept, urls=urls)
+    digest = digest_of(body.encode())
+    answer = Response(200, body.encode(), {"Content-Type": MANIFEST, "Docker-Content-Digest": digest})
+    with Proxy(source.registry.host) as proxy, ModelRegistry() as golden:
+        proxy.intercept(on("GET", "/manifests/build-77$", answer))
+
+        def check(_: Request) -> Response | None:
+            there = ("gallery", layer) in golden.blobs
+            return None if takes or there else refusal(400, "MANIFEST_BLOB_UNKNOWN", "blob unknown to registry")
+
+        golden.intercept(on("PUT", "/manifests/", check))
+        promoted = (f"{proxy.host}/{source.path}:build-77", "2.1.106")
+        if kept or takes:
+            assert api.promote(*promoted, to=f"{golden.host}/gallery").outcome == "released"
+            assert golden.repositories["gallery"] == dict.fromkeys(CASCADE, digest)
+        else:
+            with pytest.raises(api.TaggerError, match=f"foreign layers, and {layer} cannot be copied") as caught:
+                api.promote(*promoted, to=f"{golden.host}/gallery")
+            assert (caught.value.exit_code, golden.repositories.get("gallery", {})) == (1, {})
+        assert (("gallery", layer) in golden.blobs) is kept
 
 
 def test_a_registry_that_refuses_an_upload_fails_the_promotion(source: Repository, target: Repository) -> None:
