@@ -37,15 +37,15 @@ class Registries:
         self._engine = engine
         self._opened: dict[Repository, RemoteRepository] = {}
 
-    def open(self, target: Repository, actions: str = "pull,push") -> RemoteRepository:
-        """Open a repository; what its token has to allow is said when it is opened first."""
+    def open(self, target: Repository) -> RemoteRepository:
+        """Open a repository."""
         if target not in self._opened:
             insecure, auth_host = self._hosts
             trust = _trust(target, lambda: self._engine_allows(target), insecure=insecure, auth_host=auth_host)
             connection = Connection(
                 target.registry, lambda: self._credential(target), trust, patience=self._patience, trace=self._trace
             )
-            self._opened[target] = RemoteRepository(target, connection, actions)
+            self._opened[target] = RemoteRepository(target, connection)
         return self._opened[target]
 
     def pushed_to(self, target: Repository, *, listed: bool) -> Target:

@@ -233,11 +233,10 @@ def promote(
         registries = Registries(DockerConfig.load(), (insecure, auth_host), patience, trace)
         opened = {target: registries.pushed_to(target, listed=not assume_newest) for target in targets}
         lines = [(repository, scheme) for repository in opened.values() for scheme in schemes]
-        readable = functools.partial(registries.open, actions="pull")
         finding = (
-            functools.partial(find, references[0], readable(references[0].repository))
+            functools.partial(find, references[0], registries.open(references[0].repository))
             if isinstance(source, str)
-            else functools.partial(join, references, readable)
+            else functools.partial(join, references, registries.open)
         )
         seen, original = patience.both(functools.partial(look, lines, parsed), finding)
         named = {", ".join(sources): original.labels()}
@@ -270,7 +269,7 @@ def ls(
     """
     from tagger import listing
 
-    return listing.ls(_reader(repository, (insecure, auth_host), trace), schemes, limit)
+    return listing.ls(_alone(repository, (insecure, auth_host), trace), schemes, limit)
 
 
 def listed(repository: str, *, insecure: Collection[str] = (), auth_host: Collection[str] = ()) -> list[str]:
@@ -278,7 +277,7 @@ def listed(repository: str, *, insecure: Collection[str] = (), auth_host: Collec
 
     Raises TaggerError.
     """
-    return [*_reader(repository, (insecure, auth_host), None).tags()]
+    return [*_alone(repository, (insecure, auth_host), None).tags()]
 
 
 def check(
@@ -295,7 +294,7 @@ def check(
     """
     from tagger import drift
 
-    return drift.check(_reader(repository, (insecure, auth_host), trace), schemes)
+    return drift.check(_alone(repository, (insecure, auth_host), trace), schemes)
 
 
 def repair(
@@ -314,7 +313,7 @@ def repair(
     """
     from tagger import drift
 
-    return drift.repair(_writer(repository, (insecure, auth_host), trace), schemes, dry_run=dry_run)
+    return drift.repair(_alone(repository, (insecure, auth_host), trace), schemes, dry_run=dry_run)
 
 
 def remove(
@@ -334,7 +333,7 @@ def remove(
     """
     from tagger import removal
 
-    target = _writer(repository, (insecure, auth_host), trace)
+    target = _alone(repository, (insecure, auth_host), trace)
     return removal.remove(target, schemes, names, dry_run=dry_run, note=progress)
 
 
@@ -350,7 +349,7 @@ def remove_all(
     """Remove every tag of a repository. Raises what `remove` raises."""
     from tagger import removal
 
-    return removal.remove_all(_writer(repository, (insecure, auth_host), trace), schemes, dry_run=dry_run)
+    return removal.remove_all(_alone(repository, (insecure, auth_host), trace), schemes, dry_run=dry_run)
 
 
 def yank(
@@ -370,7 +369,7 @@ def yank(
     """
     from tagger import withdrawal
 
-    return withdrawal.yank(_writer(repository, (insecure, auth_host), trace), schemes, version, dry_run=dry_run)
+    return withdrawal.yank(_alone(repository, (insecure, auth_host), trace), schemes, version, dry_run=dry_run)
 
 
 def prune(
@@ -396,7 +395,7 @@ def prune(
     from tagger import retention
 
     policy = retention.Policy(keep, keep_minors, retention.parse_age(older_than) if older_than is not None else None)
-    target = _writer(repository, (insecure, auth_host), trace)
+    target = _alone(repository, (insecure, auth_host), trace)
     return retention.prune(target, schemes, policy, dry_run=dry_run, among=among)
 
 
@@ -420,7 +419,7 @@ def next_version(
         raised = Part(part) if part else None
     except ValueError:
         raise InputError(f"a version has no part '{printable(part)}': give patch, minor or major") from None
-    return str(successor(_reader(repository, (insecure, auth_host), trace), schemes, raised, pre))
+    return str(successor(_alone(repository, (insecure, auth_host), trace), schemes, raised, pre))
 
 
 def _patience(seconds: float | None, told: Progress) -> Patience:
@@ -500,18 +499,10 @@ def _check_same_host(engine_host: str, targets: Iterable[Repository]) -> None:
         )
 
 
-def _reader(repository: str, hosts: Hosts, trace: Trace | None) -> RemoteRepository:
-    return _alone(repository, hosts, trace, "pull")
-
-
-def _writer(repository: str, hosts: Hosts, trace: Trace | None) -> RemoteRepository:
-    return _alone(repository, hosts, trace, "pull,push")
-
-
-def _alone(repository: str, hosts: Hosts, trace: Trace | None, actions: str) -> RemoteRepository:
+def _alone(repository: str, hosts: Hosts, trace: Trace | None) -> RemoteRepository:
     """Open a repository without an Engine, whose list of insecure registries is then not known."""
     registries = Registries(DockerConfig.load(), hosts, Patience(), trace)
-    return registries.open(Repository.parse(repository), actions)
+    return registries.open(Repository.parse(repository))
 
 
 def _targets(image: str, registries: Iterable[str], repository: str | None) -> list[Repository]:

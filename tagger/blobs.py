@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import urllib.parse
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from tagger.connection import Connection
@@ -20,18 +21,39 @@ from tagger.reference import Digest, Repository
 _NOT_KNOWN = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED)
 
 
+@dataclass(frozen=True, slots=True)
+class Scopes:
+    """What a token for a repository has to allow: a read never asks for more than it needs.
+
+    Quay creates a repository when it issues a token to push to it.
+    """
+
+    pull: str
+    push: str
+    delete: str
+
+
+def scopes_of(name: Repository) -> Scopes:
+    """Spell the scopes of a repository (distribution, "Token Scope Documentation").
+
+    >>> scopes_of(Repository.parse("registry.local:5000/gallery/ui")).push
+    'repository:gallery/ui:pull,push'
+    """
+    return Scopes(*(f"repository:{name.path}:{actions}" for actions in ("pull", "pull,push", "delete")))
+
+
 class Blobs:
     """The blobs of one repository, as its registry has them."""
 
-    def __init__(self, name: Repository, connection: Connection, scope: str) -> None:
+    def __init__(self, name: Repository, connection: Connection) -> None:
         self.name = name
         self._connection = connection
         self._base = f"/v2/{name.path}/blobs"
-        self._scope = scope
+        self._scopes = scopes_of(name)
 
     def has(self, digest: Digest) -> bool:
         """Say whether a blob is there. Raises Unreadable, Denied, RegistryUnreachable."""
-        answer = self._connection.request("HEAD", f"{self._base}/{digest}", scope=self._scope)
+        answer = self._connection.request("HEAD", f"{self._base}/{digest}", scope=self._scopes.pull)
         if answer.status in _NOT_KNOWN:
             return False
         answer.check(self.name, f"look at {digest}", HTTPStatus.OK)
@@ -44,7 +66,7 @@ class Blobs:
         Raises RegistryError for content that is something else, at the piece that shows it; Unreadable where the
         reading breaks off; and Denied, RegistryUnreachable.
         """
-        with self._connection.opened(f"{self._base}/{blob.digest}", scope=self._scope) as (answer, pieces):
+        with self._connection.opened(f"{self._base}/{blob.digest}", scope=self._scopes.pull) as (answer, pieces):
             answer.check(self.name, f"read {blob.digest}", HTTPStatus.OK)
             yield self._verified(blob, pieces)
 
@@ -54,7 +76,7 @@ class Blobs:
         The right to read there is asked for together with that to write here; a registry that grants no such token, or
         mounts nothing, gets the blob sent.
         """
-        scope = f"{self._scope} repository:{source.path}:pull"
+        scope = f"{self._scopes.push} {scopes_of(source).pull}"
         query = urllib.parse.urlencode({"mount": blob.digest, "from": source.path})
         try:
             answer = self._connection.request("POST", f"{self._base}/uploads/?{query}", scope=scope)
@@ -69,14 +91,14 @@ class Blobs:
 
         Raises Unreadable where the upload breaks off, RegistryError, Denied, RegistryUnreachable.
         """
-        begun = self._connection.request("POST", f"{self._base}/uploads/", scope=self._scope)
+        begun = self._connection.request("POST", f"{self._base}/uploads/", scope=self._scopes.push)
         begun.check(self.name, f"upload {blob.digest}", HTTPStatus.ACCEPTED)
         place = begun.resolve(begun.headers.get("location", ""))
         joint = "&" if urllib.parse.urlsplit(place).query else "?"
         url = f"{place}{joint}{urllib.parse.urlencode({'digest': blob.digest})}"
         headers = {"Content-Type": "application/octet-stream", "Content-Length": str(blob.size)}
         try:
-            answer = self._connection.request("PUT", url, scope=self._scope, headers=headers, body=iter(pieces))
+            answer = self._connection.request("PUT", url, scope=self._scopes.push, headers=headers, body=iter(pieces))
             answer.check(self.name, f"upload {blob.digest}", HTTPStatus.CREATED, HTTPStatus.NO_CONTENT)
         except BaseException:
             self.give_up(place)
@@ -88,7 +110,7 @@ class Blobs:
         Raises Refused of the kind that the registry says when nothing can be pushed, RegistryError,
         RegistryUnreachable.
         """
-        answer = self._connection.request("POST", f"{self._base}/uploads/", scope=self._scope)
+        answer = self._connection.request("POST", f"{self._base}/uploads/", scope=self._scopes.push)
         if answer.why(self.name.path):
             answer.check(self.name, "push")
         place = answer.headers.get("location")
@@ -97,7 +119,7 @@ class Blobs:
     def give_up(self, upload: str) -> None:
         """Give an upload up, so that the registry need not keep what it got; it forgets it later anyway."""
         with contextlib.suppress(TaggerError):
-            self._connection.request("DELETE", upload, scope=self._scope)
+            self._connection.request("DELETE", upload, scope=self._scopes.push)
 
     def _verified(self, blob: Blob, pieces: Iterator[bytes]) -> Iterator[bytes]:
         algorithm, _, expected = blob.digest.partition(":")

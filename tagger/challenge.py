@@ -53,3 +53,41 @@ def choose(headers: Iterable[str]) -> Challenge | None:
     """
     offered = {challenge.scheme: challenge for challenge in reversed(parse(headers))}
     return next((offered[scheme] for scheme in _PREFERENCE if scheme in offered), None)
+
+
+def scopes(wanted: str, named: str) -> list[str]:
+    """Give the scopes to ask a token for, one after the other; `named` is the one in the challenge, if any.
+
+    Token servers do not agree on what the right to delete is called. A read asks for nothing but reading, and a write
+    for nothing that is not enough to write.
+
+    >>> scopes("repository:app:delete", "repository:app:delete")
+    ['repository:app:delete', 'repository:app:pull,push', 'repository:app:*']
+    >>> scopes("repository:app:pull", "repository:app:pull,push")
+    ['repository:app:pull']
+    >>> scopes("repository:app:pull,push", "repository:app:delete")
+    ['repository:app:pull,push']
+    """
+    rights = _rights(wanted)
+    if "delete" in rights:
+        base = wanted.rpartition(":")[0]
+        asked = [named, f"{base}:pull,push", f"{base}:*"]
+    elif "push" in rights:
+        # Distribution wants the right to delete for an upload to be given up, with which nothing else can be done.
+        asked = [wanted, named if _rights(named) & {"push", "*"} else ""]
+    else:
+        asked = [wanted, named if _rights(named) == rights or not wanted else ""]
+    return [*dict.fromkeys(scope for scope in asked if scope)] or [""]
+
+
+def right(scope: str) -> str:
+    """Name the greatest right of a scope.
+
+    >>> right("repository:app:pull,push")
+    'push'
+    """
+    return next((each for each in ("delete", "push") if each in _rights(scope)), "pull")
+
+
+def _rights(scope: str) -> set[str]:
+    return {action for part in scope.split() for action in part.rpartition(":")[2].split(",")}

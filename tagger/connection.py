@@ -9,20 +9,27 @@ import contextlib
 import threading
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 
 import urllib3
 
 from tagger import challenge, hosts
 from tagger.credentials import Credential, Secret
-from tagger.errors import Denied, RegistryError, TaggerError, printable
+from tagger.errors import CredentialsError, Denied, RegistryError, TaggerError, printable
 from tagger.patience import Patience, Trace
 from tagger.reference import Registry
 from tagger.transport import Answer, Body, Transport, shown
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 5
+_MOST_TOKENS = 4
 _TOKEN_BYTES = 64 * 1024
+_PORTS = {"http": 80, "https": 443}
+_DENIALS = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+_HIDING = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
+# What token servers answer to a scope that they do not know, or do not grant.
+_NO_SUCH_SCOPE = frozenset({400, 403, 404, 405, 422})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +67,11 @@ class Connection:
         self._lock = threading.RLock()
         self._origin: str | None = None if self._trust.insecure else f"https://{registry.api_host}"
         self._authorizations: dict[str, Secret] = {}
+        # What the registry asked for last, what its root asks for (None: not known), and the scopes that were taken.
+        self._asked: challenge.Challenge | None = None
+        self._root: list[str] | None = None
+        self._taken: dict[str, str] = {}
+        self._logged_in = self._by_password = False
         self._failures: dict[str, TaggerError] = {}
 
     def request(
@@ -84,21 +96,16 @@ class Connection:
         Raises RegistryUnreachable, RegistryError, Denied and CredentialsError.
         """
         sent = dict(headers or {})
-        failure = self._failures.get(scope)
         first = self._tried_plainly(method, path, sent, limit)
         url = urllib.parse.urljoin(self.origin, path)
         self._same_origin(url)
-        before = None if first else self._authorizations.get(scope)
-        authorized = _authorized(sent, before)
-        answer = self._transport.send(method, url, authorized, body, limit=limit, first=first)
-        answer = self._followed(method, answer, authorized, limit, elsewhere=elsewhere)
-        if answer.status != 401 or not self._authenticate(answer, scope, before, failure):  # noqa: PLR2004 - HTTP's own number
-            return answer
-        if isinstance(body, Iterator):
-            return answer
-        authorized = _authorized(sent, self._authorizations[scope])
-        answer = self._transport.send(method, url, authorized, body, limit=limit)
-        return self._followed(method, answer, authorized, limit, elsewhere=elsewhere)
+        attempt = self._begun(scope, anonymous=first is not None)
+        while True:
+            authorized = _authorized(sent, attempt.authorization)
+            answer = self._transport.send(method, url, authorized, body, limit=limit, first=first)
+            answer, first = self._followed(method, answer, authorized, limit, elsewhere=elsewhere), None
+            if not self._authenticate(answer, attempt) or isinstance(body, Iterator):
+                return self._explained(answer, attempt)
 
     @contextlib.contextmanager
     def opened(self, path: str, *, scope: str) -> Iterator[tuple[Answer, Iterator[bytes]]]:
@@ -107,22 +114,21 @@ class Connection:
         Nothing is tried again. Raises, with any piece too, what `request` raises.
         """
         url = urllib.parse.urljoin(self.origin, path)
-        for attempt in range(_MOST_REDIRECTS + 2):
-            failure, before = self._failures.get(scope), self._authorizations.get(scope)
-            headers = _authorized({}, before) if _origin_of(url) == self.origin else {}
+        attempt = self._begun(scope)
+        for _ in range(_MOST_REDIRECTS + _MOST_TOKENS):
+            headers = _authorized({}, attempt.authorization) if self._is_own(url) else {}
             with self._transport.opened(url, headers, limit=_TOKEN_BYTES) as (answer, pieces):
-                challenged = answer.status == 401 and attempt == 0  # noqa: PLR2004 - HTTP's own number
-                if challenged and self._authenticate(answer, scope, before, failure):
+                if self._authenticate(answer, attempt):
                     continue
                 if following := self._following("GET", answer):
                     url = following
                     continue
-                yield answer, pieces
+                yield self._explained(answer, attempt), pieces
                 return
         raise self._circles()
 
     def credential(self) -> Credential | None:
-        """Give the credential for this registry, if it may go there.
+        """Give the credential for this registry, if it may go there: one that its token server takes.
 
         Raises Denied when somebody on the way could read it, and CredentialsError.
         """
@@ -133,7 +139,7 @@ class Connection:
                 f"the credentials for {self.registry} would travel without verified TLS: set that up, or allow it with"
                 f" --insecure {self.registry}"
             )
-        return found
+        return found.login if found and found.login and self._by_password else found
 
     @property
     def origin(self) -> str:
@@ -183,14 +189,14 @@ class Connection:
             following = self._following(method, answer)
             if following is None:
                 return answer
-            if _origin_of(following) != self.origin:
+            if not self._is_own(following):
                 headers = {name: value for name, value in headers.items() if name != "Authorization"}
             answer = self._transport.send(method, following, headers, limit=limit)
         raise self._circles()
 
     def _leads_elsewhere(self, answer: Answer) -> bool:
         location = answer.headers.get("location", "")
-        return answer.status in _REDIRECTS and _origin_of(answer.resolve(location)) != self.origin
+        return answer.status in _REDIRECTS and not self._is_own(answer.resolve(location))
 
     def _following(self, method: str, answer: Answer) -> str | None:
         """Give the URL that an answer redirects to, None where it does not. Raises RegistryError for one to refuse."""
@@ -198,7 +204,8 @@ class Connection:
         if answer.status not in _REDIRECTS or not location:
             return None
         following = answer.resolve(location)
-        if method not in ("GET", "HEAD") or not following.startswith(("https://", f"{self.origin}/")):
+        self._not_downgraded(following)
+        if method not in ("GET", "HEAD") or not (self._is_own(following) or following.lower().startswith("https://")):
             raise RegistryError(
                 f"{self.registry} redirects {method} to {shown(following)}, which tagger does not follow:"
                 " ask whoever runs it for the right address"
@@ -210,79 +217,160 @@ class Connection:
 
     # -- authentication ----------------------------------------------------------------------------------------
 
-    def _authenticate(self, answer: Answer, scope: str, before: Secret | None, failure: TaggerError | None) -> bool:
-        """Get an authorization for a scope; say whether there is a new one to try.
+    def _begun(self, scope: str, *, anonymous: bool = False) -> _Attempt:
+        """Begin a request: with what is known to serve its scope; what asked who we are once is told before it asks."""
+        failure, before = self._failures.get(scope), None if anonymous else self._authorizations.get(scope)
+        attempt = _Attempt(scope, before, failure)
+        # What a token to delete has to be for stands in the answer to a delete.
+        if self._asked and before is None and not anonymous and challenge.right(scope) != "delete":
+            self._authorize(self._asked, "", attempt)
+        return attempt
 
-        `before` and `failure` are what was known when the request was sent: of several at once one asks for all.
+    def _authenticate(self, answer: Answer, attempt: _Attempt) -> bool:
+        """Get another authorization where an answer asks for one, and say whether there is one to try.
+
+        Behind 403 and 404 many a registry hides from strangers what is there; only its root asks who they are.
+        """
+        hidden = answer.status in _HIDING and attempt.authorization is None
+        asked = challenge.choose(_values(answer.headers, "www-authenticate"))
+        short = answer.status == HTTPStatus.FORBIDDEN and asked and _error(asked) == "insufficient_scope"
+        if not (answer.status == HTTPStatus.UNAUTHORIZED or hidden or short) or not self._is_own(answer.url):
+            return False
+        if asked:
+            return self._authorize(asked, asked.parameters.get("scope", ""), attempt)
+        if "www-authenticate" in answer.headers:
+            return False
+        root = self._asked_at_root(hidden=hidden)
+        return root is not None and self._authorize(root, "", attempt)
+
+    def _asked_at_root(self, *, hidden: bool) -> challenge.Challenge | None:
+        """Give what the registry's root asks for; where something may just not be there, only with credentials."""
+        with self._lock:
+            if self._root is None:
+                try:
+                    nobody = hidden and self._credential() is None
+                except CredentialsError:
+                    nobody = False
+                if nobody:
+                    return None
+                answer = self._transport.send("GET", f"{self.origin}/v2/", {}, limit=_TOKEN_BYTES)
+                challenged = answer.status == HTTPStatus.UNAUTHORIZED
+                self._root = _values(answer.headers, "www-authenticate") if challenged else []
+            return challenge.choose(self._root)
+
+    def _authorize(self, asked: challenge.Challenge, named: str, attempt: _Attempt) -> bool:
+        """Get an authorization for the scope of a request; say whether there is a new one to try.
+
+        Of several requests at once one asks for all.
         """
         with self._lock:
-            if self._authorizations.get(scope) != before:
+            latest = self._authorizations.get(attempt.scope)
+            if latest != attempt.authorization:
+                attempt.authorization = latest
                 return True
-            latest = self._failures.get(scope)
-            if latest and latest is not failure:
-                raise latest
+            failed = self._failures.get(attempt.scope)
+            if failed and failed is not attempt.failure:
+                raise failed
             try:
-                found = self._authorization(answer, scope)
+                found = self._authorization(asked, named, attempt)
             except TaggerError as error:
-                self._failures[scope] = error
+                self._failures[attempt.scope] = error
                 raise
-            if found:
-                self._authorizations[scope] = found
-            return found not in (None, before)
+            if found in (None, attempt.authorization):
+                return False
+            self._asked = asked
+            self._authorizations[attempt.scope] = attempt.authorization = found
+            return True
 
-    def _authorization(self, answer: Answer, scope: str) -> Secret | None:
-        """Get what a challenge asks for, None where there is nothing to answer it with."""
-        asked = challenge.choose(_values(answer.headers, "www-authenticate"))
-        if asked is None:
-            return None
+    def _authorization(self, asked: challenge.Challenge, named: str, attempt: _Attempt) -> Secret | None:
+        """Get what a challenge asks for, None where there is nothing, or nothing new, to answer it with."""
         credential = self.credential()
         if asked.scheme == "bearer":
-            return Secret("Bearer " + self._token(asked, scope, credential))
-        return credential.basic() if credential and not credential.is_identity_token else None
+            token = self._token(asked, named, attempt, credential)
+            return Secret(f"Bearer {token}") if token else None
+        login = credential.login if credential and credential.is_identity_token else credential
+        return login.basic() if login else None
 
-    def _token(self, asked: challenge.Challenge, scope: str, credential: Credential | None) -> str:
-        realm = asked.parameters.get("realm", "")
-        self._check_realm(realm, credential)
-        fields = {"service": asked.parameters.get("service", ""), "scope": scope or asked.parameters.get("scope", "")}
-        fields = {name: value for name, value in fields.items() if value}
-        if credential and credential.is_identity_token:
-            form = fields | {
-                "grant_type": "refresh_token", "client_id": "tagger", "refresh_token": credential.secret.reveal(),
-            }  # fmt: skip
-            answer = self._transport.send(
-                "POST",
-                realm,
-                {"Content-Type": "application/x-www-form-urlencoded"},
-                urllib.parse.urlencode(form).encode(),
-                limit=_TOKEN_BYTES,
-            )
-        else:
-            joint = "&" if urllib.parse.urlsplit(realm).query else "?"
-            headers = {"Authorization": credential.basic().reveal()} if credential else {}
-            # Each scope is a parameter of its own (distribution, "Token Authentication Specification").
-            each = [(name, part) for name, text in fields.items() for part in _parts(name, text)]
-            url = f"{realm}{joint}{urllib.parse.urlencode(each)}"
-            answer = self._transport.send("GET", url, headers, limit=_TOKEN_BYTES)
-        return self._read_token(answer, realm)
+    def _token(
+        self, asked: challenge.Challenge, named: str, attempt: _Attempt, credential: Credential | None
+    ) -> str | None:
+        """Get a token for the first scope that the token server takes; None when each was asked for already."""
+        self._check_realm(asked.parameters.get("realm", ""), credential)
+        known = self._taken.get(attempt.scope)
+        if len(attempt.asked) == _MOST_TOKENS or (named and named == known and named in attempt.asked):
+            return None  # what was granted is asked for once more: the right is missing
+        likely = [*([known] if known else ()), *challenge.scopes(attempt.scope, named)]
+        left = [scope for scope in dict.fromkeys(likely) if scope not in attempt.asked]
+        for scope in left:
+            attempt.asked.add(scope)
+            answer = self._asked_for(asked, scope, credential)
+            if answer.status not in _NO_SUCH_SCOPE or scope == left[-1]:
+                token = self._read_token(answer, asked, attempt.scope, credential)
+                self._taken[attempt.scope] = scope
+                self._logged_in = credential is not None
+                return token
+        return None
 
-    def _read_token(self, answer: Answer, realm: str) -> str:
-        server = printable(urllib.parse.urlsplit(realm).netloc.rpartition("@")[2])
-        if answer.status in (401, 403):
+    def _asked_for(self, asked: challenge.Challenge, scope: str, credential: Credential | None) -> Answer:
+        """Ask for a token: by an identity token, else, or where none is taken, by the password of the same login."""
+        realm, service = asked.parameters["realm"], asked.parameters.get("service", "")
+        fields = {name: value for name, value in (("service", service), ("scope", scope)) if value}
+        if not (credential and credential.is_identity_token):
+            return self._asked_with(realm, fields, credential)
+        form = fields | {
+            "grant_type": "refresh_token", "client_id": "tagger", "refresh_token": credential.secret.reveal(),
+        }  # fmt: skip
+        content = {"Content-Type": "application/x-www-form-urlencoded"}
+        encoded = urllib.parse.urlencode(form).encode()
+        answer = self._transport.send("POST", realm, content, encoded, limit=_TOKEN_BYTES)
+        if answer.status == HTTPStatus.OK or not credential.login:
+            return answer
+        by_password = self._asked_with(realm, fields, credential.login)
+        self._by_password = by_password.status == HTTPStatus.OK
+        return by_password
+
+    def _asked_with(self, realm: str, fields: Mapping[str, str], login: Credential | None) -> Answer:
+        joint = "&" if urllib.parse.urlsplit(realm).query else "?"
+        headers = {"Authorization": login.basic().reveal()} if login else {}
+        # Each scope is a parameter of its own (distribution, "Token Authentication Specification").
+        each = [(name, part) for name, text in fields.items() for part in _parts(name, text)]
+        return self._transport.send("GET", f"{realm}{joint}{urllib.parse.urlencode(each)}", headers, limit=_TOKEN_BYTES)
+
+    def _read_token(self, answer: Answer, asked: challenge.Challenge, scope: str, credential: Credential | None) -> str:
+        server = f"the token server {_host(asked)}"
+        login = f"run docker login {self.registry}"
+        if answer.status in _DENIALS and self._logged_in:
             raise Denied(
-                f"the token server {server} refuses the credentials for {self.registry}:"
-                f" run docker login {self.registry}"
+                f"{server} gives your login no right to {challenge.right(scope)} ({answer.complaint()}):"
+                f" ask whoever runs {self.registry} for it"
+            )
+        if answer.status in _DENIALS and not credential:
+            raise Denied(f"{server} gives nobody a token for {self.registry} ({answer.complaint()}): {login}")
+        if answer.status == HTTPStatus.UNAUTHORIZED or (answer.status in _DENIALS and not _only_identity(credential)):
+            raise Denied(f"{server} refuses the credentials for {self.registry} ({answer.complaint()}): {login}")
+        if answer.status != HTTPStatus.OK and _only_identity(credential):
+            raise RegistryError(
+                f"{server} of {self.registry} takes no identity token ({answer.complaint()}), and your login has no"
+                f" password to try: {login} with a password or an access token"
             )
         try:
-            content = answer.json() if answer.status == 200 else {}  # noqa: PLR2004 - HTTP's own number
+            content = answer.json() if answer.status == HTTPStatus.OK else {}
             token = content.get("token") or content.get("access_token")
         except (ValueError, AttributeError):
             token = None
         if not isinstance(token, str) or not token.isascii() or not token.isprintable():
             raise RegistryError(
-                f"the token server {server} of {self.registry} gave no token ({answer.complaint()}): try again later,"
-                f" or run docker login {self.registry}"
+                f"{server} of {self.registry} gave no token ({answer.complaint()}): try again later, or {login}"
             )
         return token
+
+    def _explained(self, answer: Answer, attempt: _Attempt) -> Answer:
+        """Say in a refusal which right is missing, where the login itself was good."""
+        if answer.status not in _DENIALS or attempt.authorization is None or not self._asked:
+            return answer
+        bearer = self._asked.scheme == "bearer"
+        good = self._logged_in if bearer else answer.status == HTTPStatus.FORBIDDEN
+        return replace(answer, lacks=challenge.right(attempt.scope)) if good else answer
 
     def _check_realm(self, realm: str, credential: Credential | None) -> None:
         """Refuse to hand credentials to a token server that may be a stranger's (CVE-2020-15157 and its kin)."""
@@ -299,18 +387,42 @@ class Connection:
             )
         own = urllib.parse.urlsplit(self.origin).hostname
         allowed = {own, *hosts.known(self.registry).token_hosts, *self._trust.token_hosts}
-        if credential and host not in allowed:
+        if credential and allowed.isdisjoint({host, parts.netloc.lower()}):
             raise Denied(
                 f"{self.registry} wants its credentials sent to {printable(host)}: if that is its token server,"
-                f" allow it with --auth-host {printable(host)}"
+                f" allow it with --auth-host {printable(host)}, or with auth_hosts in tagger.toml"
             )
 
     def _same_origin(self, url: str) -> None:
-        if _origin_of(url) != self.origin:
+        self._not_downgraded(url)
+        if not self._is_own(url):
             raise RegistryError(
                 f"{self.registry} points to another host, {shown(url)}, which tagger does not follow:"
                 " ask whoever runs it for the right address"
             )
+
+    def _is_own(self, url: str) -> bool:
+        return _origin_of(url) == _origin_of(self.origin)
+
+    def _not_downgraded(self, url: str) -> None:
+        """Refuse to go on over plain HTTP at the host that was reached over TLS: its proxy keeps that from it."""
+        scheme, host, port = _origin_of(self.origin)
+        plain = ("http", host, _PORTS["http"] if port == _PORTS[scheme] else port)
+        if scheme == "https" and _origin_of(url) == plain:
+            raise RegistryError(
+                f"{self.registry} is reached over https and points to {shown(url)}, which tagger does not follow:"
+                " have the proxy before it send X-Forwarded-Proto: https, or set the registry's external URL"
+            )
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """A request on its way: what it was sent with, the failure known before, and the scopes it asked tokens for."""
+
+    scope: str
+    authorization: Secret | None
+    failure: TaggerError | None
+    asked: set[str] = field(default_factory=set)
 
 
 def _authorized(headers: dict[str, str], authorization: Secret | None) -> dict[str, str]:
@@ -321,9 +433,26 @@ def _parts(name: str, text: str) -> list[str]:
     return text.split() if name == "scope" else [text]
 
 
-def _origin_of(url: str) -> str:
+def _origin_of(url: str) -> tuple[str, str, int | str | None]:
+    """Give scheme, host and port of a URL as RFC 6454 compares them; one with a user in it is nobody's origin."""
     parts = urllib.parse.urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
+    try:
+        port = parts.port or _PORTS.get(parts.scheme)
+    except ValueError:
+        return parts.scheme, "", parts.netloc
+    return parts.scheme, parts.hostname or "", parts.netloc if "@" in parts.netloc else port
+
+
+def _host(asked: challenge.Challenge) -> str:
+    return printable(urllib.parse.urlsplit(asked.parameters["realm"]).netloc.rpartition("@")[2])
+
+
+def _error(asked: challenge.Challenge) -> str:
+    return asked.parameters.get("error", "")
+
+
+def _only_identity(credential: Credential | None) -> bool:
+    return credential is not None and credential.is_identity_token and not credential.login
 
 
 def _values(headers: Mapping[str, str], name: str) -> list[str]:

@@ -60,10 +60,14 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A user name and password, or, with no user name, an identity token (an OAuth2 refresh token)."""
+    """A user name and password, or, with no user name, an identity token (an OAuth2 refresh token).
+
+    `login` is the user name and password beside an identity token, for token servers that take none.
+    """
 
     username: str
     secret: Secret
+    login: Credential | None = None
 
     @property
     def is_identity_token(self) -> bool:

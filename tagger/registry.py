@@ -16,7 +16,7 @@ from http import HTTPStatus
 
 from tagger import hosts
 from tagger.attached import referrers_tag
-from tagger.blobs import Blobs
+from tagger.blobs import Blobs, scopes_of
 from tagger.connection import Connection
 from tagger.credentials import Credential
 from tagger.errors import (
@@ -69,20 +69,19 @@ class Deletes(Enum):
 class RemoteRepository:
     """The tags of one repository, as its registry has them."""
 
-    def __init__(self, name: Repository, connection: Connection, actions: str = "pull,push") -> None:
-        """Take a repository; `actions` is what a token has to allow."""
+    def __init__(self, name: Repository, connection: Connection) -> None:
         self.name = name
         self._connection = connection
         self._base = f"/v2/{name.path}"
-        self._scope = f"repository:{name.path}:{actions}"
+        self._scopes = scopes_of(name)
         self._deletes: Deletes | None = None
         self._switched_off = False
         self._docker = False
         self._manifests: dict[Digest, Manifest] = {}
-        self._list = TagList(name, connection, self._scope)
+        self._list = TagList(name, connection, self._scopes.pull)
         # Some registries answer every HEAD by 405, and some by 404 whatever is there.
         self._heads = True
-        self.blobs = Blobs(name, connection, self._scope)
+        self.blobs = Blobs(name, connection)
 
     @property
     def patience(self) -> Patience:
@@ -199,7 +198,9 @@ class RemoteRepository:
         visited: set[str] = set()
         while url not in visited and len(visited) < _MOST_PAGES_OF_REFERRERS:
             try:
-                answer = self._connection.request("GET", url, scope=self._scope, limit=_MANIFEST_BYTES, elsewhere=False)
+                answer = self._connection.request(
+                    "GET", url, scope=self._scopes.pull, limit=_MANIFEST_BYTES, elsewhere=False
+                )
             except RegistryError as error:
                 if visited or isinstance(error, Unreadable):
                     raise
@@ -371,8 +372,7 @@ class RemoteRepository:
         return answer
 
     def _delete(self, reference: Tag | Digest) -> Answer:
-        scope = f"repository:{self.name.path}:delete,pull,push"
-        return self._request("DELETE", f"/manifests/{reference}", scope=scope)
+        return self._request("DELETE", f"/manifests/{reference}", scope=self._scopes.delete)
 
     # -- requests ----------------------------------------------------------------------------------------------
 
@@ -386,8 +386,9 @@ class RemoteRepository:
         limit: int = 1024 * 1024,
         scope: str = "",
     ) -> Answer:
+        scope = scope or (self._scopes.pull if method in ("GET", "HEAD") else self._scopes.push)
         answer = self._connection.request(
-            method, self._base + path, scope=scope or self._scope, headers=headers, body=body, limit=limit
+            method, self._base + path, scope=scope, headers=headers, body=body, limit=limit
         )
         self._docker = self._docker or "docker-distribution-api-version" in answer.headers
         return answer

@@ -88,12 +88,16 @@ Body = bytes | Iterator[bytes] | None
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A registry's answer: the body has at most the number of bytes that was asked for."""
+    """A registry's answer: the body has at most the number of bytes that was asked for.
+
+    `lacks` is the right, such as "push", that is missing where it refuses a login that is good.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     url: str
+    lacks: str = ""
 
     def json(self) -> Any:
         """Parse the body; raise ValueError when it is not JSON."""
@@ -125,8 +129,7 @@ class Answer:
         why = self.why(path)
         if why is Why.NO_RIGHT:
             return Denied(
-                f"{registry} does not let you {what} in {path} ({self.complaint()}): run docker login {registry}, or"
-                " ask for the right"
+                f"{registry} does not let you {what} in {path} ({self.complaint()}): {self._way_in(registry)}"
             )
         failed = f"{registry} failed to {what} in {path} ({self.complaint()})"
         if why:
@@ -146,6 +149,15 @@ class Answer:
     def codes(self) -> list[str]:
         """Give the codes of the errors that the body names."""
         return [str(error.get("code", "")) for error in self._listed() if isinstance(error, dict)]
+
+    def _way_in(self, registry: Registry) -> str:
+        """Say what helps against a refusal: a login only where there was none, or where it was no good."""
+        if not self.lacks:
+            return f"run docker login {registry}, or ask for the right"
+        asked = f"ask whoever runs {registry} for it"
+        if self.status == HTTPStatus.UNAUTHORIZED:
+            return f"your login is good and lacks the right to {self.lacks}, so {asked}"
+        return f"your login is good, so if it is the right to {self.lacks} that is missing, {asked}"
 
     def _errors(self) -> list[str]:
         return [said for said in map(_error, self._listed()) if said]

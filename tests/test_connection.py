@@ -11,12 +11,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from email.utils import formatdate
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from doubles import (
+    DOCKER_MANIFEST,
     Basic,
     Bearer,
     Certificate,
@@ -25,19 +27,23 @@ from doubles import (
     ModelRegistry,
     Request,
     Response,
+    Rule,
     as_json,
     basic,
     certificate,
+    digest_of,
+    manifest,
     on,
+    refusal,
 )
 from services import free_port
 
-from tagger import transport
+from tagger import connection, transport
 from tagger.connection import Connection, Trust
 from tagger.credentials import Credential, Secret
-from tagger.errors import Denied, RegistryError, RegistryUnreachable, TaggerError, Unreadable
+from tagger.errors import CredentialsError, Denied, RegistryError, RegistryUnreachable, TaggerError, Unreadable
 from tagger.patience import Patience
-from tagger.reference import Registry
+from tagger.reference import Registry, Repository
 from tagger.transport import Answer
 
 CANARY = "correct-horse-canary"
@@ -45,7 +51,10 @@ ANN = Credential("ann", Secret(CANARY))
 TOKEN_OF_ANN = Credential("", Secret(CANARY))
 LOOPBACK = Trust(insecure=True, plain_credentials=True)
 SCOPE = "repository:gallery/ui:pull,push"
+PULL, DELETE = "repository:gallery/ui:pull", "repository:gallery/ui:delete"
 TAGS = "/v2/gallery/ui/tags/list"
+MANIFESTS = "/v2/gallery/ui/manifests"
+DIGEST = digest_of(manifest(b"one"))
 Connect = Callable[..., Connection]
 
 
@@ -409,6 +418,294 @@ def test_a_token_is_not_longer_than_any_token(connect: Connect) -> None:
             connect(registry.host, ANN).request("GET", TAGS, scope=SCOPE)
 
 
+# What registries hide from strangers
+
+
+def hides(status: int) -> Rule:
+    """Answer strangers as GitHub Packages does: what is private is not there, and only the root asks who they are."""
+
+    def rule(request: Request) -> Response | None:
+        known = request.path in ("/v2/", "/token") or "Authorization" in request.headers
+        return None if known else refusal(status, "NAME_UNKNOWN", "repository name not known to registry")
+
+    return rule
+
+
+@pytest.mark.parametrize("status", [403, 404])
+@pytest.mark.parametrize("auth", [Basic("ann", CANARY), Bearer("ann", CANARY)])
+@pytest.mark.parametrize(
+    ("sent", "scope", "found"),
+    [
+        (f"GET {TAGS}", PULL, 200),
+        (f"HEAD {MANIFESTS}/2.1.106", PULL, 200),
+        ("POST /v2/gallery/ui/blobs/uploads/", SCOPE, 202),
+        (f"DELETE {MANIFESTS}/{DIGEST}", DELETE, 202),
+    ],
+)
+def test_what_is_not_there_for_strangers_is_asked_for_once_more_with_the_login(
+    connect: Connect, status: int, auth: Basic | Bearer, sent: str, scope: str, *, found: int
+) -> None:
+    with ModelRegistry(auth=auth) as registry:
+        registry.seed("gallery/ui", {"2.1.106": b"one"})
+        registry.intercept(hides(status))
+        opened, (method, path) = connect(registry.host, ANN), sent.split()
+        answer = opened.request(method, path, scope=scope, headers={"Accept": DOCKER_MANIFEST})
+        assert answer.status == found
+
+
+def test_a_blob_that_is_not_there_for_strangers_is_asked_for_once_more_with_the_login(connect: Connect) -> None:
+    with bearer_registry(Bearer("ann", CANARY)) as registry:
+        registry.blobs["gallery/ui", DIGEST] = b"layer"
+        registry.intercept(hides(404))
+        with connect(registry.host, ANN).opened(f"/v2/gallery/ui/blobs/{DIGEST}", scope=PULL) as (answer, pieces):
+            assert (answer.status, b"".join(pieces)) == (200, b"layer")
+
+
+def test_a_401_that_does_not_say_how_to_log_in_is_answered_as_the_root_says(connect: Connect) -> None:
+    with bearer_registry(Bearer("ann", CANARY)) as registry:
+        silent = refusal(401, "UNAUTHORIZED", "authentication required")
+        registry.intercept(on("GET", TAGS, lambda sent: None if sent.headers["Authorization"] else silent))
+        assert connect(registry.host, ANN).request("GET", TAGS, scope=PULL).status == 200
+
+
+def test_an_open_registry_is_asked_once_whether_it_wants_a_login(connect: Connect, registry: ModelRegistry) -> None:
+    opened = connect(registry.host, ANN)
+    for _ in range(3):
+        assert opened.request("GET", "/v2/gallery/none/tags/list", scope=PULL).status == 404
+    assert authorizations(registry) == [None] * len(registry.requests)
+    assert paths(registry).count("GET /v2/") == 1
+
+
+def test_without_a_login_nobody_asks_whether_one_is_wanted(connect: Connect, registry: ModelRegistry) -> None:
+    assert connect(registry.host).request("GET", "/v2/gallery/none/tags/list", scope=PULL).status == 404
+    assert paths(registry) == ["GET /v2/gallery/none/tags/list"]
+
+
+def test_a_broken_helper_matters_only_where_a_login_is_wanted(registry: ModelRegistry) -> None:
+    def broken() -> Credential | None:
+        raise CredentialsError("docker-credential-x cannot be started: install it")
+
+    with contextlib.closing(Connection(Registry(registry.host), broken, LOOPBACK)) as opened:
+        assert opened.request("GET", "/v2/gallery/none/tags/list", scope=PULL).status == 404
+    with bearer_registry(Bearer("ann", CANARY)) as private:
+        private.intercept(hides(404))
+        opened = Connection(Registry(private.host), broken, LOOPBACK)
+        with contextlib.closing(opened), pytest.raises(CredentialsError, match="cannot be started"):
+            opened.request("GET", TAGS, scope=PULL)
+
+
+def test_nobody_logs_in_for_what_another_host_does_not_have(
+    connect: Connect, registry: ModelRegistry, secure: ModelRegistry
+) -> None:
+    registry.intercept(on("GET", TAGS, redirect(f"{secure.url}/gone")))
+    opened = connect(registry.host, ANN, Trust(insecure=True, plain_credentials=True, plain_first=True))
+    assert opened.request("GET", TAGS, scope=PULL).status == 404
+    assert authorizations(registry) + authorizations(secure) == [None] * 2
+
+
+# Rights
+
+
+def refuses(right: str, status: int = 400) -> Rule:
+    """Answer a request for a token as Quay does, which knows no right of that name."""
+
+    def rule(request: Request) -> Response | None:
+        rights = ",".join(request.query["scope"]).rpartition(":")[2].split(",")
+        return refusal(status, "INVALID_REQUEST", "Unable to decode scope") if right in rights else None
+
+    return on("GET", "^/token$", rule)
+
+
+def challenges(right: str = "", error: str = "insufficient_scope") -> Callable[[ModelRegistry], Response]:
+    """Ask for a login and say what it has to be good for."""
+    named = f',scope="repository:gallery/ui:{right}"' if right else ""
+
+    def answer(registry: ModelRegistry) -> Response:
+        asked = f'Bearer realm="{registry.url}/token",service="model"{named},error="{error}"'
+        return refusal(401, "UNAUTHORIZED", "no", WWW_Authenticate=asked)
+
+    return answer
+
+
+def rights_asked(server: ModelRegistry) -> list[str]:
+    asked = [scope for request in server.requests if request.path == "/token" for scope in request.query["scope"]]
+    return [scope.removeprefix("repository:gallery/ui:") for scope in asked]
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 422])
+def test_a_right_to_delete_that_the_token_server_does_not_know_is_called_something_else(
+    connect: Connect, status: int
+) -> None:
+    auth = Bearer("ann", CANARY)
+    with bearer_registry(auth) as registry:
+        registry.intercept(refuses("delete", status))
+        opened = connect(registry.host, ANN)
+        for expected in (202, 404):
+            assert opened.request("DELETE", f"{MANIFESTS}/{DIGEST}", scope=DELETE).status == expected
+            auth.tokens.clear()
+        assert rights_asked(registry) == ["delete", "pull,push", "*", "*"], "what worked once is asked for at once"
+
+
+def test_a_registry_that_deletes_with_the_right_to_push_is_asked_for_that(connect: Connect) -> None:
+    with bearer_registry(Bearer("ann", CANARY)) as registry:
+        registry.intercept(refuses("delete"))
+        deleted = on("DELETE", "", lambda sent: Response(202) if sent.headers["Authorization"] else None)
+        registry.intercept(deleted)
+        opened = connect(registry.host, ANN)
+        assert [opened.request("DELETE", f"{MANIFESTS}/{tag}", scope=DELETE).status for tag in "ab"] == [202] * 2
+        assert rights_asked(registry) == ["delete", "pull,push"]
+
+
+def test_what_a_registry_wants_in_the_end_is_asked_for_once(connect: Connect) -> None:
+    with bearer_registry(Bearer("ann", CANARY)) as registry:
+        registry.intercept(on("DELETE", "", lambda _: challenges()(registry), times=1))
+        opened = connect(registry.host, ANN)
+        assert opened.request("DELETE", f"{MANIFESTS}/{DIGEST}", scope=DELETE).status == 202
+        assert rights_asked(registry) == ["pull,push", "delete"]
+
+
+@pytest.mark.parametrize("right", ["", "delete", "*", "delete,pull"])
+def test_a_right_that_is_never_granted_is_not_asked_for_without_end(connect: Connect, right: str) -> None:
+    with bearer_registry(Bearer("ann", CANARY)) as registry:
+        registry.intercept(on("DELETE", "", lambda _: challenges(right)(registry)))
+        answer = connect(registry.host, ANN).request("DELETE", f"{MANIFESTS}/{DIGEST}", scope=DELETE)
+        assert (answer.status, answer.lacks) == (401, "delete")
+        assert len(rights_asked(registry)) <= 3
+
+
+def test_a_registry_that_wants_another_right_each_time_is_given_up(connect: Connect) -> None:
+    rights = (challenges(f"right{number}") for number in range(1000))
+    with bearer_registry(Bearer("ann", CANARY)) as registry:
+        registry.intercept(on("PUT", "", lambda _: next(rights)(registry)))
+        assert connect(registry.host, ANN).request("PUT", f"{MANIFESTS}/1", scope=SCOPE, body=b"{}").status == 401
+        assert len(rights_asked(registry)) <= 5
+
+
+def test_a_token_to_push_is_never_replaced_by_one_that_cannot(connect: Connect) -> None:
+    upload = "/v2/gallery/ui/blobs/uploads/"
+    with bearer_registry(Bearer("ann", CANARY)) as registry:
+        registry.intercept(on("DELETE", "/uploads/", lambda _: challenges("delete")(registry)))
+        opened = connect(registry.host, ANN)
+        assert opened.request("POST", upload, scope=SCOPE).status == 202
+        assert opened.request("DELETE", f"{upload}upload-1", scope=SCOPE).status == 401
+        sent = opened.request("PUT", f"{upload}1?digest={digest_of(b'x')}", scope=SCOPE, body=iter([b"x"]))
+        assert (sent.status, {*rights_asked(registry)}) == (201, {"pull,push"})
+
+
+@pytest.mark.parametrize("right", ["pull,push", "*", "delete", ""])
+def test_a_read_never_asks_for_more_than_reading(connect: Connect, right: str) -> None:
+    with bearer_registry(Bearer("ann", CANARY)) as registry:
+        registry.intercept(on("GET", TAGS, lambda _: challenges(right)(registry)))
+        assert connect(registry.host, ANN).request("GET", TAGS, scope=PULL).status == 401
+        assert rights_asked(registry) == ["pull"]
+
+
+def test_a_403_that_asks_for_a_right_is_answered_too(connect: Connect) -> None:
+    with bearer_registry(Bearer("ann", CANARY)) as registry:
+        registry.intercept(on("PUT", "", lambda _: replace(challenges("*")(registry), status=403), times=1))
+        opened = connect(registry.host, ANN)
+        opened.request("GET", TAGS, scope=PULL)
+        assert opened.request("PUT", f"{MANIFESTS}/1", scope=SCOPE, body=b"{}").status == 400
+        assert rights_asked(registry) == ["pull", "pull,push", "*"]
+
+
+REPOSITORY = Repository(Registry("registry.local:5000"), "gallery/ui")
+
+
+def refused(answer: Answer) -> str:
+    with pytest.raises(Denied) as caught:
+        answer.check(REPOSITORY, "do that")
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+def test_a_login_that_is_good_and_lacks_a_right_is_not_asked_for_once_more(connect: Connect, method: str) -> None:
+    with bearer_registry(Bearer("ann", CANARY, grants=frozenset({"pull"}))) as registry:
+        scope, right = (SCOPE, "push") if method == "PUT" else (DELETE, "delete")
+        answer = connect(registry.host, ANN).request(method, f"{MANIFESTS}/1", scope=scope, body=b"{}")
+        assert f"your login is good and lacks the right to {right}, so ask whoever runs" in refused(answer)
+        assert "docker login" not in refused(answer)
+
+
+def by_policy(request: Request) -> Response | None:
+    return refusal(403, "DENIED", "by policy") if request.headers["Authorization"] else None
+
+
+def test_a_refusal_of_a_good_login_may_have_another_reason_than_the_right(connect: Connect) -> None:
+    for auth in (Basic("ann", CANARY), Bearer("ann", CANARY)):
+        with ModelRegistry(auth=auth) as registry:
+            registry.intercept(on("PUT", "", by_policy))
+            answer = connect(registry.host, ANN).request("PUT", f"{MANIFESTS}/1", scope=SCOPE, body=b"{}")
+            assert "DENIED: by policy): your login is good, so if it is the right to push that" in refused(answer)
+
+
+@pytest.mark.parametrize(
+    ("auth", "credential"),
+    [
+        (Basic("ann", CANARY), None),
+        (Basic("ann", "other"), ANN),
+        (Bearer("ann", CANARY, anonymous=frozenset({"pull"})), None),
+    ],
+)
+def test_a_login_that_is_missing_or_no_good_is_what_is_asked_for(
+    connect: Connect, auth: Basic | Bearer, credential: Credential | None
+) -> None:
+    with ModelRegistry(auth=auth) as registry:
+        answer = connect(registry.host, credential).request("PUT", f"{MANIFESTS}/1", scope=SCOPE, body=b"{}")
+        assert "run docker login registry.local:5000" in refused(answer)
+
+
+def test_a_token_server_that_gave_a_token_once_knows_the_login(connect: Connect) -> None:
+    with bearer_registry(Bearer("ann", CANARY)) as registry:
+        registry.intercept(refuses("push", 403))
+        opened = connect(registry.host, ANN)
+        assert opened.request("GET", TAGS, scope=PULL).status == 200
+        message = r"gives your login no right to push \(HTTP 403, INVALID_REQUEST: Unable to .*\): ask whoever runs"
+        with pytest.raises(Denied, match=message):
+            opened.request("PUT", f"{MANIFESTS}/1", scope=SCOPE, body=b"{}")
+
+
+def test_a_token_server_that_gives_strangers_nothing_asks_for_a_login(connect: Connect) -> None:
+    with bearer_registry(Bearer("ann", CANARY)) as registry:
+        registry.intercept(on("GET", "/token", refusal(403, "DENIED", "no anonymous access")))
+        with pytest.raises(Denied, match=r"gives nobody a token .*no anonymous access\): run docker login"):
+            connect(registry.host).request("GET", TAGS, scope=PULL)
+
+
+# One origin in several spellings
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("https://registry.example", "https://registry.example:443/v2/", True),
+        ("https://Registry.Example", "https://registry.example/v2/", True),
+        ("https://registry.example:443", "HTTPS://REGISTRY.EXAMPLE/v2/", True),
+        ("http://registry.example:80", "http://registry.example/v2/", True),
+        ("https://[::1]:443", "https://[::1]/v2/", True),
+        ("https://registry.example", "https://registry.example:80/v2/", False),
+        ("https://registry.example", "https://registry.example.evil.test/v2/", False),
+        ("https://registry.example", "https://registry.example@evil.test/v2/", False),
+        ("https://registry.example", "https://evil@registry.example/v2/", False),
+        ("https://registry.example", "https://registry.example:99999/v2/", False),
+        ("https://registry.example", "https://registry.example:x/v2/", False),
+    ],
+)
+def test_an_origin_is_the_same_however_it_is_spelt(one: str, other: str, *, same: bool) -> None:
+    assert (connection._origin_of(one) == connection._origin_of(other)) is same
+
+
+@pytest.mark.parametrize("port", ["", ":443", ":5000"])
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+def test_a_proxy_that_hides_https_from_the_registry_is_what_is_named(connect: Connect, port: str, method: str) -> None:
+    opened = connect(f"registry.test{port}", ANN, Trust())
+    plain = f"http://Registry.test{'' if port == ':443' else port}/v2/gallery/ui/blobs/uploads/1"
+    with pytest.raises(RegistryError, match=r"reached over https and points to http:.* X-Forwarded-Proto: https"):
+        opened.request(method, plain, body=b"{}")
+    with pytest.raises(RegistryError, match=r"X-Forwarded-Proto: https"):
+        opened._following(method, Answer(307, {"location": plain}, b"", f"https://registry.test{port}/v2/"))
+
+
 # Where credentials may go
 
 
@@ -740,8 +1037,8 @@ def test_a_post_is_not_repeated(connect: Connect) -> None:
         (b"", "HTTP 403"),
         (b'{"errors": []}', "HTTP 403"),
         (b'{"errors": {}}', "HTTP 403"),
-        (b'{"errors": ["x"]}', "HTTP 403"),
-        (b'{"errors": [{}]}', "HTTP 403, : "),
+        (b'{"errors": ["x"]}', "HTTP 403, x"),
+        (b'{"errors": [{}]}', "HTTP 403"),
         (b"[" * 100_000, "HTTP 403"),
     ],
 )

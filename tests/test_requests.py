@@ -206,12 +206,14 @@ def test_floating_tags_that_the_registry_does_not_name_are_written_one_by_one() 
 
 
 @pytest.mark.parametrize("auth", [Basic(canary.USER, canary.PASSWORD), Bearer(canary.USER, canary.PASSWORD)])
-def test_a_release_asks_for_one_token_and_keeps_its_connections(auth: Basic | Bearer, tmp_path: Path) -> None:
+def test_a_release_asks_for_a_token_to_read_and_one_to_write_and_keeps_its_connections(
+    auth: Basic | Bearer, tmp_path: Path
+) -> None:
     with scripted(ModelRegistry(auth=auth)) as (registry, engine):
         counted = release(engine, registry, **canary.docker_config(tmp_path, registry.host))
         by_tagger = {request.headers["User-Agent"] for request in registry.requests}
         assert all(agent.startswith("tagger/") for agent in by_tagger)
-        challenged = counted - (BEFORE_THE_PUSH + CONFIRM + WRITE + VERIFY) - Counter({"GET token": 1})
+        challenged = counted - (BEFORE_THE_PUSH + CONFIRM + WRITE + VERIFY) - Counter({"GET token": 2})
         assert challenged <= LOOK  # the first look goes out at once, before the registry has asked who it is
-        assert counted["GET token"] == isinstance(auth, Bearer)
+        assert counted["GET token"] == 2 * isinstance(auth, Bearer)
         assert registry.connections <= len(LOOK) + 1
