@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from tagger.api import Wanted
     from tagger.cascade import Scheme
     from tagger.config import Given
+    from tagger.outputs import Output
     from tagger.result import Release
     from tagger.terminal import Watch
 
@@ -220,23 +221,19 @@ class _Outputs:
 
 def _released(run: Callable[[Watch], Release], asked: _Asked, outputs: _Outputs) -> None:
     """Run a release, and report it wherever it is to be reported, however it ends."""
-    from tagger.outputs import check
+    from tagger.outputs import opened
     from tagger.terminal import Watch
 
     error: TaggerError | None = None
+    files: list[Output | None] = []  # none where one cannot be opened: that is said once
     try:
-        try:
-            check(outputs.summary)
-            check(outputs.env_file)
-        except InputError:
-            outputs = replace(outputs, summary=None, env_file=None)  # said once is enough
-            raise
+        files = [opened(outputs.summary), opened(outputs.env_file)]
         with Watch(quiet=outputs.quiet) as watch:
             done = run(watch)
     except (TaggerError, KeyboardInterrupt) as problem:
         error = problem if isinstance(problem, TaggerError) else _interrupted(problem)
         done = error.release or _not_begun(asked, error)
-    _report(done, outputs, failed=error is not None)
+    _report(done, files, outputs, failed=error is not None)
     if error:
         raise _failure(error, annotated=outputs.annotated) from None
 
@@ -247,12 +244,12 @@ def _not_begun(asked: _Asked, error: TaggerError) -> Release:
     return Release(asked.image, asked.version, asked.dry_run, Outcome(error.outcome), (), str(error))
 
 
-def _report(done: Release, outputs: _Outputs, *, failed: bool) -> None:
+def _report(done: Release, files: Sequence[Output | None], outputs: _Outputs, *, failed: bool) -> None:
     """Write the files, and print; a file that cannot be written by now is told, and changes nothing."""
     from tagger import report
     from tagger.outputs import append
 
-    for file, write in ((outputs.summary, report.release_markdown), (outputs.env_file, report.release_variables)):
+    for file, write in zip(files, (report.release_markdown, report.release_variables), strict=False):
         try:
             append(file, write(done))
         except TaggerError as problem:

@@ -5,34 +5,47 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
+from dataclasses import dataclass
 from pathlib import Path
 
 from tagger.errors import InputError, TaggerError, printable
 
 
-def check(file: str | None) -> None:
-    """Find out before anything else whether a file can be appended to. Raises InputError."""
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A file that is open to be appended to; whoever reads a pipe waits for its end as long as it is."""
+
+    name: str
+    descriptor: int
+
+
+def opened(file: str | None) -> Output | None:
+    """Open a file to append to, before anything else begins; a pipe needs its reader by then. Raises InputError."""
     if file is None:
-        return
+        return None
     try:
-        os.close(_opened(file))
+        descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o644)
     except OSError as error:
+        if error.errno == errno.ENXIO and Path(file).is_fifo():
+            raise InputError(f"{printable(file)} is a pipe that nobody reads: start its reader first") from None
         raise InputError(f"{printable(file)} cannot be written ({error.strerror}): give another file") from None
+    os.set_blocking(descriptor, True)
+    return Output(file, descriptor)
 
 
-def append(file: str | None, text: str) -> None:
-    """Append text that ends in a line break, behind whatever line is there already. Raises TaggerError."""
-    if file is None:
+def append(output: Output | None, text: str) -> None:
+    """Append text that ends in a line break, behind whatever line is there already, and close. Raises TaggerError."""
+    if output is None:
         return
     try:
-        descriptor = _opened(file)
         try:
-            _write_whole(descriptor, (("" if _at_line_start(file) else "\n") + text).encode())
+            _write_whole(output.descriptor, (("" if _at_line_start(output) else "\n") + text).encode())
         finally:
-            os.close(descriptor)
+            os.close(output.descriptor)
     except OSError as error:
         raise TaggerError(
-            f"{printable(file)} cannot be written ({error.strerror}): the exit code says how the command ended"
+            f"{printable(output.name)} cannot be written ({error.strerror}): the exit code says how the command ended"
         ) from None
 
 
@@ -45,16 +58,12 @@ def _write_whole(descriptor: int, content: bytes) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def _opened(file: str) -> int:
-    return os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-
-
-def _at_line_start(file: str) -> bool:
-    try:
-        with Path(file).open("rb") as content:
-            if content.seek(0, os.SEEK_END) == 0:
-                return True
+def _at_line_start(output: Output) -> bool:
+    """Say whether a file ends with a line break, or is no file: a pipe, say."""
+    if not stat.S_ISREG(os.fstat(output.descriptor).st_mode):
+        return True
+    with contextlib.suppress(OSError), Path(output.name).open("rb") as content:
+        if content.seek(0, os.SEEK_END):
             content.seek(-1, os.SEEK_END)
             return content.read(1) == b"\n"
-    except OSError:  # a pipe, say
-        return True
+    return True

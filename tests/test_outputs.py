@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import subprocess
 from pathlib import Path
 
 import pytest
-from command import Ran, tagger
+from command import Ran, start, tagger, wait
 from doubles import FakeEngine, ModelRegistry, on, refusal
 
 from tagger.errors import TaggerError
-from tagger.outputs import append
+from tagger.outputs import append, opened
 
 IMAGE = "image-gallery"
 
@@ -101,6 +102,36 @@ def test_a_file_that_cannot_be_written_is_said_before_anything_is(
     assert model.repositories == {}
 
 
+@pytest.mark.parametrize("option", ["--env-file", "--summary"])
+def test_a_pipe_that_nobody_reads_is_said_before_anything_is_done(
+    fake: FakeEngine, model: ModelRegistry, tmp_path: Path, option: str
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    ran = release(fake, model, option, str(pipe))
+    assert (ran.code, ran.error) == (2, f"{pipe} is a pipe that nobody reads: start its reader first")
+    assert model.repositories == {}
+
+
+@pytest.mark.parametrize("option", ["--env-file", "--summary"])
+def test_who_reads_a_pipe_gets_it_all_and_its_end(
+    fake: FakeEngine, model: ModelRegistry, tmp_path: Path, option: str
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    poll = select.poll()
+    poll.register(reader, select.POLLIN)
+    running = start(fake, "release", IMAGE, "2.1.106", "--registry", model.host, option, str(pipe))
+    ((_, first),) = poll.poll(60_000)
+    ran = wait(running)
+    text = os.read(reader, 65536).decode()
+    os.close(reader)
+    assert ran.code == 0, ran.err
+    assert "2.1.106" in text
+    assert first & select.POLLIN, "the pipe had its end before anything was written"
+
+
 def test_a_full_disk_changes_nothing_about_the_release(fake: FakeEngine, model: ModelRegistry) -> None:
     ran = release(fake, model, "--env-file", "/dev/full")
     assert (ran.code, "/dev/full cannot be written" in ran.err) == (0, True), ran.err
@@ -112,7 +143,7 @@ def test_what_a_full_disk_took_half_of_is_taken_back(tmp_path: Path, monkeypatch
     write = os.write
     monkeypatch.setattr("tagger.outputs.os.write", lambda descriptor, content: write(descriptor, content[:5]))
     with pytest.raises(TaggerError, match="cannot be written"):
-        append(str(file), "TAGGER_VERSION=2.1.106\n")
+        append(opened(str(file)), "TAGGER_VERSION=2.1.106\n")
     assert file.read_text() == "BEFORE=1\n"
 
 
