@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 _OTHER_TAGS = 50
 _LONGEST_VALUE = 20_000
 _HARMLESS = re.compile(r"[A-Za-z0-9._:/@,+-]*")
+_PARTS = re.compile(r"(\(*)(.*?)([).,;:]*)")
+_PROSE = re.compile(r"(?:v?\d+(?:\.\d+)*|[A-Za-z]+(?:['-][A-Za-z]+)*)?")
+_BAR = r"\x7c"
 
 
 def as_json(content: dict[str, Any]) -> str:
@@ -151,29 +154,49 @@ def release_variables(release: Release) -> str:
 
 
 def _markdown(release: Release) -> Iterator[str]:
-    yield f"### {release.outcome.capitalize()}: {_plain(release.image)} {_plain(release.version)}"
+    yield f"### {release.outcome.capitalize()}: {_plain(f'{release.image} {release.version}')}"
     yield ""
     if release.error:
         yield from (f"> **{_plain(release.error)}**", "")
-    yield from (line for warning in release.warnings for line in (f"> {_plain(warning)}", ""))
+    yield from (line for warning in release.warnings for line in (f"> note: {_plain(warning)}", ""))
     if not release.repositories:
         return
     yield "| what | tag | digest | why |"
     yield "| --- | --- | --- | --- |"
     for released in release.repositories:
         for change in released.changes:
-            tag, digest = f"{released.repository}:{change.tag}", _short(change.after) if change.after else ""
+            digest = _code(_short(change.after)) if change.after else ""
             why = "see above" if change.action is Action.REFUSE else change.reason or ""
-            yield f"| {change.action} | `{tag}` | {digest and f'`{digest}`'} | {_plain(why)} |"
+            yield _row(change.action, _code(f"{released.repository}:{change.tag}"), digest, _plain(why))
     where = dict.fromkeys(f"{r.repository}@{r.digest}" for r in release.repositories if r.digest)
     if where and release.outcome in (Outcome.RELEASED, Outcome.UNCHANGED):
         yield from ("", "```sh", *(f"docker pull {reference}" for reference in where), "```")
 
 
 def _plain(text: str) -> str:
-    """Keep text from being taken for Markdown or HTML."""
-    open_text = printable(text, _LONGEST_VALUE).replace("&", "&amp;").replace("<", "&lt;")
-    return re.sub(r"([\\`*_{}\[\]#|])", r"\\\1", open_text)
+    r"""Write text so that Markdown, GitHub's and GitLab's included, shows it as it is: what is not prose is code.
+
+    >>> print(_plain("see https://registry.local or @gallery: 2.1 costs $5 (**not** 3)"))
+    see `https://registry.local` or `@gallery`: 2.1 costs `$5` (`**not**` 3)
+    """
+    return " ".join(map(_word, printable(text, _LONGEST_VALUE).split()))
+
+
+def _word(word: str) -> str:
+    begin, body, end = _PARTS.fullmatch(word).groups()  # type: ignore[union-attr] # it matches any word
+    return word if _PROSE.fullmatch(body) else f"{begin}{_code(body)}{end}"
+
+
+def _code(text: str) -> str:
+    """Write a code span, where nothing means anything, behind more backticks than it holds in a row."""
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    space = " " if "`" in (text[0], text[-1]) else ""
+    return f"{fence}{space}{text}{space}{fence}"
+
+
+def _row(*cells: str) -> str:
+    """Write a row of a table; no escape of what parts its cells is read alike everywhere."""
+    return f"| {' | '.join(cell.replace('|', _BAR) for cell in cells)} |"
 
 
 # -- what reads and mends a repository -----------------------------------------------------------------------------
