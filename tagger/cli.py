@@ -8,14 +8,15 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from tagger import __version__, signals
-from tagger.errors import InputError, Interrupted, TaggerError, Terminated, in_lines, one_line, printable
+from tagger.errors import InputError, Interrupted, Refused, TaggerError, Terminated, in_lines, one_line, printable
 from tagger.options import (
     Annotate,
     AssumeNewest,
@@ -37,6 +38,7 @@ from tagger.options import (
     Variant,
     Verbose,
     Version,
+    Yes,
 )
 from tagger.terminal import annotating, say, show, show_release, tell_github
 
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from tagger.cascade import Scheme
     from tagger.config import Given
     from tagger.outputs import Output
+    from tagger.removal import Removal
     from tagger.result import Release
     from tagger.terminal import Watch
 
@@ -483,6 +486,7 @@ def rm(
         typer.Argument(metavar="VERSION|TAG...", help="What is to go.", autocompletion=_tags_there),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Remove every tag of the repository.")] = False,
+    yes: Yes = False,
     dry_run: DryRun = False,
     as_json: Json = False,
     variant: Variant = None,
@@ -493,19 +497,23 @@ def rm(
 ) -> None:
     """Remove versions or tags, and lose no other tag.
 
-    Floating tags fall back to the next version first.
+    Floating tags fall back to the next version first. What would go is shown first, and asked for.
+
+    Example: tagger rm registry.local:5000/gallery/ui 2.0.0 --dry-run
     """
     from tagger import api, report
 
-    hosts, trace = _hosts(insecure, auth_host), _tracing(verbose)
     with _failing(repository, as_json):
         if bool(names) == everything:
             raise InputError("say what is to go: versions or tags by name, or everything with --all")
-        scope = {"schemes": _schemes(variant, prefix, repository), "dry_run": dry_run, "trace": trace, **hosts}
-        done = (
-            api.remove_all(repository, **scope)
-            if everything
-            else api.remove(repository, *(names or ()), progress=say, **scope)
+        scope: dict[str, Any] = {"schemes": _schemes(variant, prefix, repository), **_hosts(insecure, auth_host)}
+        remove = partial(api.remove, repository, **scope, trace=_tracing(verbose))
+        remove_all = partial(api.remove_all, repository, **scope, trace=_tracing(verbose))
+        done = _after_asking(
+            remove_all if everything else partial(remove, *(names or ()), progress=say),
+            lambda agreed: remove(*(names or agreed)),
+            dry_run=dry_run,
+            yes=yes,
         )
         show(report.as_json(report.removal_content(done)) if as_json else report.removal_text(done))
 
@@ -546,7 +554,7 @@ def prune(
     older_than: Annotated[
         str | None, typer.Option(metavar="DAYS", help="Only what was built longer ago goes, such as 180d.")
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Yes = False,
     dry_run: DryRun = False,
     as_json: Json = False,
     variant: Variant = None,
@@ -566,24 +574,39 @@ def prune(
     with _failing(repository, as_json):
         policy: dict[str, Any] = {"keep": keep, "keep_minors": keep_minors, "older_than": older_than}
         scope: dict[str, Any] = {"schemes": _schemes(variant, prefix, repository), **_hosts(insecure, auth_host)}
-        found = api.prune(repository, **policy, **scope, dry_run=True, trace=_tracing(verbose))
-        if not dry_run and found.removed:
-            if not yes:
-                _ask(report.removal_text(found))
-            found = api.prune(repository, **policy, **scope, among=found.removed, trace=_tracing(verbose))
-        elif not found.removed:
+        pruning = partial(api.prune, repository, **policy, **scope, trace=_tracing(verbose))
+        done = _after_asking(pruning, lambda agreed: pruning(among=agreed), dry_run=dry_run, yes=yes)
+        if not done.removed:
             say("nothing to prune")
-        show(report.as_json(report.removal_content(found)) if as_json else report.removal_text(found))
+        show(report.as_json(report.removal_content(done)) if as_json else report.removal_text(done))
 
 
-def _ask(plan: str) -> None:
-    """Show what would go and ask; raise InputError where nobody can answer, and end where the answer is no."""
+def _after_asking(
+    remove: Callable[..., Removal], exactly: Callable[[Sequence[str]], Removal], *, dry_run: bool, yes: bool
+) -> Removal:
+    """Remove what there is to remove; unless `yes`, show it and ask first, and then remove `exactly` that.
+
+    Ends the command where the answer is no. Raises InputError where nobody can answer, and Refused when something else
+    would go by the time of the answer.
+    """
+    from tagger import report
+
+    if dry_run or yes:
+        return remove(dry_run=dry_run)
     if not sys.stdin.isatty():
-        raise InputError("nobody is here to ask: give --yes to remove what --dry-run shows")
-    typer.echo(in_lines(plan.split("\n")), err=True)
-    if not typer.confirm("Remove these?", err=True):
+        raise InputError("not a terminal, so nothing was removed: check with --dry-run, then pass --yes")
+    found = remove(dry_run=True)
+    asked = replace(found, dry_run=False)
+    if not found.removed:
+        return asked
+    lines = [*report.removal_text(asked).split("\n"), "Remove these? [y/N] "]
+    typer.echo(in_lines(lines), err=True, nl=False)
+    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
         say("nothing was removed")
         raise typer.Exit(0)
+    if remove(dry_run=True) != found:
+        raise Refused("the tags changed before the answer, so nothing was removed: run the same command again")
+    return exactly(found.removed)
 
 
 @app.command(name="next")

@@ -17,6 +17,7 @@ RepositoryPath = Annotated[
     str | None, typer.Option(metavar="PATH", help="The repository in the registry; else IMAGE's own.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen, and write nothing.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needed where there is no terminal.")]
 Variant = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME", help="A line whose tags end in -NAME; 'default' is the plain one. May be repeated."),

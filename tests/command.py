@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import pty
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -77,6 +79,28 @@ def wait(process: subprocess.Popen[str]) -> Ran:
     out, err = process.communicate(timeout=120)
     assert "Traceback" not in err, err
     return Ran(process.returncode, out, err)
+
+
+def asked(answer: Callable[[], str | signal.Signals], *words: str) -> Ran:
+    """Run `tagger WORDS` on a terminal; once it asks, `answer` says what is typed, or which signal it gets instead."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [PYTHON, "-m", "tagger", *words], stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    os.close(theirs)
+    assert process.stderr
+    said = ""
+    while not said.endswith("[y/N] ") and (character := process.stderr.read(1)):
+        said += character
+    if said.endswith("[y/N] "):
+        given = answer()
+        if isinstance(given, signal.Signals):
+            process.send_signal(given)
+        else:
+            os.write(ours, given.encode())
+    ran = wait(process)
+    os.close(ours)
+    return Ran(ran.code, ran.out, said + ran.err)
 
 
 def tagger(engine: HasUrl | None, *words: str, **environment: str) -> Ran:

@@ -13,7 +13,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from command import Ran, start, tagger, wait
+from command import Ran, asked, start, tagger, wait
 from doubles import Basic, FakeEngine, ModelRegistry, Request, Response, on
 from services import Engine, Registry, free_port
 
@@ -393,7 +393,7 @@ def test_the_json_of_ls_check_repair_and_rm_has_the_shape_that_was_promised(gall
         for tag in ("2.1", "2", "latest")
     ]
     for option in ("--dry-run", "--json"):
-        assert tagger(None, "rm", gallery, "2.1.106", "--json", option).json == {
+        assert tagger(None, "rm", gallery, "2.1.106", "--yes", "--json", option).json == {
             "repository": gallery, "dry_run": option == "--dry-run", "removed": ["2.1.106"], "moved": moved,
         }  # fmt: skip
 
@@ -417,6 +417,66 @@ def test_rm_wants_names_or_all(gallery: str) -> None:
     for words in ([], ["1.0.0", "--all"]):
         ran = tagger(None, "rm", gallery, *words, "--json")
         assert (ran.code, "--all" in ran.error, ran.json["error"]) == (2, True, ran.error)
+
+
+REMOVING = {
+    "rm": (["rm", "2.1.106"], {"2.1.106"}),
+    "rm --all": (["rm", "--all"], {*VERSIONS, "2.1.104", "1", "1.0", "2", "2.1", "latest", "nightly"}),
+    "prune": (["prune", "--keep", "1"], {"2.1.104"}),
+}
+
+
+@pytest.fixture
+def shop(gallery: str, model: ModelRegistry) -> str:
+    """Give a repository with something to prune."""
+    model.seed("gallery/ui", {"2.1.104": b"old"})
+    return gallery
+
+
+def held(model: ModelRegistry) -> dict[str, str]:
+    """Say where each tag points."""
+    return dict(model.repositories["gallery/ui"])
+
+
+@pytest.mark.parametrize(("words", "going"), REMOVING.values(), ids=REMOVING)
+def test_what_removes_shows_what_would_go_and_asks(
+    words: list[str], going: set[str], shop: str, model: ModelRegistry
+) -> None:
+    command = [words[0], shop, *words[1:]]
+    before = held(model)
+    for answer in ("n\n", "\n", "\x04"):
+        ran = asked(lambda answer=answer: answer, *command)  # type: ignore[misc] # bound in a loop
+        assert (ran.code, held(model), "nothing was removed" in ran.err) == (0, before, True), ran.err
+        assert {line.split()[1] for line in ran.err.splitlines() if line.startswith("  remove ")} == going
+    ran = asked(lambda: signal.SIGTERM, *command)
+    assert (ran.code, held(model)) == (143, before), ran.err
+    ran = asked(lambda: "y\n", *command, "--json")
+    assert (ran.code, {*ran.json["removed"]}, {*before} - {*held(model)}) == (0, going, going), ran.err
+
+
+@pytest.mark.parametrize(("words", "going"), REMOVING.values(), ids=REMOVING)
+def test_nothing_is_removed_where_nobody_can_answer(
+    words: list[str], going: set[str], shop: str, model: ModelRegistry
+) -> None:
+    command = [words[0], shop, *words[1:]]
+    before = held(model)
+    ran = tagger(None, *command)
+    says = "not a terminal, so nothing was removed: check with --dry-run, then pass --yes"
+    assert (ran.code, ran.error, held(model)) == (2, says, before)
+    assert (tagger(None, *command, "--dry-run").code, held(model)) == (0, before)
+    assert (tagger(None, *command, "--yes").code, {*before} - {*held(model)}) == (0, going)
+
+
+@pytest.mark.parametrize("words", [["--all"], ["2.1.106"]])
+def test_nothing_goes_that_nobody_agreed_to(words: list[str], shop: str, model: ModelRegistry) -> None:
+    def answer() -> str:
+        tags = model.repositories["gallery/ui"]
+        tags["latest"] = tags["2.1"] = model.seed("gallery/ui", {"2.1.107": b"meanwhile"})["2.1.107"]
+        return "y\n"
+
+    ran = asked(answer, "rm", shop, *words)
+    assert (ran.code, "so nothing was removed" in ran.err) == (3, True), ran.err
+    assert {*VERSIONS, "2.1.107", "latest"} <= {*held(model)}
 
 
 def test_a_repository_that_does_not_exist_is_told_from_one_without_tags(gallery: str, model: ModelRegistry) -> None:

@@ -37,7 +37,7 @@ def commands(host: str, engine: FakeEngine) -> list[Ran]:
     words = [
         (None, "ls", name),
         (None, "check", name),
-        (None, "rm", name, "2.1.105"),
+        (None, "rm", name, "2.1.105", "--yes"),
         (engine, "release", "build", "2.1.106", "--registry", host, "--repository", REPOSITORY),
     ]
     with ThreadPoolExecutor(len(words)) as pool:

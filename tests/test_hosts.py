@@ -213,7 +213,7 @@ def removed(shop: Shop, command: str, run: Callable[[], Ran], expected: dict[str
 
 def test_a_version_is_removed_or_nothing_is(shop: Shop) -> None:
     left = cascade(digest(OLD), "2.0.6", "2.0", "2", "latest")
-    removed(shop, "rm", lambda: shop.run("rm", shop.name, "2.1.105"), left)
+    removed(shop, "rm", lambda: shop.run("rm", shop.name, "2.1.105", "--yes"), left)
 
 
 def test_old_versions_are_pruned_or_nothing_is(shop: Shop) -> None:

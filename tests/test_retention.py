@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
-import subprocess
-import sys
 
 import pytest
 from command import tagger
@@ -115,26 +111,6 @@ def test_what_is_young_or_says_no_age_stays(registry: Registry, repository: str)
     assert ran.json["removed"] == ["1.0.0"], ran.err
 
 
-@pytest.mark.engine
-def test_it_shows_and_asks_first_where_somebody_is_there(shop: Repository) -> None:
-    before = shop.registry.snapshot(shop.path)
-    nobody = tagger(None, "prune", str(shop), "--keep", "1")
-    assert (nobody.code, "give --yes" in nobody.error) == (2, True), nobody.err
-    assert shop.registry.snapshot(shop.path) == before
-    gone = {"1.0.0", "2.0.0", "2.0.1", "2.1.0", "2.1.1-rc.1"}
-    for answer, left in ((b"n\n", set(before)), (b"y\n", set(before) - gone)):
-        ours, theirs = pty.openpty()
-        os.write(ours, answer)
-        done = subprocess.run(
-            [sys.executable, "-m", "tagger", "prune", str(shop), "--keep", "1"],
-            stdin=theirs, capture_output=True, text=True, timeout=60, check=True,
-        )  # fmt: skip
-        os.close(ours)
-        os.close(theirs)
-        assert "remove 1.0.0" in done.stderr
-        assert set(shop.registry.snapshot(shop.path)) == left
-
-
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -144,5 +120,5 @@ def test_it_shows_and_asks_first_where_somebody_is_there(shop: Repository) -> No
     ],
 )
 def test_a_policy_that_keeps_nothing_is_none(words: list[str], says: str) -> None:
-    ran = tagger(None, "prune", "127.0.0.1:9/gallery", *words)
+    ran = tagger(None, "prune", "127.0.0.1:9/gallery", "--yes", *words)
     assert (ran.code, says in ran.error) == (2, True), ran.err

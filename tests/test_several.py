@@ -115,7 +115,7 @@ def test_the_commands_that_read_and_mend_take_every_line(registry: Registry, rep
     pushed.image("2.1.107-alpine", "newer")
     assert tagger(None, "next", target, *both, "--patch").out == "2.1.108\n"
     assert tagger(None, "next", target, "--patch", "--variant", "default").out == "2.1.107\n"
-    removed = tagger(None, "rm", target, "2.1.106", "--variant", "alpine", "--json")
+    removed = tagger(None, "rm", target, "2.1.106", "--variant", "alpine", "--yes", "--json")
     assert (removed.code, removed.json["removed"]) == (0, ["2.1.106-alpine"]), removed.err
     assert registry.digest(repository, "2.1.106") == plain.digest
 

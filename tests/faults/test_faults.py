@@ -662,7 +662,7 @@ def test_where_deletes_are_off_nothing_goes(engine: Engine) -> None:
         Registry.start(folder, deletes=False) as registry,
         stage(engine, registry) as scene,
     ):
-        ran = launched(None, "rm", scene.name, OLD, "--json")
+        ran = launched(None, "rm", scene.name, "--yes", OLD, "--json")
         assert (ran.code, scene.snapshot()) == (3, scene.before), ran.err
         done(scene, scene.release())
 
@@ -678,7 +678,7 @@ def test_where_deletes_are_off_nothing_goes(engine: Engine) -> None:
 def test_a_sibling_outlives_its_twin(scene: Stage) -> None:
     body = scene.registry.manifest(scene.repository, OLD)
     scene.registry.put(scene.repository, "2.0.9", body, DOCKER_MANIFEST)
-    ran = launched(None, "rm", scene.name, "2.0.9", **scene.environment)
+    ran = launched(None, "rm", scene.name, "--yes", "2.0.9", **scene.environment)
     assert (ran.code, scene.snapshot()) == (0, scene.before), ran.err
 
 
@@ -692,12 +692,12 @@ def test_a_sibling_outlives_its_twin(scene: Stage) -> None:
 @pytest.mark.engine
 def test_a_tag_that_is_still_there_is_not_said_to_be_gone(scene: Stage) -> None:
     scene.proxy.intercept(on("DELETE", "/manifests/", Response(202)))
-    ran = launched(None, "rm", scene.name, OLD, **scene.environment)
+    ran = launched(None, "rm", scene.name, "--yes", OLD, **scene.environment)
     assert ran.code in (1, 4), ran.err
     assert OLD in ran.error
     assert scene.snapshot()[OLD] == scene.before[OLD]
     scene.calm()
-    assert launched(None, "rm", scene.name, OLD, **scene.environment).code == 0
+    assert launched(None, "rm", scene.name, "--yes", OLD, **scene.environment).code == 0
     assert OLD not in scene.snapshot()
 
 
