@@ -112,8 +112,8 @@ class TagList:
             answer.check(self._name, "list the tags", HTTPStatus.OK)
         except Denied as error:
             raise Denied(
-                f"{error}; registries say the same of a repository that does not exist yet, which a first docker push"
-                " or release --assume-newest may create"
+                f"{error}; registries say the same of a repository that does not exist yet, so create it or push to it"
+                " once; where only the list is denied, release --assume-newest does without it"
             ) from None
         tags = answer.json().get("tags") or []
         if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):

@@ -33,6 +33,9 @@ EVERY: tuple[Callable[[], Imitation], ...] = (
     DeniesEveryHead,
 )  # fmt: skip
 HOSTS: dict[str, Callable[[], Imitation]] = {host().name: host for host in EVERY}
+# Those that differ most are tried each time, the others in `make test-long`.
+OFTEN = {Ecr.name, Quay.name, Harbor.name, Artifactory.name, DeniesEveryHead.name}
+TRIED = [name if name in OFTEN else pytest.param(name, marks=pytest.mark.long) for name in HOSTS]
 OLD, FORMER, NEW = b"the old one", b"the former one", b"the new one"
 BUILD = manifest(b"a build", config=digest_of(b"{}"))
 
@@ -78,7 +81,7 @@ def opened(registry: Imitation) -> Iterator[Shop]:
         yield Shop(registry, engine)
 
 
-@pytest.fixture(params=HOSTS)
+@pytest.fixture(params=TRIED)
 def shop(request: pytest.FixtureRequest) -> Iterator[Shop]:
     """Open a shop in the registry of each host."""
     with opened(HOSTS[request.param]()) as made:

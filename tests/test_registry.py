@@ -176,7 +176,7 @@ def test_a_denied_list_may_mean_that_there_is_no_repository_yet(
     remote: Open, model: ModelRegistry, answer: Response
 ) -> None:
     model.intercept(on("GET", LIST, answer))
-    with pytest.raises(Denied, match=r"run docker login .*does not exist yet.*docker push or release --assume-newest"):
+    with pytest.raises(Denied, match=r"run docker login .*does not exist yet, so create it .*release --assume-newest"):
         remote(model.host).tags()
 
 
