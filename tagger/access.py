@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Collection
 
 from tagger.connection import Connection, Trust
-from tagger.credentials import DockerConfig
+from tagger.credentials import DockerConfig, Helpers
 from tagger.engine import Engine, addresses
 from tagger.errors import InputError
 from tagger.observe import AsListed
@@ -30,7 +29,7 @@ class Registries:
         trace: Trace | None,
         engine: Callable[[], Engine] | None = None,
     ) -> None:
-        self._credential = functools.cache(config.credential)
+        self._config, self._helpers = config, Helpers(patience)
         self._hosts = hosts
         self._patience = patience
         self._trace = trace
@@ -43,7 +42,11 @@ class Registries:
             insecure, auth_host = self._hosts
             trust = _trust(target, lambda: self._engine_allows(target), insecure=insecure, auth_host=auth_host)
             connection = Connection(
-                target.registry, lambda: self._credential(target), trust, patience=self._patience, trace=self._trace
+                target.registry,
+                lambda: self._config.credential(target, self._helpers),
+                trust,
+                patience=self._patience,
+                trace=self._trace,
             )
             self._opened[target] = RemoteRepository(target, connection)
         return self._opened[target]

@@ -1,8 +1,8 @@
 """Credentials from the Docker configuration, resolved once for the Engine's push and the registry client alike.
 
-The order: `auths`, by the longest `host/path` that leads to the repository, then by host; then the host's
-`credHelpers`; then `credsStore`. An entry of another host or of another team's path is never used, and cannot break
-anything.
+The order: $DOCKER_AUTH_CONFIG; then the host's `credHelpers`, which has the last word where there is one, as for the
+docker command line; then `auths`; then `credsStore`. Entries are tried by the longest `host/path` that leads to the
+repository, then by host. One of another host or of another team's path is never used, and cannot break anything.
 """
 
 from __future__ import annotations
@@ -14,16 +14,21 @@ import os
 import re
 import select
 import subprocess
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tagger.errors import CredentialsError, hide, printable
+from tagger.patience import Patience
 from tagger.reference import DOCKER_HUB, Repository
 
-HELPER_SECONDS = 30
+# Those of clouds may take a minute, and the docker command line waits for ever.
+HELPER_SECONDS = 120.0
+NOTICED_SECONDS = 3.0
+_SLICE_SECONDS = 0.2
 _HELPER_BYTES = 64 * 1024
 _DOCKER_HUB_KEY = "https://index.docker.io/v1/"
 _DOCKER_HUB_HOSTS = frozenset({DOCKER_HUB, "index.docker.io", "registry-1.docker.io"})
@@ -67,7 +72,7 @@ class Credential:
 
     username: str
     secret: Secret
-    login: Credential | None = None
+    login: Credential | None = field(default=None, repr=False)
 
     @property
     def is_identity_token(self) -> bool:
@@ -124,41 +129,66 @@ class DockerConfig:
             http_headers=_mapping(content, "HttpHeaders", name),
         )
 
-    def credential(self, repository: Repository) -> Credential | None:
+    def credential(self, repository: Repository, helpers: Helpers | None = None) -> Credential | None:
         """Resolve the credential for a repository; None means anonymous.
 
         Raises CredentialsError when the entry or the helper that is to give it is broken.
         """
+        host = _plain_key(repository.registry.host)
+        # As for the docker command line, one that is empty means that not even `credsStore` is asked.
+        own = next((helper or "" for name, helper in self.helpers.items() if _plain_key(name) == host), None)
         for key in _keys(repository):
             for name, entry in self.auths.items():
-                if _plain_key(name) == key and (found := self._from_entry(name, entry)):
+                serves = _plain_key(name) == key and (not own or name in self.injected)
+                if serves and (found := self._from_entry(name, entry)):
                     return found
-        host = _plain_key(repository.registry.host)
-        helper = next((h for name, h in self.helpers.items() if _plain_key(name) == host), None) or self.store
-        return _ask_helper(helper, repository) if helper else None
+        helper = self.store if own is None else own
+        return (helpers or Helpers()).credential(helper, repository) if helper else None
 
     def _from_entry(self, name: str, entry: object) -> Credential | None:
         source = "DOCKER_AUTH_CONFIG" if name in self.injected else self.folder / "config.json"
         where = f"the entry '{printable(name)}' of {source}"
         if not isinstance(entry, dict):
             raise CredentialsError(f"{where} is no JSON object: run docker login {printable(name)} again")
-        if token := entry.get("identitytoken"):
-            return Credential("", Secret(str(token)))
-        if auth := entry.get("auth"):
-            return _decode(str(auth), where, name)
-        if entry.get("username") and entry.get("password"):
-            return Credential(str(entry["username"]), Secret(str(entry["password"])))
+        token = entry.get("identitytoken")
+        try:
+            login = _decode(str(entry.get("auth") or ""), where, name) or _spelt_out(entry)
+        except CredentialsError:
+            if not token:
+                raise
+            login = None  # what is broken beside an identity token need not matter
+        if not token:
+            return login
+        return Credential("", Secret(str(token)), login if _is_password(login) else None)
+
+
+def _decode(auth: str, where: str, name: str) -> Credential | None:
+    """Read what base64 hides, None where it is no user and no password; as in Go its line breaks do not count."""
+    encoded = auth.replace("\r", "").replace("\n", "")
+    if not encoded:
         return None
-
-
-def _decode(auth: str, where: str, name: str) -> Credential:
     try:
-        username, colon, password = base64.b64decode(auth, validate=True).decode().partition(":")
+        username, colon, password = base64.b64decode(encoded, validate=True).decode().partition(":")
     except ValueError:  # no base64, not ASCII, or not UTF-8 inside
         colon = ""
     if not colon:
         raise CredentialsError(f"{where} does not decode to USER:PASSWORD: run docker login {printable(name)} again")
-    return Credential(username, Secret(password.rstrip("\0")))
+    return _credential(username, password.rstrip("\0"))
+
+
+def _spelt_out(entry: Mapping[str, Any]) -> Credential | None:
+    username, password = entry.get("username"), entry.get("password")
+    return _credential(str(username), str(password)) if username and password else None
+
+
+def _credential(username: str, secret: str) -> Credential | None:
+    """Give a credential; an identity token that is empty is none."""
+    found = Credential(username, Secret(secret))
+    return None if found.is_identity_token and not secret else found
+
+
+def _is_password(login: Credential | None) -> bool:
+    return login is not None and not login.is_identity_token and bool(login.secret.reveal())
 
 
 def _keys(repository: Repository) -> Iterator[str]:
@@ -174,32 +204,72 @@ def _plain_key(key: str) -> str:
     return host if path in ("", "v1", "v2") else f"{host}/{path}"
 
 
-def _ask_helper(helper: object, repository: Repository) -> Credential | None:
-    if not isinstance(helper, str) or not _HELPER_NAME.fullmatch(helper):
-        raise CredentialsError(
-            f"'{printable(helper)}' in the Docker configuration does not name a credential helper: mend config.json"
-        )
-    program = f"docker-credential-{helper}"
-    server = _DOCKER_HUB_KEY if repository.registry.is_docker_hub else repository.registry.host
-    try:
-        code, output = _run([program, "get"], server.encode())
-    except OSError:
-        raise CredentialsError(
-            f"{program}, which the Docker configuration names for {server}, cannot be started: install it, or take it"
-            " out of config.json and run docker login again"
-        ) from None
-    if code is None:
-        raise CredentialsError(
-            f"{program} gave no answer for {server} within {HELPER_SECONDS} s: run it by hand to see what it waits for"
-        )
-    if code:
-        if _NOT_FOUND in output:
-            return None
-        raise CredentialsError(f"{program} failed for {server} with exit code {code}: try docker login {server} again")
-    return _helper_answer(program, server, output)
+class Helpers:
+    """The credential helpers that one command asks: each once for a host, however many repositories there are."""
+
+    def __init__(self, patience: Patience | None = None) -> None:
+        self._patience = patience or Patience()
+        self._lock = threading.Lock()
+        self._asked: dict[tuple[object, str], _Once] = {}
+
+    def credential(self, helper: object, repository: Repository) -> Credential | None:
+        """Ask a helper for a repository's host; None when it knows no credential.
+
+        Raises CredentialsError for one that is broken or does not answer, TimedOut and CalledOff.
+        """
+        if not isinstance(helper, str) or not _HELPER_NAME.fullmatch(helper):
+            raise CredentialsError(
+                f"'{printable(helper)}' in the Docker configuration does not name a credential helper: mend config.json"
+            )
+        server = _DOCKER_HUB_KEY if repository.registry.is_docker_hub else repository.registry.host
+        with self._lock:
+            once = self._asked.setdefault((helper, server), _Once())
+        return once.get(lambda: self._ask(f"docker-credential-{helper}", server))
+
+    def _ask(self, program: str, server: str) -> Credential | None:
+        try:
+            code, output = _run([program, "get"], server.encode(), self._patience)
+        except OSError:
+            raise CredentialsError(
+                f"{program}, which the Docker configuration names for {server}, cannot be started: install it, or take"
+                " it out of config.json and run docker login again"
+            ) from None
+        if code is None:
+            raise CredentialsError(
+                f"{program} gave no answer for {server} within {HELPER_SECONDS:g} s: run it by hand to see what it"
+                " waits for"
+            )
+        if code:
+            if _NOT_FOUND in output:
+                return None
+            raise CredentialsError(
+                f"{program} failed for {server} with exit code {code}: try docker login {server} again"
+            )
+        return _helper_answer(program, server, output)
 
 
-def _run(command: list[str], words: bytes) -> tuple[int | None, bytes]:
+class _Once:
+    """What is asked for once and remembered, an error too; who comes meanwhile waits for it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._found: Credential | CredentialsError | None = None
+        self._done = False
+
+    def get(self, ask: Callable[[], Credential | None]) -> Credential | None:
+        with self._lock:
+            if not self._done:
+                try:
+                    self._found = ask()
+                except CredentialsError as error:
+                    self._found = error
+                self._done = True
+            if isinstance(self._found, CredentialsError):
+                raise self._found
+            return self._found
+
+
+def _run(command: list[str], words: bytes, patience: Patience) -> tuple[int | None, bytes]:
     """Run a credential helper; give its exit code, None when it took too long, and the beginning of what it printed.
 
     The output may hold the secret, so it is never shown, not even in an error; and the helper does not inherit the
@@ -210,17 +280,35 @@ def _run(command: list[str], words: bytes) -> tuple[int | None, bytes]:
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
     ) as process:
         try:
-            return _converse(process, words)
+            return _converse(process, words, _Wait(patience, f"{command[0]} to give the login of {words.decode()}"))
         except TimeoutError:
             return None, b""
         finally:
             process.kill()
 
 
-def _converse(process: subprocess.Popen[bytes], words: bytes) -> tuple[int, bytes]:
+class _Wait:
+    """A wait for a helper, piece by piece: it ends in time or when it is called off, and a long one is told."""
+
+    def __init__(self, patience: Patience, awaited: str) -> None:
+        self._patience, self._awaited = patience, awaited
+        self._begun = time.monotonic()
+        self._told = False
+
+    def check(self) -> None:
+        """Raise TimeoutError at its end, and what `Patience.check` raises."""
+        self._patience.check()
+        waited = time.monotonic() - self._begun
+        if waited >= HELPER_SECONDS:
+            raise TimeoutError
+        if waited >= NOTICED_SECONDS and not self._told:
+            self._told = True
+            self._patience.tell(f"waiting for {self._awaited}")
+
+
+def _converse(process: subprocess.Popen[bytes], words: bytes, wait: _Wait) -> tuple[int, bytes]:
     """Give a helper its words and take its answer; raise TimeoutError when it, or what it started, does not end."""
     assert process.stdin and process.stdout, "they are pipes"  # noqa: S101, PT018 - the caller makes them so
-    end = time.monotonic() + HELPER_SECONDS
     with contextlib.suppress(BrokenPipeError):
         process.stdin.write(words)
         process.stdin.close()
@@ -228,24 +316,25 @@ def _converse(process: subprocess.Popen[bytes], words: bytes) -> tuple[int, byte
     arriving = select.poll()
     arriving.register(process.stdout, select.POLLIN)
     while len(output) <= _HELPER_BYTES:
-        if not arriving.poll(max(end - time.monotonic(), 0) * 1000):
-            raise TimeoutError
+        wait.check()
+        if not arriving.poll(_SLICE_SECONDS * 1000):
+            continue
         piece = os.read(process.stdout.fileno(), _HELPER_BYTES)
         if not piece:
             break
         output += piece
     else:
         return 0, b""  # nobody's credential is that long
-    try:
-        return process.wait(max(end - time.monotonic(), 0)), output
-    except subprocess.TimeoutExpired:
-        raise TimeoutError from None
+    while True:
+        wait.check()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.wait(_SLICE_SECONDS), output
 
 
-def _helper_answer(program: str, server: str, output: bytes) -> Credential:
+def _helper_answer(program: str, server: str, output: bytes) -> Credential | None:
     try:
         found = json.loads(output)
-        return Credential(str(found["Username"]), Secret(str(found["Secret"])))
+        return _credential(str(found["Username"] or ""), str(found["Secret"] or ""))
     except (ValueError, KeyError, TypeError, RecursionError):
         raise CredentialsError(
             f"{program} answered for {server} with something that is not a credential: try docker login {server} again"

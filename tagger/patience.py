@@ -63,7 +63,7 @@ class Patience:
         A wait that a person would notice is told, with its reason.
         """
         if since and seconds >= _NOTICED_SECONDS:
-            self._told(f"waiting {seconds:.2g} s, since {since}")
+            self.tell(f"waiting {seconds:.2g} s, since {since}")
         left = self.left()
         if left is not None and left < seconds:
             self._deadline = 0.0
@@ -72,6 +72,10 @@ class Patience:
         while not self._called_off.is_set() and (rest := end - time.monotonic()) > 0:
             self._called_off.wait(min(rest, _GLANCE_SECONDS))
         self.check()
+
+    def tell(self, line: str) -> None:
+        """Tell whoever waits, in a line."""
+        self._told(line)
 
     def put_back(self) -> None:
         """Begin to put things back: the time that is kept for this begins."""

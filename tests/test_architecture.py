@@ -43,7 +43,7 @@ RESTS_ON: dict[str, set[str]] = {
     "share": {"settle"},
     "undo": {"share"},
     "steps": {"undo", "result", "progress"},
-    "credentials": {"reference"},
+    "credentials": {"reference", "patience"},
     "hosts": {"reference"},
     "refusal": set(),
     "transport": {"reference", "patience", "hosts", "refusal"},

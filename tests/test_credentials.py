@@ -10,6 +10,7 @@ import logging
 import pickle
 import traceback
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tagger import credentials
-from tagger.credentials import Credential, DockerConfig, Secret
-from tagger.errors import CredentialsError
+from tagger.credentials import Credential, DockerConfig, Helpers, Secret
+from tagger.errors import CredentialsError, TimedOut
+from tagger.patience import Patience
 from tagger.reference import Repository
 
 CANARY = "correct-horse-canary"
@@ -124,6 +126,18 @@ def test_an_entry_serves_its_host_or_its_path_and_no_other(
         ({"auth": auth("<token>", "refresh")}, ("<token>", "refresh")),
         ({"auth": ""}, None),
         ({}, None),
+        # what base64 breaks into lines is one text
+        ({"auth": "\n".join((auth("ann")[:5], auth("ann")[5:] + "\n"))}, ("ann", CANARY)),
+        ({"auth": "\r\n".join((auth("ann")[:8], auth("ann")[8:] + "\r\n"))}, ("ann", CANARY)),
+        # what is empty is nobody
+        ({"auth": "Og=="}, None),
+        ({"auth": "Og==\n"}, None),
+        ({"auth": "\n"}, None),
+        ({"auth": auth("", "\0\0")}, None),
+        ({"auth": auth("<token>", "")}, None),
+        ({"auth": "Og==", "username": "ann", "password": CANARY}, ("ann", CANARY)),
+        ({"auth": "Og==", "identitytoken": "refresh"}, ("", "refresh")),
+        ({"auth": "%%%", "identitytoken": "refresh"}, ("", "refresh")),
     ],
 )
 def test_every_form_of_an_entry_is_understood(entry: dict[str, str], credential: Found) -> None:
@@ -240,6 +254,9 @@ BROKEN = [
     {"auth": base64.b64encode(b"no colon").decode()},
     {"auth": base64.b64encode(b"\xff\xfe:x").decode()},
     {"auth": "YW5uOg"},  # not padded
+    {"auth": "YW5u Ong="},
+    {"auth": "YW5u\tOng="},
+    {"auth": "YW5u\u2028Ong="},
     {"auth": 5},
     "text",
     ["list"],
@@ -335,6 +352,106 @@ def test_an_entry_comes_before_the_helper(
     config = configure({"auths": entries(**{"registry.local:5000": "bob"}), "credsStore": "test"})
     assert found(config, REPOSITORY) == ("bob", CANARY)
     assert not asked.exists()
+
+
+@pytest.mark.parametrize("key", ["registry.local:5000", "https://registry.local:5000/v1/"])
+def test_the_hosts_own_helper_comes_before_its_entry(
+    configure: Callable[[object], DockerConfig], helper: Callable[[str], Path], key: str
+) -> None:
+    helper(f"echo '{ANSWER}'")
+    stale = entries(**{"registry.local:5000": "bob", "registry.local:5000/gallery": "eve"})
+    assert found(configure({"auths": stale, "credHelpers": {key: "test"}}), REPOSITORY) == ("ann", CANARY)
+
+
+def test_an_entry_serves_where_another_host_has_a_helper(configure: Callable[[object], DockerConfig]) -> None:
+    config = {"auths": entries(**{"registry.local:5000": "bob"}), "credHelpers": {"other.local": "absent"}}
+    assert found(configure(config), REPOSITORY) == ("bob", CANARY)
+
+
+def test_the_hosts_own_helper_that_knows_nothing_means_anonymous(
+    configure: Callable[[object], DockerConfig], helper: Callable[[str], Path]
+) -> None:
+    helper("echo 'credentials not found in native keychain'; exit 1")
+    stale = entries(**{"registry.local:5000": "bob"})
+    assert found(configure({"auths": stale, "credHelpers": {"registry.local:5000": "test"}}), REPOSITORY) is None
+
+
+def test_the_environments_entry_comes_before_the_hosts_own_helper(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"credHelpers": {"registry.local:5000": "absent"}}))
+    injected = json.dumps({"auths": entries(**{"registry.local:5000": "environment"})})
+    config = DockerConfig.load({"DOCKER_CONFIG": str(tmp_path), "DOCKER_AUTH_CONFIG": injected})
+    assert found(config, REPOSITORY) == ("environment", CANARY)
+
+
+@pytest.mark.parametrize("empty", ["", None])
+def test_a_host_whose_helper_is_empty_has_its_entry_and_nothing_else(
+    configure: Callable[[object], DockerConfig], empty: str | None
+) -> None:
+    config = {"credHelpers": {"registry.local:5000": empty}, "credsStore": "absent"}
+    assert found(configure(config), REPOSITORY) is None
+    assert found(configure({**config, "auths": entries(**{"registry.local:5000": "bob"})}), REPOSITORY) == (
+        "bob",
+        CANARY,
+    )
+
+
+@pytest.mark.parametrize("text", ['{"Username": "", "Secret": ""}', '{"Username": "<token>", "Secret": ""}'])
+def test_a_helper_that_gives_an_empty_credential_means_anonymous(
+    configure: Callable[[object], DockerConfig], helper: Callable[[str], Path], text: str
+) -> None:
+    helper(f"echo '{text}'")
+    assert found(configure({"credsStore": "test"}), REPOSITORY) is None
+
+
+def test_a_helper_that_gives_null_means_anonymous(
+    configure: Callable[[object], DockerConfig], helper: Callable[[str], Path]
+) -> None:
+    helper("""echo '{"Username": null, "Secret": null}'""")
+    assert found(configure({"credsStore": "test"}), REPOSITORY) is None
+
+
+def test_a_helper_is_asked_once_for_a_host_whoever_else_asks(
+    configure: Callable[[object], DockerConfig], helper: Callable[[str], Path], tmp_path: Path
+) -> None:
+    helper(f"echo x >> {tmp_path}/asked-for; echo '{ANSWER}'")
+    config, helpers = configure({"credsStore": "test"}), Helpers()
+    places = [Repository.parse(f"registry.local:5000/gallery/ui-{number}") for number in range(16)]
+    with ThreadPoolExecutor(8) as pool:
+        answers = [*pool.map(lambda place: config.credential(place, helpers), places)]
+    assert {answer.username for answer in answers if answer} == {"ann"}
+    assert (tmp_path / "asked-for").read_text() == "x\n"
+
+
+def test_a_helper_that_failed_is_not_asked_once_more(
+    configure: Callable[[object], DockerConfig], helper: Callable[[str], Path], tmp_path: Path
+) -> None:
+    helper(f"echo x >> {tmp_path}/asked-for; exit 1")
+    config, helpers = configure({"credsStore": "test"}), Helpers()
+    for _ in range(2):
+        with pytest.raises(CredentialsError, match="with exit code 1"):
+            config.credential(Repository.parse(REPOSITORY), helpers)
+    assert (tmp_path / "asked-for").read_text() == "x\n"
+
+
+def test_a_long_wait_for_a_helper_is_told(
+    configure: Callable[[object], DockerConfig], helper: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(credentials, "NOTICED_SECONDS", 0.0)
+    helper(f"echo '{ANSWER}'")
+    told: list[str] = []
+    credential = configure({"credsStore": "test"}).credential(
+        Repository.parse(REPOSITORY), Helpers(Patience(None, told.append))
+    )
+    assert credential
+    assert told == ["waiting for docker-credential-test to give the login of registry.local:5000"]
+
+
+def test_a_wait_for_a_helper_is_a_part_of_the_time_that_there_is(
+    configure: Callable[[object], DockerConfig], helper: Callable[[str], Path]
+) -> None:
+    helper("exec sleep 600")
+    with pytest.raises(TimedOut, match=r"not done within the 0\.01 s of --timeout"):
+        configure({"credsStore": "test"}).credential(Repository.parse(REPOSITORY), Helpers(Patience(0.01)))
 
 
 def test_a_helper_that_knows_no_credential_means_anonymous(
