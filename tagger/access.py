@@ -69,8 +69,8 @@ class _Unlisted(AsListed):
         self.check_push = repository.check_push
         self.check_removal = repository.check_removal
 
-    def digest(self, tag: Tag) -> Digest | None:
-        """Ask where a tag points; where no list contradicts a HEAD, a GET has to say the same."""
+    def digest(self, tag: Tag | Digest) -> Digest | None:
+        """Ask where a tag points, or whether a digest is there; where no list contradicts HEAD, GET has to agree."""
         if found := super().digest(tag):
             return found
         manifest = self.manifest(tag)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
 from tagger.cascade import Scheme, Version, floating, mark, marks, newest_first, other_lines, published
-from tagger.errors import InputError, Unreadable, Unsettled
-from tagger.observe import AsListed, Tags, ask, digest_of, observe
+from tagger.ending import ended
+from tagger.errors import InputError, Refused, TaggerError, Unreadable, Unsettled
+from tagger.observe import AsListed, Tags, ask, digest_of, holders, observe
 from tagger.plan import Observed
 from tagger.reference import Digest, Repository, Tag
 from tagger.settle import Goal, settle
@@ -24,6 +25,9 @@ class Listed(Tags, Protocol):
 
     def listed(self) -> Sequence[Tag] | None:
         """List every tag; None when there is no such repository."""
+
+    def is_half_removed(self, tag: Tag) -> bool:
+        """Say whether a tag holds a placeholder, since its removal broke off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +48,21 @@ class Floating:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What a check found: the tags that it checked, those that drifted, and those of lines that it does not know."""
+    """What a check found: the tags that it checked, those that drifted, and those of lines that it does not know.
+
+    `half_removed` are tags whose removal broke off.
+    """
 
     repository: Repository
     drift: tuple[Floating, ...]
     checked: tuple[Tag, ...]
     not_looked_at: tuple[Tag, ...]
+    half_removed: tuple[Tag, ...] = ()
 
     @property
     def ok(self) -> bool:
-        """Say whether every floating tag that was checked is where it should be."""
-        return not self.drift
+        """Say whether every floating tag that was checked is where it should be, and no removal broke off."""
+        return not self.drift and not self.half_removed
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +82,7 @@ class Repair:
     repository: Repository
     dry_run: bool
     repaired: tuple[Move, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def listed_tags(repository: Listed) -> Sequence[Tag]:
@@ -98,10 +107,11 @@ def check(repository: Listed, schemes: Sequence[Scheme]) -> Check:
     for scheme in schemes:
         _check_named(repository.name, tags, scheme, alone=len(schemes) == 1)
     lines = repository.patience.at_once([partial(_check_line, repository, tags, scheme) for scheme in schemes])
-    states = [state for line in lines for state in line]
+    states = [state for line, _ in lines for state in line]
     checked = tuple(state.tag for state in states)
     drift = tuple(state for state in states if not state.ok)
-    return Check(repository.name, drift, checked, tuple(other_lines(tags, schemes, {*checked})))
+    half_removed = tuple(dict.fromkeys(tag for _, half in lines for tag in half))
+    return Check(repository.name, drift, checked, tuple(other_lines(tags, schemes, {*checked})), half_removed)
 
 
 def _check_named(name: Repository, tags: Sequence[Tag], scheme: Scheme, *, alone: bool) -> None:
@@ -113,11 +123,13 @@ def _check_named(name: Repository, tags: Sequence[Tag], scheme: Scheme, *, alone
         raise InputError(f"{name} has no version {variant}{prefix}: tagger ls {name} shows what it has")
 
 
-def _check_line(repository: Listed, tags: Sequence[Tag], scheme: Scheme) -> list[Floating]:
+def _check_line(repository: Listed, tags: Sequence[Tag], scheme: Scheme) -> tuple[list[Floating], list[Tag]]:
     goal = floating(published(tags, scheme), scheme)
     left = left_behind(tags, scheme)
     observed = observe(AsListed(repository, tags), scheme, [*goal, *left])
-    return [*examine(repository, scheme, observed, tags, [*goal, *left])]
+    ghosts = [tag for tag in tags if tag in observed.digests and observed.digests[tag] is None]
+    half = [tag for tag in ghosts if tag not in observed.unreadable and repository.is_half_removed(tag)]
+    return [*examine(repository, scheme, observed, tags, [*goal, *left])], half
 
 
 def left_behind(tags: Sequence[Tag], scheme: Scheme) -> list[Tag]:
@@ -131,32 +143,81 @@ def left_behind(tags: Sequence[Tag], scheme: Scheme) -> list[Tag]:
 def repair(repository: Listed, schemes: Sequence[Scheme], *, dry_run: bool) -> Repair:
     """Put every floating tag of these lines where `resolve` says, digest for digest.
 
-    Every line is looked at before one is written. Raises Unsettled when some tags are not there in the end, and what
-    `check` raises.
+    Every line is looked at before one is written. Raises Refused where a tag holds what is nearly a version, Unsettled
+    when some tags are not there in the end, and what `check` raises.
     """
     tags = listed_tags(repository)
-    goals = [floating(published(tags, scheme), scheme) for scheme in schemes]
-    looks = [
-        partial(observe, AsListed(repository, tags), scheme, goal) for scheme, goal in zip(schemes, goals, strict=True)
-    ]
-    seen = repository.patience.at_once(looks)
-    found = [(s, o, moved(o, s, goal, repository.name)) for s, o, goal in zip(schemes, seen, goals, strict=True)]
+    found = repository.patience.at_once([partial(_drifted, repository, tags, scheme) for scheme in schemes])
+    if refused := [reason for line in found for reason in line.refusals()]:
+        raise Refused("; ".join(refused))
+    warnings = tuple(warning for line in found for warning in line.warnings(repository.name))
+    moves = tuple(move for line in found for move in line.moves)
     if dry_run:
-        return Repair(repository.name, dry_run, tuple(move for *_, moves in found for move in moves))
-    mending = [partial(_mend, repository, scheme, observed, moves) for scheme, observed, moves in found if moves]
-    done = repository.patience.at_once(mending)
+        return Repair(repository.name, dry_run, moves, warnings)
+    try:
+        done = repository.patience.at_once([partial(_fix, repository, line) for line in found if line.moves])
+    except KeyboardInterrupt as signal:
+        raise _interrupted(repository, moves, signal) from None
     if failed := [line for line in done if isinstance(line, Unsettled)]:
         raise Unsettled("; ".join(map(str, failed)), [tag for line in failed for tag in line.tags])
-    return Repair(repository.name, dry_run, tuple(m for line in done if not isinstance(line, Unsettled) for m in line))
+    repaired = tuple(m for line in done if not isinstance(line, Unsettled) for m in line)
+    return Repair(repository.name, dry_run, repaired, warnings)
 
 
-def _mend(repository: Listed, scheme: Scheme, observed: Observed, moves: Sequence[Move]) -> list[Move] | Unsettled:
+@dataclass(frozen=True, slots=True)
+class _Drifted:
+    """What has drifted in one line, with the versions and near-versions whose images the tags hold."""
+
+    scheme: Scheme
+    observed: Observed
+    moves: tuple[Move, ...]
+
+    def refusals(self) -> list[str]:
+        """Say which tags follow other rules, as it seems."""
+        return [
+            f"{tag} holds the image of {near}, which is nearly a version, so this repository may follow other rules:"
+            f" add {near} to ignore, or choose other floats"
+            for tag, near in self.observed.nearly.items()
+        ]
+
+    def warnings(self, name: Repository) -> list[str]:
+        """Say which tags hold what nobody can name."""
+        known = {*self.observed.holders, *self.observed.nearly}
+        unknown = {move.tag: move.before for move in self.moves if move.before and move.tag not in known}
+        return [f"{name}:{tag} held an image of no known version: {digest}" for tag, digest in unknown.items()]
+
+
+def _drifted(repository: Listed, tags: Sequence[Tag], scheme: Scheme) -> _Drifted:
+    goal = floating(published(tags, scheme), scheme)
+    observed = observe(AsListed(repository, tags), scheme, goal)
+    moves = tuple(moved(observed, scheme, goal, repository.name))
+    versions, nearly = holders(repository, scheme, observed, [move.tag for move in moves])
+    return _Drifted(scheme, replace(observed, holders=versions, nearly=nearly), moves)
+
+
+def _fix(repository: Listed, line: _Drifted) -> list[Move] | Unsettled:
     """Settle what is to move; give the error rather than raise it, since other lines have theirs."""
+    familiar = frozenset(d for tag in line.observed.holders if (d := line.observed.digests[tag]))
+    tags = [move.tag for move in line.moves]
     try:
-        settled = settle(repository, scheme, [move.tag for move in moves], Goal(), observed)
+        settled = settle(repository, line.scheme, tags, Goal(familiar=familiar), line.observed)
     except Unsettled as error:
         return error
-    return [Move(m.tag, m.before, settled.digests[m.tag], m.version) for m in moves]
+    moves = [Move(m.tag, m.before, settled.digests[m.tag], m.version) for m in line.moves]
+    return [move for move in moves if move.before != move.after]
+
+
+def _interrupted(repository: Listed, moves: Sequence[Move], signal: KeyboardInterrupt) -> TaggerError:
+    """Look which tags have moved, and return the error that names those and the others."""
+    repository.patience.put_back()
+    try:
+        held = ask(repository, [move.tag for move in moves])
+    except (TaggerError, KeyboardInterrupt):
+        return ended(signal, f"which of {', '.join(m.tag for m in moves)} moved was not seen", [m.tag for m in moves])
+    done = [move.tag for move in moves if held[move.tag] == move.after]
+    left = [move.tag for move in moves if held[move.tag] != move.after]
+    parts = [f"{what}: {', '.join(tags)}" for what, tags in (("moved", done), ("still to move", left)) if tags]
+    return ended(signal, "; ".join(parts), ())
 
 
 def moved(observed: Observed, scheme: Scheme, tags: Collection[Tag], name: Repository) -> list[Move]:

@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import json
 import re
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -73,13 +72,6 @@ class Manifest:
         """
         digest = Digest(f"{algorithm}:{hashlib.new(algorithm, body).hexdigest()}")
         return cls(digest, media_type, body, _config(body))
-
-    @classmethod
-    def empty(cls) -> Manifest:
-        """Make an index of nothing that no other repository or run has the like of."""
-        title = {"org.opencontainers.image.title": f"removed tag {uuid.uuid4()}"}
-        content = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [], "annotations": title}
-        return cls.of(OCI_INDEX, json.dumps(content).encode())
 
     @property
     def is_index(self) -> bool:

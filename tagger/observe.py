@@ -32,8 +32,8 @@ class Tags(Protocol):
     def tags(self) -> Sequence[Tag]:
         """List every tag."""
 
-    def digest(self, tag: Tag) -> Digest | None:
-        """Ask where a tag points; None when it is absent; raise Unreadable when nobody knows."""
+    def digest(self, tag: Tag | Digest) -> Digest | None:
+        """Ask where a tag points, or whether a digest is there; None when absent, Unreadable when nobody knows."""
 
     def manifest(self, reference: Tag | Digest) -> Manifest | None:
         """Fetch a manifest; None when it is absent."""
@@ -60,8 +60,8 @@ class View:
         """List every tag."""
         return self._repository.tags()
 
-    def digest(self, tag: Tag) -> Digest | None:
-        """Ask where a tag points."""
+    def digest(self, tag: Tag | Digest) -> Digest | None:
+        """Ask where a tag points, or whether a digest is there."""
         return self._repository.digest(tag)
 
     def manifest(self, reference: Tag | Digest) -> Manifest | None:

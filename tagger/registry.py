@@ -35,6 +35,7 @@ from tagger.errors import (
 from tagger.index import Entry, referrers_in, tagged_referrers
 from tagger.manifest import MEDIA_TYPES, Descriptor, Manifest
 from tagger.patience import AT_ONCE, Patience
+from tagger.placeholder import EMPTY, EMPTY_BLOB, is_placeholder, placeholders
 from tagger.reference import Digest, Repository, Tag, parse_digest
 from tagger.refusal import Why
 from tagger.taglist import TagList, following
@@ -81,6 +82,8 @@ class RemoteRepository:
         self._list = TagList(name, connection, self._scopes.pull)
         # Some registries answer every HEAD by 405, and some by 404 whatever is there.
         self._heads = True
+        # distribution looks for all tags of a manifest that it deletes, and trips over one that goes meanwhile.
+        self._removing = threading.Lock()
         self.blobs = Blobs(name, connection)
 
     @property
@@ -103,8 +106,8 @@ class RemoteRepository:
         """List every tag as `tags` does; None when there is no such repository."""
         return self._list.read()
 
-    def digest(self, tag: Tag) -> Digest | None:
-        """Ask where a tag points; None when it is absent.
+    def digest(self, tag: Tag | Digest) -> Digest | None:
+        """Ask where a tag points, or whether a digest is there; None when absent.
 
         Raises Unreadable, Denied, RegistryUnreachable.
         """
@@ -114,12 +117,22 @@ class RemoteRepository:
     def descriptor(self, tag: Tag | Digest) -> Descriptor | None:
         """Ask where a tag points, or whether a digest is there, and what kind of manifest that is; None when absent.
 
-        HEAD is cheap and not to be relied on: what it denies though the list names it is asked for by GET.
+        HEAD is cheap and not to be relied on: what it denies though the list names it is asked for by GET. A tag whose
+        removal broke off is absent; see `is_half_removed`.
 
         Raises Unreadable, Denied, RegistryUnreachable.
         """
+        found = self._held(tag)
+        return None if found and is_placeholder(tag, found.digest) else found
+
+    def is_half_removed(self, tag: Tag) -> bool:
+        """Say whether a tag holds a placeholder, since its removal broke off. Raises what `descriptor` raises."""
+        found = self._held(tag)
+        return found is not None and is_placeholder(tag, found.digest)
+
+    def _held(self, tag: Tag | Digest) -> Descriptor | None:
         if not self._heads:
-            manifest = self.manifest(tag)
+            manifest = self._fetched(tag)
             return Descriptor(manifest.media_type, manifest.digest) if manifest else None
         head = self._request("HEAD", f"/manifests/{tag}", headers=_ACCEPT)
         if head.status == HTTPStatus.NOT_FOUND and not self._list.named(tag):
@@ -128,7 +141,7 @@ class RemoteRepository:
             head.check(self.name, f"read {tag}", HTTPStatus.OK)
             with contextlib.suppress(InvalidReference):
                 return Descriptor(_media_type(head), parse_digest(head.headers.get("docker-content-digest", "")))
-        manifest = self.manifest(tag)
+        manifest = self._fetched(tag)
         if head.status in _NO_HEADS or (manifest and head.status != HTTPStatus.OK):
             self._heads = False
         return Descriptor(manifest.media_type, manifest.digest) if manifest else None
@@ -138,6 +151,10 @@ class RemoteRepository:
 
         Raises Unreadable, RegistryError for content that is not what its digest says, Denied, RegistryUnreachable.
         """
+        found = self._fetched(reference)
+        return None if found and is_placeholder(reference, found.digest) else found
+
+    def _fetched(self, reference: Tag | Digest) -> Manifest | None:
         if known := self._manifests.get(Digest(reference)):
             return known
         answer = self._request("GET", f"/manifests/{reference}", headers=_ACCEPT, limit=_MANIFEST_BYTES)
@@ -267,8 +284,9 @@ class RemoteRepository:
     def remove(self, tag: Tag) -> None:
         """Take one tag away and leave every other tag of its digest alone.
 
-        Where the registry cannot delete by tag, the tag is moved to an empty index of its own, and that is deleted by
+        Where the registry cannot delete by tag, the tag is moved to a placeholder of its own, and that is deleted by
         its digest; but only after a probe has shown that deletes are on, since otherwise the tag would be lost to it.
+        The image itself is never deleted: something else may come to hold it at any moment.
 
         Raises RegistryError when the registry deletes neither way.
         """
@@ -278,33 +296,55 @@ class RemoteRepository:
         before = None
         with contextlib.suppress(RegistryError):  # what cannot be read goes all the same
             before = self.manifest(tag)
-        throw_away = Manifest.empty()
+        with self._removing:
+            self._remove_by_placeholder(tag, before)
+
+    def _remove_by_placeholder(self, tag: Tag, before: Manifest | None) -> None:
+        first, second = placeholders(tag)
         try:
-            self.put(tag, throw_away)
-            self._check_deleted(self._delete(throw_away.digest), tag)
+            self._remove_by_way_of(first, tag, before)
+        except (Unreadable, TimedOut, Unsettled):
+            raise
+        except RegistryError:
+            # Some registries take no index of nothing, or do not delete it.
+            if not self.blobs.has(EMPTY_BLOB.digest):
+                self.blobs.write(EMPTY_BLOB, [EMPTY])
+            self._remove_by_way_of(second, tag, before)
+
+    def _remove_by_way_of(self, placeholder: Manifest, tag: Tag, before: Manifest | None) -> None:
+        try:
+            self.put(tag, placeholder)
+            self._check_deleted(self._delete(placeholder.digest), tag)
         except (TaggerError, KeyboardInterrupt) as problem:
-            if not self._went(tag, throw_away, before, problem) or isinstance(problem, KeyboardInterrupt):
+            if not self._went(tag, before, problem) or isinstance(problem, KeyboardInterrupt):
                 raise
 
-    def _went(
-        self, tag: Tag, throw_away: Manifest, before: Manifest | None, problem: TaggerError | KeyboardInterrupt
-    ) -> bool:
-        """See what became of a tag whose removal broke off: gone (true), or put back (false).
+    def _went(self, tag: Tag, before: Manifest | None, problem: TaggerError | KeyboardInterrupt) -> bool:
+        """See what became of a tag whose removal broke off: gone (true), or as it was (false).
 
-        Raises Unsettled when it is neither, since the throw-away manifest is not what anybody should pull.
+        A write without an answer may still land, so that a tag that reads as before is looked at until the pauses end.
+
+        Raises Unsettled when it is neither, since the placeholder is not what anybody should pull.
         """
         self.patience.put_back()
+        answered = isinstance(problem, RegistryError | Refused) and not isinstance(problem, Unreadable)
+        as_before = False
         for pause in _UNDO_PAUSES:
             with contextlib.suppress(RegistryError, RegistryUnreachable, TimedOut, CalledOff):
                 self.patience.sleep(pause)
-                held = self.digest(tag)
+                held = self._held(tag)
                 if held is None:
                     return True
-                if held == throw_away.digest and before:
+                as_before = not is_placeholder(tag, held.digest)
+                if before and not as_before:
                     self.put(tag, before)
-                return False
+                    return False
+                if as_before and answered:
+                    return False
+        if as_before:
+            return False
         raise Unsettled(
-            f"{self.name}:{tag} may hold an empty manifest now, since its removal broke off ({problem}): run the same"
+            f"{self.name}:{tag} may hold a placeholder now, since its removal broke off ({problem}): run the same"
             f" command again, or point it at {before.digest if before else 'its image'} again",
             [tag],
         )

@@ -1,50 +1,46 @@
 """Remove versions and tags without losing a tag that nobody named.
 
-All tags of a cascade share one digest, and deleting a digest deletes every tag on it. So floating tags fall back first;
-then a tag is deleted by itself where the registry can do that, by its digest where every tag on that is to go, and
-otherwise by way of a throw-away manifest.
+All tags of a cascade share one digest, and deleting a digest deletes every tag on it. So tags go one by one, and images
+are left to the registry's own clean-up. The first tag goes before a floating tag moves, since only that shows that the
+registry deletes; then floating tags fall back, and the others go.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol
 
+from tagger.attached import hanging_tags
 from tagger.cascade import Scheme, newest_first, published
 from tagger.drift import Listed, Move, listed_tags, moved
+from tagger.ending import ended
 from tagger.errors import (
-    Denied,
     InputError,
-    Interrupted,
     Refused,
-    RegistryError,
-    RegistryUnreachable,
     TaggerError,
     Unreadable,
     Unsettled,
     printable,
 )
-from tagger.manifest import IMAGES, Descriptor, Manifest, beneath
 from tagger.observe import AsListed, View, ask, observe
 from tagger.reference import Digest, Repository, Tag
 from tagger.settle import Goal, settle
 
+# Seconds before each look at a tag that was deleted: a registry may serve stale reads for a while.
+_PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0)
 Note = Callable[[str], None]
 
 
 class Removable(Listed, Protocol):
     """A repository whose tags can be removed."""
 
-    def deletes_single_tags(self) -> bool:
-        """Say whether it deletes single tags, rather than manifests with their tags; raise Refused if neither."""
+    def check_removal(self) -> None:
+        """Find out whether a tag can be taken away; raise Refused when none can."""
 
-    def descriptor(self, tag: Tag) -> Descriptor | None:
-        """Ask where a tag points; None when it is absent."""
-
-    def delete(self, reference: Tag | Digest) -> None:
-        """Delete a tag by itself, or a digest with every tag on it."""
+    def is_half_removed(self, tag: Tag) -> bool:
+        """Say whether a tag holds a placeholder, since its removal broke off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +54,34 @@ class Removal:
 
 
 @dataclass(frozen=True, slots=True)
+class _Fall:
+    """What happens to the floating tags of one line: those that fall back, and those that nothing is left for."""
+
+    scheme: Scheme
+    moves: tuple[Move, ...]
+    dropped: tuple[Tag, ...]
+
+    def moving(self) -> list[Tag]:
+        """List the tags that fall back."""
+        return [move.tag for move in self.moves]
+
+    def all_tags(self) -> list[Tag]:
+        """List the tags that fall back or go."""
+        return [*self.moving(), *self.dropped]
+
+
+@dataclass(frozen=True, slots=True)
 class _Plan:
-    """What is to go, with what it holds, dropped floating tags among it; and which floating tags fall back, by line."""
+    """What is to go, with what it holds, and what happens to floating tags; `wrote` is what those held or hold."""
 
     doomed: Mapping[Tag, Digest | None]
-    lines: Sequence[tuple[Scheme, tuple[Move, ...]]]
+    falls: Sequence[_Fall]
+    wrote: dict[Tag, set[Digest]] = field(default_factory=dict)
 
     @property
     def moves(self) -> tuple[Move, ...]:
         """Give the moves of every line."""
-        return tuple(move for _, moves in self.lines for move in moves)
+        return tuple(move for fall in self.falls for move in fall.moves)
 
 
 class _Without(View):
@@ -112,55 +126,96 @@ def _remove(
     repository: Removable, schemes: Sequence[Scheme], tags: Sequence[Tag], named: Sequence[Tag], *, dry_run: bool
 ) -> Removal:
     plan = _planned(repository, schemes, tags, named)
-    doomed = tuple(plan.doomed)
-    if dry_run or not doomed:
-        return Removal(repository.name, dry_run, doomed, plan.moves)
-    single = repository.deletes_single_tags()
+    if not plan.doomed:
+        return Removal(repository.name, dry_run, (), ())
+    repository.check_removal()
+    if dry_run:
+        return Removal(repository.name, dry_run, tuple(plan.doomed), plan.moves)
     problem: TaggerError | KeyboardInterrupt | None = None
     try:
-        _settle(repository, plan, doomed)
-        _delete(repository, tags, plan.doomed, single=single)
+        first, *others = plan.doomed
+        _take_first(repository, first, plan.doomed[first], tags)
+        _settle(repository, plan, tuple(plan.doomed), _Fall.moving)
+        repository.patience.at_once([partial(take, repository, tag, plan.doomed[tag]) for tag in others])
     except (TaggerError, KeyboardInterrupt) as error:
         problem = error
     repository.patience.put_back()
     try:
         done, left = _look(repository, plan)
-    except (RegistryError, RegistryUnreachable, Unsettled) as error:
-        if isinstance(error, Unsettled) and problem is None:
-            raise
-        names = [*doomed, *(move.tag for move in plan.moves)]
-        raise Unsettled(
-            f"{problem or error}; what became of {', '.join(names)} cannot be read: run the same command again", names
-        ) from None
+        astray = [tag for tag in left if repository.is_half_removed(tag)]
+    except (TaggerError, KeyboardInterrupt) as error:
+        names = [*plan.doomed, *(move.tag for move in plan.moves)]
+        said = f"what became of {', '.join(names)} was not seen"
+        if isinstance(error, Unsettled):
+            names, said = [Tag(tag) for tag in error.tags], str(error)
+        raise ended(problem or error, said, names) from None
     if left or isinstance(problem, KeyboardInterrupt):
-        raise _incomplete(problem, done, left)
+        raise _incomplete(problem, done, left, astray)
     return done
 
 
-def _settle(repository: Removable, plan: _Plan, hidden: Collection[Tag]) -> dict[Tag, Digest | None]:
-    """Settle the floating tags of every line to the versions but those hidden; say where they are."""
+def take(repository: Removable, tag: Tag, expected: Digest | None) -> None:
+    """Take a tag away that holds what it is expected to hold; one that somebody has moved meanwhile is left alone."""
+    (held,) = ask(repository, [tag]).values()
+    if held is None or isinstance(held, Unreadable) or held == expected:
+        repository.remove(tag)
+
+
+def _take_first(repository: Removable, tag: Tag, expected: Digest | None, tags: Sequence[Tag]) -> None:
+    """Take a tag away, and see that it went and that no other tag went with it.
+
+    Some old registries delete the manifest of a tag, and with it every tag that points there. Raises Refused for such a
+    registry, with the tags put back.
+    """
+    image = repository.manifest(expected) if expected else None
+    take(repository, tag, expected)
+    for pause in _PAUSES:
+        repository.patience.sleep(pause, f"{repository.name.registry} still shows {tag}, which was deleted")
+        (held,) = ask(repository, [tag]).values()
+        if held is None or held != expected:
+            break
+    else:
+        raise TaggerError(f"{repository.name.registry} said yes to deleting {tag}, which is still there")
+    lost = set(tags) - {*repository.tags(), tag} if image else set()
+    if image and lost and repository.digest(image.digest) is None:
+        for other in (*lost, tag):
+            repository.put(other, image)
+        raise Refused(
+            f"{repository.name.registry} deletes an image with every tag on it ({', '.join(sorted(lost))} went with"
+            f" {tag}), so the tags are back and nothing is removed: move the others to another image first"
+        )
+
+
+def _settle(
+    repository: Removable, plan: _Plan, hidden: Collection[Tag], floats: Callable[[_Fall], Sequence[Tag]]
+) -> dict[Tag, Digest | None]:
+    """Settle floating tags of every line to the versions but those hidden; say where they are."""
     held: dict[Tag, Digest | None] = {}
-    for scheme, moves in plan.lines:
-        if moves:
-            settled = settle(_Without(repository, hidden), scheme, [move.tag for move in moves], Goal())
-            held |= {move.tag: settled.digests[move.tag] for move in moves}
+    for fall in plan.falls:
+        if tags := floats(fall):
+            settled = settle(_Without(repository, hidden), fall.scheme, tags, Goal(wrote=plan.wrote))
+            held |= {tag: settled.digests[tag] for tag in tags}
     return held
 
 
 def _look(repository: Removable, plan: _Plan) -> tuple[Removal, list[Tag]]:
-    """Settle to what is there now, since a version that stayed has its floating tags back; say what went and what not.
+    """Settle to what is there now; say what went, and which tags that should have gone are left.
 
-    A tag that holds something strange is no version of anybody's.
+    A version that stayed has its floating tags back, and so has one that somebody else has released meanwhile. A tag
+    that holds something strange is no version of anybody's.
     """
     held = ask(repository, list(plan.doomed))
     strange = [tag for tag, now in held.items() if now is not None and now != plan.doomed[tag]]
-    settled = _settle(repository, plan, strange)
+    settled = _settle(repository, plan, strange, _Fall.all_tags)
     listed = set(repository.tags())
+    dropped = [tag for fall in plan.falls for tag in fall.dropped]
+    taken = {tag for tag in dropped if settled[tag] not in (None, plan.doomed[tag])}
     left = [tag for tag, now in held.items() if now is not None or (plan.doomed[tag] is None and tag in listed)]
+    left = [tag for tag in left if tag not in taken]
     done = Removal(
         repository.name,
         dry_run=False,
-        removed=tuple(tag for tag in plan.doomed if tag not in left),
+        removed=tuple(tag for tag in plan.doomed if tag not in left and tag not in taken),
         moved=tuple(replace(m, after=settled[m.tag]) for m in plan.moves if settled[m.tag] != m.before),
     )
     return done, left
@@ -193,10 +248,13 @@ def _named(
 
 
 def _planned(repository: Removable, schemes: Sequence[Scheme], tags: Sequence[Tag], named: Sequence[Tag]) -> _Plan:
-    """Say what goes and what moves; of a version with two spellings the other one's image takes over."""
+    """Say what goes and what moves; of a version with two spellings the other one's image takes over.
+
+    A floating tag that does not hold an image that goes has drifted, and is left to a repair.
+    """
     doomed = {tag: None if isinstance(held, Unreadable) else held for tag, held in ask(repository, named).items()}
-    images = set(doomed.values()) - {None}
-    lines = []
+    images = {held for held in doomed.values() if held}
+    falls = []
     for scheme in schemes:
         going = set(named)
         affected = newest_first({version for tag in named if (version := scheme.parse(tag))})
@@ -204,91 +262,43 @@ def _planned(repository: Removable, schemes: Sequence[Scheme], tags: Sequence[Ta
         floats = [tag for tag in cascade if tag in set(tags) - going]
         observed = observe(AsListed(repository, [tag for tag in tags if tag not in going]), scheme, floats)
         claimed = {tag for version in observed.versions for tag in scheme.floating_tags(version)}
-        doomed |= {t: observed.digests[t] for t in floats if t not in claimed and observed.digests[t] in images}
-        lines.append((scheme, tuple(moved(observed, scheme, floats, repository.name))))
-    return _Plan(doomed, lines)
+        forced = [tag for tag in floats if observed.digests[tag] in images]
+        dropped = tuple(tag for tag in forced if tag not in claimed)
+        doomed |= {tag: observed.digests[tag] for tag in dropped}
+        falls.append(_Fall(scheme, tuple(moved(observed, scheme, forced, repository.name)), dropped))
+    moving = {tag for fall in falls for tag in fall.moving()}
+    doomed |= _attached(repository, [tag for tag in tags if tag not in moving], doomed)
+    return _Plan(doomed, falls, {tag: set(images) for fall in falls for tag in fall.all_tags()})
 
 
-def _delete(repository: Removable, tags: Sequence[Tag], doomed: Collection[Tag], *, single: bool) -> None:
-    if single:
-        repository.patience.at_once([partial(repository.delete, tag) for tag in doomed])
-        return
-    holders, parts, unknown = _holders(repository, tags)
-    for digest, holding in holders.items():
-        going = [tag for tag in holding if tag in doomed]
-        siblings = [tag for tag in (*holding, *parts.get(digest, ()), *unknown) if tag not in doomed]
-        if going and not siblings:
-            repository.delete(digest)
-        for tag in going if siblings else ():
-            _delete_beside(repository, tag, siblings)
-    leading_nowhere = set(tags) & set(doomed) - {tag for holding in holders.values() for tag in holding}
-    for tag in sorted(leading_nowhere):
-        repository.remove(tag)
+def _attached(
+    repository: Removable, tags: Sequence[Tag], doomed: Mapping[Tag, Digest | None]
+) -> Mapping[Tag, Digest | None]:
+    """Say which signatures, attestations and the like hang on images that lose their last tag, and what they hold."""
+    found: dict[Tag, Digest | None] = {}
+    going: Iterable[Digest] = {held for held in doomed.values() if held}
+    while hanging := {tag: image for image in going for tag in hanging_tags(tags, image) if tag not in found}:
+        kept = ask(repository, [tag for tag in tags if tag not in {*doomed, *found, *hanging}]).values()
+        going_tags = [tag for tag, image in hanging.items() if image not in kept]
+        held = ask(repository, going_tags)
+        found |= {tag: now if isinstance(now, str) else None for tag, now in held.items()}
+        going = {now for now in held.values() if isinstance(now, str)}
+        if not going_tags:
+            break
+    return found
 
 
-def _delete_beside(repository: Removable, tag: Tag, siblings: Sequence[Tag]) -> None:
-    try:
-        repository.remove(tag)
-    except RegistryError as error:
-        if isinstance(error, Unreadable):
-            raise
-        raise Refused(
-            f"{tag} shares its digest with {', '.join(siblings)}, and deleting that would delete them too ({error}):"
-            " remove them as well, or move them first"
-        ) from None
-
-
-def _holders(
-    repository: Removable, tags: Sequence[Tag]
-) -> tuple[Mapping[Digest, list[Tag]], Mapping[Digest, list[Tag]], list[Tag]]:
-    """Say which tags point at each digest, which tags' indexes list it, and of which tags nobody knows."""
-    holders: dict[Digest, list[Tag]] = {}
-    parts: dict[Digest, list[Tag]] = {}
-    unknown: list[Tag] = []
-    asking = [partial(_descriptor, repository, tag) for tag in tags]
-    for tag, found in zip(tags, repository.patience.at_once(asking), strict=True):
-        if isinstance(found, Unreadable):
-            unknown.append(tag)
-        elif found is not None:
-            holders.setdefault(found.digest, []).append(tag)
-            try:
-                for part in _parts(repository, found):
-                    parts.setdefault(part, []).append(tag)
-            except (RegistryError, Denied):
-                unknown.append(tag)
-    return holders, parts, unknown
-
-
-def _parts(repository: Removable, tagged: Descriptor) -> Collection[Digest]:
-    """Give what an index lists, at every depth. Raises what the registry raises."""
-
-    def read(listed: Sequence[Descriptor]) -> list[Manifest | None]:
-        reading = [partial(repository.manifest, each.digest) for each in listed if each.media_type not in IMAGES]
-        read = {manifest.digest: manifest for manifest in repository.patience.at_once(reading) if manifest}
-        return [read.get(each.digest) for each in listed]
-
-    index = repository.manifest(tagged.digest) if tagged.is_index else None
-    return beneath(index, read) if index else ()
-
-
-def _descriptor(repository: Removable, tag: Tag) -> Descriptor | Unreadable | None:
-    try:
-        return repository.descriptor(tag)
-    except Unreadable as error:
-        return error
-
-
-def _incomplete(problem: TaggerError | KeyboardInterrupt | None, done: Removal, left: Sequence[Tag]) -> TaggerError:
+def _incomplete(
+    problem: TaggerError | KeyboardInterrupt | None, done: Removal, left: Sequence[Tag], astray: Sequence[Tag]
+) -> TaggerError:
     there = f"still there: {', '.join(left)}" if left else "everything named is gone"
-    what = problem or f"{done.repository.registry} said yes to every delete"
-    found: TaggerError
-    if isinstance(problem, KeyboardInterrupt):
-        found = Interrupted(f"interrupted; {there}: run the same command again", problem)
-    elif isinstance(problem, Unsettled) or done.removed:
-        found = Unsettled(f"{what}; {there}: run the same command again", left)
-    elif isinstance(problem, Refused):
-        found = problem
-    else:
-        found = TaggerError(f"{what}; nothing was removed, and {there}: run the same command again")
+    went = f"removed: {', '.join(done.removed)}; " if done.removed and left else ""
+    what = problem or TaggerError(f"{done.repository.registry} said yes to every delete")
+    if isinstance(what, Refused) and not done.removed and not astray:
+        what.removal = done
+        return what
+    partly = left if done.removed and not isinstance(what, KeyboardInterrupt) else ()
+    nothing = "" if done.removed or isinstance(what, KeyboardInterrupt) else "nothing was removed, and "
+    found = ended(what, f"{went}{nothing}{there}", [*dict.fromkeys([*astray, *partly])])
     found.removal = done
     return found

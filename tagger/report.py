@@ -226,6 +226,10 @@ def check_text(check: Check) -> str:
     checked = f"{len(check.checked)} floating {'tag' if len(check.checked) == 1 else 'tags'} checked"
     others = f"; not looked at: {_some(check.not_looked_at)}" if check.not_looked_at else ""
     lines = [_drift(state, check.repository) for state in check.drift]
+    lines += [
+        f"  {tag} holds a placeholder, since its removal broke off: run tagger rm {check.repository} {tag} again"
+        for tag in check.half_removed
+    ]
     return in_lines([f"{check.repository}: {drifted}, {checked}{others}", *lines])
 
 
@@ -237,14 +241,16 @@ def check_content(check: Check) -> dict[str, Any]:
         "drift": [_floating(state) for state in check.drift],
         "checked": list(check.checked),
         "not_looked_at": list(check.not_looked_at),
+        **({"half_removed": list(check.half_removed)} if check.half_removed else {}),
     }
 
 
 def repair_text(repair: Repair) -> str:
     """Write what moved, or would move, a line each."""
+    notes = [f"note: {warning}" for warning in repair.warnings]
     if not repair.repaired:
-        return f"{repair.repository}: nothing to repair"
-    return in_lines([str(repair.repository), *map(_move, repair.repaired), *_nothing_written(repair.dry_run)])
+        return in_lines([f"{repair.repository}: nothing to repair", *notes])
+    return in_lines([str(repair.repository), *map(_move, repair.repaired), *notes, *_nothing_written(repair.dry_run)])
 
 
 def repair_content(repair: Repair) -> dict[str, Any]:
@@ -253,6 +259,7 @@ def repair_content(repair: Repair) -> dict[str, Any]:
         "repository": str(repair.repository),
         "dry_run": repair.dry_run,
         "repaired": [_moved(move) for move in repair.repaired],
+        **({"warnings": list(repair.warnings)} if repair.warnings else {}),
     }
 
 
@@ -278,7 +285,8 @@ def yank_text(yank: Yank) -> str:
     removed = [f"  remove {tag}" for tag in yank.removed]
     still = f"still pulled by whoever names {' or '.join(yank.digests)}"
     others = f", and by {', '.join(yank.kept)}" if yank.kept else ""
-    lines = [*kept, *map(_move, yank.moved), *removed, still + others, *_nothing_written(yank.dry_run)]
+    notes = [f"note: {warning}" for warning in yank.warnings]
+    lines = [*kept, *map(_move, yank.moved), *removed, still + others, *notes, *_nothing_written(yank.dry_run)]
     return in_lines([str(yank.repository), *lines])
 
 
@@ -293,6 +301,7 @@ def yank_content(yank: Yank) -> dict[str, Any]:
         "moved": [_moved(move) for move in yank.moved],
         "removed": list(yank.removed),
         "kept": list(yank.kept),
+        **({"warnings": list(yank.warnings)} if yank.warnings else {}),
     }
 
 

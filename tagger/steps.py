@@ -271,7 +271,7 @@ class _Fetching(View):
         self._tag = tag
         self.fetched: Manifest | None = None
 
-    def digest(self, tag: Tag) -> Digest | None:
+    def digest(self, tag: Tag | Digest) -> Digest | None:
         """Ask where a tag points; of the one tag, keep the manifest."""
         if tag != self._tag:
             return self._repository.digest(tag)

@@ -73,7 +73,8 @@ class ModelRepository:
     """A repository as a dict: `held` says which digest every tag points at.
 
     `ghosts` are listed and absent, `hidden` are there and not listed; no read says where a tag of `unreadable` points
-    until it is written again. Those of `together` can be put by one request.
+    until it is written again. Those of `together` can be put by one request, those of `half_removed` hold a
+    placeholder.
     """
 
     name: Repository = field(default_factory=lambda: Repository.parse("registry.local:5000/gallery/ui"))
@@ -83,6 +84,7 @@ class ModelRepository:
     hidden: set[Tag] = field(default_factory=set)
     unreadable: set[Tag] = field(default_factory=set)
     together: set[Tag] = field(default_factory=set)
+    half_removed: set[Tag] = field(default_factory=set)
     patience: Unhurried = field(default_factory=Unhurried)
     around: Around = undisturbed
     writes: list[str] = field(default_factory=list)
@@ -124,11 +126,13 @@ class ModelRepository:
             self._shown = self._past.pop() if self._past else None
             return [*(tag for tag in self._seen if tag not in self.hidden), *self.ghosts]
 
-    def digest(self, tag: Tag) -> Digest | None:
-        """Say where a tag points."""
+    def digest(self, tag: Tag | Digest) -> Digest | None:
+        """Say where a tag points, or whether a digest is there."""
         with self.around(f"head {tag}"):
-            self._check_readable(tag)
-            return self._seen.get(tag)
+            if ":" in tag:
+                return Digest(tag) if tag in self.manifests else None
+            self._check_readable(Tag(tag))
+            return self._seen.get(Tag(tag))
 
     def manifest(self, reference: Tag | Digest) -> Manifest | None:
         """Give a manifest."""
@@ -161,6 +165,10 @@ class ModelRepository:
 
     def check_removal(self) -> None:
         """Let every tag go."""
+
+    def is_half_removed(self, tag: Tag) -> bool:
+        """Say that no removal breaks off: a tag goes at once."""
+        return tag in self.half_removed
 
     def remove(self, tag: Tag) -> None:
         """Take a tag away."""
