@@ -13,7 +13,7 @@ from functools import partial
 from typing import Protocol
 
 from tagger.attached import hanging_tags
-from tagger.cascade import Scheme, newest_first, published
+from tagger.cascade import Scheme, floating, newest_first, published
 from tagger.drift import Listed, Move, listed_tags, moved
 from tagger.ending import ended
 from tagger.errors import (
@@ -155,9 +155,9 @@ def _remove(
 
 
 def take(repository: Removable, tag: Tag, expected: Digest | None) -> None:
-    """Take a tag away that holds what it is expected to hold; one that somebody has moved meanwhile is left alone."""
+    """Take a tag away that holds what is expected (None: anything); one that somebody has moved meanwhile is left."""
     (held,) = ask(repository, [tag]).values()
-    if held is None or isinstance(held, Unreadable) or held == expected:
+    if expected is None or held is None or isinstance(held, Unreadable) or held == expected:
         repository.remove(tag)
 
 
@@ -250,11 +250,13 @@ def _named(
 def _planned(repository: Removable, schemes: Sequence[Scheme], tags: Sequence[Tag], named: Sequence[Tag]) -> _Plan:
     """Say what goes and what moves; of a version with two spellings the other one's image takes over.
 
-    A floating tag that does not hold an image that goes has drifted, and is left to a repair.
+    A floating tag that does not hold an image that goes has drifted, and is left to a repair. One that belongs to a
+    version that goes counts as holding it where either cannot be read.
     """
     doomed = {tag: None if isinstance(held, Unreadable) else held for tag, held in ask(repository, named).items()}
     images = {held for held in doomed.values() if held}
     falls = []
+    wrote: dict[Tag, set[Digest]] = {}
     for scheme in schemes:
         going = set(named)
         affected = newest_first({version for tag in named if (version := scheme.parse(tag))})
@@ -262,13 +264,21 @@ def _planned(repository: Removable, schemes: Sequence[Scheme], tags: Sequence[Ta
         floats = [tag for tag in cascade if tag in set(tags) - going]
         observed = observe(AsListed(repository, [tag for tag in tags if tag not in going]), scheme, floats)
         claimed = {tag for version in observed.versions for tag in scheme.floating_tags(version)}
-        forced = [tag for tag in floats if observed.digests[tag] in images]
+        owners = floating(published(tags, scheme), scheme)
+        unread = {version for tag in named if (version := scheme.parse(tag)) and doomed[tag] is None}
+        forced = [
+            tag
+            for tag in floats
+            if observed.digests[tag] in images
+            or owners.get(tag) in (affected if tag in observed.unreadable else unread)
+        ]
         dropped = tuple(tag for tag in forced if tag not in claimed)
         doomed |= {tag: observed.digests[tag] for tag in dropped}
+        wrote |= {tag: images | {held for held in [observed.digests[tag]] if held} for tag in forced}
         falls.append(_Fall(scheme, tuple(moved(observed, scheme, forced, repository.name)), dropped))
     moving = {tag for fall in falls for tag in fall.moving()}
     doomed |= _attached(repository, [tag for tag in tags if tag not in moving], doomed)
-    return _Plan(doomed, falls, {tag: set(images) for fall in falls for tag in fall.all_tags()})
+    return _Plan(doomed, falls, wrote)
 
 
 def _attached(
