@@ -137,17 +137,20 @@ def release_markdown(release: Release) -> str:
 def release_variables(release: Release) -> str:
     """Write a release as lines of NAME=VALUE: what CI systems take for outputs or a dotenv file.
 
-    Several tags, digests or references have commas between, and no value has anything that a shell or a dotenv file
-    would take for more than text. After a failure they name what stands: nothing, or the version tag.
+    Several tags, digests or references have commas between; TAGGER_REFERENCE is the first one alone. No value has
+    anything that a shell or a dotenv file would take for more than text. After a failure they name what is there:
+    nothing, or the version tag.
     """
     standing = () if release.outcome is Outcome.REFUSED else release.repositories
     held = [(r, change) for r in standing for change in r.changes if r.digest and change.after == r.digest]
-    values: dict[str, list[object]] = {
+    references = [f"{r.repository}@{r.digest}" for r, _ in held]
+    values: dict[str, Sequence[object]] = {
         "TAGGER_OUTCOME": [release.outcome],
         "TAGGER_VERSION": [release.version],
         "TAGGER_DIGEST": [r.digest for r, _ in held],
         "TAGGER_TAGS": [change.tag for _, change in held],
-        "TAGGER_REFERENCE": [f"{r.repository}@{r.digest}" for r, _ in held],
+        "TAGGER_REFERENCE": references[:1],
+        "TAGGER_REFERENCES": references,
     }
     lines = {name: ",".join(dict.fromkeys(str(each) for each in found)) for name, found in values.items()}
     return "".join(f"{name}={value if _HARMLESS.fullmatch(value) else ''}\n" for name, value in lines.items())

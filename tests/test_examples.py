@@ -76,7 +76,13 @@ def test_the_github_action_installs_releases_and_tells_its_outputs(
 ) -> None:
     engine.image(repository, "the gallery")
     action = yaml.safe_load((ROOT / "action.yml").read_text())
-    given = {"image": repository, "version": "v2.1.106", "registry": f"{registry.host}\n", "variant": "default\nslim\n"}
+    given = {
+        "image": repository,
+        "version": "v2.1.106",
+        "registry": f"{registry.host}\n",
+        "variant": "default\nslim\n",
+        "options": "--floats-via registry",
+    }
     inputs = {f"inputs.{name}": str(given.get(name, each["default"])) for name, each in action["inputs"].items()}
     told, summary = tmp_path / "output", tmp_path / "summary"
     runner = {"RUNNER_TEMP": str(tmp_path), "GITHUB_ACTION_PATH": str(ROOT), "GITHUB_ACTIONS": "true",
@@ -90,7 +96,8 @@ def test_the_github_action_installs_releases_and_tells_its_outputs(
     outputs = {f"steps.release.outputs.{name}": value for name, value in variables(told).items()}
     results = {name: filled(each["value"], outputs) for name, each in action["outputs"].items()}
     digest = registry.digest(repository, "latest")
-    assert results["reference"] == f"{registry.host}/{repository}@{digest}"
+    assert results["reference"] == results["references"] == f"{registry.host}/{repository}@{digest}"
+    assert results["tags"].split(",") == ["2.1.106", "2.1", "2", "latest", "2.1.106-slim", "2.1-slim", "2-slim", "slim"]
     assert (results["outcome"], results["version"], results["digest"]) == ("released", "2.1.106", digest)
     assert "### Released" in summary.read_text()
 

@@ -6,14 +6,21 @@ import os
 import re
 import select
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from command import Ran, start, tagger, wait
 from doubles import FakeEngine, ModelRegistry, on, refusal
 
+from tagger.cascade import Version
 from tagger.errors import TaggerError
 from tagger.outputs import append, opened
+from tagger.plan import Action, Change
+from tagger.reference import Repository, parse_digest, parse_tag
+from tagger.report import release_variables
+from tagger.result import Outcome, Release, Released
 
 IMAGE = "image-gallery"
 
@@ -41,6 +48,7 @@ def test_a_release_writes_what_the_next_step_needs(fake: FakeEngine, model: Mode
         "TAGGER_DIGEST": digest,
         "TAGGER_TAGS": "2.1.106,2.1,2,latest",
         "TAGGER_REFERENCE": f"{model.host}/{IMAGE}@{digest}",
+        "TAGGER_REFERENCES": f"{model.host}/{IMAGE}@{digest}",
     }
     text = summary.read_text()
     assert text.startswith("### Released: image-gallery 2.1.106\n")
@@ -67,6 +75,16 @@ def test_a_failure_writes_them_too(fake: FakeEngine, model: ModelRegistry, tmp_p
     assert found["TAGGER_OUTCOME"] == ("refused" if outcome == "refused" else "failed")
     assert found["TAGGER_TAGS"] == ("2.1.106" if outcome == "failed" else "")
     assert "> **" in summary.read_text()
+
+
+def test_of_several_registries_the_reference_is_the_first_and_the_references_are_all() -> None:
+    digest, tag = parse_digest(f"sha256:{'0' * 64}"), parse_tag("2.1.106")
+    change = Change(tag, Action.CREATE, Version(2, 1, 106), None, digest)
+    places = [Repository.parse(f"{host}/gallery") for host in ("a.local", "b.local:5000")]
+    released = tuple(Released(place, digest, (change,)) for place in places)
+    lines = release_variables(Release("gallery", "2.1.106", False, Outcome.RELEASED, released)).splitlines()
+    assert f"TAGGER_REFERENCE=a.local/gallery@{digest}" in lines
+    assert f"TAGGER_REFERENCES=a.local/gallery@{digest},b.local:5000/gallery@{digest}" in lines
 
 
 def test_what_a_registry_says_is_neither_markdown_nor_a_line_of_its_own(
@@ -157,3 +175,56 @@ def test_under_github_actions_errors_are_annotations(fake: FakeEngine, model: Mo
     assert "::error" not in release(fake, model, "--no-annotate", GITHUB_ACTIONS="true").err
     assert "::error" not in release(fake, model).err
     assert "::error" in tagger(None, "check", f"{model.host}/gallery", GITHUB_ACTIONS="true").err
+
+
+# -- the action's options ------------------------------------------------------------------------------------------
+
+
+def words_of_the_action(folder: Path, options: str) -> subprocess.CompletedProcess[str]:
+    """Run the release step of the action with a tagger that only prints its words, one a line."""
+    step = yaml.safe_load((Path(__file__).parent.parent / "action.yml").read_text())["runs"]["steps"][-1]
+    programs = folder / "tagger/bin"
+    programs.mkdir(parents=True, exist_ok=True)
+    (programs / "tagger").write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
+    (programs / "tagger").chmod(0o755)
+    (programs / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    (programs / "python").chmod(0o755)
+    (folder / "shlex.py").write_text("raise SystemExit('a file of the checkout runs')\n")
+    given = dict.fromkeys(step["env"], "") | {"IMAGE": "gallery", "VERSION": "git", "OPTIONS": options}
+    files = {"RUNNER_TEMP": str(folder), "GITHUB_STEP_SUMMARY": "summary", "GITHUB_OUTPUT": "output"}
+    return subprocess.run(
+        ["bash", "-e", "-o", "pipefail", "-c", step["run"]],
+        cwd=folder, env={**os.environ, **given, **files}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("", []),
+        ("--strict", ["--strict"]),
+        ("--floats-via registry", ["--floats-via", "registry"]),
+        ("  --strict\n\n--timeout 60 --quiet\n", ["--strict", "--timeout", "60", "--quiet"]),
+        ("--repository 'two words' --prefix ''", ["--repository", "two words", "--prefix", ""]),
+        ('--prefix "" --repository a\\ b', ["--prefix", "", "--repository", "a b"]),
+        (
+            "--prefix $(touch here);touch here `touch here` $HOME *",
+            ["--prefix", "$(touch", "here);touch", "here", "`touch", "here`", "$HOME", "*"],
+        ),
+    ],
+)
+def test_options_of_the_action_are_split_as_a_shell_does_and_evaluated_by_nobody(
+    tmp_path: Path, options: str, words: list[str]
+) -> None:
+    ran = words_of_the_action(tmp_path, options)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.split("\n")[:-1] == [
+        "release", "gallery", "git", *words, "--summary", "summary", "--env-file", "output",
+    ]  # fmt: skip
+    assert not (tmp_path / "here").exists()
+
+
+def test_options_of_the_action_with_a_quote_that_does_not_end_are_one_sentence(tmp_path: Path) -> None:
+    ran = words_of_the_action(tmp_path, "--strict\n--prefix 'v")
+    assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (1, "", 1)
+    assert "options has a quote" in ran.stderr
