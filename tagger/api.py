@@ -16,7 +16,7 @@ from tagger.checkout import Asked, parse_asked
 from tagger.credentials import DockerConfig
 from tagger.engine import Engine, Image, host_of, is_local
 from tagger.errors import InputError, Refused, TaggerError, printable
-from tagger.labels import mismatches
+from tagger.labels import mismatches, missing
 from tagger.patience import Patience, Trace
 from tagger.progress import Meter, Progress
 from tagger.reference import Reference, Repository, is_image_id
@@ -239,8 +239,8 @@ def promote(
             else functools.partial(join, references, registries.open)
         )
         seen, original = patience.both(functools.partial(look, lines, parsed), finding)
-        named = {", ".join(sources): original.labels()}
-        odd = _check_labels(named, asked, [(None, target, s) for target in targets for s in schemes], strict=strict)
+        places = [(None, target, scheme) for target in targets for scheme in schemes]
+        odd = _check_labels(original.labels(), asked, places, strict=strict)
         courier = Courier(original, {target: registries.open(target) for target in targets}, progress, meter)
         placements = [Placement(", ".join(sources), original, repository, scheme) for repository, scheme in lines]
         order = Order(parsed, FloatsVia.REGISTRY, overwrite=force, dry_run=dry_run, assume_newest=assume_newest)
@@ -404,12 +404,15 @@ def next_version(
     part: Part | str | None = None,
     *,
     pre: str | None = None,
+    first: bool = False,
     schemes: Sequence[Scheme] = PLAIN,
     insecure: Collection[str] = (),
     auth_host: Collection[str] = (),
     trace: Trace | None = None,
 ) -> str:
     """Give the version after the greatest one released: the next "patch", "minor" or "major", or pre-release `pre`.
+
+    With `first` the repository may not exist yet.
 
     Raises InputError, and TaggerError for every other failure.
     """
@@ -419,7 +422,7 @@ def next_version(
         raised = Part(part) if part else None
     except ValueError:
         raise InputError(f"a version has no part '{printable(part)}': give patch, minor or major") from None
-    return str(successor(_alone(repository, (insecure, auth_host), trace), schemes, raised, pre))
+    return str(successor(_alone(repository, (insecure, auth_host), trace), schemes, raised, pre, first=first))
 
 
 def _patience(seconds: float | None, told: Progress) -> Patience:
@@ -468,15 +471,20 @@ def _check_labels(
     *,
     strict: bool,
 ) -> list[str]:
-    """Say where an image's labels contradict what it is released as. Raises Refused for that where `strict`."""
+    """Say where an image's labels contradict what it is released as.
+
+    Raises Refused for that where `strict`, and for labels that are missing.
+    """
     spellings = {str(scheme.version_tag(asked.version)) for *_, scheme in places}
     found = [
         text
         for name, labels in images.items()
         for text in mismatches(name, labels, asked.version, spellings, asked.revision)
     ]
-    if found and strict:
-        raise Refused("; ".join(found))
+    if strict:
+        lacking = (text for name, labels in images.items() for text in missing(name, labels, asked.revision))
+        if told := [*found, *lacking]:
+            raise Refused("; ".join(told))
     return found
 
 

@@ -32,6 +32,7 @@ __all__ = [
     "parse_version",
     "published",
     "resolve",
+    "spells_mark",
     "understood",
     "yanked_by",
 ]
@@ -40,6 +41,8 @@ DEFAULT_VARIANT = "default"
 """How the plain line is named among variants."""
 
 _YANKED = "yanked"
+# As an identifier of its own, or with what may be the name of a variant behind it.
+_MARK = re.compile(rf"(?:^|\.){_YANKED}(?=$|[.-])")
 _MAJOR_MINOR_LATEST = ("{major}.{minor}", "{major}", "latest")
 _FIELDS = ("major", "minor", "patch")
 _NUMBER = "(?:0|[1-9][0-9]*)"
@@ -379,7 +382,7 @@ def _check(scheme: Scheme) -> None:
     for name, line in scheme.aliases:
         _check_alias(name, line)
     for channel in scheme.channels:
-        if not _CHANNEL.fullmatch(channel) or channel in {"latest", _YANKED}:
+        if not _CHANNEL.fullmatch(channel) or channel == "latest" or spells_mark(channel):
             raise InputError(
                 f"channel '{printable(channel)}' is no pre-release label: give letters, digits and hyphens, such as"
                 " rc or beta"
@@ -398,7 +401,12 @@ def _check_variant(variant: str, scheme: Scheme) -> None:
             f"'{shown}' cannot name a variant, whose tags end in it: begin with a letter, use letters, digits, '_', '.'"
             " and '-', such as alpine (and leave latest, and v before a number, to versions)"
         )
-    if _STAGE.match(variant) or variant in {_YANKED, *scheme.channels}:
+    if spells_mark(variant):
+        raise InputError(
+            f"variant '{shown}' would mark versions as yanked, since 2.1.106-{shown} could be such a mark: name it"
+            " otherwise"
+        )
+    if _STAGE.match(variant) or variant in scheme.channels:
         raise InputError(
             f"variant '{shown}' looks like a pre-release, so that 2.1.106-{shown} could be either: name it otherwise,"
             " or release it as a version of its own"
@@ -539,6 +547,15 @@ def yanked_by(version: Version) -> Version | None:
         return None
     before, dot, last = version.prerelease.rpartition(".")
     return version.replace(prerelease=before if dot else None) if last == _YANKED else None
+
+
+def spells_mark(text: str) -> bool:
+    """Say whether a pre-release or a variant of this name would spell the mark of a yanked version, in some line.
+
+    >>> [spells_mark(text) for text in ("yanked", "rc.1.yanked", "yanked-alpine", "unyanked", "rc.1", "")]
+    [True, True, True, False, False, False]
+    """
+    return bool(_MARK.search(text))
 
 
 def resolve(versions: Iterable[Version], scheme: Scheme) -> Mapping[Tag, Version]:

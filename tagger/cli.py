@@ -61,6 +61,15 @@ app = typer.Typer(
 )
 
 _SHOWN = 20
+# Words that people try for a command; typer suggests what is spelt alike.
+_MEANT = {
+    **dict.fromkeys(("delete", "remove", "del"), "use tagger rm"),
+    "list": "use tagger ls",
+    **dict.fromkeys(("push", "publish"), "use tagger release"),
+    "fix": "use tagger repair",
+    "unyank": "bring a version back with tagger promote REPOSITORY:VERSION-yanked VERSION --force, or another image"
+    " with tagger release IMAGE VERSION --force",
+}
 _DRIFT = 5  # the exit code of a check that found some
 
 
@@ -84,11 +93,14 @@ def main() -> None:
 
 
 def _check_words(words: Sequence[str]) -> None:
-    """Refuse a word that is more than text, which typer would print as it came. Ends with exit code 2."""
+    """End with exit code 2 for a word that is more than text, and for a command that has another name here."""
     for word in words:
         if one_line(word) != word:
             say(f"error: the word '{printable(word)}' holds characters that are no text: give it without them")
             _end(2)
+    if words and (meant := _MEANT.get(words[0])):
+        say(f"error: there is no command '{words[0]}': {meant}")
+        _end(2)
 
 
 def _tags_there(context: typer.Context, incomplete: str) -> list[str]:
@@ -272,6 +284,7 @@ def _wanted(image: str | None, said: Given) -> tuple[list[Wanted], str]:
 
     if image is not None:
         chosen = {image: config.read(said, os.environ, Path(), image)}
+        config.check_one(chosen[image].tables)
     else:
         if said.repository is not None:
             raise InputError("--all and --repository exclude each other: give each image its repository in its table")
@@ -309,6 +322,16 @@ def _schemes(variant: list[str] | None, prefix: str | None, repository: str | No
     from tagger import config
 
     return config.read(_said(variant, prefix), os.environ, Path(), repository).schemes()
+
+
+def _schemes_to_write(variant: list[str] | None, prefix: str | None, repositories: Sequence[str]) -> tuple[Scheme, ...]:
+    """Give the lines of the first repository, after a look at all: one image is not the images of several tables."""
+    from tagger import config
+
+    found = [config.read(_said(variant, prefix), os.environ, Path(), repository) for repository in repositories]
+    for each in found:
+        config.check_one(each.sharing)
+    return found[0].schemes()
 
 
 @app.command()
@@ -362,7 +385,7 @@ def promote(
             sources if platform_image else sources[0],
             spelt,
             to=to or (),
-            schemes=_schemes(variant, prefix, to[0] if to else sources[0]),
+            schemes=_schemes_to_write(variant, prefix, to or sources),
             dry_run=dry_run,
             force=force,
             assume_newest=assume_newest,
@@ -612,12 +635,15 @@ def _after_asking(
 @app.command(name="next")
 def next_version(
     repository: RepositoryArgument,
-    patch: Annotated[bool, typer.Option("--patch", help="A small fix.")] = False,
-    minor: Annotated[bool, typer.Option("--minor", help="Existing features extended.")] = False,
-    major: Annotated[bool, typer.Option("--major", help="New features or a changed API.")] = False,
+    patch: Annotated[bool, typer.Option("--patch", help="Compatible bug fixes.")] = False,
+    minor: Annotated[bool, typer.Option("--minor", help="New features that break nothing.")] = False,
+    major: Annotated[bool, typer.Option("--major", help="Changes that break what relies on the API.")] = False,
     pre: Annotated[
         str | None, typer.Option(metavar="LABEL", help="A pre-release, such as rc, of that or alone.")
     ] = None,
+    first: Annotated[
+        bool, typer.Option("--first", help="Nothing is released yet: the repository need not exist.")
+    ] = False,
     variant: Variant = None,
     prefix: Prefix = None,
     insecure: Insecure = None,
@@ -638,7 +664,7 @@ def next_version(
         part = parts[0] if parts else None
         schemes = _schemes(variant, prefix, repository)
         hosts, trace = _hosts(insecure, auth_host), _tracing(verbose)
-        show(api.next_version(repository, part, pre=pre, schemes=schemes, **hosts, trace=trace))
+        show(api.next_version(repository, part, pre=pre, first=first, schemes=schemes, **hosts, trace=trace))
 
 
 @app.command()

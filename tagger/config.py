@@ -77,13 +77,19 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The settings in force, where each comes from, the file and its image (None: none), and all variants it names."""
+    """The settings in force, where each comes from, the file and its image (None: none), and all variants it names.
+
+    Unless the command line or the environment names the variants, `tables` are those that the image selects, and
+    `sharing` all tables of its repository.
+    """
 
     settings: Settings
     origins: tuple[Origin, ...]
     file: Path | None
     image: str | None
     known: tuple[str, ...]
+    tables: tuple[str, ...] = ()
+    sharing: tuple[str, ...] = ()
 
     def schemes(self) -> tuple[Scheme, ...]:
         """Give the scheme of every line to release or to read, in the order of `variants`.
@@ -149,13 +155,13 @@ def _in_force(given: Given, environment: Mapping[str, str], file: _File | None, 
         (given, lambda _: _COMMAND_LINE),
         (_from_environment(environment), _variable),
     ]
-    siblings: list[Given] = []
+    sharing: list[str] = []
     if file:
         tables = ", ".join(f"[images.{_key(name)}]" for name in names)
         if names:
             layers.append((_joined(file, names), lambda _: f"{file.label} {tables}"))
             path = file.repository(names[0])
-            siblings = [image for name, image in file.images.items() if file.repository(name) == path]
+            sharing = [name for name in file.images if file.repository(name) == path]
         layers.append((file.top, lambda _: file.label))
     values: dict[str, object] = {}
     origins = []
@@ -164,10 +170,21 @@ def _in_force(given: Given, environment: Mapping[str, str], file: _File | None, 
         if said:
             values[key] = said[0]
         origins.append(Origin(key, said[1](key) if said else _DEFAULT))
-    given_anywhere = (*(layer for layer, _ in layers), *siblings)
+    given_anywhere = (*(layer for layer, _ in layers), *(file.images[name] for name in sharing if file))
     known = dict.fromkeys(variant for layer in given_anywhere for variant in layer.variants or ())
     settings = Settings(**values)  # type: ignore[arg-type]  # each layer has the same fields, None left out
-    return Config(settings, tuple(origins), file.path if file else None, ", ".join(names) or None, tuple(known))
+    found = Config(settings, tuple(origins), file.path if file else None, ", ".join(names) or None, tuple(known))
+    named = any(layer.variants for layer, _ in layers[:2])
+    return found if named else replace(found, tables=tuple(names), sharing=tuple(sharing))
+
+
+def check_one(tables: Sequence[str]) -> None:
+    """Refuse to write one image where each of several tables has its own. Raises InputError."""
+    if len(tables) > 1:
+        names = " and ".join(f"[images.{_key(name)}]" for name in tables)
+        raise InputError(
+            f"{names} go to one repository, each with an image of its own: say with --variant which one this is"
+        )
 
 
 def as_text(config: Config) -> str:

@@ -11,6 +11,17 @@ VERSION = "org.opencontainers.image.version"
 REVISION = "org.opencontainers.image.revision"
 
 
+def missing(name: str, labels: Mapping[str, str], revision: str | None = None) -> Iterator[str]:
+    """Say which labels an image lacks that would prove its version, and its commit where one is known.
+
+    >>> list(missing("app", {VERSION: "2.1.106"}, "c0ffee"))
+    ['app has no label org.opencontainers.image.revision: build it with that label, or release it without --strict']
+    """
+    for label in (VERSION, REVISION) if revision else (VERSION,):
+        if not labels.get(label):
+            yield f"{name} has no label {label}: build it with that label, or release it without --strict"
+
+
 def mismatches(
     name: str, labels: Mapping[str, str], version: Version, spellings: Collection[str], revision: str | None = None
 ) -> Iterator[str]:

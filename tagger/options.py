@@ -40,13 +40,18 @@ Version = Annotated[
     typer.Argument(metavar="VERSION", help="Such as 2.1.106 or v3.0.0-rc.1; or git: the semver tag at HEAD."),
 ]
 Strict = Annotated[
-    bool, typer.Option("--strict", help="Refuse an image whose labels say another version, or another commit.")
+    bool,
+    typer.Option("--strict", help="Refuse an image whose labels do not say this version and, with git, this commit."),
 ]
 Summary = Annotated[
     str | None, typer.Option(metavar="FILE", help="Append what happened as Markdown, such as to $GITHUB_STEP_SUMMARY.")
 ]
 EnvFile = Annotated[
-    str | None, typer.Option(metavar="FILE", help="Append TAGGER_VERSION, _DIGEST, _TAGS and more, NAME=VALUE a line.")
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="Append TAGGER_VERSION, _DIGEST, _TAGS and more, NAME=VALUE a line, lists with commas between.",
+    ),
 ]
 Annotate = Annotated[
     bool | None,

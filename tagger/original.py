@@ -64,17 +64,18 @@ class Original:
         """Give the digest, which is the same everywhere."""
         return self.manifest.digest
 
-    def labels(self) -> Mapping[str, str]:
-        """Read the labels of its configuration; an index has those of its first image."""
-        manifest, home = self.manifest, next(iter(self.homes.values()))
-        if manifest.is_index:
-            first = next((each for each in manifest.entries() if index.platform(each)), None)
-            if first is None:
-                return {}
-            digest = Digest(str(first["digest"]))
-            home = self.homes.get(digest, home)
-            manifest = _child(home, digest)
-        return {} if manifest.is_index else _labels(_config(manifest, home))
+    def labels(self) -> dict[str, Mapping[str, str]]:
+        """Read the labels of each image that it holds, by the name of the image, with its platform in an index."""
+        home = next(iter(self.homes.values()))
+        if not self.manifest.is_index:
+            return {self.name: _labels(_config(self.manifest, home))}
+        images = {
+            f"{self.name} ({platform})": Digest(str(entry["digest"]))
+            for entry in self.manifest.entries()
+            if (platform := index.platform(entry))
+        }
+        reading = [partial(_labels_of, self.homes.get(digest, home), digest) for digest in images.values()]
+        return dict(zip(images, home.patience.at_once(reading), strict=True))
 
     def pieces(self) -> list[Piece]:
         """Read every manifest of it, children first. Raises RegistryError for what is listed and not there."""
@@ -131,6 +132,11 @@ def _config(manifest: Manifest, repository: RemoteRepository) -> bytes:
         raise RegistryError(f"the configuration of {manifest.digest} has {config.size} bytes: push that image again")
     with repository.blobs.opened(config) as pieces:
         return b"".join(pieces)
+
+
+def _labels_of(home: RemoteRepository, digest: Digest) -> Mapping[str, str]:
+    manifest = _child(home, digest)
+    return {} if manifest.is_index else _labels(_config(manifest, home))
 
 
 def _labels(config: bytes) -> Mapping[str, str]:

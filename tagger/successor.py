@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 from enum import StrEnum
 
-from tagger.cascade import Scheme, Version, in_channel, newest_first, parse_version, published, yanked_by
+from tagger.cascade import Scheme, Version, in_channel, newest_first, parse_version, published, spells_mark, yanked_by
+from tagger.drift import Listed
 from tagger.errors import InputError, printable
-from tagger.observe import Tags
 from tagger.reference import Tag
 
 _NONE_YET = Version(0, 0, 0)
@@ -16,29 +16,39 @@ _LABEL = re.compile(r"[0-9A-Za-z-]*[A-Za-z-][0-9A-Za-z-]*")
 
 
 class Part(StrEnum):
-    """What a release changes: a small fix, existing features extended, or new features and a changed API."""
+    """What a release changes: compatible bug fixes, compatible new features, or breaking changes (semver.org)."""
 
     PATCH = "patch"
     MINOR = "minor"
     MAJOR = "major"
 
 
-def successor(repository: Tags, schemes: Sequence[Scheme], part: Part | None, label: str | None = None) -> Version:
+def successor(
+    repository: Listed, schemes: Sequence[Scheme], part: Part | None, label: str | None = None, *, first: bool = False
+) -> Version:
     """Give the version after the greatest one of these lines: the part is raised, or a pre-release `label` counted on.
 
-    With a label alone, the pre-releases under way are counted on, else those of the next patch begin. A repository that
-    is empty or new has no version yet, which counts as 0.0.0. Neither a version to ignore nor another variant counts.
+    With a label alone, the pre-releases under way are counted on, else those of the next patch begin. A repository
+    without a version counts as 0.0.0; it may be one that does not exist yet where this is its `first` version. Neither
+    a version to ignore nor another variant counts.
 
-    Raises InputError for a label that is none, and what the registry raises.
+    Raises InputError for a label that is none and for a repository that does not exist, and what the registry raises.
     """
+    if label is not None and spells_mark(label):
+        raise InputError(f"'{printable(label)}' would mark a version as yanked: give another label, such as rc or beta")
     if label is not None and not _LABEL.fullmatch(label):
         raise InputError(
             f"'{printable(label)}' is no pre-release label: give letters, digits and hyphens, such as rc or beta"
         )
-    tags = repository.tags()
+    tags = repository.listed()
+    if tags is None and not first:
+        raise InputError(
+            f"there is no repository {repository.name.path} at {repository.name.registry}: check the name, or give"
+            " --first for the first version of a new one"
+        )
     versions: dict[Version, list[Tag]] = {}
     for scheme in schemes:
-        for version, tag in published(tags, scheme).items():
+        for version, tag in published(tags or (), scheme).items():
             if scheme.counts(version):
                 versions.setdefault(yanked_by(version) or version, []).append(tag)  # a yanked one is taken too
     newest = newest_first(versions)

@@ -120,6 +120,10 @@ class ModelRepository:
         """Answer so many lists, and every other read until the list after them, as things stand now."""
         self._past = [dict(self.held)] * lists
 
+    def listed(self) -> Sequence[Tag] | None:
+        """List every tag; a model without tags does not exist."""
+        return self.tags() or None
+
     def tags(self) -> Sequence[Tag]:
         """List every tag."""
         with self.around("list"):

@@ -39,7 +39,7 @@ RESTS_ON: dict[str, set[str]] = {
     "ending": {"errors"},
     "placeholder": {"manifest"},
     "removal": {"drift", "attached", "ending"},
-    "successor": {"settle"},
+    "successor": {"drift"},
     "withdrawal": {"removal"},
     "retention": {"removal", "blobs"},
     "share": {"settle"},

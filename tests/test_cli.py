@@ -413,6 +413,35 @@ def test_next_prints_a_version_for_release(gallery: str) -> None:
         assert tagger(None, "next", gallery, *words).code == 2
 
 
+def test_next_wants_to_be_told_that_a_version_is_the_first(gallery: str) -> None:
+    absent = gallery.replace("/ui", "/absent")
+    ran = tagger(None, "next", absent, "--minor")
+    assert (ran.code, ran.out, "there is no repository gallery/absent" in ran.error, "--first" in ran.error) == (
+        2, "", True, True,
+    )  # fmt: skip
+    assert tagger(None, "next", absent, "--minor", "--first").out == "0.1.0\n"
+
+
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [
+        *((word, "use tagger rm") for word in ("delete", "remove", "del")),
+        ("list", "use tagger ls"),
+        *((word, "use tagger release") for word in ("push", "publish")),
+        ("fix", "use tagger repair"),
+        ("unyank", "tagger promote REPOSITORY:VERSION-yanked VERSION --force"),
+    ],
+)
+def test_a_command_that_has_another_name_is_named(word: str, says: str) -> None:
+    ran = tagger(None, word, "x", "--json")
+    assert (ran.code, ran.out, f"there is no command '{word}': " in ran.error, says in ran.error) == (2, "", True, True)
+
+
+def test_a_command_that_is_misspelt_is_named_by_its_likeness() -> None:
+    ran = tagger(None, "relase")
+    assert (ran.code, "Did you mean 'release'?" in ran.err) == (2, True)
+
+
 def test_rm_wants_names_or_all(gallery: str) -> None:
     for words in ([], ["1.0.0", "--all"]):
         ran = tagger(None, "rm", gallery, *words, "--json")

@@ -113,7 +113,7 @@ def test_other_pythons_pass_them_too(built: Mapping[str, Path], tmp_path: Path, 
 # What uses each of the dependencies, in the tests' own process and in those that they start.
 LOWEST = [
     *TESTS,
-    *(str(ROOT / "tests" / f"test_{name}.py") for name in ("connection", "engine", "registry", "terminal", "laws")),
+    *(str(ROOT / "tests" / f"test_{name}.py") for name in ("connection", "engine", "registry", "terminal", "cascade")),
     f"{ROOT}/tests/test_packaging.py::test_the_wheel_holds_the_package_alone_and_its_types",
 ]
 

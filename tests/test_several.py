@@ -361,3 +361,46 @@ def test_settings_serve_a_release_and_what_reads_its_repository(
     }  # fmt: skip
     assert tagger(None, "check", f"{registry.host}/{repository}").code == 0
     assert tagger(None, "next", f"{registry.host}/{repository}", "--minor").out == "2.2.0\n"
+
+
+@pytest.mark.parametrize("name", ["gallery", "gallery/ui"])
+def test_one_image_is_not_written_for_each_table_of_its_repository(
+    registry: Registry, repository: str, settings: Callable[[str], None], name: str
+) -> None:
+    path = f"{repository}/{name}"
+    shop = Repository(registry, path)
+    shop.image("build-77", "plain")
+    shop.image("2.1.106-alpine", "alpine")
+    settings(
+        f"repository = {path!r}\n[images.{path.replace('/', '-')}]\n"
+        f"[images.{path!r}]\n[images.'{path}:alpine']\nvariants = ['alpine']\n"
+    )
+    before = registry.snapshot(path)
+    elsewhere = ["--to", f"{registry.host}/{repository}/other", "--to", str(shop)]
+    for words in (["promote", f"{shop}:build-77", "2.1.107"], ["promote", f"{shop}:build-77", "2.1.107", *elsewhere],
+                  ["promote", "2.1.107", "--platform-image", f"{shop}:build-77"]):  # fmt: skip
+        ran = tagger(None, *words)
+        assert ran.code == 2, ran.err
+        assert f'[images."{path}:alpine"] go to one repository' in ran.error
+        assert "--variant" in ran.error
+    assert registry.snapshot(path) == before
+    ran = tagger(None, "promote", f"{shop}:build-77", "2.1.107", "--variant", "default")
+    assert ran.code == 0, ran.err
+    assert names(registry.snapshot(path)) == {*before, "2.1.107", "2.1", "2", "latest"}
+
+
+def test_one_image_is_not_released_for_each_table_that_its_name_selects(
+    engine: Engine, registry: Registry, repository: str, settings: Callable[[str], None]
+) -> None:
+    settings(
+        f"[images.gallery]\nrepository = {repository!r}\n"
+        f"[images.alpine]\nrepository = {repository!r}\nvariants = ['alpine']\n"
+    )
+    name = f"{registry.host}/{repository}"
+    engine.image(f"{name}:build", "the gallery")
+    ran = tagger(engine, "release", f"{name}:build", "2.1.106")
+    assert (ran.code, "[images.gallery] and [images.alpine] go to one repository" in ran.error) == (2, True), ran.err
+    assert registry.snapshot(repository) == {}
+    assert tagger(engine, "release", f"{name}:build", "2.1.106", TAGGER_VARIANT="default").code == 0
+    assert set(registry.tags(repository)) == {*CASCADE}
+    assert tagger(None, "ls", name).code == 0, "what reads has all of the lines"

@@ -42,13 +42,26 @@ ROWS: list[tuple[list[str], Part | None, str | None, str]] = [
 def test_the_next_version_follows_the_greatest_released_one(
     versions: list[str], part: Part | None, label: str | None, expected: str
 ) -> None:
-    assert str(successor(ModelRepository.published(versions), [Scheme()], part, label)) == expected
+    found = successor(ModelRepository.published(versions), [Scheme()], part, label, first=not versions)
+    assert str(found) == expected
+
+
+def test_a_repository_that_does_not_exist_has_no_next_version_but_a_first_one() -> None:
+    with pytest.raises(InputError, match="there is no repository"):
+        successor(ModelRepository(), [Scheme()], MINOR)
+    assert str(successor(ModelRepository(), [Scheme()], MINOR, first=True)) == "0.1.0"
 
 
 def test_a_ghost_is_not_the_greatest() -> None:
     repository = ModelRepository.published(["1.0.0"])
     repository.ghosts = {Tag("9.9.9")}
     assert str(successor(repository, [Scheme()], PATCH)) == "1.0.1"
+
+
+@pytest.mark.parametrize("label", ["yanked", "yanked-alpine"])
+def test_a_label_that_marks_what_was_yanked_is_bad_input(label: str) -> None:
+    with pytest.raises(InputError, match="would mark a version as yanked: give another label"):
+        successor(ModelRepository.published(["2.1.106"]), [Scheme()], None, label)
 
 
 @pytest.mark.parametrize("label", ["", "1", "r c", "rc.1", "rc\n"])
