@@ -13,32 +13,39 @@ class Why(Enum):
     """The reasons that another attempt cannot change."""
 
     IMMUTABLE = auto()
+    READ_ONLY = auto()
     QUOTA = auto()
     NO_REPOSITORY = auto()
     NO_RIGHT = auto()
 
 
-_IMMUTABLE = re.compile(
-    r"immutab"
-    r"|cannot be overwritten"
-    r"|disallowed.operation|operation is disallowed"  # a lock of Azure Container Registry
-    r"|not allow updating|redeploy is not allowed"  # Nexus
-    r"|\btag(_INVALID)?\b.{0,100}\b(already exists|already assigned|is (protected|locked|read-only))",
-    re.IGNORECASE | re.DOTALL,
-)
-_QUOTA = re.compile(
-    r"\bquota\b|limit_?exceeded|storage limit"
-    r"|exceed\w*\b.{0,60}\b(upper limit|storage|capacity|limit of)|insufficient storage",
-    re.IGNORECASE | re.DOTALL,
-)
-_NO_REPOSITORY = re.compile(
-    r"name.unknown|\b(repository|project|namespace)\b.{0,200}?\b(does not exist|not found|not known)",
-    re.IGNORECASE | re.DOTALL,
-)
+_WORDS = {
+    Why.IMMUTABLE: (
+        r"immutab"
+        r"|cannot be (overwritten|overridden|overriden)"
+        r"|already.(exists|assigned)"
+        r"|disallowed.operation|operation is disallowed"  # a lock of Azure Container Registry
+        r"|not allow updating|redeploy is not allowed"  # Nexus
+        r"|\btag\b.{0,100}\bis (protected|locked)"
+    ),
+    Why.READ_ONLY: (
+        r"read.only mode|maintenance mode|\barchived\b|\b(registry|repository|project|system)\b.{0,60}\bread.only\b"
+    ),
+    Why.QUOTA: (
+        r"\bquota\b|limit_?exceeded|storage limit|insufficient storage"
+        r"|exceed\w*\b.{0,60}\b(upper limit|storage|capacity|limit of)"
+    ),
+    Why.NO_REPOSITORY: (
+        r"name.unknown|\b(repository|project|namespace)\b.{0,200}?\b(does not exist|not found|not known)"
+    ),
+}
+_REASONS = {why: re.compile(words, re.IGNORECASE | re.DOTALL) for why, words in _WORDS.items()}
 # A registry that is busy speaks of quotas too, and so does one that asks to come back later.
 _BUSY = re.compile(r"too ?many ?requests|\brate\b|per (second|minute|hour|day)", re.IGNORECASE)
+_UNKNOWN_USER, _FORBIDDEN, _BUSY_STATUS, _FAULTS = 401, 403, 429, 500
+_UNPAID_OR_FULL = (402, 507)
 # What a registry puts in quotes is a name, and a name may contain any of these words.
-_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`")
+_QUOTED = re.compile(r"(?<!\w)'[^']*'(?!\w)|\"[^\"]*\"|`[^`]*`")
 
 
 def reason(said: str, status: int | None = None, name: str = "") -> Why | None:
@@ -50,17 +57,16 @@ def reason(said: str, status: int | None = None, name: str = "") -> Why | None:
     >>> reason("TAG_INVALID: The image tag '2.1.403' already exists and cannot be overwritten", 400)
     <Why.IMMUTABLE: 1>
     >>> reason("DENIED: requested access to the resource is denied", 403)
-    <Why.NO_RIGHT: 4>
+    <Why.NO_RIGHT: 5>
     """
     text = _QUOTED.sub("''", re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "''", said) if name else said)
-    if status not in (401, 429) and _IMMUTABLE.search(text):
-        return Why.IMMUTABLE
-    if status in (402, 507):
+    found = next((why for why, words in _REASONS.items() if words.search(text)), None)
+    if status in _UNPAID_OR_FULL:
         return Why.QUOTA
-    if status == 429 or (status or 0) >= 500 or _BUSY.search(text):  # noqa: PLR2004 - HTTP's own numbers
-        return None
-    if status != 401 and _QUOTA.search(text):  # noqa: PLR2004 - HTTP's own number
-        return Why.QUOTA
-    if status in (401, 403):
+    if status == _UNKNOWN_USER:
+        return Why.NO_RIGHT
+    if status == _BUSY_STATUS or _BUSY.search(text) or (status or 0) >= _FAULTS:
+        return found if found is Why.IMMUTABLE and status != _BUSY_STATUS else None
+    if status == _FORBIDDEN and found in (None, Why.NO_REPOSITORY):
         return Why.NO_RIGHT  # which is also how registries hide that there is no such repository
-    return Why.NO_REPOSITORY if _NO_REPOSITORY.search(text) else None
+    return found

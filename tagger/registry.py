@@ -407,7 +407,8 @@ class RemoteRepository:
 
     def _probe(self, absent: Tag | Digest) -> Answer:
         answer = self._delete(absent)
-        if answer.status in _DENIALS or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        fails = answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR and answer.status != HTTPStatus.NOT_IMPLEMENTED
+        if answer.status in _DENIALS or fails:
             answer.check(self.name, "delete tags")
         return answer
 

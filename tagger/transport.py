@@ -79,6 +79,7 @@ _REFUSALS: dict[Why, tuple[type[Refused], str]] = {
             " another version"
         ),
     ),
+    Why.READ_ONLY: (Refused, "wait until it takes writes again, or ask whoever runs it"),
     Why.QUOTA: (OverQuota, "remove old versions, as tagger prune does, or ask for a larger quota"),
     Why.NO_REPOSITORY: (NoRepository, "create the repository first, or check its name"),
 }

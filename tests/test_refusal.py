@@ -38,6 +38,15 @@ SAID = {
     ),
     "Nexus": (400, "UNKNOWN: Repository does not allow updating assets: docker-hosted", Why.IMMUTABLE),
     "GitLab, a protected tag": (403, "DENIED: tag is protected", Why.IMMUTABLE),
+    "Nexus, later": (409, "cannot be updated as asset already exists and redeploy is not allowed", Why.IMMUTABLE),
+    "one with a code alone": (409, "TAG_ALREADY_EXISTS", Why.IMMUTABLE),
+    "Harbor, read-only": (
+        403,
+        "DENIED: The system is in read only mode. Any modification is prohibited.",
+        Why.READ_ONLY,
+    ),
+    "distribution, read-only": (405, "UNSUPPORTED: The registry is in read-only mode.", Why.READ_ONLY),
+    "GitHub, archived": (403, "DENIED: Repository was archived so is read-only.", Why.READ_ONLY),
     "one that answers 500": (500, "UNKNOWN: tag latest is immutable", Why.IMMUTABLE),
     "Harbor, quota": (
         403,
@@ -63,6 +72,7 @@ SAID = {
         "DENIED: User: arn:aws:iam::012345678901:user/ci is not authorized to perform: ecr:PutImage on resource: app",
         Why.NO_RIGHT,
     ),
+    "one with a token that may only read": (403, "DENIED: this is a read-only token", Why.NO_RIGHT),
     "any, without a login": (401, "UNAUTHORIZED: authentication required", Why.NO_RIGHT),
     "Artifactory, no right to delete": (
         403,
@@ -74,6 +84,7 @@ TRANSIENT = {
     "Docker Hub": (429, "TOOMANYREQUESTS: You have reached your pull rate limit"),
     "Artifact Registry": (429, "RESOURCE_EXHAUSTED: Quota exceeded for quota metric 'Requests per project per minute'"),
     "one that is down": (503, ""),
+    "one under maintenance": (503, "UNAVAILABLE: the registry is in maintenance mode"),
     "one that is busy and says it in another way": (400, "too many requests, the quota is 100 per minute"),
     "one that knows no manifest": (404, "MANIFEST_UNKNOWN: manifest unknown"),
     "one that takes no such manifest": (400, "MANIFEST_INVALID: manifest invalid"),
@@ -104,6 +115,10 @@ def test_what_may_pass_is_no_refusal(registry: str) -> None:
 def test_a_repository_s_own_name_is_no_reason(name: str) -> None:
     assert reason(f"DENIED: access to {name} is denied", 403, name) is Why.NO_RIGHT
     assert reason(f"DENIED: access to '{name}' is denied", 403) is Why.NO_RIGHT
+
+
+def test_an_apostrophe_is_no_quote() -> None:
+    assert reason("DENIED: you can't write to this, the tag's immutable and that won't change", 403) is Why.IMMUTABLE
 
 
 def test_a_short_name_hides_no_reason() -> None:

@@ -524,6 +524,7 @@ def test_a_tag_is_put_byte_for_byte(remote: Open, model: ModelRegistry) -> None:
         (refusal(400, "TAG_INVALID", "already exists"), Immutable, r"already exists.*or set floats = \[\]"),
         (refusal(412, "PRECONDITION", "immutable"), Immutable, "immutable.*exclude the floating tags from"),
         (refusal(405, "REGISTRY_DISALLOWED_OPERATION", "no"), Immutable, "exclude the floating tags from"),
+        (refusal(403, "DENIED", "it is in read only mode"), Refused, "read only mode.*: wait until it takes writes"),
         (refusal(403, "DENIED", "quota exceeded"), OverQuota, "quota exceeded.*: remove old versions"),
         (refusal(404, "NAME_UNKNOWN", "no"), NoRepository, "NAME_UNKNOWN: no.*: create the repository first"),
         (Response(429), RegistryError, "HTTP 429.*try again later"),
@@ -734,14 +735,13 @@ NO_SUCH_ROUTE = [
     Response(404, b"<html>not found</html>", {"Content-Type": "text/html"}),
     Response(404),
     refusal(404, "UNSUPPORTED", "no"),
+    Response(501),
     as_json(404, {"message": "no"}),
 ]
 
 
 @pytest.mark.parametrize("answer", NO_SUCH_ROUTE)
-def test_a_404_that_names_no_unknown_manifest_deletes_nothing(
-    remote: Open, model: ModelRegistry, answer: Response
-) -> None:
+def test_what_names_no_unknown_manifest_deletes_nothing(remote: Open, model: ModelRegistry, answer: Response) -> None:
     before = dict(model.repositories[PATH])
     model.intercept(on("DELETE", "/manifests/", answer))
     found = remote(model.host)

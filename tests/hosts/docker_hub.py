@@ -25,7 +25,7 @@ class DockerHub(Imitation):
         if not reference:
             return None
         if request.method == "DELETE":
-            return refusal(405, "UNSUPPORTED", "The operation is unsupported.")  # reported of accounts of every kind
+            return self._deleted(name, reference)
         if request.method == "GET" and self.pulls_left is not None:
             return self._pulled()
         written = request.method == "PUT" and reference in self.repositories.get(name, {})
@@ -36,6 +36,14 @@ class DockerHub(Imitation):
                 " repository and cannot be updated due to immutability settings. Please push with a different tag."
             )
             return refusal(403, "DENIED", said)
+        return None
+
+    def _deleted(self, name: str, reference: str) -> Response | None:
+        """Delete by digest alone, and only what has no tag (reported of accounts of every kind)."""
+        if ":" not in reference:
+            return refusal(405, "UNSUPPORTED", "The operation is unsupported.")
+        if reference in self.repositories.get(name, {}).values():
+            return refusal(403, "DENIED", "requested access to the resource is denied")
         return None
 
     def _pulled(self) -> Response | None:
