@@ -27,6 +27,7 @@ CONTAINERD_ROOT = Path(os.environ.get("CONTAINERD_ROOT") or CACHE / "tagger/sid"
 CRANE = CONTAINERD_ROOT / "usr/bin/crane"
 PROGRAMS = ("curl", "docker", "dockerd", "docker-registry", "openssl", "setpriv", "unshare")
 FOREIGN = ("DOCKER_", "TAGGER_", "GITHUB_")
+FOREIGN_TAGS = ("_TAG", "TAG_NAME", "BUILD_SOURCEBRANCH")
 FOREIGN_NAMES = ("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "FORCE_COLOR", "NO_COLOR", "PY_COLORS")
 
 # A loaded machine is no failure; TAGGER_LONG is for `make test-long`.
@@ -95,7 +96,7 @@ def _lacking_services(config: pytest.Config) -> str | None:
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     for name in os.environ:
-        if name.startswith(FOREIGN) or name.upper() in FOREIGN_NAMES:
+        if name.startswith(FOREIGN) or name.endswith(FOREIGN_TAGS) or name.upper() in FOREIGN_NAMES:
             monkeypatch.delenv(name)
     home = tmp_path_factory.mktemp("home")
     (home / ".docker").mkdir()

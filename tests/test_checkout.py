@@ -172,6 +172,16 @@ def test_no_checkout_no_commit_and_no_git_are_said(tmp_path: Path, monkeypatch: 
         parse_asked("git", folder=tmp_path)
 
 
+def test_the_commands_take_the_tag_that_the_job_runs_for(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for tag in ("v2.1.106", "v2.1.106-rc.1"):
+        git(checkout, "tag", tag)
+    monkeypatch.chdir(checkout)
+    several = tagger(None, "tags", "git")
+    assert (several.code, "v2.1.106 and v2.1.106-rc.1" in several.error) == (2, True)
+    job = {"GITHUB_REF_TYPE": "tag", "GITHUB_REF_NAME": "v2.1.106"}
+    assert tagger(None, "tags", "git", **job).out.split() == ["2.1.106", "2.1", "2", "latest"]
+
+
 def test_the_commands_take_it(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     git(checkout, "tag", "v2.1.106")
     monkeypatch.chdir(checkout)
