@@ -5,18 +5,30 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from tagger import __version__, signals
-from tagger.errors import InputError, Interrupted, Refused, TaggerError, Terminated, in_lines, one_line, printable
+from tagger.errors import (
+    Fault,
+    InputError,
+    Interrupted,
+    Refused,
+    TaggerError,
+    Terminated,
+    in_lines,
+    one_line,
+    printable,
+)
 from tagger.options import (
     Annotate,
     AssumeNewest,
@@ -40,7 +52,7 @@ from tagger.options import (
     Version,
     Yes,
 )
-from tagger.terminal import annotating, say, show, show_release, tell_github
+from tagger.terminal import annotating, say, show, show_release, show_traceback, tell_github
 
 if TYPE_CHECKING:
     from tagger.api import Wanted
@@ -86,8 +98,7 @@ def main() -> None:
         say("error: interrupted: run the same command again")
         _end(128 + (interruption.signal if isinstance(interruption, Terminated) else signal.SIGINT))
     except Exception as error:  # noqa: BLE001 - a user gets a sentence, whatever it is
-        say(f"error: tagger met a fault of its own, {type(error).__name__}: {printable(error)}: please report it")
-        _end(1)
+        _end(_failure(Fault(error)).exit_code)
     except SystemExit as end:
         _end(end.code if isinstance(end.code, int) else 1)
 
@@ -141,6 +152,7 @@ def tagger(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
+    verbose: Verbose = False,
 ) -> None:
     """Give a built container image its semver tags: all of the right ones, verified, or nothing moved."""
 
@@ -245,8 +257,8 @@ def _released(run: Callable[[Watch], Release], asked: _Asked, outputs: _Outputs)
         files = [opened(outputs.summary), opened(outputs.env_file)]
         with Watch(quiet=outputs.quiet) as watch:
             done = run(watch)
-    except (TaggerError, KeyboardInterrupt) as problem:
-        error = problem if isinstance(problem, TaggerError) else _interrupted(problem)
+    except (Exception, KeyboardInterrupt) as problem:  # noqa: BLE001 - whatever it is, it is reported
+        error = _as_error(problem)
         done = error.release or _not_begun(asked, error)
     _report(done, files, outputs, failed=error is not None)
     if error:
@@ -411,6 +423,7 @@ def tags(
     variant: Variant = None,
     prefix: Prefix = None,
     build_metadata: BuildMetadata = "refuse",
+    verbose: Verbose = False,  # noqa: ARG001 - it counts wherever it stands
 ) -> None:
     """Print the cascade of a version, offline.
 
@@ -670,6 +683,7 @@ def next_version(
 @app.command()
 def completion(
     shell: Annotated[str, typer.Argument(metavar="bash|zsh|fish", help="The shell to write it for.")],
+    verbose: Verbose = False,  # noqa: ARG001 - it counts wherever it stands
 ) -> None:
     """Print what makes a shell complete commands, options and, for rm, tags.
 
@@ -693,6 +707,7 @@ def show_config(
     variant: Variant = None,
     prefix: Prefix = None,
     as_json: Json = False,
+    verbose: Verbose = False,  # noqa: ARG001 - it counts wherever it stands
 ) -> None:
     """Print the settings in force, and where each comes from.
 
@@ -714,7 +729,7 @@ def _hosts(insecure: list[str] | None, auth_host: list[str] | None) -> dict[str,
 
 
 def _tracing(verbose: bool) -> Callable[[str], None] | None:
-    return say if verbose else None
+    return say if verbose or _verbose() else None
 
 
 @contextlib.contextmanager
@@ -724,8 +739,10 @@ def _failing(repository: str, as_json: bool) -> Iterator[None]:
 
     try:
         yield
-    except (TaggerError, KeyboardInterrupt) as problem:
-        error = problem if isinstance(problem, TaggerError) else _interrupted(problem)
+    except (typer.Exit, typer.Abort):
+        raise
+    except (Exception, KeyboardInterrupt) as problem:  # noqa: BLE001 - whatever it is, it is reported
+        error = _as_error(problem)
         if as_json:
             done = report.removal_content(error.removal) if error.removal else {"repository": repository}
             show(report.as_json({**done, "error": str(error)}))
@@ -734,12 +751,25 @@ def _failing(repository: str, as_json: bool) -> Iterator[None]:
         raise _failure(error) from None
 
 
-def _interrupted(signal: KeyboardInterrupt) -> Interrupted:
-    return Interrupted("interrupted: run the same command again", signal)
+def _as_error(problem: Exception | KeyboardInterrupt) -> TaggerError:
+    """Give the error that says what ended a command: whatever is not ours to raise is a signal, or a fault of ours."""
+    if isinstance(problem, TaggerError):
+        return problem
+    if isinstance(problem, KeyboardInterrupt):
+        return Interrupted("interrupted: run the same command again", problem)
+    return Fault(problem)
 
 
 def _failure(error: TaggerError, *, annotated: bool | None = None) -> typer.Exit:
     if annotating(annotated):
         tell_github("error", str(error))
+    if error.__cause__ and _verbose():
+        show_traceback(error.__cause__)
     say(f"error: {error}")
     return typer.Exit(error.exit_code)
+
+
+def _verbose() -> bool:
+    """Say whether --verbose stands anywhere on the command line, also where typer did not come to read it."""
+    options = takewhile(lambda word: word != "--", sys.argv[1:])
+    return any(word == "--verbose" or re.fullmatch("-[hqvy]*v[hqvy]*", word) for word in options)

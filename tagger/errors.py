@@ -24,6 +24,7 @@
     │   └── TooLong                 an answer is longer than tagger reads
     ├── TimedOut                 1  the time of --timeout is over
     ├── CalledOff                1  what runs beside this was interrupted
+    ├── Fault                    1  tagger met a fault of its own
     ├── Unsettled                4  some tags are not where they should be; they are named
     └── Interrupted        130, 143  a signal came, and the floating tags were put back
 
@@ -161,6 +162,17 @@ class TimedOut(TaggerError):
 
 class CalledOff(TaggerError):
     """A signal arrived while this waited in a thread; the signal itself is raised where it arrived."""
+
+
+class Fault(TaggerError):
+    """tagger met a fault of its own, which is the cause."""
+
+    def __init__(self, cause: BaseException) -> None:
+        super().__init__(
+            f"tagger met a fault of its own, {type(cause).__name__}: {printable(cause)}: please report it, with what"
+            " --verbose shows"
+        )
+        self.__cause__ = cause
 
 
 class Unsettled(TaggerError):

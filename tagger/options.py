@@ -31,7 +31,12 @@ AuthHost = Annotated[
     list[str] | None, typer.Option(metavar="HOST", help="A token server on another host than its registry's.")
 ]
 Verbose = Annotated[
-    bool, typer.Option("--verbose", "-v", help="Show every request with its time on stderr; never a credential.")
+    bool,
+    typer.Option(
+        "--verbose",
+        "-v",
+        help="Show every request with its time on stderr, and where tagger itself failed; never a credential.",
+    ),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite a version that holds another image.")]
 AssumeNewest = Annotated[bool, typer.Option("--assume-newest", help="Do not ask which other versions are published.")]

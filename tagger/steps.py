@@ -71,7 +71,7 @@ def release(
     except (Exception, KeyboardInterrupt) as problem:  # noqa: BLE001 - whatever it is, tags must not stay half moved
         final = put_back(problem, local, shares, order, tell)
         final.release = _report(order, placements, shares, Outcome(final.outcome), str(final))
-        raise final from None
+        raise final from final.__cause__
     done = _report(order, placements, shares, Outcome.RELEASED)
     if conflicts := [_duel(share) for share in shares if share.overwritten]:
         conflict = Conflict("; ".join(conflicts))

@@ -99,6 +99,14 @@ def show_release(release: Release) -> bool:
     return True
 
 
+def show_traceback(error: BaseException) -> None:
+    """Tell where an exception arose, and those that led to it, but no variable that a secret may be in."""
+    import traceback
+
+    for line in without_secrets("".join(traceback.format_exception(error))).splitlines():
+        say(line)
+
+
 def annotating(asked: bool | None = None) -> bool:
     """Say whether errors are told to GitHub Actions: as asked, or where it runs this."""
     return os.environ.get("GITHUB_ACTIONS") == "true" if asked is None else asked

@@ -10,6 +10,7 @@ from typing import TypeVar
 from tagger.errors import (
     Abandoned,
     Conflict,
+    Fault,
     Interrupted,
     Refused,
     RegistryError,
@@ -18,7 +19,6 @@ from tagger.errors import (
     TaggerError,
     Unreadable,
     Unsettled,
-    printable,
 )
 from tagger.manifest import Manifest
 from tagger.patience import Patience
@@ -54,7 +54,10 @@ def put_back(
         stuck = local.put_back([share.reference for share in shares if share.stands])
     except KeyboardInterrupt as signal:
         problem = signal
-    return _final(problem, shares, stuck)
+    final = _final(problem, shares, stuck)
+    if not isinstance(problem, TaggerError | KeyboardInterrupt):
+        final.__cause__ = problem
+    return final
 
 
 # -- one repository ------------------------------------------------------------------------------------------------
@@ -166,7 +169,7 @@ def _said(problem: Exception | KeyboardInterrupt) -> str:
         return "interrupted"
     if isinstance(problem, TaggerError):
         return str(problem)
-    return f"tagger met a fault of its own, {type(problem).__name__}: {printable(problem)}, which please report"
+    return str(Fault(problem))
 
 
 def _matters(share: Share, tag: str) -> bool:

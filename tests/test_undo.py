@@ -339,7 +339,8 @@ def test_an_error_of_our_own_puts_back_too_and_asks_for_a_report() -> None:
     at = fault.operations.index("put 2")
     found = attempt(repository, Fault(at, lambda _: KeyError("a fault of ours")))
     assert isinstance(found, ReleaseFailed)
-    assert "a fault of its own, KeyError: 'a fault of ours', which please report" in str(found)
+    assert "a fault of its own, KeyError: 'a fault of ours': please report it, with what --verbose " in str(found)
+    assert isinstance(found.__cause__, KeyError)
     assert {tag: held(repository)[tag] for tag in before} == before
 
 
