@@ -12,6 +12,7 @@ from tagger.ending import ended
 from tagger.errors import InputError, Refused, TaggerError, Unreadable, Unsettled
 from tagger.observe import AsListed, Tags, ask, digest_of, holders, observe
 from tagger.plan import Observed
+from tagger.platforms import lost
 from tagger.reference import Digest, Repository, Tag
 from tagger.settle import Goal, settle
 
@@ -47,6 +48,15 @@ class Floating:
 
 
 @dataclass(frozen=True, slots=True)
+class Incomplete:
+    """An index that lists what its repository no longer has, and the floating tags that hold it."""
+
+    digest: Digest
+    tags: tuple[Tag, ...]
+    missing: tuple[Digest, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Check:
     """What a check found: the tags that it checked, those that drifted, and those of lines that it does not know.
 
@@ -58,11 +68,12 @@ class Check:
     checked: tuple[Tag, ...]
     not_looked_at: tuple[Tag, ...]
     half_removed: tuple[Tag, ...] = ()
+    incomplete: tuple[Incomplete, ...] = ()
 
     @property
     def ok(self) -> bool:
-        """Say whether every floating tag that was checked is where it should be, and no removal broke off."""
-        return not self.drift and not self.half_removed
+        """Say whether every floating tag is where it should be, no removal broke off, and no index has lost a part."""
+        return not self.drift and not self.half_removed and not self.incomplete
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +111,8 @@ def listed_tags(repository: Listed) -> Sequence[Tag]:
 def check(repository: Listed, schemes: Sequence[Scheme]) -> Check:
     """Compare every floating tag of these lines with `resolve`; it asks for about two digests for each.
 
+    Of each image that they hold it asks whether all that belongs to it is there.
+
     Raises InputError when there is no such repository or it has no version of a line that was named, and what the
     registry raises.
     """
@@ -111,7 +124,19 @@ def check(repository: Listed, schemes: Sequence[Scheme]) -> Check:
     checked = tuple(state.tag for state in states)
     drift = tuple(state for state in states if not state.ok)
     half_removed = tuple(dict.fromkeys(tag for _, half in lines for tag in half))
-    return Check(repository.name, drift, checked, tuple(other_lines(tags, schemes, {*checked})), half_removed)
+    others = tuple(other_lines(tags, schemes, {*checked}))
+    return Check(repository.name, drift, checked, others, half_removed, _incomplete(repository, states))
+
+
+def _incomplete(repository: Listed, states: Sequence[Floating]) -> tuple[Incomplete, ...]:
+    """Find the indexes that floating tags hold and of which a part is gone."""
+    held: dict[Digest, list[Tag]] = {}
+    for state in states:
+        if state.digest:
+            held.setdefault(state.digest, []).append(state.tag)
+    missing = repository.patience.at_once([partial(lost, repository, digest) for digest in held])
+    found = zip(held.items(), missing, strict=True)
+    return tuple(Incomplete(digest, tuple(tags), tuple(gone)) for (digest, tags), gone in found if gone)
 
 
 def _check_named(name: Repository, tags: Sequence[Tag], scheme: Scheme, *, alone: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from tagger.cascade import Scheme, Version, floating, marks, nearly_first, newest_first, published, resolve
 from tagger.errors import Unreadable
-from tagger.manifest import Manifest
+from tagger.manifest import Descriptor, Manifest
 from tagger.patience import Patience
 from tagger.plan import Observed
 from tagger.reference import Digest, Repository, Tag
@@ -34,6 +34,9 @@ class Tags(Protocol):
 
     def digest(self, tag: Tag | Digest) -> Digest | None:
         """Ask where a tag points, or whether a digest is there; None when absent, Unreadable when nobody knows."""
+
+    def descriptor(self, tag: Tag | Digest) -> Descriptor | None:
+        """Ask where a tag points, or whether a digest is there, and what kind of manifest that is; None when absent."""
 
     def manifest(self, reference: Tag | Digest) -> Manifest | None:
         """Fetch a manifest; None when it is absent."""
@@ -63,6 +66,10 @@ class View:
     def digest(self, tag: Tag | Digest) -> Digest | None:
         """Ask where a tag points, or whether a digest is there."""
         return self._repository.digest(tag)
+
+    def descriptor(self, tag: Tag | Digest) -> Descriptor | None:
+        """Ask where a tag points, and to what."""
+        return self._repository.descriptor(tag)
 
     def manifest(self, reference: Tag | Digest) -> Manifest | None:
         """Fetch a manifest."""

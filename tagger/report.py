@@ -17,7 +17,7 @@ from tagger.reference import SHORT_DIGEST, Digest, Repository, Tag
 from tagger.result import Outcome, Release, Released
 
 if TYPE_CHECKING:
-    from tagger.drift import Check, Floating, Move, Repair
+    from tagger.drift import Check, Floating, Incomplete, Move, Repair
     from tagger.listing import Listing
     from tagger.removal import Removal
     from tagger.withdrawal import Yank
@@ -226,6 +226,7 @@ def listing_content(listing: Listing) -> dict[str, Any]:
 def check_text(check: Check) -> str:
     """Write what was checked and what was not, and what drifted, a line each."""
     drifted = f"{len(check.drift)} drifted" if check.drift else "no drift"
+    drifted += f", {len(check.incomplete)} incomplete" if check.incomplete else ""
     checked = f"{len(check.checked)} floating {'tag' if len(check.checked) == 1 else 'tags'} checked"
     others = f"; not looked at: {_some(check.not_looked_at)}" if check.not_looked_at else ""
     lines = [_drift(state, check.repository) for state in check.drift]
@@ -233,6 +234,7 @@ def check_text(check: Check) -> str:
         f"  {tag} holds a placeholder, since its removal broke off: run tagger rm {check.repository} {tag} again"
         for tag in check.half_removed
     ]
+    lines += map(_gone, check.incomplete)
     return in_lines([f"{check.repository}: {drifted}, {checked}{others}", *lines])
 
 
@@ -245,6 +247,7 @@ def check_content(check: Check) -> dict[str, Any]:
         "checked": list(check.checked),
         "not_looked_at": list(check.not_looked_at),
         **({"half_removed": list(check.half_removed)} if check.half_removed else {}),
+        **({"incomplete": list(map(_incomplete, check.incomplete))} if check.incomplete else {}),
     }
 
 
@@ -326,6 +329,17 @@ def _listing_lines(listing: Listing) -> Iterator[str]:
 
 def _drift(state: Floating, repository: Repository) -> str:
     return f"  {state.tag} {_held(state)}, and {_should(state, repository)}"
+
+
+def _gone(found: Incomplete) -> str:
+    """Say which tags hold an index of which a part is gone, and what brings it back."""
+    hold = "holds" if len(found.tags) == 1 else "hold"
+    gone = f"{', '.join(map(_short, found.missing))} {'is' if len(found.missing) == 1 else 'are'} gone"
+    return f"  {', '.join(found.tags)} {hold} {_short(found.digest)}, of which {gone}: release the same image again"
+
+
+def _incomplete(found: Incomplete) -> dict[str, Any]:
+    return {"digest": found.digest, "tags": list(found.tags), "missing": list(found.missing)}
 
 
 def _held(state: Floating) -> str:

@@ -26,6 +26,7 @@ from tagger.errors import (
 from tagger.manifest import Manifest
 from tagger.observe import Tags, View, holders, observe
 from tagger.plan import WRITES, Action, Change, Observed, Plan, plan
+from tagger.platforms import lost
 from tagger.progress import Line, Progress
 from tagger.reference import Digest, Registry, Tag
 from tagger.result import Outcome, Release, Released
@@ -115,7 +116,18 @@ def _begin(placement: Placement, order: Order, seen: Observed) -> Share:
         )
     digest = _digest_here(placement, order.version, seen)
     planned = plan(order.version, digest, seen, placement.scheme, overwrite=order.overwrite)
+    planned = _with_what_is_lost(repository, planned)
     return Share(placement, seen, planned, digest, unknown=_unknown(placement.scheme, order, seen, digest))
+
+
+def _with_what_is_lost(repository: Target, planned: Plan) -> Plan:
+    """Plan to push what is published once more where the registry has lost a part of it."""
+    change = planned.version_change
+    gone = lost(repository, change.after) if change.action is Action.UNCHANGED and change.after else []
+    if not gone:
+        return planned
+    again = replace(change, action=Action.MOVE, reason=f"the registry has lost a part of it, {', '.join(gone)}")
+    return Plan(planned.version, (again, *planned.floating_changes))
 
 
 def _check_refusals(shares: Sequence[Share]) -> None:
@@ -186,8 +198,20 @@ def _publish_there(engine: Engine, local: LocalTags, shares: Sequence[Share], or
         except WrongImage as error:
             share.wrong = error.digest
             raise
+        _check_whole(share)
         share.now[share.version_tag] = share.digest
         progress(Line.about("pushed", share.reference, f" at {share.digest}"))
+
+
+def _check_whole(share: Share) -> None:
+    """See whether the push of what was published already has brought back what the registry had lost."""
+    if share.digest is None or share.digest != share.before:
+        return
+    if gone := lost(share.repository, share.digest):
+        raise RegistryError(
+            f"{share.repository.name} still lacks {', '.join(gone)}, which {share.version_tag} lists: promote the image"
+            " from a registry that has all of it"
+        )
 
 
 def _push_version(engine: Engine, local: LocalTags, share: Share, progress: Progress) -> Digest:

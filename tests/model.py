@@ -19,7 +19,7 @@ from typing import TypeVar
 
 from tagger.cascade import Scheme, parse_version, resolve
 from tagger.errors import TaggerError, Unreadable
-from tagger.manifest import OCI_MANIFEST, Manifest
+from tagger.manifest import OCI_MANIFEST, Descriptor, Manifest
 from tagger.patience import Patience
 from tagger.reference import Digest, Reference, Repository, Tag
 from tagger.share import Placement, Target
@@ -137,6 +137,12 @@ class ModelRepository:
                 return Digest(tag) if tag in self.manifests else None
             self._check_readable(Tag(tag))
             return self._seen.get(Tag(tag))
+
+    def descriptor(self, tag: Tag | Digest) -> Descriptor | None:
+        """Say what a tag points at, or whether a digest is there."""
+        digest = Digest(tag) if ":" in tag else self.digest(Tag(tag))
+        manifest = self.manifests.get(digest) if digest else None
+        return Descriptor(manifest.media_type, manifest.digest) if manifest else None
 
     def manifest(self, reference: Tag | Digest) -> Manifest | None:
         """Give a manifest."""
