@@ -21,6 +21,7 @@ from tagger.connection import Connection
 from tagger.credentials import Credential
 from tagger.errors import (
     CalledOff,
+    Denied,
     Immutable,
     InvalidReference,
     Refused,
@@ -378,15 +379,18 @@ class RemoteRepository:
     def _deletes_nothing(self) -> str:
         """Say that the registry deletes nothing, and where a person can do it."""
         registry, path = self.name.registry, self.name.path
-        if page := hosts.known(registry).page:
-            return f"{registry} deletes nothing by the registry API, so nothing goes from {path}: use {page}"
-        if self._switched_off:
+        if self._switched_off and not hosts.known(registry).page:
             return (
                 f"{registry} has deletes switched off, so nothing goes from {path}: switch them on"
                 " (storage.delete.enabled: true in the configuration of a distribution registry) and start it again, or"
-                " use its own page or tool if it has one"
+                f" use {self._own_tool}"
             )
-        return f"{registry} deletes nothing by the registry API, so nothing goes from {path}: use its own page or tool"
+        return f"{registry} deletes nothing by the registry API, so nothing goes from {path}: use {self._own_tool}"
+
+    @property
+    def _own_tool(self) -> str:
+        """Name where a person does what the registry API does not."""
+        return hosts.known(self.name.registry).page or "its own page or tool"
 
     def delete(self, reference: Tag | Digest) -> None:
         """Delete a tag, or a manifest with every tag that points at it; what is not there is deleted already.
@@ -398,18 +402,24 @@ class RemoteRepository:
     def _check_deleted(self, answer: Answer, reference: str) -> None:
         if _is_not_there(answer):  # which is also what a delete gets whose first answer was lost
             return
-        if answer.why(self.name.path) is Why.IMMUTABLE:
+        why, refused = answer.why(self.name.path), f"{self.name.registry} does not let you delete {reference}"
+        if why is Why.IMMUTABLE:
             raise Immutable(
-                f"{self.name.registry} does not let anybody delete {reference} in {self.name.path}"
-                f" ({answer.complaint()}): keep it, or take it out of the immutability rule or the lock"
+                f"{refused} in {self.name.path} ({answer.complaint()}): keep it, or take it out of the rule or the lock"
+                " that makes it immutable"
+            )
+        if why is Why.NO_RIGHT and answer.status == HTTPStatus.FORBIDDEN:
+            raise Denied(
+                f"{refused} in {self.name.path} ({answer.complaint()}): ask for the right to delete, or use"
+                f" {self._own_tool}"
             )
         answer.check(self.name, f"delete {reference}", *_GONE)
 
     def _probe(self, absent: Tag | Digest) -> Answer:
         answer = self._delete(absent)
         fails = answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR and answer.status != HTTPStatus.NOT_IMPLEMENTED
-        if answer.status in _DENIALS or fails:
-            answer.check(self.name, "delete tags")
+        if fails or answer.why(self.name.path):
+            self._check_deleted(answer, "tags")
         return answer
 
     def _delete(self, reference: Tag | Digest) -> Answer:

@@ -770,6 +770,22 @@ def test_a_tag_that_is_immutable_is_not_deleted_and_says_so(remote: Open, model:
         remote(model.host).delete(LATEST)
 
 
+def test_who_may_not_delete_is_told_so_and_is_not_sent_to_docker_login(remote: Open, model: ModelRegistry) -> None:
+    before = dict(model.repositories[PATH])
+    model.intercept(on("DELETE", "/manifests/", refusal(403, "DENIED", "no")))
+    with pytest.raises(
+        Denied, match=r"let you delete tags in gallery/ui .*: ask for the right to delete, or use its own"
+    ):
+        remote(model.host).remove(LATEST)
+    assert model.repositories[PATH] == before
+
+
+def test_a_repository_that_is_locked_deletes_nothing_and_says_why(remote: Open, model: ModelRegistry) -> None:
+    model.intercept(on("DELETE", "/manifests/", refusal(405, "REGISTRY_DISALLOWED_OPERATION", "disallowed")))
+    with pytest.raises(Immutable, match=r"REGISTRY_DISALLOWED_OPERATION.*: keep it, or take it out of"):
+        remote(model.host).deletes_single_tags()
+
+
 @pytest.mark.parametrize(
     ("host", "page"),
     [

@@ -13,7 +13,7 @@ class DockerHub(Imitation):
     """Docker Hub with tags that may be immutable, and with a limit of pulls."""
 
     name = "Docker Hub"
-    refuses = dict.fromkeys(("rm", "prune"), "or use its own page or tool")
+    refuses = dict.fromkeys(("rm", "prune"), "ask for the right to delete, or use its own page or tool")
     immutable = ""
     """A regular expression: the tags that nobody may write twice."""
     pulls_left: int | None = None
