@@ -248,12 +248,14 @@ def _add_hanging(pieces: Iterable[Piece], found: Belongings) -> None:
         for tag, home in spelt.items():
             try:
                 manifest = home.manifest(tag)
+                tree = _tree(Piece(manifest, home), {}) if manifest else []
             except FAILURES as error:
                 found.lost.append(f"{home.name}:{tag} does not come along: {error}")
-            else:
-                if manifest and tag not in found.hanging:
-                    found.hanging[tag] = Piece(manifest, home)
-                    new.add(manifest.digest)
+                continue
+            if tree and tag not in found.hanging:
+                *listed_by_it, found.hanging[tag] = tree
+                found.referring += listed_by_it
+                new |= {piece.manifest.digest for piece in tree}
 
 
 def _tags(home: RemoteRepository, found: Belongings) -> Sequence[Tag]:

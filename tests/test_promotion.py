@@ -208,6 +208,16 @@ def test_what_hangs_on_an_image_by_a_tag_goes_along(source: Repository, target: 
     assert all(map(target.holds_all_of, (signature, sbom, of_sbom)))
 
 
+def test_an_index_that_hangs_on_an_image_goes_along_with_all_that_it_lists(
+    source: Repository, target: Repository
+) -> None:
+    built = source.image("build-77", "gallery")
+    sboms = source.index(f"{built.digest.replace(':', '-')}.sbom", "sboms")
+    assert api.promote(f"{source}:build-77", "2.1.106", to=str(target)).warnings == ()
+    assert target.registry.digest(target.path, f"{built.digest.replace(':', '-')}.sbom") == sboms.digest
+    assert target.holds_all_of(sboms)
+
+
 def test_signatures_of_the_targets_own_are_left_alone_and_told(source: Repository, target: Repository) -> None:
     built = source.image("build-77", "gallery")
     source.attached(built, "sig", "theirs")
