@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from tagger.plan import Action, Change
     from tagger.removal import Removal
     from tagger.result import Outcome, Release, Released
+    from tagger.retention import Pruning
     from tagger.share import FloatsVia
     from tagger.successor import Part
     from tagger.withdrawal import Yank
@@ -53,6 +54,7 @@ _HOMES = {
     "Move": "drift",
     "Outcome": "result",
     "Part": "successor",
+    "Pruning": "retention",
     "Refused": "errors",
     "Release": "result",
     "Released": "result",
@@ -92,6 +94,7 @@ __all__ = [
     "Move",
     "Outcome",
     "Part",
+    "Pruning",
     "Refused",
     "Release",
     "Released",

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from tagger.listing import Listing
     from tagger.promotion import Courier
     from tagger.removal import Removal
+    from tagger.retention import Pruning
     from tagger.successor import Part
     from tagger.withdrawal import Yank
 
@@ -384,9 +385,10 @@ def prune(
     insecure: Collection[str] = (),
     auth_host: Collection[str] = (),
     trace: Trace | None = None,
-) -> Removal:
-    """Remove old versions, but none that a floating tag points at: the newest `keep` of every minor line stay.
+) -> Pruning:
+    """Remove old versions, but no image that another tag holds: the newest `keep` of every minor line stay.
 
+    A pre-release stays if its first identifier is no known stage, such as rc, and no channel of its line.
     `keep_minors` keeps that many lines of every major, `older_than`, such as "180d", whatever is younger. Only tags of
     `among` go, if it is given.
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 
@@ -71,6 +71,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+R = TypeVar("R", bound="Removal")
 
 _SHOWN = 20
 # Words that people try for a command; typer suggests what is spelt alike.
@@ -548,6 +550,7 @@ def rm(
         done = _after_asking(
             remove_all if everything else partial(remove, *(names or ()), progress=say),
             lambda agreed: remove(*(names or agreed)),
+            report.removal_text,
             dry_run=dry_run,
             yes=yes,
         )
@@ -601,7 +604,10 @@ def prune(
 ) -> None:
     """Remove old versions, line by line.
 
-    What a floating tag points at stays, and no other tag is lost. What would go is shown first, and asked for.
+    An image stays while a tag holds it that is not to go, such as a floating tag. A pre-release goes only if its first
+    identifier is a known stage (alpha, beta, rc, pre, preview, dev, snapshot, nightly, canary, or a channel of the
+    settings): any other may be a rebuild or a variant, so it stays and is listed as not understood. What would go is
+    shown first, and asked for.
 
     Example: tagger prune registry.local:5000/gallery/ui --keep 5 --keep-minors 3 --older-than 180d --dry-run
     """
@@ -611,22 +617,25 @@ def prune(
         policy: dict[str, Any] = {"keep": keep, "keep_minors": keep_minors, "older_than": older_than}
         scope: dict[str, Any] = {"schemes": _schemes(variant, prefix, repository), **_hosts(insecure, auth_host)}
         pruning = partial(api.prune, repository, **policy, **scope, trace=_tracing(verbose))
-        done = _after_asking(pruning, lambda agreed: pruning(among=agreed), dry_run=dry_run, yes=yes)
-        if not done.removed:
-            say("nothing to prune")
-        show(report.as_json(report.removal_content(done)) if as_json else report.removal_text(done))
+        done = _after_asking(
+            pruning, lambda agreed: pruning(among=agreed), report.pruning_text, dry_run=dry_run, yes=yes
+        )
+        show(report.as_json(report.pruning_content(done)) if as_json else report.pruning_text(done))
 
 
 def _after_asking(
-    remove: Callable[..., Removal], exactly: Callable[[Sequence[str]], Removal], *, dry_run: bool, yes: bool
-) -> Removal:
+    remove: Callable[..., R],
+    exactly: Callable[[Sequence[str]], R],
+    text: Callable[[R], str],
+    *,
+    dry_run: bool,
+    yes: bool,
+) -> R:
     """Remove what there is to remove; unless `yes`, show it and ask first, and then remove `exactly` that.
 
     Ends the command where the answer is no. Raises InputError where nobody can answer, and Refused when something else
     would go by the time of the answer.
     """
-    from tagger import report
-
     if dry_run or yes:
         return remove(dry_run=dry_run)
     if not sys.stdin.isatty():
@@ -635,7 +644,7 @@ def _after_asking(
     asked = replace(found, dry_run=False)
     if not found.removed:
         return asked
-    lines = [*report.removal_text(asked).split("\n"), "Remove these? [y/N] "]
+    lines = [*text(asked).split("\n"), "Remove these? [y/N] "]
     typer.echo(in_lines(lines), err=True, nl=False)
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
         say("nothing was removed")

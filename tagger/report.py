@@ -13,16 +13,18 @@ from typing import TYPE_CHECKING, Any
 from tagger.cascade import DEFAULT_VARIANT, yanked_by
 from tagger.errors import in_lines, neutral_json, printable
 from tagger.plan import Action, Change
-from tagger.reference import SHORT_DIGEST, Digest, Repository, Tag
+from tagger.reference import SHORT_DIGEST, Digest, Repository
 from tagger.result import Outcome, Release, Released
 
 if TYPE_CHECKING:
     from tagger.drift import Check, Floating, Incomplete, Move, Repair
     from tagger.listing import Listing
     from tagger.removal import Removal
+    from tagger.retention import Pruning
     from tagger.withdrawal import Yank
 
 _OTHER_TAGS = 50
+_HOLDERS = 3
 _LONGEST_VALUE = 20_000
 _HARMLESS = re.compile(r"[A-Za-z0-9._:/@,+-]*")
 _PARTS = re.compile(r"(\(*)(.*?)([).,;:]*)")
@@ -275,6 +277,23 @@ def removal_text(removal: Removal) -> str:
     return in_lines([str(removal.repository), *lines, *_nothing_written(removal.dry_run)])
 
 
+def pruning_text(pruning: Pruning) -> str:
+    """Write what was pruned, and what stays though its number would let it go."""
+    begins = [removal_text(pruning)] if pruning.removed else [f"{pruning.repository}: nothing to prune"]
+    held = [f"{tag} ({_some(by, _HOLDERS)})" for tag, by in pruning.held]
+    lines = [("held by other tags", held), ("not understood", pruning.not_understood)]
+    return "\n".join([*begins, *(f"  {what}: {_some(names)}" for what, names in lines if names)])
+
+
+def pruning_content(pruning: Pruning) -> dict[str, Any]:
+    """Give what was pruned as a JSON object."""
+    return {
+        **removal_content(pruning),
+        "held": [{"tag": tag, "by": list(by)} for tag, by in pruning.held],
+        "not_understood": list(pruning.not_understood),
+    }
+
+
 def removal_content(removal: Removal) -> dict[str, Any]:
     """Give a removal as a JSON object."""
     return {
@@ -359,10 +378,10 @@ def _should(state: Floating, repository: Repository) -> str:
     return f"no version is left for it: remove it with tagger rm {repository} {state.tag}"
 
 
-def _some(tags: Sequence[Tag]) -> str:
+def _some(names: Sequence[str], most: int = _OTHER_TAGS) -> str:
     """Name tags, but no more than a person reads."""
-    more = len(tags) - _OTHER_TAGS
-    return ", ".join(tags[:_OTHER_TAGS]) + (f" and {more} more" if more > 0 else "")
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def _move(move: Move) -> str:

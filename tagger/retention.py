@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Protocol
 
 from tagger.blobs import Blobs
-from tagger.cascade import Scheme, Version, floating, newest_first, published, yanked_by
+from tagger.cascade import Scheme, Version, newest_first, published, understood, yanked_by
 from tagger.drift import listed_tags
 from tagger.errors import InputError, RegistryError, Unreadable, printable
 from tagger.manifest import Manifest
@@ -65,6 +65,17 @@ def parse_age(text: str) -> timedelta:
     return timedelta(days=int(found[1]))
 
 
+@dataclass(frozen=True, slots=True)
+class Pruning(Removal):
+    """A removal of old versions, with what stays though a policy lets it go by its number.
+
+    `not_understood` are pre-releases of no known stage. `held` are tags whose image other tags hold that stay.
+    """
+
+    not_understood: tuple[Tag, ...] = ()
+    held: tuple[tuple[Tag, tuple[Tag, ...]], ...] = ()
+
+
 def superseded(versions: Iterable[Version], policy: Policy) -> list[Version]:
     """Say which versions a policy lets go by their numbers alone, the newest first. Pure.
 
@@ -101,35 +112,58 @@ def prune(
     *,
     dry_run: bool = False,
     among: Collection[str] | None = None,
-) -> Removal:
-    """Remove the old versions that a policy lets go, but none that a floating tag points at.
+) -> Pruning:
+    """Remove the old versions that a policy lets go, of `among` (None: all) alone, which is what somebody agreed to.
 
-    Of `among` (None: all) alone, which is what somebody agreed to.
+    A pre-release of no known stage stays, and so does every tag whose image a tag holds that stays.
 
     Raises what `remove` raises.
     """
     tags = listed_tags(repository)
-    going = [tag for scheme in schemes for tag in _going(repository, tags, scheme, policy)]
-    agreed = [tag for tag in going if among is None or tag in among]
-    if not agreed:
-        return Removal(repository.name, dry_run, (), ())
-    return remove(repository, schemes, agreed, dry_run=dry_run)
+    going, strange = _superseded(tags, schemes, policy)
+    candidates = {tag for tag in going if among is None or tag in among}
+    digests, holders = _held(repository, tags, candidates) if candidates else ({}, {})
+    old = _old(repository, {t: d for t, d in digests.items() if d not in holders}, policy.older_than)
+    agreed = [tag for tag in going if tag in old]
+    done = remove(repository, schemes, agreed, dry_run=dry_run) if agreed else Removal(repository.name, dry_run, (), ())
+    kept = tuple((tag, holders[digests[tag]]) for tag in going if tag in digests and digests[tag] in holders)
+    known = {field.name: getattr(done, field.name) for field in fields(done)}
+    return Pruning(**known, not_understood=tuple(strange), held=kept)
 
 
-def _going(repository: Prunable, tags: Sequence[Tag], scheme: Scheme, policy: Policy) -> list[Tag]:
-    versions = published(tags, scheme)
-    candidates = {versions[version] for version in superseded(versions, policy)}
-    floats = [tag for tag in floating(versions, scheme) if tag in set(tags)]
-    # A digest that cannot be read may be one that floats.
-    held = ask(repository, [*floats, *candidates])
-    if unreadable := [tag for tag in floats if isinstance(held[tag], Unreadable)]:
+def _superseded(tags: Sequence[Tag], schemes: Sequence[Scheme], policy: Policy) -> tuple[list[Tag], list[Tag]]:
+    """Name the tags that a policy lets go by their numbers, in every spelling; and those of them not understood."""
+    going: dict[Tag, None] = {}
+    strange: dict[Tag, None] = {}
+    for scheme in schemes:
+        spelt: dict[Version, list[Tag]] = {}
+        for tag in tags:
+            if version := scheme.parse(tag):
+                spelt.setdefault(version, []).append(tag)
+        for version in superseded(published(tags, scheme), policy):
+            (going if understood(version, scheme) else strange).update(dict.fromkeys(spelt[version]))
+    return [tag for tag in going if tag not in strange], [*strange]
+
+
+def _held(
+    repository: Prunable, tags: Sequence[Tag], candidates: Collection[Tag]
+) -> tuple[dict[Tag, Digest], dict[Digest, tuple[Tag, ...]]]:
+    """Say what the candidates hold, and which other tags hold the same.
+
+    Raises RegistryError when a tag cannot be read, since it may hold an image that would go.
+    """
+    held = ask(repository, tags)
+    if unreadable := [tag for tag, digest in held.items() if isinstance(digest, Unreadable)]:
         raise RegistryError(
-            f"{repository.name} fails to say where {', '.join(unreadable)} points: mend that with tagger repair first"
+            f"{repository.name} fails to say what {', '.join(unreadable)} holds, which may be an image that would go:"
+            " repair a floating tag with tagger repair, or remove the tag with tagger rm, and run this again"
         )
-    pointed_at = {held[tag] for tag in floats}
-    digests = {tag: d for tag in candidates if isinstance(d := held[tag], str) and d not in pointed_at}
-    old = _old(repository, digests, policy.older_than)
-    return [versions[v] for v in newest_first(versions) if versions[v] in old]
+    digests = {tag: digest for tag in candidates if isinstance(digest := held[tag], str)}
+    holders: dict[Digest, tuple[Tag, ...]] = dict.fromkeys(digests.values(), ())
+    for tag, digest in held.items():
+        if tag not in candidates and isinstance(digest, str) and digest in holders:
+            holders[digest] += (tag,)
+    return digests, {digest: by for digest, by in holders.items() if by}
 
 
 def _old(repository: Prunable, digests: Mapping[Tag, Digest], age: timedelta | None) -> set[Tag]:

@@ -11,10 +11,15 @@ from hypothesis import strategies as st
 from pushed import MANIFEST, Repository
 from semver import Version
 from services import Registry
+from shelf import Shelf
 
 import tagger as api
-from tagger.cascade import Scheme, floating
-from tagger.retention import Policy, superseded
+from tagger.blobs import Blobs
+from tagger.cascade import Scheme, floating, published
+from tagger.errors import RegistryError
+from tagger.reference import Tag
+from tagger.report import pruning_text
+from tagger.retention import Policy, prune, superseded
 
 versions = st.sets(
     st.builds(
@@ -55,6 +60,104 @@ def test_pruning_again_takes_nothing_more(found: set[Version], policy: Policy) -
     assert superseded(found - set(superseded(found, policy)), policy) == []
 
 
+STRANGE = ("-alpine", "-amd64", "-1", "-r0", "-63-gc1cf", "-rc.1-alpine")
+ENDINGS = ["", "-rc.1", "-beta2", "-nightly.7", "-yanked", *STRANGE]
+NUMBERS = st.sampled_from(["1.0.0", "1.0.1", "1.1.0", "2.0.0", "2.0.1", "v2.0.1", "2.0.2", "2.1.0"])
+TAGS = st.builds(str.__add__, NUMBERS, st.sampled_from(ENDINGS)) | st.sampled_from(["latest", "2", "2.0", "prod", "77"])
+SHELVES = st.dictionaries(TAGS, st.sampled_from("abcdefgh"), min_size=1)
+KINDS = st.sampled_from(["tag", "digest"])
+
+
+@given(SHELVES, policies, KINDS)
+def test_what_is_not_understood_stays_and_is_named(tags: dict[str, str], policy: Policy, kind: str) -> None:
+    shelf = shelved(tags, kind)
+    done = prune(shelf, [Scheme()], policy)
+    strange = {tag for tag in tags if tag.endswith(STRANGE)}
+    assert strange <= {*shelf.held}
+    assert {*done.not_understood} <= strange
+    assert {*done.removed} == {*tags} - {*shelf.held}
+    going = superseded(published(map(Tag, tags), Scheme()), policy)
+    assert {*done.not_understood} == {tag for tag in strange if Scheme().parse(tag) in going}
+
+
+@given(SHELVES, policies, KINDS)
+def test_no_tag_goes_whose_image_another_tag_holds_that_stays(tags: dict[str, str], policy: Policy, kind: str) -> None:
+    shelf = shelved(tags, kind)
+    before = dict(shelf.held)
+    planned = prune(shelf, [Scheme()], policy, dry_run=True)
+    assert shelf.held == before
+    done = prune(shelf, [Scheme()], policy)
+    assert not {before[tag] for tag in done.removed} & {*shelf.held.values()}
+    assert shelf.held.items() <= before.items()
+    assert (planned.removed, planned.held, done.moved) == (done.removed, done.held, ())
+    for tag, by in done.held:
+        assert by
+        assert {shelf.held[other] for other in by} == {shelf.held[tag]}
+    assert prune(shelf, [Scheme()], policy).removed == ()
+
+
+class Old(Shelf):
+    """A repository whose images are asked for no age."""
+
+    @property
+    def blobs(self) -> Blobs:
+        """Give nothing."""
+        raise NotImplementedError
+
+
+def shelved(tags: dict[str, str], kind: str = "tag") -> Old:
+    """Give a repository whose tags hold images of these names, in a registry that deletes tags or digests."""
+    found = Old(deletes=kind)
+    for tag, name in tags.items():
+        found.hold(tag, name)
+    return found
+
+
+# -- a repository in memory ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("further", ["2.1.106-alpine", "2.1.106-amd64", "3.9.1-1", "3.9.1-r0", "2.0.330-63-gc1cf3a"])
+def test_the_newest_image_of_a_variant_and_a_rebuild_are_not_pruned(further: str) -> None:
+    shelf = Old.published(["2.0.329", "2.0.330", "2.1.105", "2.1.106", "3.9.0", "3.9.1"], **{further: "its own"})
+    assert isinstance(shelf, Old)
+    done = prune(shelf, [Scheme()], Policy(1))
+    assert further in shelf.held
+    assert done.not_understood == (further,)
+    assert {*done.removed} == {"2.0.329", "2.1.105", "3.9.0"}
+    assert f"  not understood: {further}" in pruning_text(done)
+
+
+def test_a_known_stage_goes_and_a_channel_of_the_settings_is_one() -> None:
+    stages = ["alpha", "beta.2", "rc1", "pre", "preview.1", "dev.20240101", "SNAPSHOT", "nightly", "canary.3"]
+    tags = {f"1.0.1-{stage}": stage for stage in [*stages, "edge.1"]} | {"1.0.0": "before", "1.0.1": "released"}
+    done = prune(shelved(tags), [Scheme()], Policy(1))
+    assert ({*done.removed}, done.not_understood) == (
+        {"1.0.0", *(f"1.0.1-{stage}" for stage in stages)},
+        ("1.0.1-edge.1",),
+    )
+    assert "1.0.1-edge.1" in prune(shelved(tags), [Scheme(channels=("edge",))], Policy(1)).removed
+
+
+def test_a_tag_whose_image_another_tag_holds_stays_and_names_it() -> None:
+    shelf = shelved({"1.0.0": "a", "v1.0.0": "a", "1.0.1": "b", "1.0.2": "c", "prod": "b", "1.0.0-amd64": "d"})
+    done = prune(shelf, [Scheme()], Policy(1))
+    assert (done.removed, done.held) == (("1.0.0", "v1.0.0"), (("1.0.1", ("prod",)),))
+    assert "  held by other tags: 1.0.1 (prod)" in pruning_text(done)
+
+
+def test_nothing_goes_while_a_tag_cannot_be_read() -> None:
+    shelf = shelved({"1.0.0": "a", "1.0.1": "b", "prod": "a"})
+    shelf.unreadable = {Tag("prod")}
+    with pytest.raises(RegistryError, match="fails to say what prod holds"):
+        prune(shelf, [Scheme()], Policy(1))
+    assert Tag("1.0.0") in shelf.held
+
+
+def test_nothing_to_prune_is_no_dry_run() -> None:
+    done = prune(shelved({"1.0.0": "a"}), [Scheme()], Policy(1))
+    assert (done.dry_run, pruning_text(done)) == (False, f"{done.repository}: nothing to prune")
+
+
 # -- a real registry -----------------------------------------------------------------------------------------------
 
 VERSIONS = ("1.0.0", "1.0.1", "2.0.0", "2.0.1", "2.0.2", "2.1.0", "2.1.1-rc.1", "2.1.1")
@@ -80,7 +183,7 @@ def test_old_versions_go_and_everything_else_stays(shop: Repository) -> None:
     assert (set(ran.json["removed"]), ran.json["moved"]) == (gone, [])
     assert shop.registry.snapshot(shop.path) == {tag: digest for tag, digest in before.items() if tag not in gone}
     again = tagger(None, "prune", str(shop), "--keep", "1", "--yes")
-    assert (again.code, "nothing to prune" in again.err) == (0, True)
+    assert (again.code, "nothing to prune" in again.out) == (0, True)
 
 
 @pytest.mark.engine
