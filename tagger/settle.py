@@ -90,7 +90,7 @@ def settle(
     because = f": {causes[0]}" if causes else ", since something keeps moving them: run the same command again"
     raise Unsettled(
         f"in {repository.name} these tags are not verified to be where they belong: {', '.join(left)}{because}", [*left]
-    )
+    ) from next(iter(causes), None)
 
 
 def explained(

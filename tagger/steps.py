@@ -35,6 +35,7 @@ from tagger.share import Engine, FloatsVia, LocalTags, Order, Placement, Share, 
 from tagger.undo import put_back
 
 _CONFIRM_PAUSES = (0.0, 0.3, 1.0, 2.0, 4.0, 8.0)
+_SCAN_PAUSES = (15.0, 30.0, 60.0, 60.0, 60.0)
 # Seconds before a push is tried again; an Engine that is started again takes some.
 _PUSH_PAUSES = (1.0, 4.0, 10.0)
 
@@ -262,18 +263,18 @@ def _confirm(share: Share, pushed: Digest, order: Order) -> Digest:
     to observe the repository again, so that this is done here, and one answer tells where the tag points and to what.
     """
     change = share.plan.version_change
-    for pause in _CONFIRM_PAUSES:
+    for pause in _pauses_to_confirm(share):
         share.repository.patience.sleep(pause, f"{share.repository.name.registry} does not show {change.tag} yet")
         fetching = _Fetching(share.repository, change.tag)
         share.seen = _observe(fetching, order.version, share.scheme)
         manifest = fetching.fetched
-        if change.tag in share.seen.unreadable:
-            manifest = share.repository.manifest(change.tag)  # or raise why it is not
         if manifest and manifest.digest == pushed:
             break
         if manifest and manifest.digest not in (change.before, pushed):
             raise _overwritten(share, change.tag, manifest.digest)
     else:
+        if share.seen and change.tag in share.seen.unreadable:
+            share.repository.manifest(change.tag)  # raises why it is not served
         raise RegistryError(
             f"the Engine pushed {change.tag} as {pushed}, but {share.repository.name} does not show it: run the same"
             " command again"
@@ -285,6 +286,16 @@ def _confirm(share: Share, pushed: Digest, order: Order) -> Digest:
             pushed,
         )
     return pushed
+
+
+def _pauses_to_confirm(share: Share) -> Iterator[float]:
+    """Give the seconds before each look, more of them while a tag is listed and its image is held back for a scan."""
+    yield from _CONFIRM_PAUSES
+    for pause in _SCAN_PAUSES:
+        seen = share.seen
+        if seen is None or share.version_tag not in seen.unreadable or share.version_tag not in seen.listed:
+            return
+        yield pause
 
 
 class _Fetching(View):
@@ -558,7 +569,7 @@ def _failed(share: Share) -> Released:
                     action=Action.KEEP,
                     before=before,
                     after=before,
-                    reason="put back" if begun else "not written",
+                    reason=("put back" if before else "removed again") if begun else "not written",
                 )
             )
         elif change.tag != share.version_tag:

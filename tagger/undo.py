@@ -21,6 +21,7 @@ from tagger.errors import (
     Unsettled,
 )
 from tagger.manifest import Manifest
+from tagger.observe import ask
 from tagger.patience import Patience
 from tagger.reference import Digest, Reference, Tag
 from tagger.settle import PAUSES, Goal, settle
@@ -80,6 +81,8 @@ def _restore(share: Share, order: Order) -> None:
             _restore_floating_tags(share, order)
     except Unsettled as error:
         share.in_doubt -= share.written - set(error.tags)
+        with contextlib.suppress(Exception):
+            _see_where_they_were(share)
     except Exception:  # noqa: BLE001, S110 - as above
         pass
 
@@ -137,6 +140,14 @@ def _restore_floating_tags(share: Share, order: Order) -> None:
     share.in_doubt -= share.written - astray
 
 
+def _see_where_they_were(share: Share) -> None:
+    """Take a floating tag that reads as it did before for one that is where it was; it may be immutable."""
+    held = ask(share.repository, [tag for tag in share.in_doubt if tag in share.wrote])
+    as_before = {tag for tag, now in held.items() if now == share.first.digests.get(tag)}
+    share.now.update({tag: share.first.digests.get(tag) for tag in as_before})
+    share.in_doubt -= as_before
+
+
 def _patiently(patience: Patience, ask: Callable[[], T]) -> T:
     """Ask until there is an answer: a registry that has just failed may be back in some seconds."""
     for pause in PAUSES:
@@ -160,7 +171,7 @@ def _final(problem: Exception | KeyboardInterrupt, shares: Sequence[Share], stuc
         return problem
     if isinstance(problem, Refused) and not stuck and not any(_left_something(share) for share in begun):
         return problem
-    text = f"{said}; {_consequence(begun)}"
+    text = f"{said}; {_consequence(begun, final=_is_final(problem))}"
     return Interrupted(text, problem) if isinstance(problem, KeyboardInterrupt) else ReleaseFailed(text)
 
 
@@ -181,7 +192,12 @@ def _left_something(share: Share) -> bool:
     return bool(share.wrote) or bool(share.in_doubt) or share.now.get(share.version_tag, share.before) != share.before
 
 
-def _consequence(shares: Sequence[Share]) -> str:
+def _is_final(problem: BaseException | None) -> bool:
+    """Say whether the same command would meet the same answer again."""
+    return isinstance(problem, Refused) or (isinstance(problem, Unsettled) and isinstance(problem.__cause__, Refused))
+
+
+def _consequence(shares: Sequence[Share], *, final: bool) -> str:
     parts = [f"whether {s.reference} was published, or will be yet, is not known" for s in shares if s.in_doubt]
     for share in shares:
         held = share.now.get(share.version_tag, share.before)
@@ -192,7 +208,8 @@ def _consequence(shares: Sequence[Share]) -> str:
         "the floating tags are where the published versions say" if moved else "the floating tags are where they were"
     )
     if any(share.stands for share in shares):
-        parts.append("running the same command again finishes the job")
+        if not final:
+            parts.append("running the same command again finishes the job")
     elif len(parts) == 1 and not moved:
         return "no tag moved in the registry"
     return ", and ".join(parts)
