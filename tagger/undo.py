@@ -203,10 +203,14 @@ def _consequence(shares: Sequence[Share], *, final: bool) -> str:
         held = share.now.get(share.version_tag, share.before)
         if held not in (share.before, share.digest) and not share.in_doubt:
             parts.append(f"{share.reference} holds another image now, {held}")
-    moved = any(share.now.get(tag, digest) != digest for share in shares for tag, digest in _floats_before(share))
-    parts.append(
-        "the floating tags are where the published versions say" if moved else "the floating tags are where they were"
-    )
+    moved = [str(t) for share in shares for t, held in _floats_before(share) if share.now.get(t, held) != held]
+    stayed = [str(tag) for share in shares for tag, held in _floats_before(share) if share.now.get(tag, held) == held]
+    if moved and stayed:
+        parts.append(f"{', '.join(moved)} are where the published versions say, {', '.join(stayed)} where they were")
+    elif moved:
+        parts.append("the floating tags are where the published versions say")
+    else:
+        parts.append("the floating tags are where they were")
     if any(share.stands for share in shares):
         if not final:
             parts.append("running the same command again finishes the job")

@@ -21,6 +21,7 @@ from tagger.errors import (
     Conflict,
     Denied,
     EngineError,
+    Immutable,
     Interrupted,
     Refused,
     ReleaseFailed,
@@ -432,3 +433,60 @@ def test_a_failure_anywhere_leaves_every_line_of_every_image_as_it_was_and_the_s
             assert where(placements, floats) == before, at
             release_several(placements, Fault(-1))
         assert where(placements, floats) == finished, at
+
+
+class Locked:
+    """Let nobody move some floating tags, as a registry does that holds them immutable."""
+
+    def __init__(self, *tags: str) -> None:
+        self._tags = tags
+
+    @contextlib.contextmanager
+    def __call__(self, operation: str) -> Iterator[None]:
+        """Refuse a write of these tags."""
+        if operation in {f"put {tag}" for tag in self._tags}:
+            raise Immutable(f"{operation.rsplit(maxsplit=1)[-1]} is immutable: leave floating tags out of that rule")
+        yield
+
+
+def test_immutable_floating_tags_are_where_they_were_however_often_the_release_runs() -> None:
+    repository = ModelRepository.published(["2.1.105"])
+    said = []
+    for _ in range(3):
+        engine = ModelEngine([repository], [image("new")])
+        repository.around = Locked(*FLOATS)
+        with pytest.raises(TaggerError) as caught:
+            release(engine, placed("new", [repository]), Order(parse_version("2.1.106"), via=FloatsVia.REGISTRY))
+        assert caught.value.exit_code == 1
+        said.append(str(caught.value))
+        assert held(repository) == {"2.1.106": "new", **dict.fromkeys(("2.1.105", *FLOATS), "2.1.105")}
+    assert len(set(said)) == 1, said
+    assert "is immutable: leave floating tags out of that rule; the floating tags are where they were" in said[0]
+    assert "finishes the job" not in said[0]
+
+
+def test_what_moved_and_what_stayed_is_said_of_each_floating_tag() -> None:
+    repository = ModelRepository.published(["2.1.105"])
+    repository.hold("2.1.106", "new")
+    repository.around = Locked("latest")
+    found = attempt(repository)
+    assert isinstance(found, TaggerError)
+    assert found.exit_code == 1
+    assert "2.1, 2 are where the published versions say, latest where they were" in str(found)
+    assert {tag: held(repository)[tag] for tag in FLOATS} == {"2.1": "new", "2": "new", "latest": "2.1.105"}
+
+
+def test_a_floating_tag_that_is_removed_again_is_not_said_to_be_put_back() -> None:
+    repository = ModelRepository.published()
+    found = attempt(repository, Fault(operations_of_a_first_release().index("put latest"), Denied))
+    assert isinstance(found, TaggerError)
+    assert found.release
+    (told,) = found.release.repositories
+    assert {str(c.tag): c.reason for c in told.changes if c.tag in FLOATS} == dict.fromkeys(FLOATS, "removed again")
+    assert {tag for tag in repository.held if tag in FLOATS} == set()
+
+
+def operations_of_a_first_release() -> list[str]:
+    counted = Fault(-1)
+    attempt(ModelRepository.published(), counted)
+    return counted.operations
