@@ -82,7 +82,7 @@ def _restore(share: Share, order: Order) -> None:
     except Unsettled as error:
         share.in_doubt -= share.written - set(error.tags)
         with contextlib.suppress(Exception):
-            _see_where_they_were(share)
+            _see_where_they_are(share)
     except Exception:  # noqa: BLE001, S110 - as above
         pass
 
@@ -140,12 +140,11 @@ def _restore_floating_tags(share: Share, order: Order) -> None:
     share.in_doubt -= share.written - astray
 
 
-def _see_where_they_were(share: Share) -> None:
-    """Take a floating tag that reads as it did before for one that is where it was; it may be immutable."""
-    held = ask(share.repository, [tag for tag in share.in_doubt if tag in share.wrote])
-    as_before = {tag for tag, now in held.items() if now == share.first.digests.get(tag)}
-    share.now.update({tag: share.first.digests.get(tag) for tag in as_before})
-    share.in_doubt -= as_before
+def _see_where_they_are(share: Share) -> None:
+    """Look at what was written; a tag that reads as it did before is where it was, since it may be immutable."""
+    held = ask(share.repository, list(share.wrote))
+    share.now.update({tag: now for tag, now in held.items() if not isinstance(now, Unreadable)})
+    share.in_doubt -= {tag for tag, now in held.items() if now == share.first.digests.get(tag)}
 
 
 def _patiently(patience: Patience, ask: Callable[[], T]) -> T:
