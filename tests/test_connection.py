@@ -672,6 +672,53 @@ def test_a_token_server_that_gives_strangers_nothing_asks_for_a_login(connect: C
             connect(registry.host).request("GET", TAGS, scope=PULL)
 
 
+# Identity tokens that are not taken
+
+BOTH = Credential("", Secret("an-identity-token"), ANN)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 500, 503])
+def test_where_no_identity_token_is_taken_the_password_is_tried(connect: Connect, status: int) -> None:
+    with bearer_registry(Bearer("ann", CANARY)) as registry:
+        registry.intercept(on("POST", "/token", Response(status)))
+        opened = connect(registry.host, BOTH)
+        assert opened.request("GET", TAGS, scope=PULL).status == 200
+        assert opened.request("POST", "/v2/gallery/ui/blobs/uploads/", scope=SCOPE).status == 202
+        assert paths(registry).count("POST /token") == 1, "what is not taken once is not sent once more"
+        assert opened.credential() == ANN, "the Engine gets what the token server takes"
+
+
+def test_where_an_identity_token_is_taken_the_password_stays_here(connect: Connect) -> None:
+    with bearer_registry(Bearer("ann", "other", identity_token="an-identity-token")) as registry:
+        opened = connect(registry.host, BOTH)
+        assert opened.request("GET", TAGS, scope=PULL).status == 200
+        assert "GET /token" not in paths(registry)
+        assert opened.credential() == BOTH
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 405, 500])
+def test_without_a_password_a_token_server_that_takes_no_identity_token_is_named(connect: Connect, status: int) -> None:
+    with bearer_registry(Bearer("ann", CANARY)) as registry:
+        registry.intercept(on("POST", "/token", Response(status)))
+        message = rf"takes no identity token \(HTTP {status}\), and your login has no password to try: run docker login"
+        with pytest.raises(RegistryError, match=message) as caught:
+            connect(registry.host, TOKEN_OF_ANN).request("GET", TAGS, scope=PULL)
+        assert_hidden(caught.value)
+
+
+def test_a_password_that_is_no_good_either_is_what_is_named(connect: Connect) -> None:
+    with bearer_registry(Bearer("ann", "other")) as registry:
+        opened = connect(registry.host, BOTH)
+        with pytest.raises(Denied, match=r"refuses the credentials .*: run docker login"):
+            opened.request("GET", TAGS, scope=PULL)
+
+
+def test_a_registry_that_asks_for_a_password_gets_the_one_beside_an_identity_token(connect: Connect) -> None:
+    with ModelRegistry(auth=Basic("ann", CANARY)) as registry:
+        registry.seed("gallery/ui", {"1": b"one"})
+        assert connect(registry.host, BOTH).request("GET", TAGS, scope=PULL).status == 200
+
+
 # One origin in several spellings
 
 

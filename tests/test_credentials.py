@@ -144,6 +144,14 @@ def test_every_form_of_an_entry_is_understood(entry: dict[str, str], credential:
     assert found(DockerConfig(auths={"registry.local:5000": entry}), REPOSITORY) == credential
 
 
+@pytest.mark.parametrize(("password", "login"), [(CANARY, "ann"), ("", None), ("\0", None)])
+def test_the_password_beside_an_identity_token_is_kept(password: str, login: str | None) -> None:
+    entry = {"auth": auth("ann", password), "identitytoken": "refresh"}
+    credential = DockerConfig(auths={"registry.local:5000": entry}).credential(Repository.parse(REPOSITORY))
+    assert credential
+    assert (credential.login.username if credential.login else None) == login
+
+
 @pytest.mark.parametrize("username", ["", "<token>"])
 def test_an_identity_token_is_known_by_its_user_name(username: str) -> None:
     assert Credential(username, Secret("refresh")).is_identity_token
