@@ -262,6 +262,7 @@ def ls(
     schemes: Sequence[Scheme] = PLAIN,
     insecure: Collection[str] = (),
     auth_host: Collection[str] = (),
+    progress: Progress = lambda _: None,
     trace: Trace | None = None,
 ) -> Listing:
     """List a repository's versions, the newest first, with the floating tags at each; `limit` shows that many.
@@ -270,7 +271,7 @@ def ls(
     """
     from tagger import listing
 
-    return listing.ls(_alone(repository, (insecure, auth_host), trace), schemes, limit)
+    return listing.ls(_alone(repository, (insecure, auth_host), trace, progress), schemes, limit)
 
 
 def listed(repository: str, *, insecure: Collection[str] = (), auth_host: Collection[str] = ()) -> list[str]:
@@ -278,7 +279,7 @@ def listed(repository: str, *, insecure: Collection[str] = (), auth_host: Collec
 
     Raises TaggerError.
     """
-    return [*_alone(repository, (insecure, auth_host), None).tags()]
+    return [*_alone(repository, (insecure, auth_host)).tags()]
 
 
 def check(
@@ -287,6 +288,7 @@ def check(
     schemes: Sequence[Scheme] = PLAIN,
     insecure: Collection[str] = (),
     auth_host: Collection[str] = (),
+    progress: Progress = lambda _: None,
     trace: Trace | None = None,
 ) -> Check:
     """Find the floating tags that are not where the version tags say they should be.
@@ -295,7 +297,7 @@ def check(
     """
     from tagger import drift
 
-    return drift.check(_alone(repository, (insecure, auth_host), trace), schemes)
+    return drift.check(_alone(repository, (insecure, auth_host), trace, progress), schemes)
 
 
 def repair(
@@ -305,6 +307,7 @@ def repair(
     dry_run: bool = False,
     insecure: Collection[str] = (),
     auth_host: Collection[str] = (),
+    progress: Progress = lambda _: None,
     trace: Trace | None = None,
 ) -> Repair:
     """Put every floating tag that drifted where the version tags say it should be.
@@ -314,7 +317,7 @@ def repair(
     """
     from tagger import drift
 
-    return drift.repair(_alone(repository, (insecure, auth_host), trace), schemes, dry_run=dry_run)
+    return drift.repair(_alone(repository, (insecure, auth_host), trace, progress), schemes, dry_run=dry_run)
 
 
 def remove(
@@ -334,7 +337,7 @@ def remove(
     """
     from tagger import removal
 
-    target = _alone(repository, (insecure, auth_host), trace)
+    target = _alone(repository, (insecure, auth_host), trace, progress)
     return removal.remove(target, schemes, names, dry_run=dry_run, note=progress)
 
 
@@ -345,12 +348,13 @@ def remove_all(
     dry_run: bool = False,
     insecure: Collection[str] = (),
     auth_host: Collection[str] = (),
+    progress: Progress = lambda _: None,
     trace: Trace | None = None,
 ) -> Removal:
     """Remove every tag of a repository. Raises what `remove` raises."""
     from tagger import removal
 
-    return removal.remove_all(_alone(repository, (insecure, auth_host), trace), schemes, dry_run=dry_run)
+    return removal.remove_all(_alone(repository, (insecure, auth_host), trace, progress), schemes, dry_run=dry_run)
 
 
 def yank(
@@ -361,6 +365,7 @@ def yank(
     dry_run: bool = False,
     insecure: Collection[str] = (),
     auth_host: Collection[str] = (),
+    progress: Progress = lambda _: None,
     trace: Trace | None = None,
 ) -> Yank:
     """Take a version out of the running without destroying it: it is kept under a mark, and floating tags fall back.
@@ -370,7 +375,9 @@ def yank(
     """
     from tagger import withdrawal
 
-    return withdrawal.yank(_alone(repository, (insecure, auth_host), trace), schemes, version, dry_run=dry_run)
+    return withdrawal.yank(
+        _alone(repository, (insecure, auth_host), trace, progress), schemes, version, dry_run=dry_run
+    )
 
 
 def prune(
@@ -384,6 +391,7 @@ def prune(
     dry_run: bool = False,
     insecure: Collection[str] = (),
     auth_host: Collection[str] = (),
+    progress: Progress = lambda _: None,
     trace: Trace | None = None,
 ) -> Pruning:
     """Remove old versions, but no image that another tag holds: the newest `keep` of every minor line stay.
@@ -397,7 +405,7 @@ def prune(
     from tagger import retention
 
     policy = retention.Policy(keep, keep_minors, retention.parse_age(older_than) if older_than is not None else None)
-    target = _alone(repository, (insecure, auth_host), trace)
+    target = _alone(repository, (insecure, auth_host), trace, progress)
     return retention.prune(target, schemes, policy, dry_run=dry_run, among=among)
 
 
@@ -410,6 +418,7 @@ def next_version(
     schemes: Sequence[Scheme] = PLAIN,
     insecure: Collection[str] = (),
     auth_host: Collection[str] = (),
+    progress: Progress = lambda _: None,
     trace: Trace | None = None,
 ) -> str:
     """Give the version after the greatest one released: the next "patch", "minor" or "major", or pre-release `pre`.
@@ -424,7 +433,7 @@ def next_version(
         raised = Part(part) if part else None
     except ValueError:
         raise InputError(f"a version has no part '{printable(part)}': give patch, minor or major") from None
-    return str(successor(_alone(repository, (insecure, auth_host), trace), schemes, raised, pre, first=first))
+    return str(successor(_alone(repository, (insecure, auth_host), trace, progress), schemes, raised, pre, first=first))
 
 
 def _patience(seconds: float | None, told: Progress) -> Patience:
@@ -509,9 +518,11 @@ def _check_same_host(engine_host: str, targets: Iterable[Repository]) -> None:
         )
 
 
-def _alone(repository: str, hosts: Hosts, trace: Trace | None) -> RemoteRepository:
+def _alone(
+    repository: str, hosts: Hosts, trace: Trace | None = None, progress: Progress = lambda _: None
+) -> RemoteRepository:
     """Open a repository without an Engine, whose list of insecure registries is then not known."""
-    registries = Registries(DockerConfig.load(), hosts, Patience(), trace)
+    registries = Registries(DockerConfig.load(), hosts, Patience(None, progress), trace)
     return registries.open(Repository.parse(repository))
 
 

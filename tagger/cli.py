@@ -121,7 +121,9 @@ def _tags_there(context: typer.Context, incomplete: str) -> list[str]:
     from tagger import api
 
     with contextlib.suppress(Exception):
-        found = api.listed(context.params["repository"], **_hosts(*map(context.params.get, ("insecure", "auth_host"))))
+        given = context.params
+        repository = given["repository"]
+        found = api.listed(repository, **_hosts(given.get("insecure"), given.get("auth_host"), repository))
         return [tag for tag in found if tag.startswith(incomplete)]
     return []
 
@@ -206,7 +208,8 @@ def release(
 
         if spelt is None or (everything and version is not None):
             raise InputError("say what to release: IMAGE and VERSION, or --all and VERSION for every configured image")
-        wanted, via = _wanted(name, _said(variant, prefix, registry, repository, floats_via))
+        said = _said(variant, prefix, registry, repository, floats_via=floats_via, auth_host=auth_host)
+        wanted, via, auth_hosts = _wanted(name, said)
         return api.release_all(
             wanted,
             spelt,
@@ -217,7 +220,8 @@ def release(
             strict=strict,
             build_metadata=build_metadata,
             timeout=timeout,
-            **_hosts(insecure, auth_host),
+            insecure=insecure or (),
+            auth_host=auth_hosts,
             progress=watch.progress,
             trace=_tracing(verbose),
             meter=watch.meter,
@@ -291,8 +295,11 @@ def _report(done: Release, files: Sequence[Output | None], outputs: _Outputs, *,
         show(report.release_text(done))
 
 
-def _wanted(image: str | None, said: Given) -> tuple[list[Wanted], str]:
-    """Say what to release and how floating tags move, by the configuration; no image means every one that it names."""
+def _wanted(image: str | None, said: Given) -> tuple[list[Wanted], str, list[str]]:
+    """Say what to release, how floating tags move, and the hosts of token servers, by the configuration.
+
+    No image means every one that it names.
+    """
     from tagger import config
     from tagger.api import Wanted
 
@@ -310,7 +317,8 @@ def _wanted(image: str | None, said: Given) -> tuple[list[Wanted], str]:
         Wanted(name, found.settings.registries, found.settings.repository, found.schemes())
         for name, found in chosen.items()
     ]
-    return wanted, next(iter(ways))
+    auth_hosts = dict.fromkeys(host for found in chosen.values() for host in found.settings.auth_hosts)
+    return wanted, next(iter(ways)), [*auth_hosts]
 
 
 def _said(
@@ -318,7 +326,9 @@ def _said(
     prefix: str | None,
     registry: list[str] | None = None,
     repository: str | None = None,
+    *,
     floats_via: str | None = None,
+    auth_host: list[str] | None = None,
 ) -> Given:
     """Say what the command line says."""
     from tagger.config import Given
@@ -329,6 +339,7 @@ def _said(
         variants=tuple(variant) if variant else None,
         prefix=prefix,
         floats_via=floats_via,
+        auth_hosts=tuple(auth_host) if auth_host else None,
     )
 
 
@@ -406,7 +417,7 @@ def promote(
             strict=strict,
             build_metadata=build_metadata,
             timeout=timeout,
-            **_hosts(insecure, auth_host),
+            **_hosts(insecure, auth_host, to[0] if to else sources[0]),
             progress=watch.progress,
             trace=_tracing(verbose),
             meter=watch.meter,
@@ -463,8 +474,8 @@ def ls(
     most = (0 if as_json else _SHOWN) if limit is None else limit
     with _failing(repository, as_json):
         schemes = _schemes(variant, prefix, repository)
-        hosts, trace = _hosts(insecure, auth_host), _tracing(verbose)
-        found = api.ls(repository, limit=most or None, schemes=schemes, **hosts, trace=trace)
+        hosts, trace = _hosts(insecure, auth_host, repository), _tracing(verbose)
+        found = api.ls(repository, limit=most or None, schemes=schemes, **hosts, progress=say, trace=trace)
         show(report.as_json(report.listing_content(found)) if as_json else report.listing_text(found))
 
 
@@ -487,7 +498,9 @@ def check(
 
     with _failing(repository, as_json):
         schemes = _schemes(variant, prefix, repository)
-        found = api.check(repository, schemes=schemes, **_hosts(insecure, auth_host), trace=_tracing(verbose))
+        found = api.check(
+            repository, schemes=schemes, **_hosts(insecure, auth_host, repository), trace=_tracing(verbose)
+        )
         show(report.as_json(report.check_content(found)) if as_json else report.check_text(found))
     raise typer.Exit(0 if found.ok else _DRIFT)
 
@@ -511,8 +524,8 @@ def repair(
 
     with _failing(repository, as_json):
         schemes = _schemes(variant, prefix, repository)
-        hosts, trace = _hosts(insecure, auth_host), _tracing(verbose)
-        done = api.repair(repository, schemes=schemes, dry_run=dry_run, **hosts, trace=trace)
+        hosts, trace = _hosts(insecure, auth_host, repository), _tracing(verbose)
+        done = api.repair(repository, schemes=schemes, dry_run=dry_run, **hosts, progress=say, trace=trace)
         show(report.as_json(report.repair_content(done)) if as_json else report.repair_text(done))
 
 
@@ -544,9 +557,12 @@ def rm(
     with _failing(repository, as_json):
         if bool(names) == everything:
             raise InputError("say what is to go: versions or tags by name, or everything with --all")
-        scope: dict[str, Any] = {"schemes": _schemes(variant, prefix, repository), **_hosts(insecure, auth_host)}
+        scope: dict[str, Any] = {
+            "schemes": _schemes(variant, prefix, repository),
+            **_hosts(insecure, auth_host, repository),
+        }
         remove = partial(api.remove, repository, **scope, trace=_tracing(verbose))
-        remove_all = partial(api.remove_all, repository, **scope, trace=_tracing(verbose))
+        remove_all = partial(api.remove_all, repository, **scope, progress=say, trace=_tracing(verbose))
         done = _after_asking(
             remove_all if everything else partial(remove, *(names or ()), progress=say),
             lambda agreed: remove(*(names or agreed)),
@@ -578,8 +594,8 @@ def yank(
 
     with _failing(repository, as_json):
         schemes = _schemes(variant, prefix, repository)
-        hosts, trace = _hosts(insecure, auth_host), _tracing(verbose)
-        done = api.yank(repository, version, schemes=schemes, dry_run=dry_run, **hosts, trace=trace)
+        hosts, trace = _hosts(insecure, auth_host, repository), _tracing(verbose)
+        done = api.yank(repository, version, schemes=schemes, dry_run=dry_run, **hosts, progress=say, trace=trace)
         show(report.as_json(report.yank_content(done)) if as_json else report.yank_text(done))
 
 
@@ -615,7 +631,8 @@ def prune(
 
     with _failing(repository, as_json):
         policy: dict[str, Any] = {"keep": keep, "keep_minors": keep_minors, "older_than": older_than}
-        scope: dict[str, Any] = {"schemes": _schemes(variant, prefix, repository), **_hosts(insecure, auth_host)}
+        hosts = _hosts(insecure, auth_host, repository)
+        scope: dict[str, Any] = {"schemes": _schemes(variant, prefix, repository), **hosts, "progress": say}
         pruning = partial(api.prune, repository, **policy, **scope, trace=_tracing(verbose))
         done = _after_asking(
             pruning, lambda agreed: pruning(among=agreed), report.pruning_text, dry_run=dry_run, yes=yes
@@ -685,8 +702,12 @@ def next_version(
             raise InputError("say which version is next: one of --patch, --minor and --major, or --pre with a label")
         part = parts[0] if parts else None
         schemes = _schemes(variant, prefix, repository)
-        hosts, trace = _hosts(insecure, auth_host), _tracing(verbose)
-        show(api.next_version(repository, part, pre=pre, first=first, schemes=schemes, **hosts, trace=trace))
+        hosts, trace = _hosts(insecure, auth_host, repository), _tracing(verbose)
+        show(
+            api.next_version(
+                repository, part, pre=pre, first=first, schemes=schemes, **hosts, progress=say, trace=trace
+            )
+        )
 
 
 @app.command()
@@ -733,8 +754,11 @@ def show_config(
         raise _failure(error) from None
 
 
-def _hosts(insecure: list[str] | None, auth_host: list[str] | None) -> dict[str, Any]:
-    return {"insecure": insecure or [], "auth_host": auth_host or []}
+def _hosts(insecure: list[str] | None, auth_host: list[str] | None, repository: str) -> dict[str, Any]:
+    from tagger import config
+
+    found = config.read(_said(None, None, auth_host=auth_host), os.environ, Path(), repository)
+    return {"insecure": insecure or [], "auth_host": found.settings.auth_hosts}
 
 
 def _tracing(verbose: bool) -> Callable[[str], None] | None:

@@ -46,6 +46,7 @@ class Given:
     ignore: tuple[str, ...] | None = None
     zero_major: bool | None = None
     floats_via: str | None = None
+    auth_hosts: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ class Settings:
     ignore: tuple[str, ...] = ()
     zero_major: bool = False
     floats_via: str = _FLOATS_VIA[0]
+    auth_hosts: tuple[str, ...] = ()
 
 
 KEYS = tuple(field.name for field in fields(Settings))
@@ -219,7 +221,7 @@ def _toml(value: object) -> str:
 
 # -- the environment -------------------------------------------------------------------------------------------------
 
-_VARIABLES = {"registries": "TAGGER_REGISTRY", "variants": "TAGGER_VARIANT"}
+_VARIABLES = {"registries": "TAGGER_REGISTRY", "variants": "TAGGER_VARIANT", "auth_hosts": "TAGGER_AUTH_HOST"}
 
 
 def _variable(key: str) -> str:
@@ -451,5 +453,6 @@ _KINDS: Mapping[str, _Kind] = {
     "channels": _TEXTS,
     "ignore": _TEXTS,
     "zero_major": _Kind(_flag, _worded_flag),
+    "auth_hosts": _TEXTS,
     "floats_via": _Kind(_choice, lambda text, _, name: _choice(text, "the environment", name)),
 }

@@ -386,7 +386,8 @@ class Connection:
                 " ask whoever runs it"
             )
         own = urllib.parse.urlsplit(self.origin).hostname
-        allowed = {own, *hosts.known(self.registry).token_hosts, *self._trust.token_hosts}
+        named = {text.lower() for text in self._trust.token_hosts}
+        allowed = {own, *hosts.known(self.registry).token_hosts, *named}
         if credential and allowed.isdisjoint({host, parts.netloc.lower()}):
             raise Denied(
                 f"{self.registry} wants its credentials sent to {printable(host)}: if that is its token server,"

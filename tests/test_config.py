@@ -22,6 +22,7 @@ channels = ["rc"]
 ignore = ["9999.0.0"]
 zero_major = true
 floats_via = "registry"
+auth_hosts = ["gitlab.example"]
 """
 
 
@@ -60,6 +61,7 @@ def test_a_file_may_say_everything(tmp_path: Path) -> None:
         ignore=("9999.0.0",),
         zero_major=True,
         floats_via="registry",
+        auth_hosts=("gitlab.example",),
     )
     assert origins(found) == dict.fromkeys(KEYS, str(file))
 
@@ -198,6 +200,7 @@ def test_the_environment_may_say_everything(tmp_path: Path) -> None:
         "TAGGER_IGNORE": "9999.0.0",
         "TAGGER_ZERO_MAJOR": "true",
         "TAGGER_FLOATS_VIA": "registry",
+        "TAGGER_AUTH_HOST": "gitlab.example",
     }
     found = read(Given(), environment, tmp_path)
     write(tmp_path / "tagger.toml", EVERYTHING)

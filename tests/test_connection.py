@@ -16,7 +16,9 @@ from email.utils import formatdate
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import canary
 import pytest
+from command import tagger
 from doubles import (
     DOCKER_MANIFEST,
     Basic,
@@ -783,6 +785,34 @@ def test_a_token_server_that_was_named_gets_them(connect: Connect, elsewhere: Mo
     with bearer_registry(auth) as registry:
         assert connect(registry.host, ANN, trust).request("GET", TAGS, scope=SCOPE).status == 200
         assert authorizations(elsewhere) == [basic("ann", CANARY)]
+
+
+@pytest.mark.parametrize("where", ["option", "variable", "file", "nowhere"])
+def test_the_settings_name_a_token_server_on_another_host(
+    elsewhere: ModelRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    auth = Bearer(canary.USER, canary.PASSWORD, realm=foreign(elsewhere))
+    elsewhere.auth = auth
+    monkeypatch.chdir(tmp_path)
+    if where == "file":
+        (tmp_path / "tagger.toml").write_text('auth_hosts = ["localhost"]\n')
+    words = ["--auth-host", "localhost"] if where == "option" else []
+    environment = {"TAGGER_AUTH_HOST": "other.test,localhost"} if where == "variable" else {}
+    with bearer_registry(auth) as registry:
+        environment |= canary.docker_config(tmp_path, registry.host)
+        ran = tagger(None, "ls", f"{registry.host}/gallery/ui", *words, **environment)
+        assert ran.code == (3 if where == "nowhere" else 0), ran.err
+        assert len(elsewhere.requests) == (where != "nowhere")
+        assert "auth_hosts in tagger.toml" in ran.err or where != "nowhere"
+
+
+def test_a_token_server_is_named_with_its_port_and_in_any_case(connect: Connect, elsewhere: ModelRegistry) -> None:
+    auth = Bearer("ann", CANARY, realm=foreign(elsewhere))
+    elsewhere.auth = auth
+    with bearer_registry(auth) as registry:
+        for named in ("LocalHost", f"localhost:{elsewhere.port}"):
+            trust = Trust(insecure=True, plain_credentials=True, token_hosts=frozenset({named}))
+            assert connect(registry.host, ANN, trust).request("GET", TAGS, scope=SCOPE).status == 200
 
 
 def test_a_stranger_may_give_an_anonymous_token(connect: Connect, elsewhere: ModelRegistry) -> None:
