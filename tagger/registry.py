@@ -55,6 +55,7 @@ _NO_HEADS = (HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED)
 # A scan under way, a vulnerable image, a legal hold: statuses that are about one manifest.
 _POLICIES = (HTTPStatus.PRECONDITION_FAILED, HTTPStatus.LOCKED, HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS)
 _MOST_PAGES_OF_REFERRERS = 100
+_WRITTEN = (HTTPStatus.CREATED, HTTPStatus.OK, HTTPStatus.ACCEPTED)
 _GONE = (HTTPStatus.ACCEPTED, HTTPStatus.OK, HTTPStatus.NO_CONTENT)
 # What a registry says of a manifest that is not there. A 404 without this says that it does not know such a request.
 _NOT_THERE = frozenset({"MANIFEST_UNKNOWN", "NAME_UNKNOWN", "TAG_UNKNOWN", "NOT_FOUND"})
@@ -186,10 +187,13 @@ class RemoteRepository:
         return "oci-subject" in self._write(manifest.digest, manifest).headers
 
     def _write(self, reference: Tag | Digest, manifest: Manifest) -> Answer:
-        headers = {"Content-Type": manifest.media_type}
-        answer = self._request("PUT", f"/manifests/{reference}", headers=headers, body=manifest.body)
-        answer.check(self.name, f"write {reference}", HTTPStatus.CREATED, HTTPStatus.OK, HTTPStatus.ACCEPTED)
+        answer = self._sent(reference, manifest)
+        answer.check(self.name, f"write {reference}", *_WRITTEN)
         return answer
+
+    def _sent(self, reference: Tag | Digest, manifest: Manifest) -> Answer:
+        headers = {"Content-Type": manifest.media_type}
+        return self._request("PUT", f"/manifests/{reference}", headers=headers, body=manifest.body)
 
     def referrers(self, digest: Digest) -> Iterator[Entry]:
         """Give what refers to a manifest, as signatures do (OCI distribution spec, "Listing Referrers").
@@ -314,7 +318,9 @@ class RemoteRepository:
 
     def _remove_by_way_of(self, placeholder: Manifest, tag: Tag, before: Manifest | None) -> None:
         try:
-            self.put(tag, placeholder)
+            written = self._sent(tag, placeholder)
+            self._check_mutable(written, tag)
+            written.check(self.name, f"write {tag}", *_WRITTEN)
             self._check_deleted(self._delete(placeholder.digest), tag)
         except (TaggerError, KeyboardInterrupt) as problem:
             if not self._went(tag, before, problem) or isinstance(problem, KeyboardInterrupt):
@@ -402,18 +408,20 @@ class RemoteRepository:
     def _check_deleted(self, answer: Answer, reference: str) -> None:
         if _is_not_there(answer):  # which is also what a delete gets whose first answer was lost
             return
-        why, refused = answer.why(self.name.path), f"{self.name.registry} does not let you delete {reference}"
-        if why is Why.IMMUTABLE:
-            raise Immutable(
-                f"{refused} in {self.name.path} ({answer.complaint()}): keep it, or take it out of the rule or the lock"
-                " that makes it immutable"
-            )
-        if why is Why.NO_RIGHT and answer.status == HTTPStatus.FORBIDDEN:
+        self._check_mutable(answer, reference)
+        if answer.why(self.name.path) is Why.NO_RIGHT and answer.status == HTTPStatus.FORBIDDEN:
             raise Denied(
-                f"{refused} in {self.name.path} ({answer.complaint()}): ask for the right to delete, or use"
-                f" {self._own_tool}"
+                f"{self.name.registry} does not let you delete {reference} in {self.name.path} ({answer.complaint()}):"
+                f" ask for the right to delete, or use {self._own_tool}"
             )
         answer.check(self.name, f"delete {reference}", *_GONE)
+
+    def _check_mutable(self, answer: Answer, reference: str) -> None:
+        if answer.why(self.name.path) is Why.IMMUTABLE:
+            raise Immutable(
+                f"{self.name.registry} does not let you delete {reference} in {self.name.path} ({answer.complaint()}):"
+                " keep it, or take it out of the rule or the lock that makes it immutable"
+            )
 
     def _probe(self, absent: Tag | Digest) -> Answer:
         answer = self._delete(absent)

@@ -583,10 +583,11 @@ def _failed(share: Share) -> Released:
 def _changed(share: Share, change: Change, reason: str | None) -> Change:
     before = share.first.digests.get(change.tag)
     after = share.now.get(change.tag, before)
-    if change.tag in share.first.unreadable or (before and before != after):
+    own = change.version == share.plan.version
+    if (change.tag in share.first.unreadable and (own or before != after)) or (before and before != after):
         action = Action.MOVE
     elif before != after:
         action = Action.CREATE
     else:
-        action = Action.UNCHANGED if change.version == share.plan.version else Action.KEEP
+        action = Action.UNCHANGED if own else Action.KEEP
     return replace(change, action=action, before=before, after=after, reason=reason)

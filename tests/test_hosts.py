@@ -381,6 +381,31 @@ def test_a_release_that_replaces_an_image_which_a_policy_holds_back_goes_on(via:
             assert shop.tags == before | cascade(digest(NEW), "2.1.106", "2.1", "2", "latest")
 
 
+def test_a_backport_leaves_the_floating_tags_of_an_image_that_a_policy_holds_back() -> None:
+    registry = Harbor()
+    registry.vulnerable.add(digest(FORMER))
+    with opened(registry) as shop:
+        before = shop.tags
+        ran = shop.release("2.0.7", "--json")
+        assert ran.code == 0, ran.err
+        assert shop.tags == before | cascade(digest(NEW), "2.0.7", "2.0")
+        changes = {change["tag"]: change["action"] for change in ran.json["repositories"][0]["tags"]}
+        assert changes == {"2.0.7": "create", "2.0": "move", "2": "keep", "latest": "keep"}
+
+
+def test_one_immutable_version_does_not_keep_the_others_from_being_pruned() -> None:
+    registry = Harbor()
+    registry.immutable = r"2\.0\.5"
+    with opened(registry) as shop:
+        before = shop.tags
+        registry.seed(PATH, {"2.1.104": b"older", "2.0.5": b"oldest", "2.0.4": b"oldest of all"})
+        ran = shop.run("prune", shop.name, "--keep", "1", "--yes")
+        assert ran.code == 4, ran.err
+        assert shop.tags == before | {"2.0.5": digest(b"oldest")}
+        assert "does not let you delete 2.0.5" in ran.error
+        assert "configured as immutable" in ran.error
+
+
 def test_a_wait_in_go_s_notation_is_short() -> None:
     registry = Ghcr()
     registry.busy = 2

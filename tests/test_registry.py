@@ -770,6 +770,14 @@ def test_a_tag_that_is_immutable_is_not_deleted_and_says_so(remote: Open, model:
         remote(model.host).delete(LATEST)
 
 
+def test_a_tag_that_is_immutable_does_not_become_a_placeholder(remote: Open, model: ModelRegistry) -> None:
+    before = dict(model.repositories[PATH])
+    model.intercept(on("PUT", f"/{LATEST}$", refusal(412, "PRECONDITION", "'ui:latest' configured as immutable")))
+    with pytest.raises(Immutable, match=r"does not let you delete latest .*configured as immutable.*: keep it"):
+        remote(model.host).remove(LATEST)
+    assert model.repositories[PATH] == before
+
+
 def test_who_may_not_delete_is_told_so_and_is_not_sent_to_docker_login(remote: Open, model: ModelRegistry) -> None:
     before = dict(model.repositories[PATH])
     model.intercept(on("DELETE", "/manifests/", refusal(403, "DENIED", "no")))
