@@ -27,6 +27,8 @@ _PAGE_TAGS = 1000  # Amazon ECR refuses more
 _MOST_TAGS = 1_000_000
 _MOST_BARREN_PAGES = 10
 _LINK = re.compile(r"<([^<>]*)>\s*((?:;[^,]*)?)")
+# Not as the RFC wants it, but what it says is clear, and without it half a list would be taken for all.
+_BARE_LINK = re.compile(r"([^<>;,\s]+)\s*(;[^,]*)")
 # What a registry answers when it has nothing against the size of the page that was asked for.
 _NOT_ABOUT_SIZE = frozenset({401, 403, 404, 408, 429})
 
@@ -129,7 +131,8 @@ def following(answer: Answer, path: str) -> str | None:
     Of the link only the query counts: registries behind a proxy leave out a part of the path, and what is there then
     may be another repository.
     """
-    for target, parameters in _LINK.findall(answer.headers.get("link", "")):
+    link = answer.headers.get("link", "")
+    for target, parameters in (_LINK if "<" in link else _BARE_LINK).findall(link):
         if re.search(r";\s*rel\s*=\s*\"?next\"?(?:\s|;|$)", parameters, re.IGNORECASE):
             return urllib.parse.urlsplit(answer.resolve(target))._replace(path=path, fragment="").geturl()
     return None

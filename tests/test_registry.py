@@ -123,6 +123,7 @@ def page(tags: object, following: str | None = None) -> Response:
         f'</other>; rel="prev", <{LIST}?next_page=x>; rel="next"',
         '<?next_page=x>; rel="next"',
         '<list?next_page=x>; rel="next"',
+        f'{LIST}?next_page=x; rel="next"',
     ],
 )
 def test_the_link_to_the_next_page_is_followed_as_it_stands(remote: Open, model: ModelRegistry, link: str) -> None:
