@@ -498,9 +498,8 @@ def check(
 
     with _failing(repository, as_json):
         schemes = _schemes(variant, prefix, repository)
-        found = api.check(
-            repository, schemes=schemes, **_hosts(insecure, auth_host, repository), trace=_tracing(verbose)
-        )
+        hosts, trace = _hosts(insecure, auth_host, repository), _tracing(verbose)
+        found = api.check(repository, schemes=schemes, **hosts, progress=say, trace=trace)
         show(report.as_json(report.check_content(found)) if as_json else report.check_text(found))
     raise typer.Exit(0 if found.ok else _DRIFT)
 

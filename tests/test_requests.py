@@ -13,7 +13,18 @@ from pathlib import Path
 import canary
 import pytest
 from command import HasUrl, tagger
-from doubles import DOCKER_MANIFEST, Basic, Bearer, EngineProxy, FakeEngine, ModelRegistry, Proxy, Request
+from doubles import (
+    DOCKER_MANIFEST,
+    Basic,
+    Bearer,
+    EngineProxy,
+    FakeEngine,
+    ModelRegistry,
+    Proxy,
+    Request,
+    digest_of,
+    manifest,
+)
 from services import Engine, Registry
 
 FLOATS = ("2.1", "2", "latest")
@@ -219,3 +230,32 @@ def test_a_release_asks_for_a_token_to_read_and_one_to_write_and_keeps_its_conne
         assert challenged <= LOOK  # the first look goes out at once, before the registry has asked who it is
         assert counted["GET token"] == 2 * isinstance(auth, Bearer)
         assert registry.connections <= len(LOOK) + 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "release build 2.1.106 --registry HOST --repository known/app --dry-run",
+        "promote HOST/known/app:built 2.1.106 --dry-run",
+        "promote HOST/known/app:built 2.1.106 --to HOST/known/other --dry-run",
+        "repair HOST/known/app --dry-run",
+        "rm HOST/known/app 2.1.104 --dry-run",
+        "rm HOST/known/app --all --dry-run",
+        "yank HOST/known/app 2.1.105 --dry-run",
+        "prune HOST/known/app --keep 1 --dry-run",
+        "ls HOST/known/app",
+        "check HOST/known/app",
+        "next HOST/known/app --patch",
+    ],
+)
+def test_what_writes_nothing_asks_for_no_right_to_push(words: str, tmp_path: Path) -> None:
+    with scripted(ModelRegistry(auth=Bearer(canary.USER, canary.PASSWORD))) as (registry, engine):
+        registry.seed("known/app", {"2.1.104": b"older"})
+        registry.put("known/app", "built", manifest(b"new", config=digest_of(b"{}")))
+        registry.blobs["known/app", digest_of(b"{}")] = b"{}"
+        config = canary.docker_config(tmp_path, registry.host)
+        ran = tagger(engine, *words.replace("HOST", registry.host).split(), **config)
+        assert ran.code == 0, ran.err
+        asked_for = {scope for sent in registry.requests for scope in sent.query.get("scope", [])}
+        assert "repository:known/app:pull" in asked_for
+        assert not {scope for scope in asked_for if "push" in scope or "*" in scope}
