@@ -27,7 +27,6 @@ from tagger.errors import (
     Terminated,
     in_lines,
     one_line,
-    printable,
 )
 from tagger.options import (
     Annotate,
@@ -93,7 +92,8 @@ def main() -> None:
     _open_closed_streams()
     signals.listen()
     try:
-        _check_words(sys.argv[1:])
+        sys.argv[1:] = _as_text(sys.argv[1:])
+        _check_command(sys.argv[1:])
         app(prog_name="tagger")
     except KeyboardInterrupt as interruption:
         signals.end_at_once()
@@ -105,12 +105,21 @@ def main() -> None:
         _end(end.code if isinstance(end.code, int) else 1)
 
 
-def _check_words(words: Sequence[str]) -> None:
-    """End with exit code 2 for a word that is more than text, and for a command that has another name here."""
-    for word in words:
-        if one_line(word) != word:
-            say(f"error: the word '{printable(word)}' holds characters that are no text: give it without them")
-            _end(2)
+def _as_text(words: Sequence[str]) -> list[str]:
+    """Spell what is no text in a word, since typer prints words as they come; no name that a command takes holds such.
+
+    The name of a file may.
+    """
+    files = ("--summary", "--env-file")
+    before = ["", *words]
+    return [
+        word if last in files or word.partition("=")[0] in files else one_line(word)
+        for last, word in zip(before, words, strict=False)
+    ]
+
+
+def _check_command(words: Sequence[str]) -> None:
+    """End with exit code 2 for a command that has another name here."""
     if words and (meant := _MEANT.get(words[0])):
         say(f"error: there is no command '{words[0]}': {meant}")
         _end(2)

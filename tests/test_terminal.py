@@ -231,6 +231,13 @@ def test_words_and_the_environment_are_text_wherever_they_are_shown(tmp_path: Pa
         assert harmless(ran), (command, ran)
 
 
+def test_a_file_may_have_any_name(tmp_path: Path) -> None:
+    for number, words in enumerate((["--summary", "a\n##b"], ["--summary=c\n##d"])):
+        ran = tagger_in(tmp_path, "release", "x", "1.2.3", *words, DOCKER_HOST="unix:///nowhere")
+        assert harmless(ran)
+        assert (tmp_path / ("a\n##b", "c\n##d")[number]).exists()
+
+
 def test_a_terminal_gets_names_as_text_too() -> None:
     watch = Watch(quiet=False)
     file = io.StringIO()
