@@ -17,6 +17,7 @@ import threading
 import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,10 +28,12 @@ from tagger.errors import (
     EngineError,
     EngineUnreachable,
     ImageNotFound,
+    InputError,
     InvalidReference,
     Refused,
     TaggerError,
     Transient,
+    Unproven,
     WrongImage,
     printable,
 )
@@ -44,7 +47,7 @@ if TYPE_CHECKING:
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 # docker-py's own limit of 60 s ends a push whose registry is silent for that long while a large layer is stored.
 _SILENCE_SECONDS = 600
-_DIGEST_LINE = re.compile(r"(\S+): digest: (sha256:[0-9a-f]{64}) size: \d+")
+_DIGEST_LINE = re.compile(r"(\S+): digest: (sha256:[0-9a-f]{64})(?: size: \d+)?")
 # Names, addresses and paths in an Engine's text: their digits and words say nothing of what went wrong.
 _NAMES = re.compile(r"'[^']*'|\S*/\S*")
 _STATUS = re.compile(
@@ -52,6 +55,7 @@ _STATUS = re.compile(
     re.IGNORECASE,
 )
 _LONGEST_REASON, _MOST_READ = 900, 4000
+_TAG_ATTEMPTS = 3
 _PUT_RIGHT = "put that right and run the same command again"
 _RIGHT = "ask for the right to push"
 
@@ -143,6 +147,8 @@ class Engine:
         self._client = client
         self._credential = credential
         self._known: Mapping[str, Any] | None = None
+        self._podman = ""
+        self._tagging = threading.Lock()
         # docker-py's push gives a generator of messages and keeps the HTTP answer to itself.
         self._answers = threading.local()
         client.hooks["response"].append(self._remember)
@@ -175,7 +181,7 @@ class Engine:
     def image(self, name: str) -> Image:
         """Find an image by its name, ID or digest.
 
-        Raises ImageNotFound, InvalidReference.
+        Raises ImageNotFound, InvalidReference, and InputError for a manifest list of Podman.
         """
         if not is_image_id(name):
             Reference.parse(name)  # a path such as ../volumes/x would reach another endpoint of the Engine
@@ -185,6 +191,12 @@ class Engine:
                 f"the Engine at {printable(self.host)} has no image {printable(name)}: build or pull it, or see"
                 " docker images"
             )
+        if self._is_podman_list(name):
+            raise InputError(
+                f"{printable(name)} is a manifest list of Podman, whose Docker API shows one platform of it alone: push"
+                f" it with podman manifest push --all {printable(name)} docker://REPOSITORY:TAG, and release that with"
+                " tagger promote"
+            )
         return found
 
     def tagged(self, reference: Reference) -> Image | None:
@@ -192,9 +204,21 @@ class Engine:
         return self._inspect(str(reference))
 
     def tag(self, image: Digest, reference: Reference) -> None:
-        """Point a local tag at an image ID. Raises EngineError."""
-        with _translated(f"tag {reference}"):
-            self._client.tag(image, str(reference.repository), reference.tag)
+        """Point a local tag at an image ID, and see that it is there. Raises EngineError.
+
+        One tag is made after the other: of two at once Podman loses one, and says that it made both.
+        """
+        for _ in range(_TAG_ATTEMPTS):
+            with self._tagging:
+                with _translated(f"tag {reference}"):
+                    self._client.tag(image, str(reference.repository), reference.tag)
+                held = self.tagged(reference)
+            if held and held.id == image:
+                return
+        raise EngineError(
+            f"the Engine says that it made the local tag {reference}, and does not have it: keep other programs away"
+            " from it, and run the same command again"
+        )
 
     def untag(self, reference: Reference) -> None:
         """Take a local tag away, unless it is the image's last name, since then the image would go with it."""
@@ -262,6 +286,7 @@ class Engine:
 
     def _remember(self, answer: Any, **_: object) -> None:
         self._answers.last = answer
+        self._podman = answer.headers.get("Libpod-Api-Version", self._podman)
         if self._trace:
             path = urllib.parse.urlsplit(answer.request.url).path
             milliseconds = answer.elapsed.total_seconds() * 1000
@@ -289,14 +314,30 @@ class Engine:
             raise _nonsense(f"image {name}") from None
         return Image(image_id, names, image_id if self._keeps_manifests() else None, labels)
 
+    def _is_podman_list(self, name: str) -> bool:
+        """Say whether a name is a manifest list, which only Podman's own API tells."""
+        if not self._podman:
+            return False
+        version, path = urllib.parse.quote(self._podman), urllib.parse.quote(name, safe="/:@")
+        url = f"{self._client.base_url}/v{version}/libpod/manifests/{path}/exists"
+        with _translated(f"look at {name}"):
+            return self._client.get(url, timeout=_SILENCE_SECONDS).status_code == HTTPStatus.NO_CONTENT
+
     def _keeps_manifests(self) -> bool:
         status = self._info().get("DriverStatus") or []
         return isinstance(status, list) and _CONTAINERD_STORE in status
 
     def _info(self) -> Mapping[str, Any]:
+        import docker.errors
+
         if self._known is None:
             with _translated("ask for its configuration"):
-                self._known = self._client.info()
+                try:
+                    self._known = self._client.info()
+                except docker.errors.APIError as error:
+                    if not error.is_client_error():
+                        raise
+                    self._known = {}  # a proxy before the Engine's socket keeps that to itself
         if not isinstance(self._known, dict):
             raise _nonsense("its configuration")
         return self._known
@@ -345,8 +386,8 @@ def pushed_digest(messages: Iterable[object], tag: Tag, *, logged_in: bool = Fal
     >>> pushed_digest([{"status": "Pushed", "id": "c722b2e5e5dc"}, {"status": line}], Tag("2.1.106"))[:12]
     'sha256:00000'
 
-    Raises Refused, Denied and EngineError for an error in the stream, no digest, or two; WrongImage for an index that
-    the Engine narrowed to one platform, which it calls a success.
+    Raises Refused, Denied and EngineError for an error in the stream or two digests; Unproven for no digest; WrongImage
+    for an index that the Engine narrowed to one platform, which it calls a success.
     """
     found: set[str] = set()
     narrowed = False
@@ -373,7 +414,9 @@ def pushed_digest(messages: Iterable[object], tag: Tag, *, logged_in: bool = Fal
         )
     if digest is None:
         seen = " and ".join(sorted(map(printable, found))) or "none"
-        raise EngineError(f"the Engine's push of {tag} ended with digest: {seen}; run the same command again")
+        # Podman 3 may say nothing of a push that went well, so that the registry has to be asked.
+        kind = EngineError if found else Unproven
+        raise kind(f"the Engine's push of {tag} ended with digest: {seen}; run the same command again")
     return digest
 
 
@@ -426,10 +469,10 @@ def _translated(what: str) -> Iterator[None]:
     try:
         yield
     except docker.errors.APIError as error:
-        said = printable(error.explanation or f"HTTP {error.status_code}")
-        raise EngineError(
-            f"the Engine failed to {what} ({said}): see its log, and run the same command again"
-        ) from None
+        page = "<" in str(error.explanation)
+        said = f"HTTP {error.status_code}" if page or not error.explanation else printable(error.explanation)
+        advice = "let the proxy before its socket allow that" if page and error.is_client_error() else "see its log"
+        raise EngineError(f"the Engine failed to {what} ({said}): {advice}, and run the same command again") from None
     except (docker.errors.StreamParseError, RecursionError):
         raise BrokenOff(
             f"the Engine's answer to {what} broke off: see its log, and run the same command again"
@@ -467,20 +510,28 @@ def _context_name(config: DockerConfig, environ: Mapping[str, str]) -> str:
 def _tls(config: DockerConfig, environ: Mapping[str, str]) -> Any:
     """Give the TLS settings for the Engine at `host_of`, None for none."""
     import docker.tls
-    import docker.utils
 
     if environ.get("DOCKER_HOST"):
-        return docker.utils.kwargs_from_env(dict(environ)).get("tls")
-    name, folder = _context_name(config, environ), config.folder / "contexts"
-    if name == "default":
-        return None
-    _, skip = _context(folder, name)
-    files = {part: folder / "tls" / _key(name) / "docker" / f"{part}.pem" for part in ("ca", "cert", "key")}
-    present = {part: str(file) for part, file in files.items() if file.is_file()}
-    if not present and not skip:
-        return None
+        verified = bool(environ.get("DOCKER_TLS_VERIFY"))
+        if not verified and not environ.get("DOCKER_TLS"):
+            return None  # DOCKER_CERT_PATH alone does not mean TLS
+        folder, skip = Path(environ.get("DOCKER_CERT_PATH") or config.folder), not verified
+        present = _pem_files(folder)
+    else:
+        name, contexts = _context_name(config, environ), config.folder / "contexts"
+        if name == "default":
+            return None
+        _, skip = _context(contexts, name)
+        present = _pem_files(contexts / "tls" / _key(name) / "docker")
+        if not present and not skip:
+            return None
     client = (present["cert"], present["key"]) if {"cert", "key"} <= present.keys() else None
     return docker.tls.TLSConfig(client_cert=client, ca_cert=present.get("ca"), verify=not skip)
+
+
+def _pem_files(folder: Path) -> dict[str, str]:
+    files = {part: folder / f"{part}.pem" for part in ("ca", "cert", "key")}
+    return {part: str(file) for part, file in files.items() if file.is_file()}
 
 
 def _key(context: str) -> str:

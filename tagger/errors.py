@@ -16,7 +16,8 @@
     ├── EngineError              1  the Engine reported a failure
     │   ├── WrongImage              it pushed something else than the image: another one, or one platform of several
     │   ├── Transient               it failed for a reason that may pass by itself
-    │   └── BrokenOff               the connection to it broke, so nobody knows what became of the request
+    │   ├── BrokenOff               the connection to it broke, so nobody knows what became of the request
+    │   └── Unproven                it ended a push without an error, and without a digest
     ├── ReleaseFailed            1  a release broke off, and the floating tags were put back
     │   └── Conflict                somebody else published the same version with another image meanwhile
     ├── RegistryError            1  the registry reported a failure, or answered nonsense
@@ -134,6 +135,10 @@ class Transient(EngineError):
 
 class BrokenOff(EngineError):
     """The connection to the Engine broke, so that nobody knows what became of the request."""
+
+
+class Unproven(EngineError):
+    """The Engine ended a push without an error, and without the digest that would prove it."""
 
 
 class ReleaseFailed(TaggerError):

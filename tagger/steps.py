@@ -20,6 +20,7 @@ from tagger.errors import (
     RegistryUnreachable,
     TaggerError,
     Transient,
+    Unproven,
     Unreadable,
     WrongImage,
 )
@@ -220,11 +221,11 @@ def _push_version(engine: Engine, local: LocalTags, share: Share, progress: Prog
     for pause in (*_PUSH_PAUSES, None):
         try:
             return _push_once(engine, local, share, progress)
-        except (Transient, BrokenOff) as error:
+        except (Transient, BrokenOff, Unproven) as error:
             if landed := _landed(share):
                 share.broken_off = False
                 return landed
-            if pause is None:
+            if pause is None or isinstance(error, Unproven):
                 raise
             progress(Line.about("pushing", share.reference, f" again in {pause:g} s, since {_reason(error)}"))
             share.repository.patience.sleep(pause)
@@ -438,7 +439,7 @@ def _push_floating(engine: Engine, share: Share, tag: Tag, progress: Progress) -
     try:
         digest = engine.push(reference)
         share.wrote[tag].add(digest)
-    except (Transient, BrokenOff) as error:
+    except (Transient, BrokenOff, Unproven) as error:
         # Settling looks, and puts right what differs.
         progress(Line.about("writing", reference, f" by a manifest PUT instead, since {_reason(error)}"))
     else:

@@ -54,6 +54,7 @@ from tagger.errors import (
     InvalidReference,
     TaggerError,
     Transient,
+    Unproven,
     WrongImage,
 )
 from tagger.reference import Digest, Reference, Registry, Repository, Tag
@@ -204,6 +205,71 @@ def test_an_engine_that_fails_is_quoted_safely(fake: FakeEngine, answer: Respons
     assert str(caught.value).isprintable()
 
 
+def test_local_tags_are_made_one_after_the_other_and_seen(fake: FakeEngine) -> None:
+    running = threading.Lock()
+
+    def lose(_: Request) -> Response | None:  # as Podman 4.3 loses one of two, and each of them now and then
+        return None if running.acquire(blocking=False) else Response(201)
+
+    def seen(_: Request) -> None:
+        if running.locked():
+            running.release()
+
+    fake.intercept(on("POST", "/tag$", lose))
+    fake.intercept(on("GET", "/json$", seen))
+    image = Digest(fake.tags["image-gallery:build-7"])
+    tags = [f"{NAME}:{number}.0.0" for number in range(12)]
+    with open_engine(fake) as engine, ThreadPoolExecutor(6) as pool:
+        fake.intercept(on("POST", "/tag$", Response(201), times=2))
+        list(pool.map(lambda tag: engine.tag(image, reference(tag)), tags))
+    assert {tag: fake.tags.get(tag) for tag in tags} == dict.fromkeys(tags, image)
+
+
+def test_a_local_tag_that_an_engine_never_has_is_a_failure(fake: FakeEngine) -> None:
+    fake.intercept(on("POST", "/tag$", Response(201)))
+    image = Digest(fake.tags["image-gallery:build-7"])
+    with open_engine(fake) as engine, pytest.raises(EngineError, match=r"says that it made the local tag .*:2, and"):
+        engine.tag(image, reference(f"{NAME}:2"))
+
+
+def podman(fake: FakeEngine, *lists: str) -> None:
+    """Let an Engine answer as Podman 4.3 does, which inspects one platform's image in the place of a list."""
+    shown = next(iter(fake.images))
+    server = {"Libpod-Api-Version": "4.3.1"}
+    inspected = Response(200, json.dumps(fake.images[shown]).encode(), {"Content-Type": "application/json", **server})
+    fake.intercept(on("GET", r"/images/.*/json$", inspected))
+
+    def exists(request: Request) -> Response:
+        name = request.path.partition("/libpod/manifests/")[2].removesuffix("/exists")
+        return Response(204 if name in lists else 500, b"", server)
+
+    fake.intercept(on("GET", r"/v4\.3\.1/libpod/manifests/.*/exists$", exists))
+
+
+def test_a_manifest_list_of_podman_is_refused_with_the_way_to_release_it(fake: FakeEngine) -> None:
+    podman(fake, "localhost/gallery:1")
+    with open_engine(fake) as engine:
+        assert engine.image("localhost/gallery:2").id
+        with pytest.raises(
+            InputError, match=r"manifest list of Podman.*podman manifest push --all localhost/gallery:1 "
+        ):
+            engine.image("localhost/gallery:1")
+
+
+@pytest.mark.parametrize("status_code", [403, 404, 405])
+def test_an_engine_whose_configuration_is_kept_from_us_is_used_without(fake: FakeEngine, status_code: int) -> None:
+    page = Response(status_code, b"<html><body><h1>Forbidden</h1></body></html>", {"Content-Type": "text/html"})
+    fake.intercept(on("GET", "/info$", page))
+    with open_engine(fake) as engine:
+        assert engine.image("image-gallery:build-7").digest is None
+        assert not engine.allows_insecure(Registry("127.0.0.1:5000"))
+    fake.intercept(on("POST", "/tag$", page))
+    advice = rf"\(HTTP {status_code}\): let the proxy before its socket allow that, and run"
+    with open_engine(fake) as engine, pytest.raises(EngineError, match=advice) as caught:
+        engine.tag(Digest(A), reference(f"{NAME}:2"))
+    assert "<" not in str(caught.value)
+
+
 # Pushes
 
 OUTCOMES: dict[str, tuple[str, type[TaggerError] | None, str]] = {
@@ -259,14 +325,14 @@ def aux(tag: str, digest: str | None) -> Message:
 @pytest.mark.parametrize(
     ("messages", "error", "message"),
     [
-        ([], EngineError, "push of 2.1 ended with digest: none; run the same command again"),
-        ([{"status": "Pushed", "id": "c722b2e5e5dc"}], EngineError, "ended with digest: none"),
-        ([status("2", A), aux("2", A)], EngineError, "ended with digest: none"),
-        ([status("2.1.106", A)], EngineError, "ended with digest: none"),
+        ([], Unproven, "push of 2.1 ended with digest: none; run the same command again"),
+        ([{"status": "Pushed", "id": "c722b2e5e5dc"}], Unproven, "ended with digest: none"),
+        ([status("2", A), aux("2", A)], Unproven, "ended with digest: none"),
+        ([status("2.1.106", A)], Unproven, "ended with digest: none"),
         ([status("2.1", A), aux("2.1", B)], EngineError, f"ended with digest: {'.*'.join(sorted((A, B)))}; run"),
         ([aux("2.1", "nonsense")], EngineError, "ended with digest: nonsense; run the same command again"),
         ([aux("2.1", None)], EngineError, "ended with digest: None; run the same command again"),
-        ([{"status": "2.1: digest: sha256:12 size: 5"}], EngineError, "ended with digest: none"),
+        ([{"status": "2.1: digest: sha256:12 size: 5"}], Unproven, "ended with digest: none"),
         ([status("2.1", A), push_error("EOF")], Transient, "push of 2.1 failed: EOF: put that right and run"),
         ([{"error": "denied: no"}], Denied, "push of 2.1 failed: denied: no: run docker login"),
         ([{"errorDetail": {"message": "authorization failed"}}], Denied, "authorization failed: run docker login"),
@@ -293,6 +359,28 @@ def test_a_push_without_proof_is_a_failure(messages: list[object], error: type[T
         pushed_digest(messages, Tag("2.1"))
     assert type(caught.value) is error
     assert str(caught.value).isprintable()
+
+
+def test_a_digest_counts_without_a_size_too() -> None:
+    assert pushed_digest([{"status": f"2.1: digest: {A}"}], Tag("2.1")) == A
+
+
+@pytest.mark.parametrize("landed", [True, False])
+def test_after_a_push_that_says_no_digest_the_registry_is_asked(model: ModelRegistry, *, landed: bool) -> None:
+    with FakeEngine(model) as fake:
+        image = fake.load("image-gallery", b"the gallery")
+
+        def push(name: str, tag: str) -> Iterator[Message]:  # as Podman 3.4 does
+            if landed:
+                list(fake.deliver(name, tag))
+            yield {"status": f"The push refers to repository [{name}]"}
+
+        fake.push = push
+        words = ["release", image, "2.1.106", "--registry", model.host, "--repository", "app", "--timeout", "5"]
+        ran = tagger_command(fake, *words)
+    assert (ran.code, set(model.repositories.get("app", {}))) == (
+        (0, {"2.1.106", "2.1", "2", "latest"}) if landed else (1, set())
+    ), ran.err
 
 
 PIECES: list[tuple[Message, str]] = [
@@ -614,6 +702,27 @@ def test_a_contexts_tls_settings_are_used_and_no_others(
             found(tmp_path, DOCKER_CONTEXT="lab")
 
 
+@pytest.mark.parametrize(
+    ("environment", "secure"),
+    [
+        ({}, False),
+        ({"DOCKER_TLS_VERIFY": ""}, False),
+        ({"DOCKER_TLS_VERIFY": "", "DOCKER_TLS": "1"}, True),
+        ({"DOCKER_TLS_VERIFY": "1"}, True),
+    ],
+)
+def test_the_environment_asks_for_tls_as_it_does_of_docker(
+    tmp_path: Path, certified: Certificate, environment: dict[str, str], *, secure: bool
+) -> None:
+    (tmp_path / "ca.pem").write_bytes(certified.authority.read_bytes())
+    with ModelRegistry(tls=certified.context() if secure else None) as server:
+        server.intercept(on("GET", "/version$", as_json(200, {"ApiVersion": "1.41"})))
+        host = f"tcp://{server.host}"
+        assert found(tmp_path, DOCKER_HOST=host, DOCKER_CERT_PATH=str(tmp_path), **environment) == host
+        if environment.get("DOCKER_TLS_VERIFY"):  # without DOCKER_CERT_PATH it is the folder of the configuration
+            assert found(tmp_path, DOCKER_HOST=host, **environment) == host
+
+
 @leaky
 @pytest.mark.usefixtures("_leaky")
 @pytest.mark.parametrize(
@@ -637,16 +746,19 @@ def test_where_no_engine_answers_the_place_is_named(tmp_path: Path, host: str, a
 
 @leaky
 @pytest.mark.usefixtures("_leaky")
-def test_a_socket_that_may_not_be_used_is_named(
-    fake: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_socket_that_may_not_be_used_is_named(fake: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     def connect(*_: object) -> None:
-        raise PermissionError(13, "Permission denied")  # root may use every socket
+        raise PermissionError(13, "Permission denied")
 
-    with monkeypatch.context() as patched:
-        patched.setattr(socket.socket, "connect", connect)
+    root = os.geteuid() == 0  # who may use every socket
+    with monkeypatch.context() as patched, contextlib.ExitStack() as stack:
+        if root:
+            os.seteuid(65534)
+            stack.callback(os.seteuid, 0)
+        else:
+            patched.setattr(socket.socket, "connect", connect)
         with pytest.raises(EngineUnreachable, match="join the group docker, or run this as one who may"):
-            found(tmp_path, DOCKER_HOST=fake.url)
+            open_engine(fake)
 
 
 @leaky
