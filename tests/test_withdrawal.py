@@ -71,6 +71,18 @@ def test_a_yanked_version_is_released_again_by_force_alone(engine: Engine, regis
     assert {now[tag] for tag in ("2.1", "2", "latest")} == {now["2.1.106"]}
 
 
+def test_a_yanked_version_is_brought_back_as_unyank_is_told(registry: Registry, repository: str) -> None:
+    shop = filled(Repository(registry, repository))
+    before = held(shop)
+    assert tagger(None, "yank", str(shop), "2.1.106").code == 0
+    recipe = "tagger promote REPOSITORY:VERSION-yanked VERSION --force"
+    assert recipe in tagger(None, "unyank", str(shop), "2.1.106").error
+    words = recipe.replace("REPOSITORY", str(shop)).replace("VERSION", "2.1.106").split()
+    ran = tagger(None, *words[1:])
+    assert ran.code == 0, ran.err
+    assert held(shop) == before
+
+
 def test_the_same_image_is_taken_back_by_force(shop: Repository) -> None:
     before = held(shop)
     api.yank(str(shop), "2.1.106")
