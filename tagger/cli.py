@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import io
 import os
 import re
 import signal
@@ -89,7 +90,7 @@ _DRIFT = 5  # the exit code of a check that found some
 def main() -> None:
     """Run the command line and exit with its code."""
     gc.disable()  # a run lasts seconds: to look for garbage while everything is imported takes longer than it frees
-    _open_closed_streams()
+    _open_streams()
     signals.listen()
     try:
         sys.argv[1:] = _as_text(sys.argv[1:])
@@ -137,12 +138,17 @@ def _tags_there(context: typer.Context, incomplete: str) -> list[str]:
     return []
 
 
-def _open_closed_streams() -> None:
-    """Let output go nowhere where the caller closed stdout or stderr; else the next file would get it."""
+def _open_streams() -> None:
+    """Let output go nowhere where the caller closed stdout or stderr, or else the next file would get it.
+
+    What stdout cannot encode is escaped.
+    """
     for stream, descriptor in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
         if getattr(sys, stream) is None:
             mode = "r" if descriptor == 0 else "w"
             setattr(sys, stream, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - open to the end
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr has it
 
 
 def _end(code: int) -> NoReturn:

@@ -922,6 +922,20 @@ def test_a_redirect_never_leads_from_tls_to_plain_http(
     assert registry.requests == []
 
 
+@pytest.mark.parametrize("scheme", ["https:", "ftp:", ""])
+@pytest.mark.parametrize("host", ["localhost:1", "[::1", "host.invalid"])
+def test_a_redirect_is_shown_without_its_user(registry: ModelRegistry, scheme: str, host: str) -> None:
+    registry.intercept(on("GET", TAGS, redirect(f"{scheme}//someone:{CANARY}@{host}/v2/?signature={CANARY}")))
+    told: list[str] = []
+    opened = Connection(Registry(registry.host), lambda: ANN, LOOPBACK, trace=told.append)
+    with pytest.raises(TaggerError) as caught:
+        opened.request("GET", TAGS)
+    opened.close()
+    assert_hidden(caught.value)
+    assert "someone" not in f"{caught.value} {told}"
+    assert CANARY not in f"{told}"
+
+
 @pytest.mark.parametrize(
     "location", ["file:///etc/passwd", "http://localhost/", "gopher://127.0.0.1/", "//localhost:1/"]
 )

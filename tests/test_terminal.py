@@ -9,7 +9,9 @@ import re
 import time
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote
 
+import canary
 import pyte
 import pytest
 from command import Ran, tagger, tagger_in
@@ -248,3 +250,24 @@ def test_a_terminal_gets_names_as_text_too() -> None:
     console.print(watch)
     assert "\x1b[2J" not in file.getvalue()
     assert not [line for line in file.getvalue().splitlines() if line.startswith("::") or "##" in line]
+
+
+@pytest.mark.parametrize("password", [canary.PASSWORD, quote(canary.PASSWORD, safe="")])
+def test_no_password_of_an_address_is_shown(model: ModelRegistry, password: str) -> None:
+    at = f"{canary.USER}:{password}@127.0.0.1:1"
+    words = ["release", "x", "1.2.3", "--registry", model.host, "--verbose", "--json"]
+    ran = [tagger(None, *words, DOCKER_HOST=f"{scheme}://{at}") for scheme in ("tcp", "x")]
+    proxies = (f"http://{at}", f"socks5://{at}", f"http://[{at}")
+    ran += [tagger(None, "ls", "registry.invalid/x", "--verbose", HTTPS_PROXY=proxy) for proxy in proxies]
+    for each in ran:
+        assert each.code == 2, each
+        assert "127.0.0.1:1" in each.err or "HTTPS_PROXY" in each.err, each
+        assert canary.USER not in each.out + each.err
+
+
+def test_what_a_stream_cannot_encode_is_escaped(tmp_path: Path) -> None:
+    folder = tmp_path / "caf\u00e9"
+    folder.mkdir()
+    (folder / "tagger.toml").write_text('prefix = "v"')
+    ran = tagger_in(folder, "config", PYTHONIOENCODING="ascii")
+    assert (ran.code, "caf\\xe9/tagger.toml" in ran.out) == (0, True), ran
