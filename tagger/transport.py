@@ -7,13 +7,13 @@ import http.client
 import io
 import json
 import math
+import os
 import re
 import socket
 import ssl
 import threading
 import time
 import urllib.parse
-import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -40,7 +40,8 @@ from tagger.errors import (
     printable,
 )
 from tagger.patience import Patience, Trace
-from tagger.reference import Registry, Repository, is_loopback
+from tagger.proxies import proxy_of
+from tagger.reference import Registry, Repository
 from tagger.refusal import Why
 
 SILENCE_SECONDS = 30.0
@@ -352,7 +353,7 @@ class Transport:
 
     def _pool(self, url: str, *, of_blob: bool) -> urllib3.PoolManager:
         parts = urllib.parse.urlsplit(url)
-        proxy = _proxy(parts)
+        proxy = proxy_of(parts, os.environ)
         verified = not self._insecure or parts.hostname != self.registry.hostname
         key = f"{verified} {of_blob} {proxy}"
         with self._lock:
@@ -368,6 +369,8 @@ class Transport:
             context.verify_mode = ssl.CERT_NONE
         else:
             context = ssl.create_default_context()
+            # Python 3.13 begins to want more of a certificate than the Engine does, such as a key identifier.
+            context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         # As in the Engine, these serve for the registry's token server too.
         _add_certificates(context, self.registry)
         return context
@@ -428,15 +431,6 @@ def _retry_after(answer: Answer) -> float:
     return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER)
 
 
-def _proxy(parts: urllib.parse.SplitResult) -> str | None:
-    """Give the proxy that the environment names; as in Go, loopback never goes through one."""
-    host = parts.hostname or ""
-    if host == "localhost" or is_loopback(host) or urllib.request.proxy_bypass(parts.netloc):
-        return None
-    proxy = urllib.request.getproxies_environment().get(parts.scheme)
-    return proxy if not proxy or "://" in proxy else f"http://{proxy}"
-
-
 def _new_pool(proxy: str | None, context: ssl.SSLContext, patience: Patience, *, of_blob: bool) -> urllib3.PoolManager:
     headers = _proxy_login(proxy) if proxy else None
     pool = (
@@ -454,6 +448,12 @@ def _proxy_login(proxy: str) -> dict[str, str] | None:
         parts = urllib3.util.parse_url(proxy)
     except urllib3.exceptions.LocationParseError:
         parts = urllib3.util.Url()
+    kind = proxy.partition("://")[0].lower()
+    if kind not in ("http", "https") and re.fullmatch("[a-z][a-z0-9]*", kind):
+        raise RegistryUnreachable(
+            f"HTTPS_PROXY or HTTP_PROXY names a {kind} proxy, a kind of proxy that tagger cannot use: give"
+            " http://HOST:PORT, or name the registry in NO_PROXY"
+        )
     if not parts.host or parts.scheme not in ("http", "https"):
         raise RegistryUnreachable(
             "the proxy that HTTPS_PROXY or HTTP_PROXY names is not a URL: give http://HOST:PORT, with the special"
@@ -542,9 +542,12 @@ class _Incoming(io.RawIOBase):
 
 
 def _add_certificates(context: ssl.SSLContext, registry: Registry) -> None:
-    """Trust what the Engine trusts: `certs.d/HOST:PORT/` with *.crt for CAs and *.cert beside *.key for a client."""
-    for folder in (Path("/etc/docker/certs.d"), Path.home() / ".config/docker/certs.d"):
-        here = folder / registry.host
+    """Trust what the Engine trusts: `certs.d/HOST:PORT/` with *.crt for CAs and *.cert beside *.key for a client.
+
+    The folders are those of an Engine that runs as root, of one that does not, and of Docker Desktop.
+    """
+    for folder in (Path("/etc/docker"), Path.home() / ".config/docker", Path.home() / ".docker"):
+        here = folder / "certs.d" / registry.host
         try:
             for authority in sorted(here.glob("*.crt")):
                 context.load_verify_locations(authority)

@@ -971,18 +971,23 @@ prompt = no
 [name]
 CN = {name}
 [extensions]
-subjectKeyIdentifier = hash
 {extensions}
 """
 
 
-def certificate(folder: Path, host: str) -> Certificate:
-    """Make an authority and a certificate of `host` (name or address) by the openssl command, good for two days."""
+def certificate(folder: Path, host: str, *, identifiers: bool = True) -> Certificate:
+    """Make an authority and a certificate of `host` (name or address) by the openssl command, good for two days.
+
+    Some authorities leave the key identifiers out, which not everything takes.
+    """
     kind = "IP" if _is_address(host) else "DNS"
     made = Certificate(folder / "ca.crt", folder / "server.crt", folder / "server.key")
     authority_key = folder / "ca.key"
+    own, issuers = ("hash", "keyid") if identifiers else ("none", "none")
     constraints = "basicConstraints = critical,CA:TRUE\nkeyUsage = critical,keyCertSign,cRLSign"
-    names = f"authorityKeyIdentifier = keyid\nbasicConstraints = CA:FALSE\nsubjectAltName = {kind}:{host}"
+    constraints = f"subjectKeyIdentifier = {own}\n{constraints}"
+    names = f"basicConstraints = CA:FALSE\nsubjectAltName = {kind}:{host}"
+    names = f"subjectKeyIdentifier = {own}\nauthorityKeyIdentifier = {issuers}\n{names}"
     _openssl(made.authority, authority_key, _OPENSSL.format(name="Test authority", extensions=constraints))
     signed_by = ["-CA", str(made.authority), "-CAkey", str(authority_key)]
     _openssl(made.certificate, made.key, _OPENSSL.format(name=host, extensions=names), *signed_by)

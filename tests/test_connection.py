@@ -45,6 +45,7 @@ from tagger.connection import Connection, Trust
 from tagger.credentials import Credential, Secret
 from tagger.errors import CredentialsError, Denied, RegistryError, RegistryUnreachable, TaggerError, Unreadable
 from tagger.patience import Patience
+from tagger.proxies import proxy_of
 from tagger.reference import Registry, Repository
 from tagger.transport import Answer
 
@@ -139,6 +140,34 @@ def test_https_is_used_with_the_authorities_of_certs_d(
     opened = connect(secure.host, trust=Trust())
     assert opened.request("GET", TAGS).json() == {"name": "gallery/ui", "tags": ["2.1.106"]}
     assert opened.origin == f"https://{secure.host}"
+
+
+@pytest.mark.parametrize("folder", [".docker", ".config/docker"])
+def test_every_folder_of_certificates_that_docker_reads_is_read(
+    connect: Connect, secure: ModelRegistry, certified: Certificate, folder: str
+) -> None:
+    here = Path.home() / folder / "certs.d" / secure.host
+    here.mkdir(parents=True)
+    (here / "ca.crt").write_bytes(certified.authority.read_bytes())
+    assert connect(secure.host, trust=Trust()).request("GET", TAGS).status == 200
+
+
+def test_a_certificate_that_docker_trusts_is_trusted(
+    connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = certificate(tmp_path, "127.0.0.1", identifiers=False)
+    create = ssl.create_default_context
+
+    def strict() -> ssl.SSLContext:  # as Python does from 3.13 on
+        context = create()
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        return context
+
+    monkeypatch.setattr(ssl, "create_default_context", strict)
+    with ModelRegistry(tls=made.context()) as registry:
+        registry.seed("gallery/ui", {"2.1.106": b"one"})
+        trust_authority(registry.host, made)
+        assert connect(registry.host, trust=Trust()).request("GET", TAGS).status == 200
 
 
 def test_an_unknown_authority_is_refused_and_the_place_for_it_named(connect: Connect, secure: ModelRegistry) -> None:
@@ -1202,11 +1231,55 @@ def test_loopback_goes_through_no_proxy(
         ("https://127.9.9.9/", {"HTTPS_PROXY": "http://proxy:1"}, None),
         ("https://[::1]:5000/", {"HTTPS_PROXY": "http://proxy:1"}, None),
         ("https://localhost/", {"HTTPS_PROXY": "http://proxy:1"}, None),
+        ("https://registry.test/v2/", {"ALL_PROXY": "http://proxy:1"}, None),
+        ("http://registry.test/v2/", {"HTTP_PROXY": "http://proxy:1", "REQUEST_METHOD": "GET"}, None),
+        ("https://registry.test/", {"HTTPS_PROXY": "socks5://proxy:1"}, "socks5://proxy:1"),
     ],
 )
-def test_which_proxy_a_request_takes(
-    url: str, environment: Mapping[str, str], proxy: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    assert transport._proxy(urlsplit(url)) == proxy
+def test_which_proxy_a_request_takes(url: str, environment: Mapping[str, str], proxy: str | None) -> None:
+    assert proxy_of(urlsplit(url), environment) == proxy
+
+
+@pytest.mark.parametrize(
+    ("url", "exceptions", "excepted"),
+    [
+        ("https://10.1.2.3/", "10.0.0.0/8", True),
+        ("https://10.1.2.3:5000/", "192.0.2.1, 10.0.0.0/8", True),
+        ("https://11.1.2.3/", "10.0.0.0/8", False),
+        ("https://registry.test/", "10.0.0.0/8", False),
+        ("https://10.1.2.3/", "10.1.2.3", True),
+        ("https://10.1.2.3:5000/", "10.1.2.3:5000", True),
+        ("https://10.1.2.3:5001/", "10.1.2.3:5000", False),
+        ("https://10.1.2.3/", "10.1.2.3:443", True),
+        ("https://10.1.2.3/", "10.1.2.3/33", False),
+        ("https://[2001:db8::1]/", "2001:db8::1", True),
+        ("https://[2001:db8::1]/", "2001:DB8:0::1", True),
+        ("https://[2001:db8::1]:5000/", "[2001:db8::1]:5000", True),
+        ("https://[2001:db8::1]/", "[2001:db8::1]:5000", False),
+        ("https://[2001:db8::1]/", "2001:db8::/32", True),
+        ("https://[2001:db9::1]/", "2001:db8::/32", False),
+        ("https://registry.example/", "*.example", True),
+        ("https://a.registry.example/", "*.example", True),
+        ("https://example/", "*.example", False),
+        ("https://example/", ".example", False),
+        ("https://registry.example/", ".example", True),
+        ("https://registry.example/", "example", True),
+        ("https://registry.example/", "EXAMPLE", True),
+        ("https://myexample/", "example", False),
+        ("https://registry.example:5000/", "*.example:5000", True),
+        ("https://registry.example:5001/", "*.example:5000", False),
+        ("https://registry.example/", "*example", False),
+        ("https://registry.example/", ",, :, :443,", False),
+        ("https://registry.example/", "other, *", True),
+    ],
+)
+def test_no_proxy_covers_what_it_covers_in_go(url: str, exceptions: str, *, excepted: bool) -> None:
+    proxy = proxy_of(urlsplit(url), {"HTTPS_PROXY": "http://proxy:1", "no_proxy": exceptions})
+    assert (proxy is None) is excepted
+
+
+def test_a_kind_of_proxy_that_cannot_be_used_is_named(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", f"socks5://ann:{CANARY}@proxy:1080")
+    with pytest.raises(RegistryUnreachable, match=r"names a socks5 proxy, a kind of proxy that tagger cannot use") as e:
+        connect("registry.test", trust=Trust()).request("GET", TAGS)
+    assert_hidden(e.value)
