@@ -156,6 +156,8 @@ class Answer:
         """Say what helps against a refusal: a login only where there was none, or where it was no good."""
         if not self.lacks:
             return f"run docker login {registry}, or ask for the right"
+        if "invalid_token" in self.headers.get("www-authenticate", ""):
+            return f"its own token server gave that token, so ask whoever runs {registry}, or check your clock"
         asked = f"ask whoever runs {registry} for it"
         if self.status == HTTPStatus.UNAUTHORIZED:
             return f"your login is good and lacks the right to {self.lacks}, so {asked}"
@@ -354,7 +356,7 @@ class Transport:
     def _pool(self, url: str, *, of_blob: bool) -> urllib3.PoolManager:
         parts = urllib.parse.urlsplit(url)
         proxy = proxy_of(parts, os.environ)
-        verified = not self._insecure or parts.hostname != self.registry.hostname
+        verified = not self._insecure or parts.hostname != self.registry.hostname.lower()
         key = f"{verified} {of_blob} {proxy}"
         with self._lock:
             if key not in self._pools:

@@ -670,6 +670,13 @@ def test_a_refusal_of_a_good_login_may_have_another_reason_than_the_right(connec
             assert "DENIED: by policy): your login is good, so if it is the right to push that" in refused(answer)
 
 
+def test_a_registry_that_does_not_take_its_own_token_servers_token_is_to_blame(connect: Connect) -> None:
+    with bearer_registry(Bearer("ann", CANARY, expires_in=0)) as registry:
+        answer = connect(registry.host, ANN).request("GET", TAGS, scope=PULL)
+        assert "its own token server gave that token, so ask whoever runs registry.local:5000" in refused(answer)
+        assert "docker login" not in refused(answer)
+
+
 @pytest.mark.parametrize(
     ("auth", "credential"),
     [
@@ -771,6 +778,25 @@ def test_a_registry_that_asks_for_a_password_gets_the_one_beside_an_identity_tok
 )
 def test_an_origin_is_the_same_however_it_is_spelt(one: str, other: str, *, same: bool) -> None:
     assert (connection._origin_of(one) == connection._origin_of(other)) is same
+
+
+@pytest.mark.parametrize(
+    "realm", ["https://REGISTRY.Test/token", "https://registry.test:443/token", "HTTPS://registry.test"]
+)
+def test_a_realm_on_the_registrys_own_host_is_its_own_however_it_is_spelt(connect: Connect, realm: str) -> None:
+    connect("Registry.test:443", ANN, Trust())._check_realm(realm, ANN)
+
+
+def test_an_insecure_registry_is_not_verified_whatever_the_case_of_its_name(
+    connect: Connect, secure: ModelRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", at_loopback(socket.getaddrinfo))
+    opened = connect(f"Registry.test:{secure.port}", trust=Trust(insecure=True))
+    assert opened.request("GET", TAGS).status == 200
+
+
+def at_loopback(look_up: Callable[..., object]) -> Callable[..., object]:
+    return lambda _, *rest, **named: look_up("127.0.0.1", *rest, **named)
 
 
 @pytest.mark.parametrize("port", ["", ":443", ":5000"])
