@@ -455,7 +455,7 @@ class RemoteRepository:
     def _is_withheld(self, answer: Answer, reference: Tag | Digest) -> bool:
         """Say whether an answer is about this manifest alone, rather than about the repository."""
         if answer.status == HTTPStatus.FORBIDDEN:
-            return self._list.names_now(reference)
+            return self._list.names(reference)
         return answer.status in _POLICIES and self._list.is_shown()
 
     def _read_manifest(self, answer: Answer, reference: Tag | Digest) -> Manifest:

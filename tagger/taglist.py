@@ -77,15 +77,20 @@ class TagList:
         return tag in self._named
 
     def is_shown(self) -> bool:
-        """Say whether the registry shows this list now."""
+        """Say whether the registry shows this list."""
+        return bool(self._named) or self._shows_now()
+
+    def names(self, reference: Tag | Digest) -> bool:
+        """Say whether the list is shown and names a tag, if need be now; of a digest it says nothing, so any may be."""
+        if ":" in reference:
+            return self.is_shown()
+        return self.named(reference) or (self._shows_now() and self.named(reference))
+
+    def _shows_now(self) -> bool:
         try:
             return self.read() is not None
         except TaggerError:
             return False
-
-    def names_now(self, reference: Tag | Digest) -> bool:
-        """Say whether the list is shown now and names a tag; of a digest it says nothing, so that any may be there."""
-        return self.is_shown() and (":" in reference or self.named(reference))
 
     def _first_page(self) -> Answer:
         answer = self._ask(self._first)

@@ -407,10 +407,11 @@ def test_an_image_that_a_policy_holds_back_is_unreadable_and_no_denial(
     for each in ("HEAD", "GET"):
         model.intercept(on(each, f"/({V1}|{digest_of(ONE)})$", refusal(status, "PROJECTPOLICYVIOLATION", said)))
     found = remote(model.host)
-    for reference in (V1, Manifest.of(DOCKER_MANIFEST, ONE).digest):
+    for reference in (V1, V1, Manifest.of(DOCKER_MANIFEST, ONE).digest):
         with pytest.raises(Unreadable, match=f"{said}.*: see whether a policy"):
             found.descriptor(reference) if method == "HEAD" else found.manifest(reference)
     assert found.digest(V2) == digest_of(TWO)
+    assert [request.path for request in model.requests].count(LIST) == 1, "the list is read once for all of them"
 
 
 @pytest.mark.parametrize("status", [403, 412])
