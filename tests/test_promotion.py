@@ -58,6 +58,8 @@ def test_an_image_of_a_registry_gets_its_cascade_without_an_engine(source: Repos
 def test_an_index_is_promoted_whole_and_by_its_digest(source: Repository) -> None:
     built = source.index("build-77", "gallery")
     newer = source.image("2.2.0", "newer")
+    for tag in ("2.2", "2", "latest"):
+        source.image(tag, "newer")
     ran = tagger(None, "promote", f"{source}@{built.digest}", "2.1.106")
     assert ran.code == 0, ran.err
     assert cascade_of(source) == {
