@@ -21,7 +21,10 @@ def proxy_of(url: SplitResult, environ: Mapping[str, str]) -> str | None:
     >>> proxy_of(urlsplit("https://registry.test/v2/"), environ), proxy_of(urlsplit("https://10.1.2.3/v2/"), environ)
     ('http://proxy:3128', None)
     """
-    host, port = url.hostname or "", url.port or _PORTS[url.scheme]
+    try:
+        host, port = url.hostname or "", url.port or _PORTS[url.scheme]
+    except ValueError:
+        return None  # no port can be that: the request itself says so
     if host == "localhost" or is_loopback(host):
         return None
     if any(_matches(each.strip(), host, port) for each in _named("NO_PROXY", environ).lower().split(",")):
