@@ -142,7 +142,7 @@ def _remove(
     repository.patience.put_back()
     try:
         done, left = _look(repository, plan)
-        astray = [tag for tag in left if repository.is_half_removed(tag)]
+        astray = [tag for tag in left if _is_astray(repository, tag)]
     except (TaggerError, KeyboardInterrupt) as error:
         names = [*plan.doomed, *(move.tag for move in plan.moves)]
         said = f"what became of {', '.join(names)} was not seen"
@@ -152,6 +152,14 @@ def _remove(
     if left or isinstance(problem, KeyboardInterrupt):
         raise _incomplete(problem, done, left, astray)
     return done
+
+
+def _is_astray(repository: Removable, tag: Tag) -> bool:
+    """Say whether a tag holds a placeholder, or nobody knows what it holds."""
+    try:
+        return repository.is_half_removed(tag)
+    except Unreadable:
+        return True
 
 
 def take(repository: Removable, tag: Tag, expected: Digest | None) -> None:
@@ -289,6 +297,8 @@ def _attached(
     going: Iterable[Digest] = {held for held in doomed.values() if held}
     while hanging := {tag: image for image in going for tag in hanging_tags(tags, image) if tag not in found}:
         kept = ask(repository, [tag for tag in tags if tag not in {*doomed, *found, *hanging}]).values()
+        if any(isinstance(held, Unreadable) for held in kept):
+            break  # and that may be the image
         going_tags = [tag for tag, image in hanging.items() if image not in kept]
         held = ask(repository, going_tags)
         found |= {tag: now if isinstance(now, str) else None for tag, now in held.items()}
@@ -301,14 +311,15 @@ def _attached(
 def _incomplete(
     problem: TaggerError | KeyboardInterrupt | None, done: Removal, left: Sequence[Tag], astray: Sequence[Tag]
 ) -> TaggerError:
-    there = f"still there: {', '.join(left)}" if left else "everything named is gone"
+    there = f"still there, or not known: {', '.join(left)}" if left else "everything named is gone"
     went = f"removed: {', '.join(done.removed)}; " if done.removed and left else ""
-    what = problem or TaggerError(f"{done.repository.registry} said yes to every delete")
+    what = problem or TaggerError(f"{done.repository.registry} took every delete without an error")
     if isinstance(what, Refused) and not done.removed and not astray:
         what.removal = done
         return what
     partly = left if done.removed and not isinstance(what, KeyboardInterrupt) else ()
-    nothing = "" if done.removed or isinstance(what, KeyboardInterrupt) else "nothing was removed, and "
-    found = ended(what, f"{went}{nothing}{there}", [*dict.fromkeys([*astray, *partly])])
+    nothing = "" if done.removed or astray or isinstance(what, KeyboardInterrupt) else "nothing was removed, and "
+    moved = f"moved: {', '.join(move.tag for move in done.moved)}; " if done.moved else ""
+    found = ended(what, f"{went}{moved}{nothing}{there}", [*dict.fromkeys([*astray, *partly])])
     found.removal = done
     return found

@@ -109,7 +109,7 @@ def test_a_tag_that_somebody_moves_meanwhile_is_left_and_named() -> None:
         yield
 
     repository.around = around
-    with pytest.raises(Unsettled, match="still there: nightly"):
+    with pytest.raises(Unsettled, match="still there, or not known: nightly"):
         remove(repository, [SCHEME], ["1.0.0", "nightly"])
     assert names(repository)["nightly"] == "2.1.105"
 
@@ -131,6 +131,15 @@ def test_a_release_into_the_line_that_is_removed_keeps_its_floating_tags(at: str
     remove(repository, [SCHEME], ["2.1.106"])
     assert done
     assert {names(repository).get(tag) for tag in ("2.1.107", "2.1", "2", "latest")} == {"2.1.105"}
+
+
+def test_a_signature_stays_while_nobody_knows_whether_another_tag_holds_its_image() -> None:
+    repository = shelf("1.0.0", "2.1.106", nightly="2.1.106")
+    signature = f"{repository.held[Tag('2.1.106')].replace(':', '-')}.sig"
+    repository.hold(signature, "a signature")
+    repository.unreadable = {Tag("nightly")}
+    assert "2.1.106" in remove(repository, [SCHEME], ["2.1.106"]).removed
+    assert {signature, "nightly"} <= repository.held.keys()
 
 
 def test_signatures_go_with_the_last_tag_of_their_image() -> None:
@@ -256,7 +265,7 @@ def test_a_delete_that_fails_is_followed_by_a_read_and_the_floating_tags_return(
 def test_what_is_left_of_several_is_named() -> None:
     repository = shelf("1.0.0", "2.1.105", "2.1.106")
     repository.stuck = frozenset({image("2.1.105").manifest.digest})
-    with pytest.raises(Unsettled, match=r"still there: 2\.1\.105") as caught:
+    with pytest.raises(Unsettled, match=r"still there, or not known: 2\.1\.105") as caught:
         remove(repository, [SCHEME], ["1.0.0", "2.1.105"])
     assert caught.value.removal
     assert set(caught.value.removal.removed) == {"1.0.0", "1.0", "1"}
@@ -283,7 +292,7 @@ def test_a_removal_that_fails_anywhere_loses_no_other_tag_and_finishes_when_run_
         assert correct(repository)
 
 
-# -- the throw-away manifest is never left behind --------------------------------------------------------------------
+# -- the placeholder is never left behind --------------------------------------------------------------------
 
 EMPTY = ARTIFACT_TYPE.encode()
 
@@ -299,7 +308,7 @@ def beside() -> Iterator[tuple[ModelRegistry, dict[str, str]]]:
 
 
 def holds_nothing_empty(model: ModelRegistry) -> bool:
-    """Say that no tag holds the throw-away manifest."""
+    """Say that no tag holds the placeholder."""
     held = model.repositories["gallery/ui"].values()
     return not any(EMPTY in model.manifests["gallery/ui", digest][1] for digest in held)
 
@@ -316,7 +325,7 @@ def test_an_interruption_puts_the_tag_back(
         return delete(remote, reference)
 
     monkeypatch.setattr(RemoteRepository, "_delete", interrupted)
-    with pytest.raises(Interrupted, match=r"still there: 1\.0\.1"):
+    with pytest.raises(Interrupted, match=r"still there, or not known: 1\.0\.1"):
         api.remove(f"{model.host}/gallery/ui", "1.0.1")
     assert model.repositories["gallery/ui"] == before
 
@@ -330,10 +339,10 @@ def test_an_answer_that_is_always_lost_leaves_the_tag_as_it_was_or_gone(
     model, before = beside
 
     def lose(request: Request) -> Response | None:
-        throw_away = EMPTY in request.body or any(
+        placeholder = EMPTY in request.body or any(
             path in request.path for (_, path), (_, body) in model.manifests.items() if EMPTY in body
         )
-        if request.method != method or not throw_away:
+        if request.method != method or not placeholder:
             return None
         return model.lose_answer(request) if applied else Response(drop=True)
 

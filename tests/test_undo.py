@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
 
 import pytest
-from model import Fault, ModelEngine, ModelRepository, image, placed
+from model import Fault, ModelEngine, ModelRepository, image, placed, undisturbed
 from shelf import Shelf
 
 from tagger.cascade import Scheme, lines, parse_version
@@ -24,6 +25,7 @@ from tagger.errors import (
     Immutable,
     Interrupted,
     Refused,
+    RegistryError,
     ReleaseFailed,
     TaggerError,
     Transient,
@@ -490,3 +492,42 @@ def operations_of_a_first_release() -> list[str]:
     counted = Fault(-1)
     attempt(ModelRepository.published(), counted)
     return counted.operations
+
+
+def test_a_yanked_version_that_is_forced_and_fails_anywhere_keeps_its_mark_or_names_it() -> None:
+    def yanked() -> ModelRepository:
+        repository = ModelRepository.published(["2.1.105"])
+        repository.hold("2.1.106-yanked", "2.1.106")
+        return repository
+
+    counted = Fault(-1)
+    assert isinstance(attempt(yanked(), counted, force=True), Release)
+    assert counted.operations.index("remove 2.1.106-yanked") > counted.operations.index("put 2.1 2 latest")
+    for at, after in itertools.product(range(len(counted.operations)), (False, True)):
+        repository = yanked()
+        failure = attempt(repository, Fault(at, Denied, after=after), force=True)
+        if isinstance(failure, TaggerError):
+            assert repository.held.get(Tag("2.1.106-yanked")) == image("2.1.106").manifest.digest
+            assert {held(repository)[tag] for tag in FLOATS} == {"2.1.105"}
+            repository.around = undisturbed
+            assert isinstance(attempt(repository, force=True), Release)
+        assert {held(repository)[tag] for tag in FLOATS} == {"new"}
+        assert "2.1.106-yanked" not in repository.held
+
+
+def test_a_mark_that_cannot_be_put_back_is_named() -> None:
+    repository = ModelRepository.published(["2.1.105"])
+    repository.hold("2.1.106-yanked", "2.1.106")
+
+    @contextlib.contextmanager
+    def around(operation: str) -> Iterator[None]:
+        if operation == "put 2.1.106-yanked":
+            raise Denied("no right to write it")
+        yield
+        if operation == "remove 2.1.106-yanked":
+            raise RegistryError("the answer was lost")
+
+    repository.around = around
+    failure = attempt(repository, force=True)
+    assert isinstance(failure, Unsettled)
+    assert f"{repository.name}:2.1.106-yanked" in failure.tags

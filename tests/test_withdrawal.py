@@ -11,6 +11,8 @@ from pushed import Repository
 from services import Engine, Registry, private_folder
 
 import tagger as api
+from tagger.manifest import OCI_MANIFEST
+from tagger.placeholder import placeholders
 
 pytestmark = pytest.mark.engine
 
@@ -109,6 +111,82 @@ def test_a_release_that_is_forced_and_fails_leaves_the_version_yanked(registry: 
             api.promote(f"{proxy.host}/{shop.path}@{better.digest}", "2.1.106", force=True)
     now = held(shop)
     assert {tag: now[tag] for tag in before} == before
+
+
+PLACEHOLDER = placeholders("2.1.106")[0]
+
+
+def test_a_yank_that_was_killed_at_the_version_tag_keeps_the_image_when_it_runs_again(
+    registry: Registry, repository: str
+) -> None:
+    shop = filled(Repository(registry, repository))
+    image = held(shop)["2.1.106"]
+    mark = registry.manifest(shop.path, "2.1.106")
+    assert registry.put(shop.path, "2.1.106-yanked", mark, OCI_MANIFEST) == 201
+    assert registry.put(shop.path, "2.1.106", PLACEHOLDER.body, PLACEHOLDER.media_type) == 201
+    done = api.yank(str(shop), "2.1.106")
+    assert done.digests == (image,)
+    now = held(shop)
+    assert (now["2.1.106-yanked"], now["latest"]) == (image, now["2.1.105"])
+
+
+def test_a_version_whose_removal_broke_off_is_absent_and_named(registry: Registry, repository: str) -> None:
+    shop = filled(Repository(registry, repository))
+    better = shop.image("better", "better")
+    assert registry.put(shop.path, "2.1.106", PLACEHOLDER.body, PLACEHOLDER.media_type) == 201
+    checked = tagger(None, "check", str(shop), "--json")
+    assert (checked.code, checked.json["half_removed"]) == (5, ["2.1.106"]), checked.err
+    assert "2.1.106 holds a placeholder" in tagger(None, "check", str(shop)).out
+    api.repair(str(shop))
+    now = held(shop)
+    assert {now[tag] for tag in ("2.1", "2", "latest")} == {now["2.1.105"]}
+    assert api.promote(f"{shop}@{better.digest}", "2.1.106").outcome == "released"
+    assert held(shop)["latest"] == better.digest
+    assert registry.put(shop.path, "2.1.106", PLACEHOLDER.body, PLACEHOLDER.media_type) == 201
+    api.remove(str(shop), "2.1.106")
+    assert "2.1.106" not in registry.tags(shop.path)
+
+
+def test_a_floating_tag_that_cannot_leave_the_yanked_image_is_named(repository: str) -> None:
+    with private_folder() as folder, Registry.start(folder, deletes=False) as keeping:
+        shop = filled(Repository(keeping, repository))
+        shop.image("2.2.0", "2.2.0")
+        api.repair(str(shop))
+        planned = tagger(None, "yank", str(shop), "2.2.0", "--dry-run", "--json").json
+        done = tagger(None, "yank", str(shop), "2.2.0", "--json")
+        assert done.code == 0, done.err
+        for told in (planned, done.json):
+            assert (told["removed"], told["kept"]) == ([], ["2.2", "2.2.0"])
+            (warning,) = told["warnings"]
+            assert ":2.2 still holds the yanked 2.2.0" in warning
+        assert tagger(None, "check", str(shop)).code == 5
+
+
+@pytest.mark.parametrize("lost", ["the mark", "the look at it"])
+def test_a_yank_whose_mark_was_written_without_an_answer_says_so(
+    registry: Registry, repository: str, lost: str
+) -> None:
+    shop = filled(Repository(registry, repository))
+    with Proxy(registry.host) as proxy:
+        method = "PUT" if lost == "the mark" else "HEAD"
+        rule = proxy.lose_answer if lost == "the mark" else Response(drop=True)
+        seen: list[str] = []
+
+        def after_the_mark(request: Request) -> Response | None:
+            if request.method == method and request.path.endswith("2.1.106-yanked") and len(seen) < 4:
+                seen.append(request.path)
+                return rule(request) if callable(rule) else rule
+            return None
+
+        proxy.intercept(after_the_mark)
+        ran = tagger(None, "yank", f"{proxy.host}/{shop.path}", "2.1.106")
+    now = held(shop)
+    if ran.code == 0:
+        assert "latest" not in {tag for tag, digest in now.items() if digest == now["2.1.106-yanked"]}
+    else:
+        assert (ran.code, "2.1.106 is marked as yanked" in ran.error) == (4, True), ran.err
+        assert all(tag in ran.error for tag in ("2.1", "2", "latest"))
+    assert tagger(None, "yank", str(shop), "2.1.106").code == 0
 
 
 def test_a_dry_run_of_a_yank_writes_nothing(shop: Repository) -> None:
