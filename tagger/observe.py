@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
@@ -38,6 +39,9 @@ class Tags(Protocol):
     def descriptor(self, tag: Tag | Digest) -> Descriptor | None:
         """Ask where a tag points, or whether a digest is there, and what kind of manifest that is; None when absent."""
 
+    def is_index(self, digest: Digest) -> bool:
+        """Say whether a digest that is there is that of an index."""
+
     def manifest(self, reference: Tag | Digest) -> Manifest | None:
         """Fetch a manifest; None when it is absent."""
 
@@ -70,6 +74,10 @@ class View:
     def descriptor(self, tag: Tag | Digest) -> Descriptor | None:
         """Ask where a tag points, and to what."""
         return self._repository.descriptor(tag)
+
+    def is_index(self, digest: Digest) -> bool:
+        """Say whether a digest that is there is that of an index."""
+        return self._repository.is_index(digest)
 
     def manifest(self, reference: Tag | Digest) -> Manifest | None:
         """Fetch a manifest."""
@@ -173,19 +181,16 @@ def holders(
     A tag that holds neither is in neither. The versions that lead a series are asked first, then the newest.
     """
     held = {tag: digest for tag in tags if (digest := observed.digests.get(tag))}
-    known: dict[Digest, Tag] = {}
-    for tag in observed.versions.values():
-        if digest := observed.digests.get(tag):
-            known.setdefault(digest, tag)
+    search = _Search(repository, dict(observed.digests))
     of = {tag: version for version, tag in observed.versions.items()}
     versions: dict[Tag, Version] = {}
     for tag, digest in held.items():
-        if found := _search(repository, digest, _contenders(observed, scheme, tag), known):
+        if found := search.holder(digest, _contenders(observed, scheme, tag)):
             versions[tag] = of[found]
     strange = {tag: digest for tag, digest in held.items() if tag not in versions}
     claimed = {*floating(observed.versions, scheme), *tags} if strange else set()
     near = nearly_first((tag for tag in observed.listed if tag not in claimed), scheme) if strange else []
-    found_near = {tag: _search(repository, digest, near, known) for tag, digest in strange.items()}
+    found_near = {tag: search.holder(digest, near) for tag, digest in strange.items()}
     return versions, {tag: found for tag, found in found_near.items() if found}
 
 
@@ -199,18 +204,25 @@ def _contenders(observed: Observed, scheme: Scheme, tag: Tag) -> list[Tag]:
     return [observed.versions[version] for version in sorted(newest_first(observed.versions), key=unlikely)]
 
 
-def _search(repository: Tags, digest: Digest, candidates: Sequence[Tag], known: dict[Digest, Tag]) -> Tag | None:
-    """Look for a tag with a digest, a few at a time; `known` gains what was asked."""
-    asked = set(known.values())
-    unasked = [tag for tag in candidates[:_SEARCHED] if tag not in asked]
-    for start in range(0, len(unasked), _BATCH):
-        if digest in known:
-            break
-        for tag, answer in ask(repository, unasked[start : start + _BATCH]).items():
-            if isinstance(answer, str):
-                known.setdefault(answer, tag)
-    found = known.get(digest)
-    return found if found in candidates else None
+@dataclass(slots=True)
+class _Search:
+    """A search for tags by their digests, which asks for each tag once; `known` is what tags hold, as far as asked."""
+
+    repository: Tags
+    known: dict[Tag, Digest | Unreadable | None]
+
+    def holder(self, digest: Digest, candidates: Sequence[Tag]) -> Tag | None:
+        """Return the first of some tags that holds a digest, asking for a few at a time."""
+        likely = candidates[:_SEARCHED]
+        for start in range(0, len(likely), _BATCH):
+            batch = likely[start : start + _BATCH]
+            if found := self._found(digest, candidates):
+                return found
+            self.known |= ask(self.repository, [tag for tag in batch if tag not in self.known])
+        return self._found(digest, candidates)
+
+    def _found(self, digest: Digest, candidates: Sequence[Tag]) -> Tag | None:
+        return next((tag for tag in candidates if self.known.get(tag) == digest), None)
 
 
 def ask(repository: Tags, tags: Collection[Tag]) -> dict[Tag, Digest | Unreadable | None]:

@@ -24,8 +24,7 @@ def lost(repository: Tags, digest: Digest) -> list[Digest]:
         return [answer if isinstance(answer, Manifest) else None for answer in found]
 
     try:
-        tagged = repository.descriptor(digest)
-        index = repository.manifest(digest) if tagged and tagged.is_index else None
+        index = repository.manifest(digest) if repository.is_index(digest) else None
         if index:
             beneath(index, read)
     except (RegistryError, Refused):

@@ -81,6 +81,7 @@ class RemoteRepository:
         self._switched_off = False
         self._docker = False
         self._manifests: dict[Digest, Manifest] = {}
+        self._seen: dict[Digest, Descriptor] = {}
         self._list = TagList(name, connection, self._scopes.pull)
         # Some registries answer every HEAD by 405, and some by 404 whatever is there.
         self._heads = True
@@ -132,7 +133,22 @@ class RemoteRepository:
         found = self._held(tag)
         return found is not None and is_placeholder(tag, found.digest)
 
+    def is_index(self, digest: Digest) -> bool:
+        """Say whether a digest that is there is that of an index; what was seen before is not asked again.
+
+        Raises what `descriptor` raises.
+        """
+        if digest not in self._seen:
+            self.descriptor(digest)
+        return digest in self._seen and self._seen[digest].is_index
+
     def _held(self, tag: Tag | Digest) -> Descriptor | None:
+        found = self._looked_up(tag)
+        if found:
+            self._seen[found.digest] = found
+        return found
+
+    def _looked_up(self, tag: Tag | Digest) -> Descriptor | None:
         if not self._heads:
             manifest = self._fetched(tag)
             return Descriptor(manifest.media_type, manifest.digest) if manifest else None

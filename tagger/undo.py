@@ -11,6 +11,7 @@ from tagger.errors import (
     Abandoned,
     Conflict,
     Fault,
+    Immutable,
     Interrupted,
     Refused,
     RegistryError,
@@ -193,7 +194,9 @@ def _left_something(share: Share) -> bool:
 
 def _is_final(problem: BaseException | None) -> bool:
     """Say whether the same command would meet the same answer again."""
-    return isinstance(problem, Refused) or (isinstance(problem, Unsettled) and isinstance(problem.__cause__, Refused))
+    return isinstance(problem, Immutable) or (
+        isinstance(problem, Unsettled) and isinstance(problem.__cause__, Immutable)
+    )
 
 
 def _consequence(shares: Sequence[Share], *, final: bool) -> str:

@@ -138,6 +138,10 @@ class ModelRepository:
             self._check_readable(Tag(tag))
             return self._seen.get(Tag(tag))
 
+    def is_index(self, digest: Digest) -> bool:
+        """Say whether a digest is that of an index."""
+        return digest in self.manifests and self.manifests[digest].is_index
+
     def descriptor(self, tag: Tag | Digest) -> Descriptor | None:
         """Say what a tag points at, or whether a digest is there."""
         digest = Digest(tag) if ":" in tag else self.digest(Tag(tag))
