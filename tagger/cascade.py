@@ -203,6 +203,14 @@ class Scheme:
             return None
         return _read(spelling)
 
+    def could_float(self, tag: str) -> bool:
+        """Say whether a tag is spelt like a floating tag of this line.
+
+        >>> Scheme().could_float("2.1"), Scheme().could_float("2.01"), Scheme().could_float("2.1.106")
+        (True, False, False)
+        """
+        return any(spelling.pattern.fullmatch(tag) for spelling in _spellings(self))
+
     def nearly(self, tag: str) -> tuple[int, ...] | None:
         """Read the numbers of a tag of this line that is nearly a version; None for every other tag.
 

@@ -188,10 +188,17 @@ def holders(
         if found := search.holder(digest, _contenders(observed, scheme, tag)):
             versions[tag] = of[found]
     strange = {tag: digest for tag, digest in held.items() if tag not in versions}
-    claimed = {*floating(observed.versions, scheme), *tags} if strange else set()
-    near = nearly_first((tag for tag in observed.listed if tag not in claimed), scheme) if strange else []
+    near = _near_versions(observed, scheme, held) if strange else []
     found_near = {tag: search.holder(digest, near) for tag, digest in strange.items()}
     return versions, {tag: found for tag, found in found_near.items() if found}
+
+
+def _near_versions(observed: Observed, scheme: Scheme, floats: Collection[Tag]) -> list[Tag]:
+    """List the tags that are nearly versions; what reads as a floating tag is one only where there is no version."""
+    listed = [tag for tag in observed.listed if tag not in floats]
+    if observed.versions:
+        listed = [tag for tag in listed if not scheme.could_float(tag)]
+    return nearly_first(listed, scheme)
 
 
 def _contenders(observed: Observed, scheme: Scheme, tag: Tag) -> list[Tag]:

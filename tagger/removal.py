@@ -72,9 +72,13 @@ class _Fall:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What is to go, with what it holds, and what happens to floating tags; `wrote` is what those held or hold."""
+    """What is to go, with what it holds, and what happens to floating tags.
+
+    `versions` are the version tags of what is to go, which come last; `wrote` is what floating tags held or hold.
+    """
 
     doomed: Mapping[Tag, Digest | None]
+    versions: Collection[Tag]
     falls: Sequence[_Fall]
     wrote: dict[Tag, set[Digest]] = field(default_factory=dict)
 
@@ -136,7 +140,9 @@ def _remove(
         first, *others = plan.doomed
         _take_first(repository, first, plan.doomed[first], tags)
         _settle(repository, plan, tuple(plan.doomed), _Fall.moving)
-        repository.patience.at_once([partial(take, repository, tag, plan.doomed[tag]) for tag in others])
+        # While the tag of a version is there, the same command finds what is left of a removal that broke off.
+        for group in ([t for t in others if t not in plan.versions], [t for t in others if t in plan.versions]):
+            repository.patience.at_once([partial(take, repository, tag, plan.doomed[tag]) for tag in group])
     except (TaggerError, KeyboardInterrupt) as error:
         problem = error
     repository.patience.put_back()
@@ -279,6 +285,7 @@ def _planned(repository: Removable, schemes: Sequence[Scheme], tags: Sequence[Ta
             for tag in floats
             if observed.digests[tag] in images
             or owners.get(tag) in (affected if tag in observed.unreadable else unread)
+            or (observed.digests[tag] is None and tag not in observed.unreadable and repository.is_half_removed(tag))
         ]
         dropped = tuple(tag for tag in forced if tag not in claimed)
         doomed |= {tag: observed.digests[tag] for tag in dropped}
@@ -286,7 +293,8 @@ def _planned(repository: Removable, schemes: Sequence[Scheme], tags: Sequence[Ta
         falls.append(_Fall(scheme, tuple(moved(observed, scheme, forced, repository.name)), dropped))
     moving = {tag for fall in falls for tag in fall.moving()}
     doomed |= _attached(repository, [tag for tag in tags if tag not in moving], doomed)
-    return _Plan(doomed, falls, wrote)
+    own = {tag for tag in doomed if any(scheme.parse(tag) for scheme in schemes)}
+    return _Plan({tag: doomed[tag] for tag in sorted(doomed, key=own.__contains__)}, own, falls, wrote)
 
 
 def _attached(

@@ -124,7 +124,8 @@ def prune(
     candidates = {tag for tag in going if among is None or tag in among}
     digests, holders = _held(repository, tags, candidates) if candidates else ({}, {})
     old = _old(repository, {t: d for t, d in digests.items() if d not in holders}, policy.older_than)
-    agreed = [tag for tag in going if tag in old]
+    half_removed = {tag for tag in candidates if tag not in digests and repository.is_half_removed(tag)}
+    agreed = [tag for tag in going if tag in old or tag in half_removed]
     done = remove(repository, schemes, agreed, dry_run=dry_run) if agreed else Removal(repository.name, dry_run, (), ())
     kept = tuple((tag, holders[digests[tag]]) for tag in going if tag in digests and digests[tag] in holders)
     known = {field.name: getattr(done, field.name) for field in fields(done)}

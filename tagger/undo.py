@@ -194,9 +194,7 @@ def _left_something(share: Share) -> bool:
 
 def _is_final(problem: BaseException | None) -> bool:
     """Say whether the same command would meet the same answer again."""
-    return isinstance(problem, Immutable) or (
-        isinstance(problem, Unsettled) and isinstance(problem.__cause__, Immutable)
-    )
+    return isinstance(problem.__cause__ if isinstance(problem, Unsettled) else problem, Immutable)
 
 
 def _consequence(shares: Sequence[Share], *, final: bool) -> str:

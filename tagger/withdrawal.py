@@ -118,7 +118,9 @@ def _look(repository: Removable, tags: Sequence[Tag], scheme: Scheme, version: V
     forced = [tag for tag in floats if observed.digests[tag] == digest]
     unclaimed = tuple(tag for tag in forced if tag not in claimed)
     moves = tuple(moved(observed, scheme, forced, repository.name))
-    going = tuple(tag for tag in spelt if held[tag] == digest)
+    going = tuple(
+        tag for tag in spelt if held[tag] == digest or (held[tag] is None and repository.is_half_removed(tag))
+    )
     wrote = {tag: {digest} for tag in forced}
     return _Line(scheme, going, marked, digest, moves, unclaimed, held[marked] == digest, wrote)
 
