@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import re
 import secrets
 import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,6 +53,31 @@ class Point(NamedTuple):
 Act = Callable[[Server, Request], Response | None]
 
 
+@dataclass(frozen=True, slots=True)
+class Case:
+    """How a command with one fault ended, and what is wrong with that."""
+
+    point: Point
+    mode: str
+    reached: bool
+    code: int
+    finished: bool
+    wrong: Sequence[str]
+
+    def __str__(self) -> str:
+        return f"{self.mode} at {self.point}, exit {self.code}: {'; '.join(self.wrong)}"
+
+
+def summed_up(cases: Sequence[Case]) -> str:
+    """Say how cases ended that are all right."""
+    ended = Counter("killed" if case.code == -9 else f"exit {case.code}" for case in cases)
+    endings = ", ".join(f"{ending}: {number}" for ending, number in sorted(ended.items()))
+    return (
+        f"{len(cases)} faults, {endings};"
+        f" {sum(case.reached for case in cases)} met, {sum(case.finished for case in cases)} re-runs at the goal"
+    )
+
+
 @dataclass
 class Watch:
     """Name every request of two proxies, and act at one of them, once."""
@@ -83,11 +109,34 @@ class Watch:
         """Spell a path without what differs from run to run: names, hosts, digests, uploads."""
         path = request.path.replace(self.repository, "REPOSITORY")
         path = re.sub(r"build-[0-9a-f]{8}", "IMAGE", path)
+        path = re.sub(r"probe-[0-9a-f]{32}", "PROBE", path)
         path = re.sub(r"sha256(:|%3A)[0-9a-f]{64}", "DIGEST", path)
         path = re.sub(r"(/blobs/uploads)/.+", r"\1/UPLOAD", path)
         path = re.sub(r"^/v1\.\d+", "", re.sub(r"127\.0\.0\.1(:|%3A)\d+", "HOST", path))
         tag = request.query.get("tag", [""])[0]
         return f"{path}?tag={tag}" if tag else path
+
+
+@dataclass
+class Unrest:
+    """Delay requests at random, and now and then hold a write until another request of the round has come."""
+
+    chance: random.Random
+    came: threading.Condition = field(default_factory=threading.Condition)
+    count: int = 0
+
+    def __call__(self, request: Request) -> None:
+        """Let one request wait for its turn: a rule."""
+        with self.came:
+            self.count += 1
+            now, draw = self.count, self.chance.random()
+            self.came.notify_all()
+            if request.method in ("PUT", "POST") and draw < 0.3:
+                more = 1 + int(draw * 30)
+                self.came.wait_for(lambda: self.count >= now + more, timeout=0.5)
+                return
+        if draw > 0.8:
+            time.sleep((draw - 0.8) / 4)
 
 
 @dataclass

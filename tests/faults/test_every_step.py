@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Literal
 
 import pytest
@@ -13,26 +11,11 @@ from command import Ran
 from doubles import Request, Response, Server
 from launcher import Launched
 from services import Engine, Registry
-from stage import FLOATS, TAGS, VERSION, Point, Stage, Watch, stage
+from stage import FLOATS, TAGS, VERSION, Case, Point, Stage, Watch, stage, summed_up
 
 Mode = Literal["before", "after", "killed"]
 Tell = Callable[[str], None]
 AT_ONCE = 12  # a release that fails mostly waits
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """How a release with one fault ended, and what is wrong with that."""
-
-    point: Point
-    mode: Mode
-    reached: bool
-    code: int
-    finished: bool
-    wrong: Sequence[str]
-
-    def __str__(self) -> str:
-        return f"{self.mode} at {self.point}, exit {self.code}: {'; '.join(self.wrong)}"
 
 
 def recorded(engine: Engine, registry: Registry, via: str) -> list[Point]:
@@ -109,12 +92,7 @@ def run_matrix(engine: Engine, registry: Registry, via: str, points: Sequence[Po
     sure = [case for case in cases if not _by_chance(case.point, points)]
     missed = [f"{case.mode} at {case.point}" for case in sure if not case.reached]
     assert not missed, f"never met: {missed}"
-    ended = Counter("killed" if case.code == -9 else f"exit {case.code}" for case in cases)
-    endings = ", ".join(f"{ending}: {number}" for ending, number in sorted(ended.items()))
-    return (
-        f"floats via {via}: {len(points)} points x {len(modes)} modes = {len(cases)} faults, {endings};"
-        f" {sum(case.reached for case in cases)} met, {sum(case.finished for case in cases)} re-runs at the goal"
-    )
+    return f"floats via {via}: {len(points)} points x {len(modes)} modes = {summed_up(cases)}"
 
 
 def _by_chance(point: Point, points: Sequence[Point]) -> bool:

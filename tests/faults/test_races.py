@@ -18,7 +18,7 @@ from command import Ran
 from doubles import DOCKER_MANIFEST, EngineProxy, Proxy, Request, Response, Server
 from launcher import Launched, launched
 from services import Engine, Registry
-from stage import TAGS, VERSION, Point, stage
+from stage import TAGS, VERSION, Point, Unrest, stage
 
 from tagger.cascade import Scheme, Version, floating, parse_version, published
 from tagger.reference import Tag
@@ -32,28 +32,6 @@ VERSIONS = tuple(
 
 
 # -- different versions ----------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Unrest:
-    """Delay requests at random, and now and then hold a write until another request of the round has come."""
-
-    chance: random.Random
-    came: threading.Condition = field(default_factory=threading.Condition)
-    count: int = 0
-
-    def __call__(self, request: Request) -> None:
-        """Let one request wait for its turn: a rule."""
-        with self.came:
-            self.count += 1
-            now, draw = self.count, self.chance.random()
-            self.came.notify_all()
-            if request.method in ("PUT", "POST") and draw < 0.3:
-                more = 1 + int(draw * 30)
-                self.came.wait_for(lambda: self.count >= now + more, timeout=0.5)
-                return
-        if draw > 0.8:
-            time.sleep((draw - 0.8) / 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +74,8 @@ class Round:
         ours = [*again, *shuffled[len(history) : len(history) + RELEASERS - len(again)]]
         for version in history:
             self._put(version, version)
-        mended = {tag for version in ours for tag in SCHEME.floating_tags(parse_version(version))}
+        everything = floating(map(parse_version, (*history, *ours)), SCHEME)
+        mended = {tag for tag, owner in everything.items() if str(owner) in ours}  # a release moves no other tag
         for tag, owner in floating([parse_version(version) for version in history], SCHEME).items():
             self._put(tag, self.chance.choice(history) if tag in mended else str(owner))
         return ours
