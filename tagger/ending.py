@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from tagger.errors import CalledOff, Interrupted, TaggerError, Unsettled
 
+_AGAIN = ": run the same command again"
+
 
 def ended(problem: TaggerError | KeyboardInterrupt, said: str, astray: Sequence[str]) -> TaggerError:
     """Return the error that ends a command which had begun to write; `astray` names the tags that are out of place.
@@ -17,7 +19,8 @@ def ended(problem: TaggerError | KeyboardInterrupt, said: str, astray: Sequence[
     (4, 'interrupted; 2.1 may hold a yanked image: run the same command again')
     """
     interrupted = isinstance(problem, KeyboardInterrupt | CalledOff)
-    text = f"{'interrupted' if interrupted else problem}; {said}: run the same command again"
+    reason = "interrupted" if interrupted else str(problem).removesuffix(_AGAIN)
+    text = f"{reason}; {said}{_AGAIN}"
     if astray:
         return Unsettled(text, astray)
     if isinstance(problem, KeyboardInterrupt):

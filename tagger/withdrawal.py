@@ -167,15 +167,16 @@ def _withdrawn(
             _settle(repository, line, version, line.unclaimed)
     except (TaggerError, KeyboardInterrupt) as problem:
         repository.patience.put_back()
-        raise _broken_off(repository, lines, version, problem) from None
+        if error := _broken_off(repository, lines, version, problem):
+            raise error from None
+        return tuple(move for line in lines for move in line.moves), [tag for line in lines for tag in line.doomed]
     return moves, gone
 
 
 def _broken_off(
     repository: Removable, lines: Sequence[_Line], version: Version, problem: TaggerError | KeyboardInterrupt
-) -> TaggerError:
-    """Look what came of a yank that broke off, and return the error that says so."""
-    own = {tag for line in lines for tag in line.tags}
+) -> TaggerError | None:
+    """Look what came of a yank that broke off, and return the error that says so; None where all of it is done."""
     images = {line.digest for line in lines}
     tags = [*dict.fromkeys(tag for line in lines for tag in (*(move.tag for move in line.moves), *line.doomed))]
     marks = [line.mark for line in lines]
@@ -189,8 +190,10 @@ def _broken_off(
         ]
     except (TaggerError, KeyboardInterrupt):
         astray = [*tags, *marks]
+    if not astray and isinstance(problem, TaggerError):
+        return None
     may = f"{', '.join(astray)} may lead to it still" if astray else "nothing leads to it any more"
-    return ended(problem, f"{version} is marked as yanked, and {may}", [tag for tag in astray if tag not in own])
+    return ended(problem, f"{version} is marked as yanked, and {may}", astray)
 
 
 def _shown(repository: Removable, marks: Sequence[Tag], *, refused: bool) -> bool:

@@ -171,11 +171,15 @@ def test_a_yank_whose_mark_was_written_without_an_answer_says_so(
         method = "PUT" if lost == "the mark" else "HEAD"
         rule = proxy.lose_answer if lost == "the mark" else Response(drop=True)
         seen: list[str] = []
+        before: list[str] = []
 
         def after_the_mark(request: Request) -> Response | None:
-            if request.method == method and request.path.endswith("2.1.106-yanked") and len(seen) < 4:
-                seen.append(request.path)
+            if not request.path.endswith("2.1.106-yanked"):
+                return None
+            seen.append(request.method)
+            if request.method == method and "PUT" in seen and seen.count(method) - before.count(method) <= 4:
                 return rule(request) if callable(rule) else rule
+            before[:] = before if "PUT" in seen else seen
             return None
 
         proxy.intercept(after_the_mark)
