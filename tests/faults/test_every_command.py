@@ -38,14 +38,6 @@ def gallery(here: Repository) -> None:
         point(here, tag, images["2.1.106"])
 
 
-def line_of_one(here: Repository) -> None:
-    """Publish a version that is the only one of its minor line, and has its image for itself."""
-    gallery(here)
-    only = image(here, "2.2.0")
-    for tag in ("2.2", "2", "latest"):
-        point(here, tag, only)
-
-
 def drifted(here: Repository) -> None:
     """Publish versions whose floating tags are at an older one, at an image of no version, and missing."""
     gallery(here)
@@ -65,16 +57,6 @@ def built_for_two(here: Repository) -> None:
     gallery(here)
     here.image("build-amd64", "gallery amd", layers=1, platform="linux/amd64")
     here.image("build-arm64", "gallery arm", layers=1, platform="linux/arm64")
-
-
-def built_again(here: Repository) -> None:
-    """Yank a version, and have another image that is to be this version."""
-    gallery(here)
-    point(here, "2.1.106-yanked", image(here, "2.1.106"))
-    untag(here, "2.1.106")
-    for tag in ("2.1", "2", "latest"):
-        point(here, tag, image(here, "2.1.105"))
-    image(here, "build-77")
 
 
 def one_built(there: Repository) -> None:
@@ -133,13 +115,6 @@ PLAYS = (
         built_for_two,
         dict.fromkeys(("2.1.107", "2.1", "2", "latest"), "2.1.107"),
         releases="2.1.107",
-    ),
-    Play(
-        "promote over a yanked version",
-        "promote HERE:build-77 2.1.106 --force",
-        built_again,
-        {"2.1.106-yanked": None, **dict.fromkeys(("2.1.106", "2.1", "2", "latest"), "build-77")},
-        releases="2.1.106",
     ),
 )
 
