@@ -28,6 +28,7 @@ from tagger.errors import (
     EngineError,
     EngineUnreachable,
     ImageNotFound,
+    Immutable,
     InputError,
     InvalidReference,
     Refused,
@@ -73,8 +74,8 @@ _MEANINGS: tuple[tuple[re.Pattern[str], type[TaggerError], str], ...] = (
     ),
     (
         _says(r"immutab|cannot be (?:overwritten|updated)|disallowed"),
-        EngineError,
-        "the registry keeps that tag as it is, so give a version a new number, and free floating tags of that rule",
+        Immutable,
+        "release a new version, and exclude floating tags from the immutability rule or set floats = []",
     ),
     (_says(r"^4(?:08|25|29) |toomanyrequests|too many requests"), Transient, "run the same command again later"),
     (_says(r"quota|storage resource|exceed\w* .*\blimit\b"), Refused, "make room in the registry, or ask for more"),

@@ -1009,7 +1009,7 @@ def test_a_registry_on_loopback_is_refused_for_an_engine_on_another_machine(
 
 
 LOGIN, RIGHT, PUT_RIGHT = "run docker login for the registry", "ask for the right to push", "put that right and run"
-IMMUTABLE = "give a version a new number, and free floating tags of that rule"
+IMMUTABLE = "release a new version, and exclude floating tags from the immutability rule or set floats = []"
 ROOM, CREATE, LATER = "make room in the registry", "create the repository in the registry first", "again later"
 ADVICE = {
     "login": LOGIN,
@@ -1050,5 +1050,5 @@ def test_a_tag_that_is_immutable_is_pushed_once(model: ModelRegistry) -> None:
         image = fake.load("image-gallery", b"the gallery")
         fake.push = lambda _, tag: [push_error(f"tag invalid: The image tag '{tag}' already exists and is immutable")]
         ran = tagger_command(fake, "release", image, "2.1.503", "--registry", model.host, "--repository", "app")
-    assert (ran.code, IMMUTABLE in ran.error) == (1, True), ran.err
+    assert (ran.code, IMMUTABLE in ran.error) == (3, True), ran.err
     assert sum(request.path.endswith("/push") for request in fake.requests) == 1
