@@ -9,9 +9,11 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from pushed import Repository
 from services import Engine, Registry
 
 ROOT = Path(__file__).parent.parent
@@ -25,7 +27,7 @@ def run(engine: Engine, folder: Path, *words: str, **environment: str) -> subpro
     """Run an example where `tagger` is on the PATH."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     env = {**os.environ, "DOCKER_HOST": engine.url, "PATH": path, **environment}
-    return subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, timeout=300, check=False)
 
 
 def test_the_shell_step_releases_and_prints_what_to_pull(
@@ -71,11 +73,49 @@ def variables(file: Path) -> dict[str, str]:
     return dict(line.split("=", 1) for line in file.read_text().splitlines())
 
 
+class Action:
+    """The GitHub action, whose steps run as a runner does it, installed once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.content = yaml.safe_load((ROOT / "action.yml").read_text())
+
+    def steps(self, engine: Engine, given: Mapping[str, str]) -> list[subprocess.CompletedProcess[str]]:
+        """Run the steps with some inputs, as far as none fails."""
+        assert given.keys() <= self.content["inputs"].keys()
+        inputs = {f"inputs.{name}": given.get(name, each["default"]) for name, each in self.content["inputs"].items()}
+        runner = {"RUNNER_TEMP": str(self.folder), "GITHUB_ACTION_PATH": str(ROOT), "GITHUB_ACTIONS": "true",
+                  "GITHUB_OUTPUT": str(self.folder / "output"), "PIP_LOG": str(self.folder / "pip.log"),
+                  "GITHUB_STEP_SUMMARY": str(self.folder / "summary")}  # fmt: skip
+        done: list[subprocess.CompletedProcess[str]] = []
+        (self.folder / "output").unlink(missing_ok=True)
+        for step in self.content["runs"]["steps"]:
+            assert step["shell"] == "bash"
+            if step["name"] == "Install tagger" and (self.folder / "tagger").exists():
+                continue
+            own = {name: filled(value, inputs) for name, value in step.get("env", {}).items()}
+            script = ("bash", "-e", "-o", "pipefail", "-c", step["run"])
+            done.append(run(engine, self.folder, *script, **runner, **own))
+            if done[-1].returncode != 0:
+                break
+        return done
+
+    def results(self) -> dict[str, str]:
+        """Give the action's outputs."""
+        outputs = {f"steps.release.outputs.{name}": value for name, value in variables(self.folder / "output").items()}
+        return {name: filled(each["value"], outputs) for name, each in self.content["outputs"].items()}
+
+
+@pytest.fixture(scope="module")
+def action(tmp_path_factory: pytest.TempPathFactory) -> Action:
+    """Give the GitHub action to all tests, since its installation takes a while."""
+    return Action(tmp_path_factory.mktemp("runner"))
+
+
 def test_the_github_action_installs_releases_and_tells_its_outputs(
-    engine: Engine, registry: Registry, repository: str, tmp_path: Path
+    action: Action, engine: Engine, registry: Registry, repository: str
 ) -> None:
     engine.image(repository, "the gallery")
-    action = yaml.safe_load((ROOT / "action.yml").read_text())
     given = {
         "image": repository,
         "version": "v2.1.106",
@@ -83,47 +123,150 @@ def test_the_github_action_installs_releases_and_tells_its_outputs(
         "variant": "default\nslim\n",
         "options": "--floats-via registry",
     }
-    inputs = {f"inputs.{name}": str(given.get(name, each["default"])) for name, each in action["inputs"].items()}
-    told, summary = tmp_path / "output", tmp_path / "summary"
-    runner = {"RUNNER_TEMP": str(tmp_path), "GITHUB_ACTION_PATH": str(ROOT), "GITHUB_ACTIONS": "true",
-              "GITHUB_OUTPUT": str(told), "GITHUB_STEP_SUMMARY": str(summary)}  # fmt: skip
-    for step in action["runs"]["steps"]:
-        assert step["shell"] == "bash"
-        own = {name: filled(value, inputs) for name, value in step.get("env", {}).items()}
-        ran = run(engine, tmp_path, "bash", "-e", "-o", "pipefail", "-c", step["run"], **runner, **own)
+    for ran in action.steps(engine, given):
         assert ran.returncode == 0, ran.stderr
     assert set(registry.tags(repository)) == {*CASCADE, "2.1.106-slim", "2.1-slim", "2-slim", "slim"}
-    outputs = {f"steps.release.outputs.{name}": value for name, value in variables(told).items()}
-    results = {name: filled(each["value"], outputs) for name, each in action["outputs"].items()}
+    results = action.results()
     digest = registry.digest(repository, "latest")
     assert results["reference"] == results["references"] == f"{registry.host}/{repository}@{digest}"
     assert results["tags"].split(",") == ["2.1.106", "2.1", "2", "latest", "2.1.106-slim", "2.1-slim", "2-slim", "slim"]
     assert (results["outcome"], results["version"], results["digest"]) == ("released", "2.1.106", digest)
-    assert "### Released" in summary.read_text()
+    assert "### Released" in (action.folder / "summary").read_text()
 
 
-@pytest.mark.parametrize("file", ["templates/release.yml", "examples/gitlab-ci.yml"])
-def test_the_gitlab_job_releases_and_hands_the_digest_on(
-    engine: Engine, registry: Registry, repository: str, tmp_path: Path, file: str
+def test_the_github_action_fetches_what_the_lock_file_names_and_nothing_else(action: Action, engine: Engine) -> None:
+    action.steps(engine, {"image": "nothing-of-that-name", "version": "1.0.0"})
+    locked = set(re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements.lock").read_text(), flags=re.MULTILINE))
+    fetched = re.findall(r"Collecting ([A-Za-z0-9_.-]+?)[=<>~! ;]", (action.folder / "pip.log").read_text())
+    assert fetched
+    assert {name.lower().replace("_", "-") for name in fetched} <= locked
+
+
+def test_the_github_action_promotes_what_is_in_a_registry(
+    action: Action, engine: Engine, registry: Registry, repository: str
 ) -> None:
-    project = {"CI_PROJECT_NAME": repository, "CI_PROJECT_PATH": repository, "CI_COMMIT_TAG": "v2.1.106",
-               "CI_COMMIT_SHORT_SHA": "latest", "CI_REGISTRY": registry.host}  # fmt: skip
-    engine.image(repository, "the gallery")
-    *spec, content = yaml.safe_load_all((ROOT / file).read_text())
-    given = {"tagger": "tools/tagger", "image": "$CI_PROJECT_NAME"}
-    inputs = {
-        f"inputs.{name}": str(given.get(name, each.get("default")))
-        for name, each in (spec[0]["spec"]["inputs"] if spec else {}).items()
+    built = Repository(registry, repository).image("build-77", "the gallery")
+    given = {"source": f"{registry.host}/{repository}:build-77", "version": "v2.1.106"}
+    for ran in action.steps(engine, given):
+        assert ran.returncode == 0, ran.stderr
+    assert {tag: registry.digest(repository, tag) for tag in CASCADE} == dict.fromkeys(CASCADE, built.digest)
+    results = action.results()
+    assert (results["outcome"], results["digest"]) == ("released", built.digest)
+
+
+def test_the_github_workflow_promotes_what_its_build_pushed(
+    action: Action, engine: Engine, registry: Registry, repository: str
+) -> None:
+    workflow = yaml.safe_load((EXAMPLES / "github.yml").read_text())
+    place = workflow["env"]["IMAGE"]
+    known = {"env.IMAGE": f"{registry.host}/{repository}", "github.run_id": "77", "github.ref_name": "v2.1.106"}
+    uses = {
+        name: {step["uses"].partition("@")[0]: step.get("with", {}) for step in job["steps"] if "uses" in step}
+        for name, job in workflow["jobs"].items()
     }
+    for name, job in workflow["jobs"].items():
+        assert job["permissions"]["packages"] == "write"
+        assert uses[name]["docker/login-action"]["registry"] == place.partition("/")[0]
+    pushed = filled(uses["build"]["docker/build-push-action"]["tags"], known)
+    built = Repository(registry, repository).image(pushed.rpartition(":")[2], "the gallery")
+    given = {name: filled(value, known) for name, value in uses["release"]["OWNER/tagger"].items()}
+    for ran in action.steps(engine, given):
+        assert ran.returncode == 0, ran.stderr
+    assert {tag: registry.digest(repository, tag) for tag in CASCADE} == dict.fromkeys(CASCADE, built.digest)
+    deploy = workflow["jobs"]["release"]["steps"][-1]
+    reference = filled(deploy["env"]["REFERENCE"], {"steps.tagger.outputs.reference": action.results()["reference"]})
+    ran = run(engine, action.folder, "bash", "-e", "-c", deploy["run"], REFERENCE=reference)
+    assert ran.stdout == f"deploy {registry.host}/{repository}@{built.digest}\n"
+
+
+@pytest.mark.parametrize("name", ["image", "registry", "repository"])
+def test_the_github_action_says_which_inputs_exclude_each_other(action: Action, engine: Engine, name: str) -> None:
+    ran = action.steps(engine, {"source": "registry.local:5000/gallery:build-77", name: "gallery"})[-1]
+    assert ran.returncode == 2
+    assert "source goes without image, registry and repository" in ran.stderr
+
+
+def gitlab(file: str, given: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Read a pipeline or a component, and give its inputs as GitLab fills them in."""
+    *spec, content = yaml.safe_load_all((ROOT / file).read_text())
+    declared = spec[0]["spec"]["inputs"] if spec else {}
+    assert given.keys() <= declared.keys()
+    return content, {f"inputs.{name}": given.get(name, str(each.get("default", ""))) for name, each in declared.items()}
+
+
+def releasing(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the job that calls tagger."""
     (job,) = (job for job in content.values() if isinstance(job, dict) and "tagger" in str(job.get("script")))
+    return job
+
+
+COMPONENT = "templates/release.yml"
+BUILD = "$CI_REGISTRY_IMAGE:build-$CI_PIPELINE_ID"
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        (COMPONENT, {"image": "$CI_PROJECT_NAME"}),
+        (COMPONENT, {"source": BUILD, "options": "--timeout 60"}),
+        ("examples/gitlab-ci.yml", {}),
+    ],
+)
+def test_the_gitlab_job_releases_and_hands_the_digest_on(
+    engine: Engine, registry: Registry, repository: str, tmp_path: Path, use: tuple[str, Mapping[str, str]]
+) -> None:
+    file, given = use
+    project = {"CI_PROJECT_NAME": repository, "CI_PROJECT_PATH": repository, "CI_COMMIT_TAG": "v2.1.106",
+               "CI_PIPELINE_ID": "77", "CI_REGISTRY": registry.host,
+               "CI_REGISTRY_IMAGE": f"{registry.host}/{repository}"}  # fmt: skip
+    content, inputs = gitlab(file, given)
+    assert content.get("variables", {}).get("BUILD", BUILD) == BUILD
+    project["BUILD"] = f"{registry.host}/{repository}:build-77"
+    if "image" in given:
+        engine.image(repository, "the gallery")
+    else:
+        Repository(registry, repository).image("build-77", "the gallery")
+    job = releasing(content)
     for command in job["script"]:
         ran = run(engine, tmp_path, "sh", "-ec", filled(command, inputs), **project)
         assert ran.returncode == 0, ran.stderr
-    assert set(registry.tags(repository)) == CASCADE
+    assert set(registry.tags(repository)) - {"build-77"} == CASCADE
     handed = variables(tmp_path / job["artifacts"]["reports"]["dotenv"])
+    assert handed["TAGGER_REFERENCE"] == f"{registry.host}/{repository}@{registry.digest(repository, 'latest')}"
     if "deploy" in content:
         ran = run(engine, tmp_path, "sh", "-ec", content["deploy"]["script"][0], **handed)
-        assert ran.stdout == f"deploy {registry.host}/{repository}@{registry.digest(repository, 'latest')}\n"
+        assert ran.stdout == f"deploy {handed['TAGGER_REFERENCE']}\n"
+
+
+def test_the_gitlab_build_pushes_what_the_release_promotes(
+    engine: Engine, registry: Registry, repository: str, tmp_path: Path
+) -> None:
+    content, _ = gitlab("examples/gitlab-ci.yml", {})
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
+    login, *commands = content["build"]["script"]
+    assert "docker login" in login, "the registry of this test takes no login"
+    for command in [*commands, *releasing(content)["script"]]:
+        job = {"BUILD": f"{registry.host}/{repository}:build-77", "CI_COMMIT_TAG": "v2.1.106"}
+        ran = run(engine, tmp_path, "sh", "-ec", command, **job)
+        assert ran.returncode == 0, ran.stderr
+    assert {registry.digest(repository, tag) for tag in CASCADE} == {registry.digest(repository, "build-77")}
+
+
+@pytest.mark.parametrize("file", [COMPONENT, "examples/gitlab-ci.yml"])
+def test_the_gitlab_job_logs_in_with_its_own_token_where_gitlab_issues_the_registry_s(file: str) -> None:
+    content, _ = gitlab(file, {})
+    told = releasing(content)["variables"]
+    assert told["TAGGER_AUTH_HOST"] == "$CI_SERVER_HOST"
+    assert json.loads(told["DOCKER_AUTH_CONFIG"]) == {
+        "auths": {"$CI_REGISTRY": {"username": "$CI_REGISTRY_USER", "password": "$CI_REGISTRY_PASSWORD"}}
+    }
+
+
+def test_the_gitlab_component_takes_one_image(engine: Engine, tmp_path: Path) -> None:
+    content, inputs = gitlab(COMPONENT, {"image": "gallery", "source": BUILD})
+    ran = run(engine, tmp_path, "sh", "-ec", filled(releasing(content)["script"][0], inputs))
+    assert ran.returncode == 2
+    assert "source and image exclude each other" in ran.stderr
 
 
 def test_the_circleci_job_releases_and_hands_the_digest_on(
