@@ -11,13 +11,16 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pages
 import pytest
+import yaml
 from command import DOCS, SCHEMA
 from pushed import Repository
 from services import Engine, Registry
+from test_hosts import HOSTS
 
 import tagger
 
@@ -259,3 +262,58 @@ def test_every_link_leads_somewhere(page: str) -> None:
 def test_the_schema_says_no_to_what_is_none() -> None:
     assert not SCHEMA.is_valid({"image": "a", "version": "1.0.0"})
     assert not SCHEMA.is_valid({"repository": "a", "ok": "yes", "drift": []})
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_yaml_that_a_page_shows_parses(page: str) -> None:
+    for kind, content in FENCE.findall((ROOT / page).read_text()):
+        if kind == "yaml":
+            assert list(yaml.safe_load_all(content)), content
+
+
+# -- the page about registries -------------------------------------------------------------------------------------
+
+
+REGISTRIES = (DOCS / "registries.md").read_text()
+SECTIONS = dict(re.findall(r"^## ([^\n]*)\n(.*?)(?=^## |\Z)", REGISTRIES, flags=re.MULTILINE | re.DOTALL))
+VERSIONS = ("2.1.106", "2.1.107-rc.1", "2.1.106-alpine", "2.1.106-alpine3.20")
+FLOATS = ("2.1", "2", "latest", "2.1-alpine", "2-alpine", "alpine", "build-77")
+
+
+@pytest.mark.parametrize("name", [name for name in HOSTS if not name.startswith("a registry ")])
+def test_every_registry_that_is_imitated_has_its_section(name: str) -> None:
+    (section,) = (text for title, text in SECTIONS.items() if title.partition(" (")[0] == name)
+    parts = re.findall(r"^\*\*(.*?)\.\*\* (\w+)?", section, flags=re.MULTILINE)
+    assert [part for part, _ in parts] == ["Login", "Rights", "Immutable tags", "Deleting", "Pitfalls"]
+    assert "In GitLab" in section or name == "GitLab"
+    host = HOSTS[name]()
+    assert ("rm" in host.refuses) is (dict(parts)["Deleting"] in ("Not", "As"))
+
+
+def test_the_pattern_of_the_page_holds_version_tags_and_no_floating_tag() -> None:
+    (pattern,) = re.findall(r"^```text\n(\^.*)\n```$", REGISTRIES, flags=re.MULTILINE)
+    assert all(re.search(pattern, f"{prefix}{tag}") for tag in VERSIONS for prefix in ("", "v"))
+    assert not any(re.search(pattern, tag) for tag in (*FLOATS, "2.1-alpine3.20"))
+
+
+@pytest.mark.parametrize(("name", "pattern"), [("Amazon ECR", "2.*.*"), ("Harbor", "*.*.*")])
+def test_wildcards_hold_floating_tags_of_variants_with_a_dot_alone_as_the_page_says(name: str, pattern: str) -> None:
+    assert pattern in SECTIONS[name]
+    assert all(fnmatchcase(tag, pattern) for tag in VERSIONS)
+    assert not any(fnmatchcase(tag, pattern) for tag in FLOATS)
+    assert fnmatchcase("2.1-alpine3.20", pattern)
+    assert "2.1-alpine3.20" in SECTIONS[name]
+
+
+@pytest.mark.parametrize("file", ["github.yml", "gitlab-ci.yml"])
+def test_the_whole_workflows_of_the_page_are_the_examples(file: str) -> None:
+    assert f"```yaml\n{(ROOT / 'examples' / file).read_text()}```\n" in REGISTRIES
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_within_a_page_leads_to_a_heading(page: str) -> None:
+    for target in re.findall(r"\]\(([^):]*#[^)]+)\)", (ROOT / page).read_text()):
+        file, _, anchor = target.partition("#")
+        text = ((ROOT / page).parent / file if file else ROOT / page).read_text()
+        headings = re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)
+        assert anchor in {re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings}, target
