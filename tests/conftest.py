@@ -15,7 +15,9 @@ from doubles import FakeEngine, ModelRegistry
 from services import (
     ENVIRONMENT,
     ContainerdEngine,
+    CraneRegistry,
     Engine,
+    Podman,
     Registry,
     loopback_address,
     private_folder,
@@ -25,6 +27,9 @@ from services import (
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 CONTAINERD_ROOT = Path(os.environ.get("CONTAINERD_ROOT") or CACHE / "tagger/sid")
 CRANE = CONTAINERD_ROOT / "usr/bin/crane"
+SID_REGISTRY = CONTAINERD_ROOT / "usr/bin/docker-registry"
+SID_PODMAN = CONTAINERD_ROOT / "usr/bin/podman"
+FROM_SID = ("containerd", "crane", "sid")
 PROGRAMS = ("curl", "docker", "dockerd", "docker-registry", "openssl", "setpriv", "unshare")
 FOREIGN = ("DOCKER_", "TAGGER_", "GITHUB_")
 FOREIGN_TAGS = ("_TAG", "TAG_NAME", "BUILD_SOURCEBRANCH")
@@ -73,16 +78,25 @@ def pytest_testnodedown(node: Any) -> None:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what cannot run here and say why; in CI nothing is skipped."""
-    from_root = item.get_closest_marker("containerd") or item.get_closest_marker("crane")
-    if not (from_root or item.get_closest_marker("engine")):
+    marks = {mark.name for mark in item.iter_markers()}
+    if marks.isdisjoint({"engine", "podman", *FROM_SID}):
         return
     reason = _lacking_services(item.config)
-    if not reason and from_root and not CRANE.is_file():
-        reason = f"no {CRANE}: `make test-engines` installs it"
+    if not reason and (absent := _lacking_programs(marks)):
+        reason = f"no {', '.join(absent)}: `make test-engines` installs it"
     if reason and os.environ.get("CI") == "true":
         pytest.fail(reason, pytrace=False)
     if reason:
         pytest.skip(reason)
+
+
+def _lacking_programs(marks: set[str]) -> list[str]:
+    """Name what is absent of what `make test-engines` installs and a test with these marks needs."""
+    wanted = [] if marks.isdisjoint(FROM_SID) else [CRANE, SID_REGISTRY, SID_PODMAN]
+    absent = [str(program) for program in wanted if not program.is_file()]
+    if "podman" in marks and not shutil.which("podman", path=ENVIRONMENT["PATH"]):
+        absent.append("podman")
+    return absent
 
 
 def _lacking_services(config: pytest.Config) -> str | None:
@@ -115,6 +129,34 @@ def engine() -> Iterator[Engine]:
 def containerd_engine() -> Iterator[ContainerdEngine]:
     """Give the session's Engine with the containerd image store."""
     with private_folder() as folder, ContainerdEngine.start(CONTAINERD_ROOT, folder) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+def podman() -> Iterator[Podman]:
+    """Give the session's service of the machine's own Podman."""
+    with private_folder() as folder, Podman.start(folder) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+def sid_podman() -> Iterator[Podman]:
+    """Give the session's service of Debian sid's Podman."""
+    with private_folder() as folder, Podman.start(folder, CONTAINERD_ROOT) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+def sid_registry() -> Iterator[Registry]:
+    """Give the session's docker-registry of Debian sid; it deletes by digest."""
+    with private_folder() as folder, Registry.start(folder, program=SID_REGISTRY) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+def crane_registry() -> Iterator[Registry]:
+    """Give the session's registry of crane; it deletes single tags."""
+    with private_folder() as folder, CraneRegistry.serve(CRANE, folder) as service:
         yield service
 
 

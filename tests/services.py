@@ -132,8 +132,16 @@ def _bcrypt(password: str) -> str:
 class Registry:
     """Debian's docker-registry (distribution 2.8) on a loopback port, with its storage in a private folder."""
 
-    def __init__(self, folder: Path, host: str, users: Mapping[str, str], tls: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        host: str,
+        users: Mapping[str, str],
+        tls: Mapping[str, Any] | None = None,
+        program: str | Path = "docker-registry",
+    ) -> None:
         self.folder = folder
+        self._program = program
         self._tls = tls
         self.host = host
         self.root = folder / "storage"
@@ -152,6 +160,7 @@ class Registry:
         htpasswd: Mapping[str, str] | None = None,
         tokens: Mapping[str, str] | None = None,
         tls: Mapping[str, Any] | None = None,
+        program: str | Path = "docker-registry",
     ) -> Self:
         """Start a registry in an empty folder and wait until it answers.
 
@@ -176,10 +185,10 @@ class Registry:
             config["auth"] = {"token": dict(tokens)}
         # JSON is YAML.
         (folder / "config.yml").write_text(json.dumps(config, indent=2))
-        return cls(folder, address, htpasswd or {}, tls)
+        return cls(folder, address, htpasswd or {}, tls, program)
 
     def _run(self) -> subprocess.Popen[bytes]:
-        return self._answering(_spawn(["docker-registry", "serve", "config.yml"], self.folder, self.log))
+        return self._answering(_spawn([str(self._program), "serve", "config.yml"], self.folder, self.log))
 
     def _answering(self, process: subprocess.Popen[bytes]) -> subprocess.Popen[bytes]:
         try:
@@ -387,16 +396,15 @@ def _with_registry(name: str) -> str:
 
 
 class CraneRegistry(Registry):
-    """The in-memory registry of crane, which deletes single tags."""
+    """The in-memory registry of crane, which deletes single tags.
 
-    def __init__(self, folder: Path, host: str, program: Path) -> None:
-        self._program = program
-        super().__init__(folder, host, {})
+    Debian's crane has no option that switches its referrers API on, and no registry of Debian has one: both answer 404.
+    """
 
     @classmethod
     def serve(cls, program: Path, folder: Path) -> Self:
         """Start it and wait until it answers; what it held is lost when it stops."""
-        return cls(folder, f"127.0.0.1:{free_port()}", program)
+        return cls(folder, f"127.0.0.1:{free_port()}", {}, program=program)
 
     def _run(self) -> subprocess.Popen[bytes]:
         command = [str(self._program), "registry", "serve", "--address", self.host]
@@ -407,22 +415,23 @@ class CraneRegistry(Registry):
 
 
 class Daemon:
-    """A dockerd of our own, in mount and process namespaces of its own: they take all that it started with them."""
+    """An Engine of our own, in mount and process namespaces of its own: they take all that it started with them."""
 
-    def __init__(
-        self,
-        folder: Path,
-        inside: Path,
-        command: Sequence[str],
-        settings: Mapping[str, Any],
-        environment: Mapping[str, str] | None = None,
-    ) -> None:
-        """Run `command`, which sees `folder` as `inside`, and wait until it answers."""
+    name = "dockerd"
+
+    def __init__(self, folder: Path, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
+        """Run `command`, and wait until it answers at `docker.sock` in `folder`."""
         self.folder = folder
+        self._command = command
         self._environment = environment
         self.socket = folder / "docker.sock"
         self.url = f"unix://{self.socket}"
-        self.log = folder / "dockerd.log"
+        self.log = folder / f"{self.name}.log"
+        self.process = self._run()
+
+    @staticmethod
+    def _dockerd(folder: Path, inside: Path, settings: Mapping[str, Any]) -> list[str]:
+        """Write the settings of a dockerd that sees `folder` as `inside`, and give the command that runs it."""
         if len(os.fsencode(inside / "exec/containerd/containerd-debug.sock")) > 100:
             raise ServiceError(f"{folder} is too long a path for sockets")
         config = {
@@ -436,8 +445,7 @@ class Daemon:
             **settings,
         }
         (folder / "daemon.json").write_text(json.dumps(config, indent=2))
-        self._command = [*command, "dockerd", "--config-file", f"{inside}/daemon.json"]
-        self.process = self._run()
+        return ["dockerd", "--config-file", f"{inside}/daemon.json"]
 
     def _run(self) -> subprocess.Popen[bytes]:
         # dockerd has process id 1 in its namespace: a stale file would name the new one as the old one.
@@ -467,7 +475,7 @@ class Daemon:
         self.stop()
 
     def stop(self) -> None:
-        """End dockerd and wait until every process and mount of its namespaces is gone; its data stays."""
+        """End the Engine and wait until every process and mount of its namespaces is gone; its data stays."""
         self._signal(signal.SIGTERM)
         try:
             self.process.wait(15)
@@ -475,7 +483,7 @@ class Daemon:
             self.kill()
 
     def kill(self) -> None:
-        """End dockerd and all that it started as a power cut would."""
+        """End the Engine and all that it started as a power cut would."""
         self._signal(signal.SIGKILL)
         self.process.wait()
 
@@ -485,7 +493,7 @@ class Daemon:
         self.process = self._run()
 
     def _signal(self, number: signal.Signals) -> None:
-        """Signal dockerd itself, the only child of unshare, which would ignore it."""
+        """Signal the Engine itself, the only child of unshare, which would ignore it."""
         unshare = self.process.pid
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             for child in Path(f"/proc/{unshare}/task/{unshare}/children").read_text().split():
@@ -528,32 +536,38 @@ class Engine(Daemon):
     ) -> Self:
         """Start an Engine in an empty folder."""
         settings = {"insecure-registries": list(insecure), "features": {"containerd-snapshotter": False}}
-        return cls(folder, folder, [], settings, environment)
+        return cls(folder, cls._dockerd(folder, folder, settings), environment)
+
+
+# containerd wants its root to be a mount point.
+_ENTER = """
+    set -e
+    mount --bind "$0" "$0"
+    mount --rbind /sys "$0/sys"
+    mount --rbind /dev "$0/dev"
+    mount -t proc proc "$0/proc"
+    mount -t tmpfs tmpfs "$0/run"
+    cp /etc/hosts "$1/hosts"
+    mount --bind "$1/hosts" "$0/etc/hosts"
+    mount --bind "$1" "$0/mnt"
+    shift
+    exec chroot "$0" "$@"
+"""
+
+
+def _within(root: Path, folder: Path, command: Sequence[str]) -> list[str]:
+    """Give the command that runs another one in a Debian in a folder, where `folder` is /mnt."""
+    return ["sh", "-c", _ENTER, str(root), str(folder), *command]
 
 
 class ContainerdEngine(Daemon):
     """The dockerd of a Debian in a folder (tools/containerd-root) with the containerd image store."""
 
-    # containerd wants its root to be a mount point.
-    ENTER = """
-        set -e
-        mount --bind "$0" "$0"
-        mount --rbind /sys "$0/sys"
-        mount --rbind /dev "$0/dev"
-        mount -t proc proc "$0/proc"
-        mount -t tmpfs tmpfs "$0/run"
-        cp /etc/hosts "$1/hosts"
-        mount --bind "$1/hosts" "$0/etc/hosts"
-        mount --bind "$1" "$0/mnt"
-        shift
-        exec chroot "$0" "$@"
-    """
-
     @classmethod
     def start(cls, root: Path, folder: Path, *, insecure: Sequence[str] = ("registry.local:5000",)) -> Self:
         """Start the Engine of `root` in an empty folder."""
         settings = {"insecure-registries": list(insecure), "features": {"containerd-snapshotter": True}}
-        return cls(folder, Path("/mnt"), ["sh", "-c", cls.ENTER, str(root), str(folder)], settings)
+        return cls(folder, _within(root, folder, cls._dockerd(folder, Path("/mnt"), settings)))
 
     def index(
         self,
@@ -568,6 +582,41 @@ class ContainerdEngine(Daemon):
         The index lists the `absent` platforms, but the Engine gets none of their content (if it never had it).
         """
         return self._load(name, index_archive(name, content, platforms, absent))
+
+
+class Podman(Daemon):
+    """Podman's service, which answers the Docker API: the machine's own Podman, or that of a Debian in a folder."""
+
+    name = "podman"
+
+    @classmethod
+    def start(cls, folder: Path, root: Path | None = None) -> Self:
+        """Start Podman in an empty folder, from `root` if there is one; it pushes to loopback without TLS."""
+        inside = Path("/mnt") if root else folder
+        registries = 'unqualified-search-registries = []\n[[registry]]\nlocation = "127.0.0.1"\ninsecure = true\n'
+        (folder / "registries.conf").write_text(registries)
+        # Locks in shared memory and a folder in /run would be those of the machine.
+        own = f'lock_type = "file"\ntmp_dir = "{inside}/tmp"\ncgroup_manager = "cgroupfs"\nevents_logger = "none"\n'
+        (folder / "containers.conf").write_text(f"[engine]\n{own}")
+        (folder / "tmp").mkdir()
+        places = ["--root", f"{inside}/data", "--runroot", f"{inside}/run", "--storage-driver", "vfs"]
+        command = ["podman", *places, "system", "service", "--time", "0", f"unix://{inside}/docker.sock"]
+        environment = {
+            "HOME": str(inside),
+            "TMPDIR": f"{inside}/tmp",
+            "CONTAINERS_CONF": f"{inside}/containers.conf",
+            "CONTAINERS_REGISTRIES_CONF": f"{inside}/registries.conf",
+        }
+        return cls(folder, _within(root, folder, command) if root else command, environment)
+
+    def manifest_list(self, name: str, image: str) -> None:
+        """Make a manifest list of one local image, which takes Podman's own API."""
+        full = self.docker("image", "inspect", "--format", "{{index .RepoTags 0}}", image).strip()
+        url = f"http://podman/v4.0.0/libpod/manifests/{name}?images=containers-storage:{full}"
+        command = ["curl", "--silent", "--show-error", "--fail", "--unix-socket", str(self.socket), "--request", "POST"]
+        done = subprocess.run([*command, url], capture_output=True, env=ENVIRONMENT, timeout=60, check=False)
+        if done.returncode:
+            raise ServiceError(f"Podman made no manifest list: {done.stderr.decode(errors='replace')}")
 
 
 @contextlib.contextmanager
