@@ -142,6 +142,16 @@ def test_the_github_action_fetches_what_the_lock_file_names_and_nothing_else(act
     assert {name.lower().replace("_", "-") for name in fetched} <= locked
 
 
+def test_the_github_action_installs_nothing_whose_hash_is_another(engine: Engine, tmp_path: Path) -> None:
+    lock = (ROOT / "requirements.lock").read_text()
+    (tmp_path / "requirements.lock").write_text(re.sub("sha256:[0-9a-f]{64}", f"sha256:{'0' * 64}", lock))
+    install = yaml.safe_load((ROOT / "action.yml").read_text())["runs"]["steps"][0]
+    runner = {"RUNNER_TEMP": str(tmp_path), "GITHUB_ACTION_PATH": str(tmp_path)}
+    ran = run(engine, tmp_path, "bash", "-e", "-o", "pipefail", "-c", install["run"], **runner)
+    assert ran.returncode != 0
+    assert "DO NOT MATCH THE HASHES" in ran.stderr
+
+
 def test_the_github_action_promotes_what_is_in_a_registry(
     action: Action, engine: Engine, registry: Registry, repository: str
 ) -> None:
