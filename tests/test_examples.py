@@ -326,3 +326,9 @@ def test_the_lab_shows_and_deletes_four_tags_over_http_alone(
     assert "2.1.105 is gone already: it shared its digest" in steps[5]
     assert json.loads(steps[6].splitlines()[1]) == {"name": "gallery/ui", "tags": None}
     assert registry_local.tags("gallery/ui") == []
+
+
+def test_the_gitlab_component_trusts_gitlab_itself_to_issue_the_registry_s_tokens() -> None:
+    *_, content = yaml.safe_load_all((ROOT / "templates/release.yml").read_text())
+    (job,) = content.values()
+    assert job["variables"]["TAGGER_AUTH_HOST"] == "$CI_SERVER_HOST"

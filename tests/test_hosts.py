@@ -5,14 +5,16 @@ These are imitations (see `hosts`), with an Engine of this process that pushes t
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from inspect import signature
 
 import pytest
 from command import Ran
-from doubles import ModelRegistry, digest_of, manifest
+from doubles import OCI_INDEX, OCI_MANIFEST, ModelRegistry, digest_of, manifest
 from hosts import REFUSED, Imitation, PushingEngine
 from hosts.acr import Acr
 from hosts.artifact_registry import ArtifactRegistry
@@ -25,19 +27,31 @@ from hosts.gitlab import GitLab
 from hosts.harbor import Harbor
 from hosts.nexus import Nexus
 from hosts.quay import Quay
+from hosts.table import FILE, table, trials, tried
 from launcher import launched
 
 PATH = "team/app"
-EVERY: tuple[Callable[[], Imitation], ...] = (
+EVERY: tuple[type[Imitation], ...] = (
     Imitation, DockerHub, Ghcr, Ecr, ArtifactRegistry, Acr, GitLab, Quay, Harbor, Nexus, Artifactory, Ghes,
     DeniesEveryHead,
 )  # fmt: skip
-HOSTS: dict[str, Callable[[], Imitation]] = {host().name: host for host in EVERY}
+HOSTS = {host.name: host for host in EVERY}
 # Those that differ most are tried each time, the others in `make test-long`.
 OFTEN = {Ecr.name, Quay.name, Harbor.name, Artifactory.name, DeniesEveryHead.name}
 TRIED = [name if name in OFTEN else pytest.param(name, marks=pytest.mark.long) for name in HOSTS]
 OLD, FORMER, NEW = b"the old one", b"the former one", b"the new one"
 BUILD = manifest(b"a build", config=digest_of(b"{}"))
+_EMPTY = {"mediaType": "application/vnd.oci.empty.v1+json", "digest": digest_of(b"{}"), "size": 2}
+SIGNATURE = json.dumps(
+    {
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "artifactType": "application/vnd.example.signature",
+        "config": _EMPTY,
+        "layers": [_EMPTY],
+        "subject": {"mediaType": json.loads(BUILD)["mediaType"], "digest": digest_of(BUILD), "size": len(BUILD)},
+    }
+).encode()
 
 
 @dataclass
@@ -78,6 +92,7 @@ def opened(registry: Imitation) -> Iterator[Shop]:
         registry.seed(PATH, dict.fromkeys(("2.0.6", "2.0"), OLD))
         registry.seed(PATH, dict.fromkeys(("2.1.105", "2.1", "2", "latest"), FORMER))
         engine.load("build", NEW)
+        engine.log_in(registry)
         yield Shop(registry, engine)
 
 
@@ -99,6 +114,24 @@ def stored(registry: ModelRegistry) -> None:
     registry.blobs |= {(PATH, digest_of(blob)): blob for blob in (b"{}", b"a build")}
 
 
+def signed(registry: ModelRegistry) -> None:
+    """Have an image with a signature, which the registry lists or else a tag."""
+    stored(registry)
+    registry.manifests[PATH, digest_of(SIGNATURE)] = OCI_MANIFEST, SIGNATURE
+    if not registry.referrers:
+        entry = {"mediaType": OCI_MANIFEST, "digest": digest_of(SIGNATURE), "size": len(SIGNATURE)}
+        listing = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry]}
+        registry.put(PATH, digest_of(BUILD).replace(":", "-"), json.dumps(listing).encode())
+
+
+def lists_the_signature(registry: ModelRegistry) -> bool:
+    """Say whether the signature is there, and whether the registry lists it or else a tag."""
+    held = registry.repositories[PATH].get(digest_of(BUILD).replace(":", "-"))
+    listing = registry.manifests[PATH, held][1] if held else b""
+    listed = registry.referrers or digest_of(SIGNATURE).encode() in listing
+    return listed and (PATH, digest_of(SIGNATURE)) in registry.manifests
+
+
 def cascade(image: str, *tags: str) -> dict[str, str]:
     """Say that tags hold an image."""
     return dict.fromkeys(tags, image)
@@ -107,6 +140,7 @@ def cascade(image: str, *tags: str) -> dict[str, str]:
 # -- releasing -----------------------------------------------------------------------------------------------------
 
 
+@tried("release", "A release moves the floating tags, by the Engine and by the registry.")
 @pytest.mark.parametrize("via", ["engine", "registry"])
 def test_a_release_moves_the_cascade(shop: Shop, via: str) -> None:
     before = shop.tags
@@ -115,6 +149,7 @@ def test_a_release_moves_the_cascade(shop: Shop, via: str) -> None:
     assert shop.tags == before | cascade(digest(NEW), "2.1.106", "2.1", "2", "latest")
 
 
+@tried("again", "The same release again writes nothing.")
 def test_a_release_again_changes_nothing(shop: Shop) -> None:
     assert shop.release("2.1.106").code == 0
     before = shop.tags
@@ -123,6 +158,7 @@ def test_a_release_again_changes_nothing(shop: Shop) -> None:
     assert (ran.code, shop.writes(), shop.tags) == (0, [], before), ran.err
 
 
+@tried("backport", "A patch of an older line moves the tags of that line alone.")
 def test_a_backport_moves_its_own_line(shop: Shop) -> None:
     before = shop.tags
     ran = shop.release("2.0.7")
@@ -130,6 +166,7 @@ def test_a_backport_moves_its_own_line(shop: Shop) -> None:
     assert shop.tags == before | cascade(digest(NEW), "2.0.7", "2.0")
 
 
+@tried("other image", "Another image under a published version is refused.")
 @pytest.mark.parametrize("options", [(), ("--assume-newest",)])
 def test_another_image_under_a_published_version_is_refused(shop: Shop, options: tuple[str, ...]) -> None:
     before = shop.tags
@@ -138,6 +175,7 @@ def test_another_image_under_a_published_version_is_refused(shop: Shop, options:
     assert digest(FORMER) in ran.error
 
 
+@tried("dry run", "A dry run plans what the release does, and writes nothing.")
 def test_a_dry_run_writes_nothing_and_plans_what_a_release_does(shop: Shop) -> None:
     before = shop.tags
     ran = shop.release("2.1.106", "--dry-run", "--json")
@@ -146,6 +184,7 @@ def test_a_dry_run_writes_nothing_and_plans_what_a_release_does(shop: Shop) -> N
     assert changes == {"2.1.106": "create", "2.1": "move", "2": "move", "latest": "move"}
 
 
+@tried("backport, dry run", "A dry run of an older line's patch plans to move the tags of that line alone.")
 def test_the_dry_run_of_an_old_patch_moves_only_its_own_line(shop: Shop) -> None:
     ran = shop.release("2.0.7", "--dry-run", "--json")
     assert ran.code == 0, ran.err
@@ -153,6 +192,7 @@ def test_the_dry_run_of_an_old_patch_moves_only_its_own_line(shop: Shop) -> None
     assert changes == {"2.0.7": "create", "2.0": "move", "2": "keep", "latest": "keep"}
 
 
+@tried("promote to", "An image of this registry or of another one gets the floating tags.")
 @pytest.mark.parametrize("to_another", [False, True])
 def test_a_promotion_moves_the_cascade(shop: Shop, to_another: bool) -> None:
     with ModelRegistry() as plain:
@@ -164,6 +204,7 @@ def test_a_promotion_moves_the_cascade(shop: Shop, to_another: bool) -> None:
     assert shop.tags == before | cascade(digest_of(BUILD), "2.1.106", "2.1", "2", "latest")
 
 
+@tried("promote from", "An image of this registry is released to another one.")
 def test_what_is_there_is_promoted_to_another_registry(shop: Shop) -> None:
     stored(shop.registry)
     with ModelRegistry() as plain:
@@ -172,9 +213,36 @@ def test_what_is_there_is_promoted_to_another_registry(shop: Shop) -> None:
         assert plain.repositories[PATH] == cascade(digest_of(BUILD), "2.1.106", "2.1", "2", "latest")
 
 
+@tried("signatures", "What refers to an image, a signature for example, comes along to this registry and from it.")
+@pytest.mark.parametrize("to_this", [True, False])
+def test_what_refers_to_an_image_comes_along(shop: Shop, to_this: bool) -> None:
+    with ModelRegistry() as plain:
+        source, target = (plain, shop.registry) if to_this else (shop.registry, plain)
+        signed(source)
+        ran = shop.run("promote", f"{source.host}/{PATH}:build-77", "2.1.106", "--to", f"{target.host}/{PATH}")
+        assert ran.code == 0, ran.err
+        assert "warning" not in ran.err
+        assert lists_the_signature(target)
+
+
+@tried("promote again", "A dry run of a promotion writes nothing, and neither does the same promotion again.")
+def test_a_promotion_again_and_its_dry_run_change_nothing(shop: Shop) -> None:
+    stored(shop.registry)
+    words = ("promote", f"{shop.name}:build-77", "2.1.106")
+    before = shop.tags
+    ran = shop.run(*words, "--dry-run")
+    assert (ran.code, shop.writes(), shop.tags) == (0, [], before), ran.err
+    assert shop.run(*words).code == 0
+    before = shop.tags
+    shop.registry.requests.clear()
+    ran = shop.run(*words)
+    assert (ran.code, shop.writes(), shop.tags) == (0, [], before), ran.err
+
+
 # -- looking -------------------------------------------------------------------------------------------------------
 
 
+@tried("ls", "Every version is listed with its floating tags.")
 def test_the_versions_are_listed_with_their_floating_tags(shop: Shop) -> None:
     ran = shop.run("ls", shop.name, "--json")
     assert ran.code == 0, ran.err
@@ -185,11 +253,13 @@ def test_the_versions_are_listed_with_their_floating_tags(shop: Shop) -> None:
     }
 
 
+@tried("check", "A check is content where all is well.")
 def test_a_check_is_content_where_all_is_well(shop: Shop) -> None:
     ran = shop.run("check", shop.name)
     assert ran.code == 0, ran.err
 
 
+@tried("repair", "A check finds a floating tag out of place, and a repair puts it back.")
 def test_a_check_sees_drift_and_a_repair_puts_it_right(shop: Shop) -> None:
     before = shop.tags
     shop.registry.seed(PATH, {"latest": OLD})
@@ -214,17 +284,20 @@ def removed(shop: Shop, command: str, run: Callable[[], Ran], expected: dict[str
         assert (ran.code, shop.tags) == (0, expected), ran.err
 
 
+@tried("rm", "A version goes, and its floating tags fall back.", needs="rm")
 def test_a_version_is_removed_or_nothing_is(shop: Shop) -> None:
     left = cascade(digest(OLD), "2.0.6", "2.0", "2", "latest")
     removed(shop, "rm", lambda: shop.run("rm", shop.name, "2.1.105", "--yes"), left)
 
 
+@tried("prune", "Old versions go, and no floating tag moves.", needs="prune")
 def test_old_versions_are_pruned_or_nothing_is(shop: Shop) -> None:
     before = shop.tags
     shop.registry.seed(PATH, {"2.1.104": b"older", "2.0.5": b"oldest"})
     removed(shop, "prune", lambda: shop.run("prune", shop.name, "--keep", "1", "--yes"), before)
 
 
+@tried("yank", "A yanked version no longer counts, and its tag goes.", needs="rm", without="mark")
 def test_a_yanked_version_does_not_count_whether_its_tag_goes_or_not(shop: Shop) -> None:
     ran = shop.run("yank", shop.name, "2.1.105")
     assert ran.code == 0, ran.err
@@ -233,6 +306,41 @@ def test_a_yanked_version_does_not_count_whether_its_tag_goes_or_not(shop: Shop)
     assert {tags["2"], tags["latest"]} == {digest(OLD)}
     assert ("2.1.105" in tags) is ("rm" in shop.registry.refuses)
     assert "removed" not in ran.out or "2.1.105" not in tags
+
+
+@tried("rm, dry run", "A dry run of `rm` and `prune` says what would go, or that nothing can.", needs="rm", dry=True)
+@pytest.mark.parametrize("command", ["rm", "prune"])
+def test_a_dry_run_says_what_would_go_or_that_nothing_can(shop: Shop, command: str) -> None:
+    shop.registry.seed(PATH, {"2.1.104": b"older"})
+    before = shop.tags
+    what = ("2.1.104",) if command == "rm" else ("--keep", "1")
+    ran = shop.run(command, shop.name, *what, "--dry-run")
+    known = command in shop.registry.refuses and not shop.registry.denies_late
+    assert (ran.code, shop.tags) == (REFUSED if known else 0, before), ran.err
+    assert not [line for line in shop.writes() if line.startswith("PUT")]
+    assert known or "2.1.104" in ran.out
+
+
+@tried("yank, dry run", "A dry run of `yank` writes nothing.")
+def test_a_dry_run_of_a_yank_writes_nothing(shop: Shop) -> None:
+    before = shop.tags
+    ran = shop.run("yank", shop.name, "2.1.105", "--dry-run")
+    assert (ran.code, shop.tags) == (0, before), ran.err
+    assert not [line for line in shop.writes() if line.startswith("PUT")]
+
+
+# -- the page ------------------------------------------------------------------------------------------------------
+
+
+def test_the_page_of_hosts_is_current() -> None:
+    assert FILE.read_text() == table(EVERY), "python tests/hosts/table.py writes it"
+
+
+def test_every_test_of_every_host_is_on_the_page() -> None:
+    of_every_host = {
+        name for name, test in globals().items() if name.startswith("test_") and "shop" in signature(test).parameters
+    }
+    assert {trial.test.__name__ for trial in trials} == of_every_host
 
 
 # -- what one host does --------------------------------------------------------------------------------------------
@@ -414,3 +522,50 @@ def test_a_wait_in_go_s_notation_is_short() -> None:
     with opened(registry) as shop:
         ran = shop.release("2.1.106")
         assert (ran.code, registry.busy) == (0, 0), ran.err
+
+
+# -- the right to read and to write --------------------------------------------------------------------------------
+
+
+def test_what_is_private_is_read_with_the_login_and_never_taken_for_absent() -> None:
+    with opened(Ghcr()) as shop:
+        ran = shop.run("ls", shop.name, "--json")
+        assert [row["version"] for row in ran.json["versions"]] == ["2.1.105", "2.0.6"]
+        stranger = launched(None, "ls", shop.name, DOCKER_CONFIG="/nowhere")
+        assert stranger.code != 0
+
+
+def test_a_dry_run_asks_for_no_token_that_creates_the_repository() -> None:
+    with opened(Quay()) as shop:
+        del shop.registry.repositories[PATH]
+        ran = shop.release("2.1.106", "--dry-run")
+        assert ran.code == 0, ran.err
+        assert PATH not in shop.registry.repositories
+        assert shop.release("2.1.106").code == 0
+        assert shop.tags == cascade(digest(NEW), "2.1.106", "2.1", "2", "latest")
+
+
+# -- what takes its time -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("via", ["engine", "registry"])
+def test_an_image_whose_scan_is_pending_is_waited_for(via: str) -> None:
+    registry = Harbor()
+    registry.reads_before_scanned = 2
+    with opened(registry) as shop:
+        before = shop.tags
+        ran = shop.release("2.1.106", "--floats-via", via)
+        assert ran.code == 0, ran.err
+        assert shop.tags == before | cascade(digest(NEW), "2.1.106", "2.1", "2", "latest")
+        assert "does not show 2.1.106 yet" in ran.err
+
+
+def test_a_limit_of_pulls_ends_a_release_within_its_time_and_says_what_was_pushed() -> None:
+    registry = DockerHub()
+    registry.pulls_left = 0
+    with opened(registry) as shop:
+        before = shop.tags
+        ran = shop.release("2.1.106", "--timeout", "10")
+        assert ran.code == 1, ran.err
+        assert "2.1.106" in ran.error
+        assert {tag: shop.tags[tag] for tag in before} == before

@@ -7,28 +7,45 @@ recording, and a host may change at any time.
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from typing import ClassVar
+from pathlib import Path
+from typing import ClassVar, Literal, NamedTuple
 from urllib.parse import unquote
 
-from doubles import FakeEngine, Message, ModelRegistry, Request, Response, digest_of, push_error
+from doubles import Bearer, FakeEngine, Message, ModelRegistry, Request, Response, digest_of, push_error
 
 REFUSED = 3
 """The exit code of a command that wrote nothing, since a rule says no."""
+
+
+USER, PASSWORD = "releaser", "a password"
+_ENGINE = "the-token-of-the-engine"
+
+
+class Difference(NamedTuple):
+    """What a host does in its own way, and what kind of source says so."""
+
+    does: str
+    source: Literal["its documentation", "its source", "reports"]
 
 
 class Imitation(ModelRegistry):
     """A registry of the specification, but for what `differs` answers.
 
     `name` is the host's, and `refuses` says what it does not offer: a command, and what tagger says then, with exit
-    code 3 and nothing written.
+    code 3 and nothing written. Where `denies_late`, only a real delete shows that. `differences` says in words what
+    `differs` does.
     """
 
     name: ClassVar[str] = "a registry of the specification"
     refuses: ClassVar[Mapping[str, str]] = {}
+    denies_late: ClassVar[bool] = False
+    differences: ClassVar[tuple[Difference, ...]] = ()
 
     def differs(self, request: Request) -> Response | None:
         """Answer what the host answers in its own way, None for the rest."""
@@ -60,12 +77,27 @@ _KNOWN = (
 class PushingEngine(FakeEngine):
     """An Engine that asks the registry by HTTP, and quotes a refusal in Docker's form: code in words, then message."""
 
+    authorization: Mapping[str, str] = {}
+    """The header that the registry wants, where it wants one."""
+
+    def log_in(self, registry: Imitation) -> None:
+        """Do what `docker login` does: keep the password for tagger, and have a token of this Engine's own."""
+        if not isinstance(registry.auth, Bearer):
+            return
+        login = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+        config = Path(os.environ["DOCKER_CONFIG"], "config.json")
+        config.write_text(json.dumps({"auths": {registry.host: {"auth": login}}}))
+        everything = frozenset((name, right) for name in registry.repositories for right in ("pull", "push"))
+        registry.auth.tokens[_ENGINE] = float("inf"), everything
+        self.authorization = {"Authorization": f"Bearer {_ENGINE}"}
+
     def deliver(self, name: str, tag: str) -> Iterator[Message]:
         """Push the manifest; these images have no layers of their own to send."""
         yield {"status": f"The push refers to repository [{name}]"}
         host, _, path = name.partition("/")
         body = self.manifests[self.tags[f"{name}:{tag}"]]
         headers = {"Content-Type": json.loads(body)["mediaType"], "User-Agent": "docker/20.10.24"}
+        headers |= self.authorization
         with closing(http.client.HTTPConnection(host, timeout=30)) as connection:
             connection.request("PUT", f"/v2/{path}/manifests/{tag}", body, headers)
             answer = connection.getresponse()

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from doubles import Request, Response, refusal
 
-from hosts import Imitation, manifest_of
+from hosts import Difference, Imitation, manifest_of
 
 
 class Acr(Imitation):
     """A registry that deletes by digest alone, and whose tags and repositories can be locked."""
 
     name = "Azure Container Registry"
+    differences = (
+        Difference("It answers 405 to a DELETE of a tag, and deletes by digest.", "reports"),
+        Difference("It answers 405 to a write or a delete of what is locked.", "its documentation"),
+    )
 
     def __init__(self) -> None:
         super().__init__(deletes="digest")

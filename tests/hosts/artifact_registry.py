@@ -7,13 +7,19 @@ from dataclasses import replace
 
 from doubles import Request, Response, refusal
 
-from hosts import Imitation, manifest_of
+from hosts import Difference, Imitation, manifest_of
 
 
 class ArtifactRegistry(Imitation):
     """A registry that deletes tags, and a manifest only once it has none."""
 
     name = "Artifact Registry"
+    differences = (
+        Difference("It gives all tags in one answer, with every manifest beside them.", "its documentation"),
+        Difference("It deletes tags. A digest that has a tag stays: 400 GOOGLE_MANIFEST_DANGLING_TAG.", "reports"),
+        Difference("The repository has to exist before the first push.", "its documentation"),
+        Difference("It redirects a question for referrers to a login page.", "reports"),
+    )
 
     def __init__(self) -> None:
         super().__init__(deletes="tag")
@@ -23,6 +29,8 @@ class ArtifactRegistry(Imitation):
         name, reference = manifest_of(request)
         if request.path.endswith("/tags/list"):
             return self._with_manifests(request)
+        if "/referrers/" in request.path:
+            return Response(307, headers={"Location": "https://127.0.0.1:1/ServiceLogin"})
         if request.method == "DELETE" and (tags := self._tags_on(name, reference)):
             said = f"Manifest is still referenced by tag: {tags[0]}"  # reported by several clients of it
             return refusal(400, "GOOGLE_MANIFEST_DANGLING_TAG", said)

@@ -6,13 +6,18 @@ from urllib.parse import urlencode
 
 from doubles import Request, Response, as_json, refusal
 
-from hosts import Imitation, manifest_of
+from hosts import Difference, Imitation, manifest_of
 
 
 class Artifactory(Imitation):
     """A registry whose links leave out the first part of the path, and whose reasons are in the detail."""
 
     name = "Artifactory"
+    differences = (
+        Difference("The link to the next page of tags leaves out the first part of the path.", "reports"),
+        Difference("It answers 403 to a read of an image that Xray blocks.", "its documentation"),
+        Difference("The detail, not the message, says why it refuses to overwrite a tag.", "reports"),
+    )
 
     def __init__(self) -> None:
         super().__init__(deletes="tag", page_size=2)

@@ -6,7 +6,7 @@ import re
 
 from doubles import Request, Response, refusal
 
-from hosts import Imitation, manifest_of
+from hosts import Difference, Imitation, manifest_of
 
 
 class DockerHub(Imitation):
@@ -14,6 +14,14 @@ class DockerHub(Imitation):
 
     name = "Docker Hub"
     refuses = dict.fromkeys(("rm", "prune"), "ask for the right to delete, or use its own page or tool")
+    denies_late = True
+    differences = (
+        Difference("It refuses to delete a tag, and a digest that has one.", "reports"),
+        Difference("It answers 403 to a second write of an immutable tag.", "its documentation"),
+        Difference(
+            "Over the limit of pulls it answers 429 to GET, without Retry-After. HEAD is free.", "its documentation"
+        ),
+    )
     immutable = ""
     """A regular expression: the tags that nobody may write twice."""
     pulls_left: int | None = None

@@ -7,19 +7,30 @@ from urllib.parse import urlencode
 
 from doubles import Request, Response, refusal
 
-from hosts import Imitation, plain
+from hosts import Difference, Imitation, plain
 
 _TAG = re.compile(r"/v2/(?P<name>.+)/manifests/(?P<tag>[^:]+)")
 _UPLOADS = re.compile(r"/v2/(?P<name>.+)/blobs/uploads/")
 
 
 class Ecr(Imitation):
-    """ECR with tags that may be immutable; `account` has the repositories that exist."""
+    """ECR with tags that may be immutable, and lists of two tags a page."""
 
     name = "Amazon ECR"
     refuses = dict.fromkeys(("rm", "prune"), "deletes nothing by the registry API, .*: use its own page or tool")
+    differences = (
+        Difference("It answers 404 in plain text to every DELETE.", "reports"),
+        Difference("The repository has to exist before the first push.", "its documentation"),
+        Difference("It answers 400 TAG_INVALID to a second write of an immutable tag.", "its documentation"),
+        Difference(
+            "Its lists are text/plain, and the link has a cursor of its own. Another cursor gets 405.", "reports"
+        ),
+    )
     immutable = ""
     """A regular expression: the tags that the repository lets nobody write twice, all of them or those of a rule."""
+
+    def __init__(self, page_size: int = 2) -> None:
+        super().__init__(page_size=page_size)
 
     def differs(self, request: Request) -> Response | None:
         """Answer what ECR answers in its own way."""

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from doubles import Request, Response, refusal
+from doubles import Bearer, Request, Response, refusal
 
-from hosts import Imitation, manifest_of
+from hosts import PASSWORD, USER, Difference, Imitation, manifest_of
 
 
 class Ghcr(Imitation):
-    """GitHub's registry, which deletes nothing by the registry API."""
+    """GitHub's registry with a private package, which deletes nothing by the registry API."""
 
     name = "GitHub Packages"
     refuses = dict.fromkeys(("rm", "prune"), "or use its own page or tool")
+    differences = (
+        Difference(
+            "It answers 404 to strangers who read or list what is private. Only `/v2/` asks who they are.", "reports"
+        ),
+        Difference("It answers 405 to every DELETE.", "reports"),
+        Difference("It redirects a question for referrers to another host.", "reports"),
+        Difference("Its Retry-After may be a duration of Go, such as 880.092µs.", "reports"),
+    )
     busy = 0
     """How many of the next requests for a list are asked to come back in a moment."""
+
+    def __init__(self) -> None:
+        super().__init__(auth=Bearer(USER, PASSWORD))
 
     def differs(self, request: Request) -> Response | None:
         """Answer what GitHub answers in its own way."""
@@ -21,8 +32,17 @@ class Ghcr(Imitation):
             return refusal(
                 405, "UNSUPPORTED", "The operation is unsupported."
             )  # reported; its own API deletes versions
+        if "/referrers/" in request.path:
+            return Response(303, headers={"Location": f"https://127.0.0.1:1{request.path}"})  # reported
         if request.path.endswith("/tags/list") and self.busy:
             self.busy -= 1
             # Reported: Go's way to write a duration, where HTTP has seconds.
             return refusal(429, "TOOMANYREQUESTS", "retry-after: 880.092µs", Retry_After="880.092\xb5s")
         return None
+
+    def _challenge(self, request: Request) -> Response | None:
+        asked = super()._challenge(request)
+        stranger = "Authorization" not in request.headers and request.method in ("GET", "HEAD")
+        if asked and stranger and request.path != "/v2/":
+            return refusal(404, "NAME_UNKNOWN", "repository name not known to registry")
+        return asked

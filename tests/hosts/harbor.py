@@ -3,33 +3,52 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
-from doubles import Request, Response, refusal
+from doubles import ModelRegistry, Request, Response, digest_of, refusal
 
-from hosts import Imitation, manifest_of
+from hosts import Difference, Imitation, manifest_of
 
 
 class Harbor(Imitation):
     """A registry that deletes by digest, with immutability, quotas and a policy about vulnerable images."""
 
     name = "Harbor"
+    differences = (
+        Difference("It deletes by digest, and answers 405 to a DELETE of a tag.", "its source"),
+        Difference("It answers 412 to a write or a delete of an immutable tag.", "its source"),
+        Difference("It answers 403 to a write that goes beyond the project's quota.", "its source"),
+        Difference(
+            "It answers 412 to a read of an image that a policy holds back, or that is not scanned yet.", "its source"
+        ),
+        Difference("Up to 2.10 it gives lists of referrers as application/json.", "reports"),
+    )
 
     def __init__(self) -> None:
-        super().__init__(deletes="digest")
+        super().__init__(deletes="digest", referrers=True)
         self.immutable = ""
         """A regular expression: the tags that nobody may write twice or delete."""
         self.full = False
         """Whether the project's quota is used up."""
         self.vulnerable: set[str] = set()
         """Digests of images that nobody may pull."""
+        self.reads_before_scanned = 0
+        """How many reads of what is pushed are refused, since its scan is not done."""
+        self._unscanned: dict[str, int] = {}
 
     def differs(self, request: Request) -> Response | None:
         """Answer what Harbor answers in its own way."""
         name, reference = manifest_of(request)
+        if "/referrers/" in request.path:
+            answer = ModelRegistry._route(self, request)
+            return replace(answer, headers={**answer.headers, "Content-Type": "application/json"})
         if not reference:
             return None
         if request.method in ("GET", "HEAD"):
             return self._policy(name, reference)
+        return self._written(request, name, reference)
+
+    def _written(self, request: Request, name: str, reference: str) -> Response | None:
         if request.method == "DELETE" and ":" not in reference:
             return refusal(405, "UNSUPPORTED", f"unsupported digest {reference}")  # its source, deleteManifest
         if found := self._immutable(name, reference, request.method):
@@ -41,11 +60,17 @@ class Harbor(Imitation):
                 " configured upper limit of 10.0 MiB."
             )
             return refusal(403, "DENIED", said)
+        if request.method == "PUT":
+            self._unscanned.setdefault(digest_of(request.body), self.reads_before_scanned)
         return None
 
     def _policy(self, name: str, reference: str) -> Response | None:
-        """Serve no image that has too many vulnerabilities (its source, the middleware "vulnerable")."""
+        """Serve no image that has too many vulnerabilities, or no scan (its source, the middleware "vulnerable")."""
         digest = self.repositories.get(name, {}).get(reference, reference)
+        if self._unscanned.get(digest, 0) > 0:
+            self._unscanned[digest] -= 1
+            said = "vulnerability scan of the current image is pending, so that it cannot be pulled due to policy"
+            return refusal(412, "PROJECTPOLICYVIOLATION", said)
         if digest not in self.vulnerable:
             return None
         said = "current image with 7 vulnerabilities cannot be pulled due to configured policy"

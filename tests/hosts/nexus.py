@@ -6,7 +6,7 @@ import re
 
 from doubles import Request, Response, as_json
 
-from hosts import Imitation, manifest_of, plain
+from hosts import Difference, Imitation, manifest_of, plain
 
 
 class Nexus(Imitation):
@@ -14,6 +14,10 @@ class Nexus(Imitation):
 
     name = "Nexus"
     refuses = dict.fromkeys(("rm", "prune"), "deletes nothing by the registry API")
+    differences = (
+        Difference("It answers 404 in plain text to every DELETE.", "reports"),
+        Difference("The detail, not the message, says why it refuses to overwrite a tag.", "its source"),
+    )
     written_once = ""
     """A regular expression: the tags that may not be written twice ("Allow redeploy only on 'latest' tag")."""
 

@@ -4,18 +4,44 @@ from __future__ import annotations
 
 import json
 
-from doubles import Request, Response, refusal
+from doubles import Bearer, Request, Response, refusal
 
-from hosts import Imitation, manifest_of
+from hosts import PASSWORD, USER, Difference, Imitation, manifest_of
+
+_RIGHTS = {"pull", "push", "*"}
+
+
+class Tokens(Bearer):
+    """Tokens with which whoever may push may delete (its source, `decorators` of its registry API)."""
+
+    def error(self, request: Request, repository: str, actions: set[str]) -> str | None:
+        """Name what is wrong with the token of a request."""
+        return super().error(request, repository, {"push"} if "delete" in actions else actions)
 
 
 class Quay(Imitation):
     """A registry that deletes by digest alone, and takes no index without manifests."""
 
     name = "Quay"
+    differences = (
+        Difference("It deletes by digest, and answers 405 to a DELETE of a tag.", "its source"),
+        Difference("It takes no index without manifests.", "its source"),
+        Difference("It issues no token to delete (400). One to push is enough.", "its source"),
+        Difference("A token to push creates the repository.", "its source"),
+    )
 
     def __init__(self) -> None:
-        super().__init__(deletes="digest")
+        super().__init__(deletes="digest", auth=Tokens(USER, PASSWORD, frozenset({"pull", "push"})))
+
+    def answer(self, request: Request) -> Response:
+        """Issue a token in Quay's way, which creates a repository that is to be pushed to; else answer as usual."""
+        for scope in request.query.get("scope", []) if request.path == "/token" else []:
+            _, name, rights = scope.split(":")
+            if not _RIGHTS.issuperset(rights.split(",")):
+                return refusal(400, "INVALID_REQUEST", "Unable to decode repository and actions: " + scope)
+            if rights != "pull":
+                self.repositories.setdefault(name, {})
+        return super().answer(request)
 
     def differs(self, request: Request) -> Response | None:
         """Answer what Quay answers in its own way."""
