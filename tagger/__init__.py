@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tagger.api import (
         Wanted,
         check,
+        diagnose,
         listed,
         ls,
         next_version,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from tagger.cascade import Scheme, lines
     from tagger.drift import Check, Floating, Move, Repair
     from tagger.errors import InputError, Interrupted, Refused, TaggerError, Unsettled
+    from tagger.finding import Diagnosis, Finding, Level
     from tagger.listing import Listing, Row
     from tagger.plan import Action, Change
     from tagger.removal import Removal
@@ -46,10 +48,13 @@ _HOMES = {
     "Action": "plan",
     "Change": "plan",
     "Check": "drift",
+    "Diagnosis": "finding",
+    "Finding": "finding",
     "Floating": "drift",
     "FloatsVia": "share",
     "InputError": "errors",
     "Interrupted": "errors",
+    "Level": "finding",
     "Listing": "listing",
     "Move": "drift",
     "Outcome": "result",
@@ -67,6 +72,7 @@ _HOMES = {
     "Wanted": "api",
     "Yank": "withdrawal",
     "check": "api",
+    "diagnose": "api",
     "lines": "cascade",
     "listed": "api",
     "ls": "api",
@@ -86,10 +92,13 @@ __all__ = [
     "Action",
     "Change",
     "Check",
+    "Diagnosis",
+    "Finding",
     "Floating",
     "FloatsVia",
     "InputError",
     "Interrupted",
+    "Level",
     "Listing",
     "Move",
     "Outcome",
@@ -108,6 +117,7 @@ __all__ = [
     "Yank",
     "__version__",
     "check",
+    "diagnose",
     "lines",
     "listed",
     "ls",

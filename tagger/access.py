@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from tagger.connection import Connection, Trust
-from tagger.credentials import DockerConfig, Helpers
-from tagger.engine import Engine, addresses
+from tagger.credentials import Credential, DockerConfig, Helpers
+from tagger.engine import Engine, addresses, is_local
 from tagger.errors import InputError
 from tagger.observe import AsListed
 from tagger.patience import Patience, Trace
@@ -51,6 +51,10 @@ class Registries:
             self._opened[target] = RemoteRepository(target, connection)
         return self._opened[target]
 
+    def resolved(self, target: Repository) -> tuple[Credential | None, str]:
+        """Give the credential for a repository and where it comes from, as `DockerConfig.resolved` does."""
+        return self._config.resolved(target, self._helpers)
+
     def pushed_to(self, target: Repository, *, listed: bool) -> Target:
         """Open a repository to release to, if its credential may go there; unless `listed`, no other version counts."""
         opened = self.open(target)
@@ -83,8 +87,15 @@ def _trust(
     hosts = {_host(text) for text in insecure}
     named = not hosts.isdisjoint({target.registry.host.lower(), target.registry.hostname.lower()})
     loopback = not named and is_at_loopback(target)
+    if named:
+        because = "--insecure names it"
+    elif loopback:
+        because = "it is on this machine"
+    else:
+        because = "the Engine's insecure-registries name it" if engine_allows() else ""
     return Trust(
-        insecure=named or loopback or engine_allows(),
+        insecure=bool(because),
+        because=because,
         plain_credentials=named or loopback,
         # Without a port HTTP and HTTPS are two servers.
         plain_first=loopback and target.registry.host != target.registry.hostname,
@@ -104,3 +115,8 @@ def is_at_loopback(target: Repository) -> bool:
     """Say whether a registry's name leads to this machine and nowhere else."""
     found = addresses(target.registry)
     return bool(found) and all(address.is_loopback for address in found)
+
+
+def is_another(target: Repository, engine_host: str) -> bool:
+    """Say whether a registry's name leads to one registry here, and to another from the Engine at an address."""
+    return not is_local(engine_host) and is_at_loopback(target)

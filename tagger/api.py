@@ -6,15 +6,17 @@ This is the only place that builds a real Engine and real registries.
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tagger.access import Hosts, Registries, is_at_loopback
+from tagger.access import Hosts, Registries, is_another
 from tagger.cascade import Scheme, Version
 from tagger.checkout import Asked, parse_asked
-from tagger.credentials import DockerConfig
-from tagger.engine import Engine, Image, host_of, is_local
+from tagger.credentials import Credential, DockerConfig
+from tagger.engine import Engine, Image, host_of
 from tagger.errors import InputError, Refused, TaggerError, printable
 from tagger.labels import mismatches, missing
 from tagger.patience import Patience, Trace
@@ -30,6 +32,7 @@ from tagger.steps import release as run
 # What only some commands need is imported there.
 if TYPE_CHECKING:
     from tagger.drift import Check, Repair
+    from tagger.finding import Diagnosis
     from tagger.listing import Listing
     from tagger.promotion import Courier
     from tagger.removal import Removal
@@ -436,6 +439,57 @@ def next_version(
     return str(successor(_alone(repository, (insecure, auth_host), trace, progress), schemes, raised, pre, first=first))
 
 
+def diagnose(
+    repository: str | None = None,
+    *,
+    insecure: Collection[str] = (),
+    auth_host: Collection[str] = (),
+    progress: Progress = lambda _: None,
+    trace: Trace | None = None,
+) -> Diagnosis:
+    """Find out what works from here, and what does not: this machine, and a repository with its registry.
+
+    Without a repository those are asked that the settings of the working directory name. No tag and no image changes:
+    an upload that shows the right to push is begun and given up, and what it tries to delete is not there.
+
+    Raises InvalidReference for a name that is none; whatever else goes wrong is a finding.
+    """
+    from tagger import config, doctor
+    from tagger.finding import Diagnosis
+
+    named = [Repository.parse(repository)] if repository else []
+    given = config.Given(auth_hosts=tuple(auth_host) or None)
+    settings = doctor.once(
+        lambda: (
+            (config.read(given, os.environ, Path(), repository),)
+            if repository
+            else config.read_any(given, os.environ, Path())
+        )
+    )
+    loaded = doctor.once(DockerConfig.load)
+    docker, patience = doctor.got(loaded) or DockerConfig(), Patience(None, progress)
+    engine = doctor.once(lambda: Engine.open(docker, lambda _: None, patience=patience, trace=trace))
+    findings = [
+        doctor.found("settings", lambda: doctor.settings(settings)),
+        doctor.found("Docker configuration", lambda: doctor.docker_configuration(loaded)),
+        doctor.found("Engine", lambda: doctor.engine(docker, os.environ, engine)),
+        doctor.found("proxy", doctor.proxy),
+    ]
+    answering = doctor.got(engine)
+    in_force = doctor.got(settings) or ()
+    auth_hosts = {*auth_host, *(host for each in in_force for host in each.settings.auth_hosts)}
+    registries = Registries(docker, (insecure, auth_hosts), patience, trace, engine if answering else None)
+
+    def credential(target: Repository) -> tuple[Credential | None, str]:
+        loaded()  # where it cannot be read, nobody knows
+        return registries.resolved(target)
+
+    for target in named or doctor.got(lambda: doctor.targets(in_force)) or ():
+        examination = doctor.Examination(registries.open(target), credential, answering)
+        findings += examination.findings()
+    return Diagnosis(tuple(findings))
+
+
 def _patience(seconds: float | None, told: Progress) -> Patience:
     if seconds is not None and not seconds > 0:
         raise InputError("--timeout takes a number of seconds that is more than 0: give such as 600")
@@ -511,7 +565,7 @@ def _check_apart(lines: Iterable[tuple[Repository, Scheme]], version: Version) -
 
 def _check_same_host(engine_host: str, targets: Iterable[Repository]) -> None:
     """Refuse a registry on loopback for an Engine elsewhere: it would push to itself, and tagger would look here."""
-    if not is_local(engine_host) and (there := [target.registry for target in targets if is_at_loopback(target)]):
+    if there := [target.registry for target in targets if is_another(target, engine_host)]:
         raise InputError(
             f"the Engine at {printable(engine_host)} is on another machine, where {there[0]} is another registry than"
             " here: name the registry so that both reach it"

@@ -725,6 +725,38 @@ def next_version(
 
 
 @app.command()
+def doctor(
+    repository: Annotated[
+        str | None,
+        typer.Argument(metavar="REPOSITORY", help="The repository to ask for; else those that the settings name."),
+    ] = None,
+    as_json: Json = False,
+    insecure: Insecure = None,
+    auth_host: AuthHost = None,
+    verbose: Verbose = False,
+) -> None:
+    """Say what works from here, what does not, and what to do.
+
+    It looks at the settings, the Docker configuration, the Engine and proxies. Of a repository it finds out which
+    credential serves and where that comes from (never its value), the scheme, CAs, the token server, the rights to
+    pull, push and delete, and how the registry deletes, lists and answers. Each check is a line: ok, note or problem.
+    With a problem the exit code is 1.
+
+    No tag and no image changes: an upload that shows the right to push is begun and given up at once, and the names
+    that it tries to delete are not there.
+
+    Example: tagger doctor registry.local:5000/gallery/ui
+    """
+    from tagger import api, report
+
+    with _failing(repository or "", as_json):
+        hosts = {"insecure": insecure or (), "auth_host": auth_host or ()}
+        found = api.diagnose(repository, **hosts, progress=say, trace=_tracing(verbose))
+        show(report.as_json(report.diagnosis_content(found)) if as_json else report.diagnosis_text(found))
+    raise typer.Exit(0 if found.ok else 1)
+
+
+@app.command()
 def completion(
     shell: Annotated[str, typer.Argument(metavar="bash|zsh|fish", help="The shell to write it for.")],
     verbose: Verbose = False,  # noqa: ARG001 - it counts wherever it stands

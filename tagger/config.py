@@ -93,6 +93,11 @@ class Config:
     tables: tuple[str, ...] = ()
     sharing: tuple[str, ...] = ()
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Name the places that values come from, each once; the defaults are none."""
+        return tuple(dict.fromkeys(o.source for o in self.origins if o.source != _DEFAULT))
+
     def schemes(self) -> tuple[Scheme, ...]:
         """Give the scheme of every line to release or to read, in the order of `variants`.
 
@@ -109,7 +114,7 @@ class Config:
             )
             return lines(_ignoring(scheme, found.ignore), found.variants, self.known)
         except InputError as error:
-            sources = dict.fromkeys(o.source for o in self.origins if o.source not in {_DEFAULT, _COMMAND_LINE})
+            sources = [source for source in self.sources if source != _COMMAND_LINE]
             raise type(error)(f"{error} (settings of {', '.join(sources)})" if sources else str(error)) from None
 
 
@@ -150,6 +155,16 @@ def read_all(given: Given, environment: Mapping[str, str], folder: Path) -> tupl
         )
         raise InputError(f"there is no table [images.NAME] in {where}: add one for each image, or name the image")
     return tuple(_in_force(given, environment, file, (name,)) for name in file.images)
+
+
+def read_any(given: Given, environment: Mapping[str, str], folder: Path) -> tuple[Config, ...]:
+    """Find the settings in force for every image that the file has a table for, and without one those of its top.
+
+    Raises what `read` raises.
+    """
+    file = _file(environment, folder)
+    tables: list[tuple[str, ...]] = [(name,) for name in file.images] if file else []
+    return tuple(_in_force(given, environment, file, names) for names in tables or [()])
 
 
 def _in_force(given: Given, environment: Mapping[str, str], file: _File | None, names: Sequence[str]) -> Config:

@@ -39,9 +39,11 @@ class Trust:
     `insecure`: plain HTTP and unverified TLS are allowed, as in the Engine. `plain_credentials`: credentials may
     cross plain HTTP too (loopback, or named by the user). `plain_first`: plain HTTP is tried first, which is safe and
     usual where nothing leaves the machine. `token_hosts`: hosts beside its own that may be its token server.
+    `because` says why it may be insecure.
     """
 
     insecure: bool = False
+    because: str = ""
     plain_credentials: bool = False
     plain_first: bool = False
     token_hosts: frozenset[str] = frozenset()
@@ -149,6 +151,27 @@ class Connection:
                 self._origin = self._probe()
             return self._origin
 
+    @property
+    def trust(self) -> Trust:
+        """Give how far the registry is trusted without TLS."""
+        return self._trust
+
+    def greeting(self) -> Answer:
+        """Give what the registry's root answers to a stranger. Raises RegistryUnreachable, RegistryError."""
+        plainly = self._tried_plainly("GET", "/v2/", {}, _TOKEN_BYTES)
+        return plainly or self._transport.send("GET", f"{self.origin}/v2/", {}, limit=_TOKEN_BYTES)
+
+    def token_server(self, greeting: Answer) -> str | None:
+        """Name the token server that the registry's root asks for; None where it asks for none.
+
+        Raises Denied when the credential may not go there, RegistryError and CredentialsError.
+        """
+        asked = challenge.choose(_values(greeting.headers, "www-authenticate"))
+        if asked is None or asked.scheme != "bearer":
+            return None
+        self._check_realm(asked.parameters.get("realm", ""), self.credential())
+        return _host(asked)
+
     def close(self) -> None:
         """Close every connection."""
         self._transport.close()
@@ -253,7 +276,7 @@ class Connection:
                     nobody = False
                 if nobody:
                     return None
-                answer = self._transport.send("GET", f"{self.origin}/v2/", {}, limit=_TOKEN_BYTES)
+                answer = self.greeting()
                 challenged = answer.status == HTTPStatus.UNAUTHORIZED
                 self._root = _values(answer.headers, "www-authenticate") if challenged else []
             return challenge.choose(self._root)

@@ -130,7 +130,11 @@ class DockerConfig:
         )
 
     def credential(self, repository: Repository, helpers: Helpers | None = None) -> Credential | None:
-        """Resolve the credential for a repository; None means anonymous.
+        """Resolve the credential for a repository; None means anonymous. Raises what `resolved` raises."""
+        return self.resolved(repository, helpers)[0]
+
+    def resolved(self, repository: Repository, helpers: Helpers | None = None) -> tuple[Credential | None, str]:
+        """Resolve the credential for a repository, and say where it was looked for last; None means anonymous.
 
         Raises CredentialsError when the entry or the helper that is to give it is broken.
         """
@@ -141,13 +145,19 @@ class DockerConfig:
             for name, entry in self.auths.items():
                 serves = _plain_key(name) == key and (not own or name in self.injected)
                 if serves and (found := self._from_entry(name, entry)):
-                    return found
-        helper = self.store if own is None else own
-        return (helpers or Helpers()).credential(helper, repository) if helper else None
+                    return found, self._place(name)
+        helper, key = (self.store, "credsStore") if own is None else (own, "credHelpers")
+        if not helper:
+            return None, ""
+        found = (helpers or Helpers()).credential(helper, repository)
+        return found, f"docker-credential-{helper}, which {key} of {self.folder / 'config.json'} names"
+
+    def _place(self, name: str) -> str:
+        source = "DOCKER_AUTH_CONFIG" if name in self.injected else self.folder / "config.json"
+        return f"the entry '{printable(name)}' of {source}"
 
     def _from_entry(self, name: str, entry: object) -> Credential | None:
-        source = "DOCKER_AUTH_CONFIG" if name in self.injected else self.folder / "config.json"
-        where = f"the entry '{printable(name)}' of {source}"
+        where = self._place(name)
         if not isinstance(entry, dict):
             raise CredentialsError(f"{where} is no JSON object: run docker login {printable(name)} again")
         token = entry.get("identitytoken")

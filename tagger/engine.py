@@ -281,6 +281,15 @@ class Engine:
             raise _nonsense("the registries that it trusts") from None
         return any(address in network for address in addresses(registry) for network in networks)
 
+    def about(self) -> str:
+        """Say what it is, and how it stores images. Raises EngineError."""
+        info = self._info()
+        kind = "Podman" if self._podman else "Docker Engine"
+        if not info:
+            return f"{kind}, which keeps its version and its image store to itself"
+        version, driver = (printable(info.get(key), 60) for key in ("ServerVersion", "Driver"))
+        return f"{kind} {version}, {'containerd image store' if self._keeps_manifests() else f'image store {driver}'}"
+
     def close(self) -> None:
         """Close every connection; a push under way is given up."""
         self._client.close()
@@ -362,6 +371,11 @@ def is_local(host: str) -> bool:
         return True
     found = _resolved(parts.hostname or "")
     return bool(found) and all(address.is_loopback for address in found)
+
+
+def is_missing(host: str) -> bool:
+    """Say whether an address is that of an Engine which nobody named and which is not there."""
+    return host == DEFAULT_HOST and not Path(DEFAULT_HOST.removeprefix("unix://")).exists()
 
 
 def addresses(registry: Registry) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:

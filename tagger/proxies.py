@@ -31,8 +31,13 @@ def proxy_of(url: SplitResult, environ: Mapping[str, str]) -> str | None:
         return None
     if url.scheme == "http" and "REQUEST_METHOD" in environ:  # there HTTP_PROXY is a header of whoever asks
         return None
-    proxy = _named(f"{url.scheme.upper()}_PROXY", environ)
-    return proxy if "://" in proxy else f"http://{proxy}" if proxy else None
+    return proxies_of(environ).get(url.scheme)
+
+
+def proxies_of(environ: Mapping[str, str]) -> dict[str, str]:
+    """Give the proxies that the environment names, by the scheme of what goes through them."""
+    named = {scheme: _named(f"{scheme.upper()}_PROXY", environ) for scheme in ("https", "http")}
+    return {scheme: proxy if "://" in proxy else f"http://{proxy}" for scheme, proxy in named.items() if proxy}
 
 
 def _named(name: str, environ: Mapping[str, str]) -> str:

@@ -90,6 +90,11 @@ class RemoteRepository:
         self.blobs = Blobs(name, connection)
 
     @property
+    def connection(self) -> Connection:
+        """Give the connection to its registry."""
+        return self._connection
+
+    @property
     def patience(self) -> Patience:
         """Give the time that there is for asking and waiting."""
         return self._connection.patience
@@ -108,6 +113,11 @@ class RemoteRepository:
     def listed(self) -> list[Tag] | None:
         """List every tag as `tags` does; None when there is no such repository."""
         return self._list.read()
+
+    @property
+    def pages(self) -> tuple[int, ...]:
+        """Say how many tags each page of the list had when it was read last."""
+        return self._list.pages
 
     def digest(self, tag: Tag | Digest) -> Digest | None:
         """Ask where a tag points, or whether a digest is there; None when absent.
@@ -163,6 +173,13 @@ class RemoteRepository:
         if head.status in _NO_HEADS or (manifest and head.status != HTTPStatus.OK):
             self._heads = False
         return Descriptor(manifest.media_type, manifest.digest) if manifest else None
+
+    def head_agrees(self, tag: Tag) -> bool | None:
+        """Say whether HEAD tells of a tag what GET does, None where GET finds nothing; raise what `manifest` raises."""
+        head = self._request("HEAD", f"/manifests/{tag}", headers=_ACCEPT)
+        manifest = self._fetched(tag)
+        told = head.headers.get("docker-content-digest") if head.status == HTTPStatus.OK else None
+        return told == manifest.digest if manifest else None
 
     def manifest(self, reference: Tag | Digest) -> Manifest | None:
         """Fetch a manifest, checked against its digest; None when it is absent. By digest it is fetched once.
@@ -259,6 +276,15 @@ class RemoteRepository:
             url = next_page
         raise RegistryError(f"{self.name} lists what refers to {digest} without end: ask whoever runs the registry")
 
+    def lists_referrers(self, digest: Digest) -> bool:
+        """Say whether the registry itself lists what refers to a manifest there. Raises what `referrers` raises."""
+        listing = self._listed_referrers(digest)
+        while True:
+            try:
+                next(listing)
+            except StopIteration as end:
+                return bool(end.value)
+
     def put_together(self, tags: Sequence[Tag], manifest: Manifest) -> set[Tag]:
         """Point tags at a manifest that this repository has, by one request for many, and give those that it took so.
 
@@ -294,6 +320,19 @@ class RemoteRepository:
             if upload := self.blobs.begin():
                 # Nothing depends on when, so that nobody waits for it.
                 threading.Thread(target=self.blobs.give_up, args=(upload,)).start()
+
+    def lets_push(self) -> bool:
+        """Say whether these credentials may push, as `check_push` does, but give the upload up before the answer.
+
+        False means that the answer does not tell. Raises what `check_push` raises.
+        """
+        try:
+            upload = self.blobs.begin()
+        except RegistryError:
+            return False
+        if upload:
+            self.blobs.give_up(upload)
+        return upload is not None
 
     def check_removal(self) -> None:
         """Find out whether a tag can be taken away.

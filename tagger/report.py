@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from tagger.cascade import DEFAULT_VARIANT, yanked_by
@@ -18,6 +20,7 @@ from tagger.result import Outcome, Release, Released
 
 if TYPE_CHECKING:
     from tagger.drift import Check, Floating, Incomplete, Move, Repair
+    from tagger.finding import Diagnosis, Finding
     from tagger.listing import Listing
     from tagger.removal import Removal
     from tagger.retention import Pruning
@@ -328,6 +331,41 @@ def yank_content(yank: Yank) -> dict[str, Any]:
         "kept": list(yank.kept),
         **({"warnings": list(yank.warnings)} if yank.warnings else {}),
     }
+
+
+def diagnosis_text(diagnosis: Diagnosis) -> str:
+    """Write what each check found, a line each, below what it is about."""
+    return in_lines(_diagnosis_lines(diagnosis))
+
+
+def diagnosis_content(diagnosis: Diagnosis) -> dict[str, Any]:
+    """Give what was found as a JSON object."""
+    return {
+        "ok": diagnosis.ok,
+        "findings": [
+            {
+                "repository": str(each.repository) if each.repository else None,
+                "check": each.check,
+                "level": each.level,
+                "text": each.text,
+                "advice": each.advice or None,
+            }
+            for each in diagnosis.findings
+        ],
+    }
+
+
+def _diagnosis_lines(diagnosis: Diagnosis) -> Iterator[str]:
+    for repository, findings in groupby(diagnosis.findings, attrgetter("repository")):
+        yield str(repository or "this machine")
+        yield from map(_found, findings)
+    problems = sum(each.level == "problem" for each in diagnosis.findings)
+    yield f"{problems or 'no'} {'problem' if problems == 1 else 'problems'}"
+
+
+def _found(finding: Finding) -> str:
+    advice = f": {finding.advice}" if finding.advice else ""
+    return f"  {finding.level:<8} {finding.check}: {finding.text}{advice}"
 
 
 def _listing_lines(listing: Listing) -> Iterator[str]:

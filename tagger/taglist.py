@@ -43,6 +43,8 @@ class TagList:
         self._path = f"/v2/{name.path}/tags/list"
         self._first = f"{self._path}?n={_PAGE_TAGS}"
         self._named: frozenset[str] = frozenset()
+        self.pages: tuple[int, ...] = ()
+        """How many tags each page had when the list was read last."""
 
     def read(self) -> list[Tag] | None:
         """Read every page and give the tags in the registry's order; None when there is no such repository.
@@ -52,17 +54,19 @@ class TagList:
         found: dict[str, None] = {}
         visited: set[str] = set()
         barren = 0
+        pages: list[int] = []
         answer = self._first_page()
         if answer.status == HTTPStatus.NOT_FOUND and _has_errors(answer):
-            self._named = frozenset()
+            self._named, self.pages = frozenset(), ()
             return None
         while True:
             page = dict.fromkeys(self._tags(answer))
             barren = 0 if page.keys() - found.keys() else barren + 1
             found |= page
+            pages.append(len(page))
             url = following(answer, self._path)
             if url is None:
-                self._named = frozenset(found)
+                self._named, self.pages = frozenset(found), tuple(pages)
                 return list(_valid(found))
             if url in visited or barren > _MOST_BARREN_PAGES or len(found) > _MOST_TAGS:
                 raise RegistryError(

@@ -40,7 +40,7 @@ from tagger.errors import (
     printable,
 )
 from tagger.patience import Patience, Trace
-from tagger.proxies import proxy_of
+from tagger.proxies import proxies_of, proxy_of
 from tagger.reference import Registry, Repository
 from tagger.refusal import Why
 
@@ -107,6 +107,13 @@ class Answer:
             return json.loads(self.body)
         except RecursionError:
             raise ValueError("nested too deeply") from None
+
+    def time(self) -> float | None:
+        """Give the time that the answer says it is, in seconds since 1970; None where it says none."""
+        try:
+            return parsedate_to_datetime(self.headers.get("date", "")).timestamp()
+        except (ValueError, TypeError, OverflowError):
+            return None
 
     def complaint(self) -> str:
         """Give the registry's own words, whole: its status, and the code, message and detail of its errors."""
@@ -433,6 +440,32 @@ def _retry_after(answer: Answer) -> float:
     return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER)
 
 
+def proxy_to(url: str) -> str | None:
+    """Give the proxy on the way to a URL, without its login; None for none.
+
+    Raises RegistryUnreachable for one that is no URL.
+    """
+    proxy = proxy_of(urllib.parse.urlsplit(url), os.environ)
+    return _without_login(proxy) if proxy else None
+
+
+def proxies() -> dict[str, str]:
+    """Give the proxies that the environment names by their schemes, without logins. Raises what `proxy_to` raises."""
+    return {scheme: _without_login(proxy) for scheme, proxy in proxies_of(os.environ).items()}
+
+
+def _without_login(proxy: str) -> str:
+    _proxy_login(proxy)
+    return shown(proxy)
+
+
+def authorities(registry: Registry) -> list[Path]:
+    """Name the files and folders of the CAs that are trusted for a registry: the system's, and its own."""
+    system = ssl.get_default_verify_paths()
+    own = [file for folder in _certificates(registry) for file in sorted(folder.glob("*.crt"))]
+    return [*(Path(place) for place in (system.cafile, system.capath) if place), *own]
+
+
 def _new_pool(proxy: str | None, context: ssl.SSLContext, patience: Patience, *, of_blob: bool) -> urllib3.PoolManager:
     headers = _proxy_login(proxy) if proxy else None
     pool = (
@@ -543,13 +576,15 @@ class _Incoming(io.RawIOBase):
         super().close()
 
 
-def _add_certificates(context: ssl.SSLContext, registry: Registry) -> None:
-    """Trust what the Engine trusts: `certs.d/HOST:PORT/` with *.crt for CAs and *.cert beside *.key for a client.
+def _certificates(registry: Registry) -> list[Path]:
+    """Name the folders of an Engine that runs as root, of one that does not, and of Docker Desktop."""
+    folders = (Path("/etc/docker"), Path.home() / ".config/docker", Path.home() / ".docker")
+    return [folder / "certs.d" / registry.host for folder in folders]
 
-    The folders are those of an Engine that runs as root, of one that does not, and of Docker Desktop.
-    """
-    for folder in (Path("/etc/docker"), Path.home() / ".config/docker", Path.home() / ".docker"):
-        here = folder / "certs.d" / registry.host
+
+def _add_certificates(context: ssl.SSLContext, registry: Registry) -> None:
+    """Trust what the Engine trusts: `certs.d/HOST:PORT/` with *.crt for CAs and *.cert beside *.key for a client."""
+    for here in _certificates(registry):
         try:
             for authority in sorted(here.glob("*.crt")):
                 context.load_verify_locations(authority)

@@ -135,7 +135,8 @@ class _Handler(BaseHTTPRequestHandler):
         if response.drop:
             self.close_connection = True
             return
-        self.send_response(response.status)
+        # Of its own it would name the time beside the one that is wanted.
+        (self.send_response_only if "Date" in response.headers else self.send_response)(response.status)
         for name, value in response.headers.items():
             for line in [value] if isinstance(value, str) else value:
                 self.send_header(name, line)

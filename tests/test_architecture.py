@@ -59,7 +59,9 @@ RESTS_ON: dict[str, set[str]] = {
     "original": {"index", "registry"},
     "promotion": {"original", "progress"},
     "engine": {"credentials", "patience", "progress"},
-    "report": {"result", "listing", "withdrawal"},
+    "finding": {"reference"},
+    "doctor": {"access", "config", "finding"},
+    "report": {"result", "listing", "withdrawal", "finding"},
     "access": {"share", "registry", "engine"},
     "api": {
         "steps",
@@ -70,6 +72,7 @@ RESTS_ON: dict[str, set[str]] = {
         "retention",
         "promotion",
         "access",
+        "doctor",
         "checkout",
         "labels",
     },
@@ -88,6 +91,7 @@ PURE = (
     "placeholder",
     "index",
     "result",
+    "finding",
     "hosts",
     "refusal",
 )

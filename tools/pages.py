@@ -18,7 +18,7 @@ from tagger.cli import app
 DOCS = Path(__file__).parent.parent / "docs"
 EXITS = [
     ("0", "done, or there was nothing to do"),
-    ("1", "failed, and the registry is as it was"),
+    ("1", "failed, and the registry is as it was; or doctor found a problem"),
     ("2", "usage or bad input"),
     ("3", "refused by a rule, or by the registry's access rights; nothing written"),
     ("4", "failed, and some tags are not where they should be: they are named"),
