@@ -23,7 +23,7 @@ test-engines: ## run the tests of Podman, and of what a Debian sid in a folder (
 	@tools/setup test
 	@tools/setup engines
 	@tools/containerd-root "$(CONTAINERD_ROOT)"
-	.venv/bin/pytest -m "(containerd or crane or sid or podman) and not long"
+	.venv/bin/pytest -n 2 --dist worksteal -m "(containerd or crane or sid or podman) and not long"
 
 test-long: ## fail at every request of a release, race and model for longer: what takes minutes
 	@tools/setup test

@@ -588,6 +588,15 @@ class Podman(Daemon):
     """Podman's service, which answers the Docker API: the machine's own Podman, or that of a Debian in a folder."""
 
     name = "podman"
+    # What it remembers there of blobs and names is shared by all that run as root.
+    ALONE = """
+        set -e
+        for each in /var/lib/containers /var/cache/containers; do
+            mkdir -p "$each"
+            mount -t tmpfs tmpfs "$each"
+        done
+        exec podman "$@"
+    """
 
     @classmethod
     def start(cls, folder: Path, root: Path | None = None) -> Self:
@@ -596,11 +605,13 @@ class Podman(Daemon):
         registries = 'unqualified-search-registries = []\n[[registry]]\nlocation = "127.0.0.1"\ninsecure = true\n'
         (folder / "registries.conf").write_text(registries)
         # Locks in shared memory and a folder in /run would be those of the machine.
-        own = f'lock_type = "file"\ntmp_dir = "{inside}/tmp"\ncgroup_manager = "cgroupfs"\nevents_logger = "none"\n'
+        own = f'lock_type = "file"\ntmp_dir = "{inside}/tmp"\nimage_copy_tmp_dir = "{inside}/tmp"\n'
+        own += 'cgroup_manager = "cgroupfs"\nevents_logger = "none"\n'
         (folder / "containers.conf").write_text(f"[engine]\n{own}")
         (folder / "tmp").mkdir()
         places = ["--root", f"{inside}/data", "--runroot", f"{inside}/run", "--storage-driver", "vfs"]
-        command = ["podman", *places, "system", "service", "--time", "0", f"unix://{inside}/docker.sock"]
+        service = ["system", "service", "--time", "0", f"unix://{inside}/docker.sock"]
+        command = ["sh", "-c", cls.ALONE, "sh", *places, *service]
         environment = {
             "HOME": str(inside),
             "TMPDIR": f"{inside}/tmp",
