@@ -743,7 +743,8 @@ def doctor(
     With a problem the exit code is 1.
 
     No tag and no image changes: an upload that shows the right to push is begun and given up at once, and the names
-    that it tries to delete are not there.
+    that it tries to delete are not there. A registry that creates a repository for the first push, such as Quay, may
+    create an empty one.
 
     Example: tagger doctor registry.local:5000/gallery/ui
     """

@@ -19,13 +19,13 @@ from tagger.credentials import Credential, DockerConfig
 from tagger.engine import Engine, host_of, is_missing
 from tagger.errors import EngineUnreachable, Fault, Refused, RegistryUnreachable, TaggerError, Unreadable, printable
 from tagger.finding import Finding, Level
-from tagger.reference import Repository, Tag, target
+from tagger.reference import Digest, Repository, Tag, target
 from tagger.registry import RemoteRepository
 from tagger.transport import authorities, proxies, proxy_to
 
 # A token may be some seconds too young for a clock that is late; more than the second number is refused in many places.
 _NOTED_SECONDS, _WRONG_SECONDS = 60, 300
-_NOT_KNOWN_YET = "not known until the repository has an image"
+_NOT_KNOWN_YET = "not known until the repository has an image that can be read"
 _BY_DIGEST = "the registry deletes by digest alone, so a tag moves to a placeholder first; some registries refuse that"
 _HEAD_AGREES = "it gives the same digest as GET"
 _HEAD_DIFFERS = "it does not give the same digest as GET, so tagger asks by GET"
@@ -278,7 +278,7 @@ class Examination:
     # -- what the registry does
 
     def _referrers(self) -> Said:
-        digest = next((digest for tag in self._sample() if (digest := self._opened.digest(tag))), None)
+        digest = next(filter(None, map(self._digest, self._sample())), None)
         if digest is None:
             return _note(_NOT_KNOWN_YET)
         if self._opened.lists_referrers(digest):
@@ -286,7 +286,7 @@ class Examination:
         return _note("the registry has no referrers API: signatures and attestations are found by their tags")
 
     def _tag_list(self) -> Said:
-        if self._tags() is None:
+        if got(self._tags) is None:
             return _note(_NOT_KNOWN_YET)
         pages = self._opened.pages
         if len(pages) > 1:
@@ -294,14 +294,16 @@ class Examination:
         return _ok("the whole list comes in one page")
 
     def _head(self) -> Said:
-        try:
-            for tag in self._sample():
+        unknown = _note(_NOT_KNOWN_YET)
+        for tag in self._sample():
+            try:
                 agrees = self._opened.head_agrees(tag)
-                if agrees is not None:
-                    return _ok(_HEAD_AGREES) if agrees else _note(_HEAD_DIFFERS)
-        except Unreadable as error:
-            return _note(str(error))
-        return _note(_NOT_KNOWN_YET)
+            except Unreadable as error:
+                unknown = _note(str(error))
+                continue
+            if agrees is not None:
+                return _ok(_HEAD_AGREES) if agrees else _note(_HEAD_DIFFERS)
+        return unknown
 
     def _clock(self) -> Said:
         told = self._greeting().time()
@@ -314,9 +316,15 @@ class Examination:
         advice = "set the one that is wrong: tokens and certificates are valid for a time only"
         return (_problem if abs(ahead) > _WRONG_SECONDS else _note)(text, advice)
 
+    def _digest(self, tag: Tag) -> Digest | None:
+        """Ask where a tag points; None where that cannot be read, as where a policy holds an image back."""
+        with contextlib.suppress(Unreadable):
+            return self._opened.digest(tag)
+        return None
+
     def _sample(self) -> list[Tag]:
         """Give a few tags to ask for: lists name some that are not there."""
-        return (self._tags() or [])[-3:]
+        return (got(self._tags) or [])[-3:]
 
 
 def _counted(number: int, noun: str) -> str:

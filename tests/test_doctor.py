@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 import canary
+import hosts
 import pytest
 from command import Ran, tagger, tagger_in
 from doubles import Basic, Bearer, FakeEngine, ModelRegistry, Response, on
@@ -161,11 +162,13 @@ EVERY: dict[type[Imitation], dict[str, tuple[str, str]]] = {
 
 
 @pytest.mark.parametrize("host", EVERY)
-def test_what_a_host_does_in_its_own_way_is_told_and_nothing_is_changed(host: type[Imitation]) -> None:
+def test_what_a_host_does_in_its_own_way_is_told_and_nothing_is_changed(host: type[Imitation], tmp_path: Path) -> None:
+    login = {"auth": base64.b64encode(f"{hosts.USER}:{hosts.PASSWORD}".encode()).decode()}
     with host() as registry:
+        (tmp_path / "config.json").write_text(json.dumps({"auths": {registry.host: login}}))
         registry.seed(PATH, dict.fromkeys(("2.1.105", "2", "latest"), b"one"))
         before = dict(registry.repositories[PATH]), dict(registry.manifests), dict(registry.blobs)
-        ran = examined(registry)
+        ran = examined(registry, DOCKER_CONFIG=str(tmp_path))
         assert (ran.code, problems(ran)) == (0, set()), ran.out
         told = checks(ran)
         for check, (level, words) in EVERY[host].items():
@@ -179,6 +182,17 @@ def test_what_a_host_does_in_its_own_way_is_told_and_nothing_is_changed(host: ty
         assert all(r.method == "DELETE" and "/manifests/" in r.path for r in written if r not in [*begun, *given_up])
 
 
+def test_what_is_hidden_from_a_stranger_is_not_told_to_be_well() -> None:
+    with Ghcr() as registry:
+        registry.seed(PATH, {"2.1.105": b"one"})
+        ran = examined(registry)
+    assert (ran.code, problems(ran)) == (1, {"push"}), ran.out
+    told = checks(ran)
+    assert f"docker login {registry.host}" in told["push"][1]
+    assert told["pull"][0] == "note"
+    assert "or the registry hides it from you" in told["pull"][1]
+
+
 def test_a_repository_that_a_push_does_not_create_is_a_problem_with_the_way_out() -> None:
     with Ecr() as registry:
         ran = examined(registry)
@@ -189,7 +203,7 @@ def test_a_repository_that_a_push_does_not_create_is_a_problem_with_the_way_out(
         told["delete"]
         == told["HEAD"]
         == told["tag list"]
-        == ("note", "not known until the repository has an image: None")
+        == ("note", "not known until the repository has an image that can be read: None")
     )
 
 
@@ -280,6 +294,35 @@ def test_what_is_no_repository_is_bad_input() -> None:
     ran = launched(None, "doctor", "registry.local:5000/Gallery")
     assert ran.code == 2
     assert "lower case" in ran.error
+
+
+@pytest.mark.parametrize(
+    ("info", "said"),
+    [
+        ({}, "Docker Engine 20.10.24, image store overlay2"),
+        ({"DriverStatus": [["driver-type", "io.containerd.snapshotter.v1"]]}, "20.10.24, containerd image store"),
+        (None, "Docker Engine, which keeps its version and its image store to itself"),
+    ],
+)
+def test_the_engine_and_its_image_store_are_told(
+    fake: FakeEngine, tmp_path: Path, info: Mapping[str, Any] | None, said: str
+) -> None:
+    if info is None:
+        fake.intercept(lambda request: Response(403) if request.path.endswith("/info") else None)
+    else:
+        fake.info |= info
+    ran = tagger_in(tmp_path, "doctor", "--json", DOCKER_HOST=fake.url)
+    assert ran.code == 0, ran.out
+    assert said in checks(ran, of_machine=True)["Engine"][1]
+
+
+def test_a_policy_that_holds_an_image_back_is_no_problem() -> None:
+    with Harbor() as registry:
+        registry.vulnerable |= set(registry.seed(PATH, {"2.1.105": b"one"}).values())
+        ran = examined(registry)
+        level, text = checks(ran)["HEAD"]
+        assert (level, "holds it back" in text) == ("note", True)
+        assert problems(ran) == set(), ran.out
 
 
 def test_a_fault_in_a_check_is_its_own_line() -> None:
