@@ -290,6 +290,13 @@ def test_a_version_is_removed_or_nothing_is(shop: Shop) -> None:
     removed(shop, "rm", lambda: shop.run("rm", shop.name, "2.1.105", "--yes"), left)
 
 
+@tried("rm, signature", "The signature of a removed version's image goes along.", needs="rm")
+def test_the_signature_of_what_is_removed_goes_along_or_nothing_does(shop: Shop) -> None:
+    shop.registry.seed(PATH, {f"{digest(FORMER).replace(':', '-')}.sig": b"a signature"})
+    left = cascade(digest(OLD), "2.0.6", "2.0", "2", "latest")
+    removed(shop, "rm", lambda: shop.run("rm", shop.name, "2.1.105", "--yes"), left)
+
+
 @tried("prune", "Old versions go, and no floating tag moves.", needs="prune")
 def test_old_versions_are_pruned_or_nothing_is(shop: Shop) -> None:
     before = shop.tags
@@ -355,13 +362,16 @@ def test_ecr_pages_its_lists_by_a_cursor_of_its_own(page_size: int) -> None:
         assert changes == {"2.0.7": "create", "2.0": "move", "2": "keep", "latest": "keep"}
 
 
-def test_ecr_has_to_have_the_repository_before_anything_is_pushed_anywhere() -> None:
-    with opened(Ecr()) as shop, ModelRegistry() as other:
+@pytest.mark.parametrize(
+    ("made", "said"), [(Ecr, "does not exist in the registry"), (ArtifactRegistry, f'Repository "{PATH}" not found')]
+)
+def test_a_repository_has_to_be_there_before_anything_is_pushed_anywhere(made: type[Imitation], said: str) -> None:
+    with opened(made()) as shop, ModelRegistry() as other:
         other.seed(PATH, {"2.1.105": FORMER})
         del shop.registry.repositories[PATH]
         ran = shop.release("2.1.106", "--registry", other.host)
         assert ran.code == REFUSED, ran.err
-        assert "does not exist in the registry" in ran.error
+        assert said in ran.error
         assert "create the repository first" in ran.error
         assert set(other.repositories[PATH]) == {"2.1.105"}
 
