@@ -5,6 +5,7 @@ Each is a process of its own, with its process id, environment, stdout and stder
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -21,6 +22,7 @@ from command import HasUrl, Ran
 
 # A command that would read without end meets this, and says so by a fault of its own.
 GREATEST = 1 << 30
+_ARENAS = -8  # M_ARENA_MAX of glibc
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["__main__", "launcher", "tagger.api", "tagger.cli", "tagger.report", "docker"])
 # Whoever starts a process also looks which have ended; of two threads that read an end at once one finds nothing, and
@@ -73,6 +75,8 @@ def launched(engine: HasUrl | None, *words: str, **environment: str) -> Ran:
 def _run(words: tuple[str, ...], environment: Mapping[str, str], out: Path, err: Path) -> None:
     from tagger.cli import main
 
+    # Else glibc reserves 64 MiB for each thread, which counts though nobody uses it.
+    ctypes.CDLL(None).mallopt(_ARENAS, 1)
     resource.setrlimit(resource.RLIMIT_AS, (GREATEST, GREATEST))
     os.environ.clear()
     os.environ.update(environment)
