@@ -88,12 +88,13 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """What a repair moved, or would move."""
+    """What a repair moved, or would move, and the tags whose removal had broken off that it removed."""
 
     repository: Repository
     dry_run: bool
     repaired: tuple[Move, ...]
     warnings: tuple[str, ...] = ()
+    removed: tuple[Tag, ...] = ()
 
 
 def listed_tags(repository: Listed) -> Sequence[Tag]:
@@ -152,9 +153,15 @@ def _check_line(repository: Listed, tags: Sequence[Tag], scheme: Scheme) -> tupl
     goal = floating(published(tags, scheme), scheme)
     left = left_behind(tags, scheme)
     observed = observe(AsListed(repository, tags), scheme, [*goal, *left])
-    ghosts = [tag for tag in tags if tag in observed.digests and observed.digests[tag] is None]
-    half = [tag for tag in ghosts if tag not in observed.unreadable and repository.is_half_removed(tag)]
+    half = half_removed(repository, tags, scheme, observed)
     return [*examine(repository, scheme, observed, tags, [*goal, *left])], half
+
+
+def half_removed(repository: Listed, tags: Sequence[Tag], scheme: Scheme, observed: Observed) -> list[Tag]:
+    """Name the tags whose removal broke off, among those that were asked for and the marks of yanked versions."""
+    ghosts = {tag for tag in tags if tag in observed.digests and observed.digests[tag] is None} - observed.unreadable
+    marked = {tag for tag in marks(tags, scheme).values() if tag not in observed.yanked.values()}
+    return sorted(tag for tag in ghosts | marked if repository.is_half_removed(tag))
 
 
 def left_behind(tags: Sequence[Tag], scheme: Scheme) -> list[Tag]:
@@ -177,8 +184,9 @@ def repair(repository: Listed, schemes: Sequence[Scheme], *, dry_run: bool) -> R
         raise Refused("; ".join(refused))
     warnings = tuple(warning for line in found for warning in line.warnings(repository.name))
     moves = tuple(move for line in found for move in line.moves)
+    half = tuple(dict.fromkeys(tag for line in found for tag in line.half_removed))
     if dry_run:
-        return Repair(repository.name, dry_run, moves, warnings)
+        return Repair(repository.name, dry_run, moves, warnings, half)
     try:
         done = repository.patience.at_once([partial(_fix, repository, line) for line in found if line.moves])
     except KeyboardInterrupt as signal:
@@ -186,7 +194,11 @@ def repair(repository: Listed, schemes: Sequence[Scheme], *, dry_run: bool) -> R
     if failed := [line for line in done if isinstance(line, Unsettled)]:
         raise Unsettled("; ".join(map(str, failed)), [tag for line in failed for tag in line.tags])
     repaired = tuple(m for line in done if not isinstance(line, Unsettled) for m in line)
-    return Repair(repository.name, dry_run, repaired, warnings)
+    moved_to = {move.tag for move in repaired}
+    removed = tuple(tag for tag in half if tag not in moved_to)
+    for tag in removed:
+        repository.remove(tag)
+    return Repair(repository.name, dry_run, repaired, warnings, removed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +208,7 @@ class _Drifted:
     scheme: Scheme
     observed: Observed
     moves: tuple[Move, ...]
+    half_removed: Sequence[Tag]
 
     def refusals(self) -> list[str]:
         """Say which tags follow other rules, as it seems."""
@@ -217,7 +230,8 @@ def _drifted(repository: Listed, tags: Sequence[Tag], scheme: Scheme) -> _Drifte
     observed = observe(AsListed(repository, tags), scheme, goal)
     moves = tuple(moved(observed, scheme, goal, repository.name))
     versions, nearly = holders(repository, scheme, observed, [move.tag for move in moves])
-    return _Drifted(scheme, replace(observed, holders=versions, nearly=nearly), moves)
+    half = half_removed(repository, tags, scheme, observed)
+    return _Drifted(scheme, replace(observed, holders=versions, nearly=nearly), moves, half)
 
 
 def _fix(repository: Listed, line: _Drifted) -> list[Move] | Unsettled:

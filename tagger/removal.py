@@ -147,25 +147,17 @@ def _remove(
         problem = error
     repository.patience.put_back()
     try:
-        done, left = _look(repository, plan)
-        astray = [tag for tag in left if _is_astray(repository, tag)]
+        done, left, unknown = _look(repository, plan)
+        astray = [*unknown, *(tag for tag in left if tag not in unknown and repository.is_half_removed(tag))]
     except (TaggerError, KeyboardInterrupt) as error:
         names = [*plan.doomed, *(move.tag for move in plan.moves)]
         said = f"what became of {', '.join(names)} was not seen"
         if isinstance(error, Unsettled):
-            names, said = [Tag(tag) for tag in error.tags], str(error)
+            names, said = [*dict.fromkeys([*map(Tag, error.tags), *plan.doomed])], f"{error}; {said}"
         raise ended(problem or error, said, names) from None
     if left or isinstance(problem, KeyboardInterrupt):
         raise _incomplete(problem, done, left, astray)
     return done
-
-
-def _is_astray(repository: Removable, tag: Tag) -> bool:
-    """Say whether a tag holds a placeholder, or nobody knows what it holds."""
-    try:
-        return repository.is_half_removed(tag)
-    except Unreadable:
-        return True
 
 
 def take(repository: Removable, tag: Tag, expected: Digest | None) -> None:
@@ -212,27 +204,38 @@ def _settle(
     return held
 
 
-def _look(repository: Removable, plan: _Plan) -> tuple[Removal, list[Tag]]:
-    """Settle to what is there now; say what went, and which tags that should have gone are left.
+def _look(repository: Removable, plan: _Plan) -> tuple[Removal, list[Tag], list[Tag]]:
+    """Settle to what is there now; say what went, which tags that should have gone are left, and which nobody knows.
 
     A version that stayed has its floating tags back, and so has one that somebody else has released meanwhile. A tag
     that holds something strange is no version of anybody's.
     """
-    held = ask(repository, list(plan.doomed))
+    held = _asked_for_some_time(repository, list(plan.doomed))
     strange = [tag for tag, now in held.items() if now is not None and now != plan.doomed[tag]]
     settled = _settle(repository, plan, strange, _Fall.all_tags)
     listed = set(repository.tags())
     dropped = [tag for fall in plan.falls for tag in fall.dropped]
     taken = {tag for tag in dropped if settled[tag] not in (None, plan.doomed[tag])}
+    back = {tag for tag in dropped if settled[tag] and tag not in taken}
     left = [tag for tag, now in held.items() if now is not None or (plan.doomed[tag] is None and tag in listed)]
-    left = [tag for tag in left if tag not in taken]
+    left = [tag for tag in dict.fromkeys([*left, *sorted(back)]) if tag not in taken]
     done = Removal(
         repository.name,
         dry_run=False,
         removed=tuple(tag for tag in plan.doomed if tag not in left and tag not in taken),
         moved=tuple(replace(m, after=settled[m.tag]) for m in plan.moves if settled[m.tag] != m.before),
     )
-    return done, left
+    return done, left, [tag for tag in left if isinstance(held[tag], Unreadable)]
+
+
+def _asked_for_some_time(repository: Removable, tags: Sequence[Tag]) -> dict[Tag, Digest | Unreadable | None]:
+    """Ask where tags point, and again while the registry does not say it of one."""
+    for pause in _PAUSES:
+        repository.patience.sleep(pause, f"{repository.name.registry} does not say where {', '.join(tags)} point")
+        held = ask(repository, tags)
+        if not any(isinstance(answer, Unreadable) for answer in held.values()):
+            break
+    return held
 
 
 def _named(

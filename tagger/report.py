@@ -259,9 +259,10 @@ def check_content(check: Check) -> dict[str, Any]:
 def repair_text(repair: Repair) -> str:
     """Write what moved, or would move, a line each."""
     notes = [f"note: {warning}" for warning in repair.warnings]
-    if not repair.repaired:
+    if not repair.repaired and not repair.removed:
         return in_lines([f"{repair.repository}: nothing to repair", *notes])
-    return in_lines([str(repair.repository), *map(_move, repair.repaired), *notes, *_nothing_written(repair.dry_run)])
+    done = [*map(_move, repair.repaired), *(f"  remove {tag}: its removal had broken off" for tag in repair.removed)]
+    return in_lines([str(repair.repository), *done, *notes, *_nothing_written(repair.dry_run)])
 
 
 def repair_content(repair: Repair) -> dict[str, Any]:
@@ -270,6 +271,7 @@ def repair_content(repair: Repair) -> dict[str, Any]:
         "repository": str(repair.repository),
         "dry_run": repair.dry_run,
         "repaired": [_moved(move) for move in repair.repaired],
+        **({"removed": list(repair.removed)} if repair.removed else {}),
         **({"warnings": list(repair.warnings)} if repair.warnings else {}),
     }
 

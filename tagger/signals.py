@@ -45,8 +45,14 @@ def _handle(handler: Callable[[int, FrameType | None], Any] | signal.Handlers) -
 
 def _interrupt(number: int, _: FrameType | None) -> None:
     _handle(_leave)
+    # What is raised while a thread starts leaves that thread behind, which then ends with an error of its own.
+    sys.unraisablehook = _say_nothing
     announce("interrupted: finishing what is under way, once more to leave at once")
     _raise(number)
+
+
+def _say_nothing(_: object) -> None:
+    pass
 
 
 def _leave(number: int, _: FrameType | None) -> None:

@@ -115,7 +115,12 @@ def _look(repository: Removable, tags: Sequence[Tag], scheme: Scheme, version: V
         return None
     observed = observe(AsListed(repository, without), scheme, floats)
     claimed = {tag for v in published(without, scheme) for tag in scheme.floating_tags(v)}
-    forced = [tag for tag in floats if observed.digests[tag] == digest]
+    forced = [
+        tag
+        for tag in floats
+        if observed.digests[tag] == digest
+        or (observed.digests[tag] is None and tag not in observed.unreadable and repository.is_half_removed(tag))
+    ]
     unclaimed = tuple(tag for tag in forced if tag not in claimed)
     moves = tuple(moved(observed, scheme, forced, repository.name))
     going = tuple(

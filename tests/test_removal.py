@@ -18,7 +18,7 @@ from shelf import Shelf
 import tagger as api
 from tagger.cascade import Scheme, parse_version, published, resolve
 from tagger.drift import repair
-from tagger.errors import InputError, Interrupted, Refused, RegistryError, TaggerError, Unreadable, Unsettled
+from tagger.errors import Immutable, InputError, Interrupted, Refused, RegistryError, TaggerError, Unreadable, Unsettled
 from tagger.manifest import OCI_INDEX, OCI_MANIFEST, Manifest
 from tagger.placeholder import ARTIFACT_TYPE
 from tagger.reference import Tag
@@ -288,6 +288,24 @@ def test_a_removal_that_fails_anywhere_loses_no_other_tag_and_finishes_when_run_
                 remove(repository, [SCHEME], ["2.1.106"])
         assert set(repository.held) == set(others) - {"2.1.106"}
         assert correct(repository)
+
+
+def test_a_version_that_stays_has_its_floating_tags_back() -> None:
+    repository = shelf("2.1.106", "2.2.0")
+    before = dict(repository.held)
+
+    @contextlib.contextmanager
+    def around(operation: str) -> Iterator[None]:
+        if operation == "remove 2.2.0":
+            raise Immutable("2.2.0 is immutable")
+        yield
+
+    repository.around = around
+    with pytest.raises(Immutable) as caught:
+        remove(repository, [SCHEME], ["2.2.0"])
+    assert repository.held == before
+    assert caught.value.removal
+    assert (caught.value.removal.removed, caught.value.removal.moved) == ((), ())
 
 
 @pytest.mark.parametrize("at", ["put 2", "remove 2.2", "remove 2.2.0"])
