@@ -195,7 +195,8 @@ def release(
     floats_via: Annotated[
         str | None,
         typer.Option(
-            metavar="engine|registry", help="Move floating tags by a push, as if not told, or by a manifest PUT."
+            metavar="engine|registry",
+            help="How floating tags move: a push (default), or a direct write to the registry, which is faster.",
         ),
     ] = None,
     assume_newest: AssumeNewest = False,
@@ -293,7 +294,7 @@ def _not_begun(asked: _Asked, error: TaggerError) -> Release:
 
 
 def _report(done: Release, files: Sequence[Output | None], outputs: _Outputs, *, failed: bool) -> None:
-    """Write the files, and print; a file that cannot be written by now is told, and changes nothing."""
+    """Write the files, and print; a file that can no longer be written is named, and changes nothing."""
     from tagger import report
     from tagger.outputs import append
 
@@ -471,7 +472,7 @@ def ls(
     repository: RepositoryArgument,
     limit: Annotated[
         int | None,
-        typer.Option(min=0, help="Show this many versions, 0 for all; 20 unless told, and all with --json."),
+        typer.Option(min=0, help="Show this many versions, 0 for all. Default: 20, and all with --json."),
     ] = None,
     as_json: Json = False,
     variant: Variant = None,
@@ -616,9 +617,12 @@ def yank(
 @app.command()
 def prune(
     repository: RepositoryArgument,
-    keep: Annotated[int, typer.Option(metavar="N", help="So many stable versions of every minor line stay.")],
+    keep: Annotated[
+        int, typer.Option(metavar="N", help="Keep the newest N stable versions of each minor series (2.1.x, 2.0.x).")
+    ],
     keep_minors: Annotated[
-        int | None, typer.Option(metavar="N", help="So many minor lines of every major stay; all unless told.")
+        int | None,
+        typer.Option(metavar="N", help="Keep the newest N minor series of each major version. Default: all."),
     ] = None,
     older_than: Annotated[
         str | None, typer.Option(metavar="DAYS", help="Only what was built longer ago goes, such as 180d.")

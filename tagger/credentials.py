@@ -229,7 +229,7 @@ class Helpers:
         """
         if not isinstance(helper, str) or not _HELPER_NAME.fullmatch(helper):
             raise CredentialsError(
-                f"'{printable(helper)}' in the Docker configuration does not name a credential helper: mend config.json"
+                f"'{printable(helper)}' in the Docker configuration does not name a credential helper: fix config.json"
             )
         server = _DOCKER_HUB_KEY if repository.registry.is_docker_hub else repository.registry.host
         with self._lock:
@@ -358,7 +358,7 @@ def _read(file: Path) -> dict[str, Any]:
         return {}
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise CredentialsError(f"{file} cannot be read ({reason}): mend it, or point DOCKER_CONFIG elsewhere") from None
+        raise CredentialsError(f"{file} cannot be read ({reason}): fix it, or point DOCKER_CONFIG elsewhere") from None
 
 
 def _parse(text: str, where: str) -> dict[str, Any]:
@@ -367,19 +367,19 @@ def _parse(text: str, where: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict):
-        raise CredentialsError(f"{where} is not a JSON object: mend it, or run docker login with a new one")
+        raise CredentialsError(f"{where} is not a JSON object: fix it, or run docker login with a new one")
     return content
 
 
 def _mapping(content: dict[str, Any], key: str, where: str) -> dict[str, Any]:
     value = content.get(key) or {}
     if not isinstance(value, dict):
-        raise CredentialsError(f"{key} in {where} is not a JSON object: mend it")
+        raise CredentialsError(f"{key} in {where} is not a JSON object: fix it")
     return value
 
 
 def _text(content: dict[str, Any], key: str, where: str) -> str | None:
     value = content.get(key) or None
     if value is not None and not isinstance(value, str):
-        raise CredentialsError(f"{key} in {where} is not a text: mend it")
+        raise CredentialsError(f"{key} in {where} is not a text: fix it")
     return value

@@ -1,4 +1,4 @@
-"""Floating tags that are not where `resolve` puts them: find them, and mend them."""
+"""Floating tags that are not where `resolve` puts them: find them, and move them back."""
 
 from __future__ import annotations
 

@@ -62,10 +62,10 @@ Annotate = Annotated[
     bool | None,
     typer.Option(
         "--annotate/--no-annotate",
-        help="Tell errors and warnings as GitHub Actions shows them; on there unless told.",
+        help="Show errors and warnings as GitHub Actions annotations. Default: on there.",
     ),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Do not tell what happens meanwhile.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Hide progress; print only the result.")]
 Timeout = Annotated[
     float | None, typer.Option(metavar="SECONDS", help="Give up after this, putting tags back included.")
 ]

@@ -114,7 +114,7 @@ def _begin(placement: Placement, order: Order, seen: Observed) -> Share:
     if own in seen.unreadable and not order.overwrite:
         raise Unreadable(
             f"{repository.name.registry} fails to say where {repository.name}:{own} points, so that it may be released"
-            " already: try again, and if that goes on, write it anew with --force"
+            " already: try again, and if that goes on, overwrite it with --force"
         )
     digest = _digest_here(placement, order.version, seen)
     planned = plan(order.version, digest, seen, placement.scheme, overwrite=order.overwrite)
@@ -409,7 +409,7 @@ def _replan(share: Share, order: Order) -> None:
 
 
 def _planned_again(share: Share, order: Order, seen: Observed) -> Plan:
-    """Plan the floating tags anew; what happens to the version tag was decided before it was pushed."""
+    """Plan the floating tags again; what happens to the version tag was decided before it was pushed."""
     versions = {**seen.versions, order.version: share.version_tag}
     digests: Mapping[Tag, Digest | None] = {**seen.digests, share.version_tag: share.digest}
     first = {t: v for t, v in share.first.holders.items() if share.first.digests[t] == seen.digests.get(t)}
@@ -516,7 +516,7 @@ def _odd(share: Share) -> Iterator[str]:
 
 
 def _differing(shares: Sequence[Share]) -> Iterator[str]:
-    """Say where one image has several digests: an Engine's store that keeps layers unpacked compresses them anew."""
+    """Say where one image has several digests: an Engine's store that keeps layers unpacked compresses them again."""
     images: dict[Digest, dict[Digest, Share]] = {}
     for share in shares:
         if share.digest and share.stands:
@@ -524,7 +524,7 @@ def _differing(shares: Sequence[Share]) -> Iterator[str]:
     for digests in images.values():
         if len(digests) > 1:
             where = ", ".join(f"{digest} in {share.repository.name}" for digest, share in digests.items())
-            yield f"the same image has another digest in each registry, since its layers were compressed anew: {where}"
+            yield f"the same image has another digest in each registry, since its layers were compressed again: {where}"
 
 
 def _planned(share: Share) -> Released:

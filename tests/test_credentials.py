@@ -229,7 +229,7 @@ def test_the_environments_entries_come_before_the_files(tmp_path: Path, key: str
     ],
 )
 def test_a_broken_file_is_named(configure: Callable[[object], DockerConfig], tmp_path: Path, content: str) -> None:
-    with pytest.raises(CredentialsError, match=r"config\.json is not .*: mend it") as caught:
+    with pytest.raises(CredentialsError, match=r"config\.json is not .*: fix it") as caught:
         configure(content)
     assert str(tmp_path / "config.json") in str(caught.value)
     assert caught.value.exit_code == 2
@@ -237,19 +237,19 @@ def test_a_broken_file_is_named(configure: Callable[[object], DockerConfig], tmp
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "config.json").mkdir()
-    with pytest.raises(CredentialsError, match=r"config\.json cannot be read \(Is a directory\): mend it, or point"):
+    with pytest.raises(CredentialsError, match=r"config\.json cannot be read \(Is a directory\): fix it, or point"):
         DockerConfig.load({"DOCKER_CONFIG": str(tmp_path)})
 
 
 def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_bytes(b'{"auths": "\xff"}')
-    with pytest.raises(CredentialsError, match=r"config\.json cannot be read \(it is not UTF-8\): mend it"):
+    with pytest.raises(CredentialsError, match=r"config\.json cannot be read \(it is not UTF-8\): fix it"):
         DockerConfig.load({"DOCKER_CONFIG": str(tmp_path)})
 
 
 @pytest.mark.parametrize("text", ["{", "[]", f'{{"auths": "{CANARY}"}}'])
 def test_a_broken_environment_is_named_and_not_quoted(tmp_path: Path, text: str) -> None:
-    with pytest.raises(CredentialsError, match=r"DOCKER_AUTH_CONFIG is not .*: mend it") as caught:
+    with pytest.raises(CredentialsError, match=r"DOCKER_AUTH_CONFIG is not .*: fix it") as caught:
         DockerConfig.load({"DOCKER_CONFIG": str(tmp_path), "DOCKER_AUTH_CONFIG": text})
     assert_hidden(caught.value)
 
@@ -509,7 +509,7 @@ def test_a_helper_that_is_not_installed_is_named(configure: Callable[[object], D
 @pytest.mark.parametrize("name", ["../../bin/sh", "a b", "x;y", "-x", 5, ["x"]])
 def test_only_a_plain_name_can_be_a_helper(configure: Callable[[object], DockerConfig], name: object) -> None:
     config = configure({"credHelpers": {"registry.local:5000": name}})
-    with pytest.raises(CredentialsError, match=r"does not name a credential helper: mend config\.json"):
+    with pytest.raises(CredentialsError, match=r"does not name a credential helper: fix config\.json"):
         config.credential(Repository.parse(REPOSITORY))
 
 

@@ -187,7 +187,7 @@ def test_digests_that_differ_are_told(
     assert (ran.code, here == there) == (0, False), ran.err
     (warning,) = ran.json["warnings"]
     assert warning == (
-        "the same image has another digest in each registry, since its layers were compressed anew:"
+        "the same image has another digest in each registry, since its layers were compressed again:"
         f" {here} in {registry.host}/{repository}, {there} in {elsewhere.host}/{repository}"
     )
     assert set(elsewhere.snapshot(repository).values()) == {there}
