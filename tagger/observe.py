@@ -144,7 +144,7 @@ def observe(
             if isinstance(answer, Unreadable):
                 unreadable.add(tag)
             digests[tag] = None if isinstance(answer, Unreadable) else answer
-        ghosts = {versions[v] for v in owners if v in versions and digests[versions[v]] is None} - (unreadable - own)
+        ghosts = {versions[v] for v in owners if v in versions and digests[versions[v]] is None} - unreadable
         if not ghosts:
             confirmed = {v: tag for v in present if digests[tag := scheme.version_tag(v)]}
             return Observed({**versions, **confirmed}, digests, frozenset(unreadable), yanked, tuple(listed))

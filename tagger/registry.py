@@ -222,6 +222,7 @@ class RemoteRepository:
     def _write(self, reference: Tag | Digest, manifest: Manifest) -> Answer:
         answer = self._sent(reference, manifest)
         answer.check(self.name, f"write {reference}", *_WRITTEN)
+        self._manifests[manifest.digest] = manifest
         return answer
 
     def _sent(self, reference: Tag | Digest, manifest: Manifest) -> Answer:

@@ -35,7 +35,8 @@ class Goal:
     `wrote` is for a command that may move only what it wrote itself: what it wrote under each tag, to which settling
     adds. A tag that holds anything else goes to a version of `present` alone. Without it every tag is moved.
 
-    `familiar` are digests that tags may be moved away from although no listed version has them.
+    `familiar` are digests that tags may be moved away from although no listed version has them. `unserved` are tags
+    that an Engine has pushed to a registry that does not serve the image yet: the list has to be enough.
     """
 
     present: Mapping[Version, Digest] = field(default_factory=dict)
@@ -44,6 +45,7 @@ class Goal:
     rewritten: frozenset[Tag] = frozenset()
     wrote: dict[Tag, set[Digest]] | None = None
     familiar: frozenset[Digest] = frozenset()
+    unserved: frozenset[Tag] = frozenset()
 
 
 def settle(
@@ -130,6 +132,8 @@ def _differences(
     wanted: Digest | None
     for tag in floats:
         if not _may_move(tag, owners.get(tag), observed, goal):
+            continue
+        if tag in goal.unserved & observed.unreadable and tag in observed.listed:
             continue
         if tag in owners:
             wanted = _digest_of(owners[tag], observed, scheme, goal, repository)

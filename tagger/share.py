@@ -86,12 +86,12 @@ class Share:
     """One placement's share of a release while it runs.
 
     `first` is what was seen before anything was written, `plan` the plan in force, `digest` that of our image as far as
-    it is known, `pushed` whether the push of the version tag was begun, `broken_off` that it has no known end, `wrong`
-    the digest of a push that was not our image, `wrote` what was written under each floating tag, `unknown` what
-    floating tags held that is no known version's image, `overwritten` that digest if somebody else had just moved all
-    of them to it, `seen` what was seen after the version tag was pushed, `unmarked` what the mark held that said that
-    this version was yanked. `now` says where tags were seen last; nobody knows about those `in_doubt`, or they could
-    not be put back.
+    it is known, `pushed` whether the push of the version tag was begun, `broken_off` that it has no known end, `unread`
+    that the registry did not serve what was pushed, `wrong` the digest of a push that was not our image, `wrote` what
+    was written under each floating tag, `unknown` what floating tags held that is no known version's image,
+    `overwritten` that digest if somebody else had just moved all of them to it, `seen` what was seen after the version
+    tag was pushed, `unmarked` what the mark held that said that this version was yanked. `now` says where tags were
+    seen last; nobody knows about those `in_doubt`, or they could not be put back.
     """
 
     placement: Placement
@@ -100,6 +100,7 @@ class Share:
     digest: Digest | None
     pushed: bool = False
     broken_off: bool = False
+    unread: bool = False
     wrong: Digest | None = None
     overwritten: Digest | None = None
     seen: Observed | None = None

@@ -37,6 +37,7 @@ from tagger.undo import put_back
 
 _CONFIRM_PAUSES = (0.0, 0.3, 1.0, 2.0, 4.0, 8.0)
 _SCAN_PAUSES = (15.0, 30.0, 60.0, 60.0, 60.0)
+_SECONDS_TO_GO_ON = 5.0
 # Seconds before a push is tried again; an Engine that is started again takes some.
 _PUSH_PAUSES = (1.0, 4.0, 10.0)
 
@@ -268,19 +269,21 @@ def _confirm(share: Share, pushed: Digest, order: Order) -> Digest:
         share.repository.patience.sleep(pause, f"{share.repository.name.registry} does not show {change.tag} yet")
         fetching = _Fetching(share.repository, change.tag)
         share.seen = _observe(fetching, order.version, share.scheme)
-        manifest = fetching.fetched
-        if manifest and manifest.digest == pushed:
+        held = share.seen.digests[change.tag]
+        if held == pushed:
             break
-        if manifest and manifest.digest not in (change.before, pushed):
-            raise _overwritten(share, change.tag, manifest.digest)
+        if held not in (None, change.before, pushed):
+            raise _overwritten(share, change.tag, held)
     else:
-        if share.seen and change.tag in share.seen.unreadable:
-            share.repository.manifest(change.tag)  # raises why it is not served
-        raise RegistryError(
-            f"the Engine pushed {change.tag} as {pushed}, but {share.repository.name} does not show it: run the same"
-            " command again"
-        )
-    if not manifest.is_image(share.image.id):
+        if not _is_held_back(share) or change.tag in share.first.listed:
+            share.repository.manifest(change.tag)  # raises why it is not served, if that is so
+            raise RegistryError(
+                f"the Engine pushed {change.tag} as {pushed}, but {share.repository.name} does not show it: run the"
+                " same command again"
+            )
+    if fetching.fetched is None:
+        share.unread = True
+    elif not fetching.fetched.is_image(share.image.id):
         raise WrongImage(
             f"{share.repository.name}:{change.tag} was pushed as {pushed}, which is not image {share.image.id}: another"
             " program moved the local tag meanwhile, keep it away and run the same command again",
@@ -289,12 +292,19 @@ def _confirm(share: Share, pushed: Digest, order: Order) -> Digest:
     return pushed
 
 
+def _is_held_back(share: Share) -> bool:
+    """Say whether the version tag is listed, and the registry does not serve it: a scan may be under way."""
+    seen = share.seen
+    return seen is not None and share.version_tag in seen.unreadable and share.version_tag in seen.listed
+
+
 def _pauses_to_confirm(share: Share) -> Iterator[float]:
-    """Give the seconds before each look, more of them while a tag is listed and its image is held back for a scan."""
-    yield from _CONFIRM_PAUSES
-    for pause in _SCAN_PAUSES:
-        seen = share.seen
-        if seen is None or share.version_tag not in seen.unreadable or share.version_tag not in seen.listed:
+    """Give the seconds before each look, more of them while the image is held back, as far as there is time."""
+    for pause in (*_CONFIRM_PAUSES, *_SCAN_PAUSES):
+        left = share.repository.patience.left()
+        if pause in _SCAN_PAUSES and not _is_held_back(share):
+            return
+        if _is_held_back(share) and left is not None and left < pause + _SECONDS_TO_GO_ON:
             return
         yield pause
 
@@ -311,13 +321,17 @@ class _Fetching(View):
         """Ask where a tag points; of the one tag, keep the manifest."""
         if tag != self._tag:
             return self._repository.digest(tag)
-        self.fetched = self._repository.manifest(tag)
-        return self.fetched.digest if self.fetched else None
+        with contextlib.suppress(Unreadable):  # some registries limit how often an image is read, but not this
+            self.fetched = self._repository.manifest(tag)
+            return self.fetched.digest if self.fetched else None
+        return self._repository.digest(tag)
 
 
 def _check_version_tag(share: Share, seen: Observed) -> None:
     """Notice a rival: a version tag that is gone may only be read late, so that is asked again for some seconds."""
     held = seen.digests[share.version_tag]
+    if share.unread and share.version_tag in seen.unreadable:
+        return
     for pause in _CONFIRM_PAUSES:
         if held is not None:
             break
@@ -455,9 +469,13 @@ def _settle(share: Share, order: Order, progress: Progress, seen: Observed | Non
     """Put right and verify the cascade: a tag that the Engine pushed with another digest is written again here."""
     floats = share.scheme.floating_tags(order.version)
     familiar = frozenset(d for tag in floats if (d := (share.seen or share.first).digests.get(tag)))
-    goal = Goal(present={order.version: _own_digest(share)}, wrote=share.wrote, familiar=familiar)
+    own = _own_digest(share)
+    unserved = frozenset(share.wrote) if share.unread else frozenset()
+    goal = Goal(present={order.version: own}, wrote=share.wrote, familiar=familiar, unserved=unserved)
     settled = settle(share.repository, share.scheme, floats, goal, seen)
     _check_version_tag(share, settled)
+    held_back = dict.fromkeys(unserved & settled.unreadable, own)
+    settled = replace(settled, digests={**settled.digests, **held_back}, unreadable=settled.unreadable - unserved)
     share.now.update({tag: settled.digests[tag] for tag in floats})
     share.plan = _planned_again(share, order, settled)
     progress(Line.about("verified", share.repository.name))
@@ -509,6 +527,11 @@ def _odd(share: Share) -> Iterator[str]:
     for change in share.plan.floating_changes:
         if change.drifted and not share.first.nearly:
             yield f"{name}:{change.tag} should hold {change.version}: tagger repair {name} would move it there"
+    if share.unread:
+        yield (
+            f"{share.reference} was pushed as {share.digest}, but {name.registry} did not serve the image, so"
+            " tagger could not compare it"
+        )
     for tag, digest in share.unknown.items():
         yield f"{name}:{tag} held an image of no known version: {digest}"
     for tag in share.first.unreadable & set(_planned_moves(share)):
