@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -130,7 +130,9 @@ def observe(
     listed, answers = repository.patience.both(repository.tags, partial(ask, repository, sure))
     # Both were asked at once. A tag that was not found and is listed is looked at again, now that the list is known.
     answers |= ask(repository, [tag for tag in listed if tag in answers and answers[tag] is None])
-    listed, yanked = _confirmed_marks(repository, scheme, listed)
+    found = marks(listed, scheme)
+    listed, yanked = _confirmed_marks(repository, found, listed)
+    lost_marks = frozenset(found.values()) - frozenset(yanked.values())
     digests: dict[Tag, Digest | None] = {}
     unreadable: set[Tag] = set()
     while True:
@@ -147,15 +149,16 @@ def observe(
         ghosts = {versions[v] for v in owners if v in versions and digests[versions[v]] is None} - unreadable
         if not ghosts:
             confirmed = {v: tag for v in present if digests[tag := scheme.version_tag(v)]}
-            return Observed({**versions, **confirmed}, digests, frozenset(unreadable), yanked, tuple(listed))
+            return Observed(
+                {**versions, **confirmed}, digests, frozenset(unreadable), yanked, tuple(listed), lost_marks
+            )
         listed = [tag for tag in listed if tag not in ghosts]
 
 
 def _confirmed_marks(
-    repository: Tags, scheme: Scheme, listed: Sequence[Tag]
-) -> tuple[Sequence[Tag], dict[Version, Tag]]:
+    repository: Tags, found: Mapping[Version, Tag], listed: Sequence[Tag]
+) -> tuple[Sequence[Tag], Mapping[Version, Tag]]:
     """Give the list without marks that are ghosts, and the versions that are marked as yanked."""
-    found = marks(listed, scheme)
     if not found:
         return listed, {}
     ghosts = {tag for tag, answer in ask(repository, list(found.values())).items() if answer is None}

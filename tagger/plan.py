@@ -44,9 +44,9 @@ class Observed:
     """What a registry says: the published versions with their tags, and the digests of the tags that matter.
 
     A tag whose digest is None is absent; one in `unreadable` is there, but the registry fails to say where it points.
-    The versions that are `yanked`, each with its mark, are not among the published ones. `listed` is the list of tags
-    behind all this. Of floating tags that are out of place, `holders` gives the version whose image they hold, and
-    `nearly` the tag, where that is only nearly a version.
+    The versions that are `yanked`, each with its mark, are not among the published ones; marks that are listed and
+    absent are `lost_marks`. `listed` is the list of tags behind all this. Of floating tags that are out of place,
+    `holders` gives the version whose image they hold, and `nearly` the tag, where that is only nearly a version.
     """
 
     versions: Mapping[Version, Tag]
@@ -54,6 +54,7 @@ class Observed:
     unreadable: frozenset[Tag] = frozenset()
     yanked: Mapping[Version, Tag] = field(default_factory=dict)
     listed: tuple[Tag, ...] = field(default=(), repr=False)
+    lost_marks: frozenset[Tag] = frozenset()
     holders: Mapping[Tag, Version] = field(default_factory=dict)
     nearly: Mapping[Tag, Tag] = field(default_factory=dict)
 

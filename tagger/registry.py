@@ -20,6 +20,7 @@ from tagger.blobs import Blobs, scopes_of
 from tagger.connection import Connection
 from tagger.credentials import Credential
 from tagger.errors import (
+    Abandoned,
     CalledOff,
     Denied,
     Immutable,
@@ -379,7 +380,11 @@ class RemoteRepository:
             written.check(self.name, f"write {tag}", *_WRITTEN)
             self._check_deleted(self._delete(placeholder.digest), tag)
         except (TaggerError, KeyboardInterrupt) as problem:
-            if not self._went(tag, before, problem) or isinstance(problem, KeyboardInterrupt):
+            try:
+                went = self._went(tag, before, problem)
+            except KeyboardInterrupt:
+                raise Abandoned from None
+            if not went or isinstance(problem, KeyboardInterrupt):
                 raise
 
     def _went(self, tag: Tag, before: Manifest | None, problem: TaggerError | KeyboardInterrupt) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from tagger.cascade import DEFAULT_VARIANT, Scheme, Version, resolve
+from tagger.cascade import DEFAULT_VARIANT, Scheme, Version, mark, resolve
 from tagger.errors import (
     BrokenOff,
     Conflict,
@@ -66,6 +66,7 @@ def release(
         _check_refusals(shares)
         if order.dry_run:
             return _report(order, placements, shares, Outcome.PLANNED)
+        _finish_unmarking(shares, order)
         if not any(share.plan.writes for share in shares):
             return _report(order, placements, shares, Outcome.UNCHANGED)
         _make_sure(shares, order)
@@ -481,12 +482,21 @@ def _settle(share: Share, order: Order, progress: Progress, seen: Observed | Non
     progress(Line.about("verified", share.repository.name))
 
 
+def _finish_unmarking(shares: Sequence[Share], order: Order) -> None:
+    """Take away what is left of a mark whose removal broke off, so that nothing marks the version any more."""
+    for share in shares:
+        own = share.scheme.version_tag(mark(order.version))
+        if own in share.first.lost_marks:
+            with contextlib.suppress(TaggerError):  # a mark that is listed and absent marks nothing
+                share.repository.remove(own)
+
+
 def _unmark(shares: Sequence[Share], order: Order) -> None:
     """Take away the marks that say that this version was yanked; that it is to count again was forced."""
     for share in shares:
-        if mark := share.first.yanked.get(order.version):
-            share.unmarked = share.repository.manifest(mark)
-            share.repository.remove(mark)
+        if tag := share.first.yanked.get(order.version):
+            share.unmarked = share.repository.manifest(tag)
+            share.repository.remove(tag)
             # Whoever looked while the mark was there took the version for yanked.
             _settle(share, order, lambda _: None, None)
 

@@ -46,6 +46,8 @@ def put_back(
     begun = [share for share in shares if share.pushed or share.wrote]
     for share in begun:
         share.in_doubt |= share.written | ({share.version_tag} if share.pushed else set())
+        if share.unmarked:
+            share.in_doubt.add(share.first.yanked[order.version])
     stuck: list[Reference] = []
     try:
         if begun and not isinstance(problem, Abandoned):
@@ -69,7 +71,6 @@ def _restore(share: Share, order: Order) -> None:
     """Put one repository back; what is left `in_doubt` could not be."""
     if share.unmarked:
         mark = share.first.yanked[share.plan.version]
-        share.in_doubt.add(mark)
         with contextlib.suppress(Exception):  # as below
             _put_mark_back(share, mark, share.unmarked)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import secrets
 import time
@@ -23,6 +24,8 @@ from stage import Unrest
 from tagger.cascade import floating, parse_version, published
 from tagger.reference import Tag
 
+# CI runs every third race; `make test-long` runs them all.
+EVERY = int(os.environ.get("TAGGER_EVERY", "1"))
 Tell = Callable[[str], None]
 OLD = ("1.9.9", "2.0.8", "2.0.9", "2.1.104", "2.1.105", "2.1.106")
 BUILDS = {"1.9.10": "build-76", "2.0.10": "build-77", "2.1.107": "build-78", "2.2.0": "build-79"}
@@ -178,7 +181,7 @@ class Race:
 def test_commands_of_every_kind_at_once_lose_nothing_and_publish_nothing_wrong(
     stock: Stock, seeds: Sequence[int], tell: Tell
 ) -> None:
-    races = [Race(stock, seed) for seed in seeds]
+    races = [Race(stock, seed) for seed in seeds[::EVERY]]
     begun = time.monotonic()
     with ThreadPoolExecutor(2) as pool:
         wrong = [line for lines in pool.map(Race.run, races) for line in lines]
