@@ -137,7 +137,7 @@ def _remove(
         return Removal(repository.name, dry_run, tuple(plan.doomed), plan.moves)
     problem: TaggerError | KeyboardInterrupt | None = None
     try:
-        first, *others = plan.doomed
+        first, *others = sorted(plan.doomed, key=lambda tag: tag in plan.versions)
         _take_first(repository, first, plan.doomed[first], tags)
         _settle(repository, plan, tuple(plan.doomed), _Fall.moving)
         # While the tag of a version is there, the same command finds what is left of a removal that broke off.
@@ -297,7 +297,7 @@ def _planned(repository: Removable, schemes: Sequence[Scheme], tags: Sequence[Ta
     moving = {tag for fall in falls for tag in fall.moving()}
     doomed |= _attached(repository, [tag for tag in tags if tag not in moving], doomed)
     own = {tag for tag in doomed if any(scheme.parse(tag) for scheme in schemes)}
-    return _Plan({tag: doomed[tag] for tag in sorted(doomed, key=own.__contains__)}, own, falls, wrote)
+    return _Plan(doomed, own, falls, wrote)
 
 
 def _attached(
