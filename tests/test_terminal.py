@@ -144,7 +144,7 @@ def test_a_registry_that_reads_late_is_what_is_waited_for() -> None:
     with ModelRegistry() as registry, FakeEngine(registry) as engine:
         engine.load(IMAGE, b"the gallery")
         late = refusal(404, "MANIFEST_UNKNOWN", "manifest unknown")
-        registry.intercept(on("GET", r"/manifests/2\.1\.106$", late, times=2))
+        registry.intercept(on("GET", r"/manifests/2\.1\.106$", late, times=4))
         ran = tagger(engine, "release", IMAGE, "2.1.106", "--registry", registry.host)
     assert (ran.code, f"waiting 1 s, since {registry.host} does not show 2.1.106 yet" in ran.err) == (0, True), ran.err
 
