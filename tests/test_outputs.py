@@ -185,9 +185,11 @@ def words_of_the_action(folder: Path, options: str) -> subprocess.CompletedProce
     step = yaml.safe_load((Path(__file__).parent.parent / "action.yml").read_text())["runs"]["steps"][-1]
     programs = folder / "tagger/bin"
     programs.mkdir(parents=True, exist_ok=True)
-    (programs / "tagger").write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
-    (programs / "tagger").chmod(0o755)
-    (programs / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    (programs / "python").write_text(
+        "#!/bin/sh\n"
+        'if [ "$1 $2 $3" = "-I -m tagger" ]; then shift 3; printf "%s\\n" "$@"; exit; fi\n'
+        f'exec "{sys.executable}" "$@"\n'
+    )
     (programs / "python").chmod(0o755)
     (folder / "shlex.py").write_text("raise SystemExit('a file of the checkout runs')\n")
     given = dict.fromkeys(step["env"], "") | {"IMAGE": "gallery", "VERSION": "git", "OPTIONS": options}
