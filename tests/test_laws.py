@@ -1,6 +1,5 @@
 """The laws that every history of releases obeys, in the model: floating tags are a function of the version tags."""
 
-import os
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from model import Around, Death, Fault, ModelEngine, ModelRepository, OneByOne, Turns, both, image, placed, undisturbed
+from thinned import EVERY
 
 from tagger.cascade import Scheme, Version, published, resolve
 from tagger.drift import repair
@@ -34,8 +34,6 @@ from tagger.share import FloatsVia, Order
 from tagger.steps import release
 
 SCHEME = Scheme()
-# CI tries a third of the schedules; `make test-long` tries them all.
-EVERY = int(os.environ.get("TAGGER_EVERY", "1"))
 law = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 
 # Few numbers, so that versions collide: the same line, the same version, each greater and each less than the other.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,11 +21,10 @@ from shop import (
     untag,
 )
 from stage import Point, summed_up
+from thinned import EVERY
 
 Tell = Callable[[str], None]
 AT_ONCE = 12  # what fails mostly waits
-# CI tries every third fault; `make test-long` tries them all.
-EVERY = int(os.environ.get("TAGGER_EVERY", "1"))
 FALLEN = dict.fromkeys(("2.1", "2", "latest"), "2.1.105")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import secrets
 import time
@@ -20,12 +19,11 @@ from pushed import MANIFEST, Repository, digest_of
 from services import Registry
 from shop import SCHEME, copied, deletes_single_tags, throw_aways
 from stage import Unrest
+from thinned import EVERY
 
 from tagger.cascade import floating, parse_version, published
 from tagger.reference import Tag
 
-# CI runs every third race; `make test-long` runs them all.
-EVERY = int(os.environ.get("TAGGER_EVERY", "1"))
 Tell = Callable[[str], None]
 OLD = ("1.9.9", "2.0.8", "2.0.9", "2.1.104", "2.1.105", "2.1.106")
 BUILDS = {"1.9.10": "build-76", "2.0.10": "build-77", "2.1.107": "build-78", "2.2.0": "build-79"}
