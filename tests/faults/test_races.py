@@ -171,7 +171,8 @@ def run_rounds(
         found = pool.map(lambda seed: run(engine, registry, built, seed), seeds)
         wrong = [line for lines in found for line in lines]
     assert not wrong, "\n".join(wrong)
-    return f"{run.__name__}: {len(seeds)} rounds of {RELEASERS} releasers in {time.monotonic() - begun:.0f} s, all right"
+    seconds = time.monotonic() - begun
+    return f"{run.__name__}: {len(seeds)} rounds of {RELEASERS} releasers in {seconds:.0f} s, all right"
 
 
 @pytest.mark.engine
