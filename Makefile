@@ -9,12 +9,12 @@ help: ## list what can be made
 
 demo: ## release an image step by step on a real Engine and a real registry
 	@tools/setup demo
-	@PYTHONPATH=tests .venv/bin/python tools/demo.py
+	@PYTHONPATH=tests/support .venv/bin/python tools/demo.py
 
 bench: ## measure against the commands that tagger replaces, and write benchmarks/RESULTS.md
 	@tools/setup bench
 	@tools/setup engines && tools/containerd-root "$(CONTAINERD_ROOT)" || echo "There is no crane: what it is compared with is left out"
-	@PYTHONPATH=tests .venv/bin/python -m benchmarks $(BENCH)
+	@PYTHONPATH=tests/support .venv/bin/python -m benchmarks $(BENCH)
 
 test: lint ## check style and types, and run every test that one Engine and one registry allow
 	.venv/bin/pytest -n 2 --dist worksteal -m "not containerd and not crane and not sid and not podman and not long"
@@ -28,12 +28,12 @@ test-engines: ## run the tests of Podman, and of what a Debian sid in a folder (
 test-long: ## fail at every request of a release, race and model for longer: what takes minutes
 	@tools/setup test
 	.venv/bin/pytest -n 2 --dist worksteal -m "long" --durations=10
-	TAGGER_LONG=1 .venv/bin/pytest tests/test_fuzz.py
+	TAGGER_LONG=1 .venv/bin/pytest tests/unit/test_fuzz.py
 
 docs: ## write the pages of the commands, the man page, and the pictures of a terminal
 	@tools/setup test
 	.venv/bin/python tools/pages.py
-	PYTHONPATH=tests .venv/bin/python tools/picture.py docs/pictures
+	PYTHONPATH=tests/support .venv/bin/python tools/picture.py docs/pictures
 
 dist: ## build the wheel and the source distribution, and gather what the image holds
 	@tools/setup test

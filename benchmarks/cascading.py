@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from tagger.cascade import Scheme, parse_version
-from tagger.connection import Connection, Trust
-from tagger.credentials import DockerConfig
-from tagger.engine import Engine
-from tagger.reference import Registry, Repository
-from tagger.registry import RemoteRepository
-from tagger.share import FloatsVia, Order, Placement
-from tagger.steps import release
+from tagger.credentials.docker import DockerConfig
+from tagger.engine.client import Engine
+from tagger.names import Registry, Repository
+from tagger.registry.connection import Connection, Trust
+from tagger.registry.repository import RemoteRepository
+from tagger.releasing.share import FloatsVia, Order, Placement
+from tagger.releasing.steps import release
+from tagger.rules.scheme import Scheme, parse_version
 
 
 def main(aliases: int, image: str, host: str, path: str) -> None:

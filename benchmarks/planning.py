@@ -13,9 +13,9 @@ def main(what: str, number: int) -> None:
     if what == "sort":
         sorted(Version.parse(word) for word in words)
         return
-    from tagger.cascade import Scheme, parse_version, published
-    from tagger.plan import Observed, plan
-    from tagger.reference import Digest
+    from tagger.names import Digest
+    from tagger.rules.plan import Observed, plan
+    from tagger.rules.scheme import Scheme, parse_version, published
 
     scheme = Scheme()
     held = Digest(f"sha256:{'0' * 64}")

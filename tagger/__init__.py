@@ -31,49 +31,49 @@ if TYPE_CHECKING:
         tags,
         yank,
     )
-    from tagger.cascade import Scheme, lines
-    from tagger.drift import Check, Floating, Move, Repair
+    from tagger.doctor.finding import Diagnosis, Finding, Level
     from tagger.errors import InputError, Interrupted, Refused, TaggerError, Unsettled
-    from tagger.finding import Diagnosis, Finding, Level
-    from tagger.listing import Listing, Row
-    from tagger.plan import Action, Change
-    from tagger.removal import Removal
-    from tagger.result import Outcome, Release, Released
-    from tagger.retention import Pruning
-    from tagger.share import FloatsVia
-    from tagger.successor import Part
-    from tagger.withdrawal import Yank
+    from tagger.releasing.outcome import Outcome, Release, Released
+    from tagger.releasing.share import FloatsVia
+    from tagger.repository.check import Check, Floating, Move, Repair
+    from tagger.repository.listing import Listing, Row
+    from tagger.repository.next import Part
+    from tagger.repository.prune import Pruning
+    from tagger.repository.remove import Removal
+    from tagger.repository.yank import Yank
+    from tagger.rules.plan import Action, Change
+    from tagger.rules.scheme import Scheme, lines
 
 _HOMES = {
-    "Action": "plan",
-    "Change": "plan",
-    "Check": "drift",
-    "Diagnosis": "finding",
-    "Finding": "finding",
-    "Floating": "drift",
-    "FloatsVia": "share",
+    "Action": "rules.plan",
+    "Change": "rules.plan",
+    "Check": "repository.check",
+    "Diagnosis": "doctor.finding",
+    "Finding": "doctor.finding",
+    "Floating": "repository.check",
+    "FloatsVia": "releasing.share",
     "InputError": "errors",
     "Interrupted": "errors",
-    "Level": "finding",
-    "Listing": "listing",
-    "Move": "drift",
-    "Outcome": "result",
-    "Part": "successor",
-    "Pruning": "retention",
+    "Level": "doctor.finding",
+    "Listing": "repository.listing",
+    "Move": "repository.check",
+    "Outcome": "releasing.outcome",
+    "Part": "repository.next",
+    "Pruning": "repository.prune",
     "Refused": "errors",
-    "Release": "result",
-    "Released": "result",
-    "Removal": "removal",
-    "Repair": "drift",
-    "Row": "listing",
-    "Scheme": "cascade",
+    "Release": "releasing.outcome",
+    "Released": "releasing.outcome",
+    "Removal": "repository.remove",
+    "Repair": "repository.check",
+    "Row": "repository.listing",
+    "Scheme": "rules.scheme",
     "TaggerError": "errors",
     "Unsettled": "errors",
     "Wanted": "api",
-    "Yank": "withdrawal",
+    "Yank": "repository.yank",
     "check": "api",
     "diagnose": "api",
-    "lines": "cascade",
+    "lines": "rules.scheme",
     "listed": "api",
     "ls": "api",
     "next_version": "api",

@@ -1,5 +1,5 @@
 """Run `python -m tagger`."""
 
-from tagger.cli import main
+from tagger.cli.app import main
 
 main()

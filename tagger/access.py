@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from tagger.connection import Connection, Trust
-from tagger.credentials import Credential, DockerConfig, Helpers
-from tagger.engine import Engine, addresses, is_local
+from tagger.credentials.docker import Credential, DockerConfig, Helpers
+from tagger.engine.client import Engine, addresses, is_local
 from tagger.errors import InputError
-from tagger.observe import AsListed
-from tagger.patience import Patience, Trace
-from tagger.reference import Digest, Repository, Tag
-from tagger.registry import RemoteRepository
-from tagger.share import Target
+from tagger.names import Digest, Repository, Tag
+from tagger.registry.connection import Connection, Trust
+from tagger.registry.repository import RemoteRepository
+from tagger.releasing.share import Target
+from tagger.repository.observe import AsListed
+from tagger.work import Patience, Trace
 
 Hosts = tuple[Collection[str], Collection[str]]
 """The registries that may be reached without TLS, and the token servers on other hosts."""

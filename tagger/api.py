@@ -13,32 +13,33 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tagger.access import Hosts, Registries, is_another
-from tagger.cascade import Scheme, Version
-from tagger.checkout import Asked, parse_asked
-from tagger.credentials import Credential, DockerConfig
-from tagger.engine import Engine, Image, host_of
-from tagger.errors import InputError, Refused, TaggerError, printable
-from tagger.labels import mismatches, missing
-from tagger.patience import Patience, Trace
-from tagger.progress import Meter, Progress
-from tagger.reference import Reference, Repository, is_image_id
-from tagger.reference import target as target_of
-from tagger.registry import RemoteRepository
-from tagger.result import Outcome, Release
-from tagger.share import FloatsVia, Order, Placement
-from tagger.steps import look
-from tagger.steps import release as run
+from tagger.credentials.docker import Credential, DockerConfig
+from tagger.engine.client import Engine, Image, host_of
+from tagger.errors import InputError, Refused, TaggerError
+from tagger.events import Meter, Progress
+from tagger.git import Asked, parse_asked
+from tagger.names import Reference, Repository, is_image_id
+from tagger.names import target as target_of
+from tagger.registry.repository import RemoteRepository
+from tagger.releasing.outcome import Outcome, Release
+from tagger.releasing.share import FloatsVia, Order, Placement
+from tagger.releasing.steps import look
+from tagger.releasing.steps import release as run
+from tagger.rules.labels import mismatches, missing
+from tagger.rules.scheme import Scheme, Version
+from tagger.text import printable
+from tagger.work import Patience, Trace
 
 # What only some commands need is imported there.
 if TYPE_CHECKING:
-    from tagger.drift import Check, Repair
-    from tagger.finding import Diagnosis
-    from tagger.listing import Listing
-    from tagger.promotion import Courier
-    from tagger.removal import Removal
-    from tagger.retention import Pruning
-    from tagger.successor import Part
-    from tagger.withdrawal import Yank
+    from tagger.doctor.finding import Diagnosis
+    from tagger.promoting.copy import Courier
+    from tagger.repository.check import Check, Repair
+    from tagger.repository.listing import Listing
+    from tagger.repository.next import Part
+    from tagger.repository.prune import Pruning
+    from tagger.repository.remove import Removal
+    from tagger.repository.yank import Yank
 
 PLAIN = (Scheme(),)
 """The plain line, by the rules as they are without any setting."""
@@ -223,8 +224,8 @@ def promote(
     index. It is released in its own repository, or in those of `to`: what they lack is copied there, signatures and
     attestations too. The rest is as for `release`.
     """
-    from tagger.original import find, join
-    from tagger.promotion import Courier
+    from tagger.promoting.copy import Courier
+    from tagger.promoting.source import find, join
 
     sources = [source] if isinstance(source, str) else source
     try:
@@ -272,7 +273,7 @@ def ls(
 
     Raises InputError when there is no such repository, and TaggerError for every other failure.
     """
-    from tagger import listing
+    from tagger.repository import listing
 
     return listing.ls(_alone(repository, (insecure, auth_host), trace, progress), schemes, limit)
 
@@ -298,7 +299,7 @@ def check(
 
     Raises InputError when there is no such repository, and TaggerError for every other failure.
     """
-    from tagger import drift
+    from tagger.repository import check as drift
 
     return drift.check(_alone(repository, (insecure, auth_host), trace, progress), schemes)
 
@@ -318,7 +319,7 @@ def repair(
     Raises Unsettled when some are not there in the end, InputError when there is no such repository, and TaggerError
     for every other failure.
     """
-    from tagger import drift
+    from tagger.repository import check as drift
 
     return drift.repair(_alone(repository, (insecure, auth_host), trace, progress), schemes, dry_run=dry_run)
 
@@ -338,7 +339,7 @@ def remove(
     Raises InputError when none of the names is there, Refused when the registry deletes nothing or siblings stand in
     the way, Unsettled when something is left, and TaggerError for every other failure.
     """
-    from tagger import removal
+    from tagger.repository import remove as removal
 
     target = _alone(repository, (insecure, auth_host), trace, progress)
     return removal.remove(target, schemes, names, dry_run=dry_run, note=progress)
@@ -355,7 +356,7 @@ def remove_all(
     trace: Trace | None = None,
 ) -> Removal:
     """Remove every tag of a repository. Raises what `remove` raises."""
-    from tagger import removal
+    from tagger.repository import remove as removal
 
     return removal.remove_all(_alone(repository, (insecure, auth_host), trace, progress), schemes, dry_run=dry_run)
 
@@ -376,7 +377,7 @@ def yank(
     Raises InputError when it is not there, Unsettled when some tags are not where they belong in the end, and
     TaggerError for every other failure.
     """
-    from tagger import withdrawal
+    from tagger.repository import yank as withdrawal
 
     return withdrawal.yank(
         _alone(repository, (insecure, auth_host), trace, progress), schemes, version, dry_run=dry_run
@@ -405,7 +406,7 @@ def prune(
 
     Raises what `remove` raises, InputError for numbers that would keep nothing among it.
     """
-    from tagger import retention
+    from tagger.repository import prune as retention
 
     policy = retention.Policy(keep, keep_minors, retention.parse_age(older_than) if older_than is not None else None)
     target = _alone(repository, (insecure, auth_host), trace, progress)
@@ -430,7 +431,7 @@ def next_version(
 
     Raises InputError, and TaggerError for every other failure.
     """
-    from tagger.successor import Part, successor
+    from tagger.repository.next import Part, successor
 
     try:
         raised = Part(part) if part else None
@@ -454,8 +455,9 @@ def diagnose(
 
     Raises InvalidReference for a name that is none; whatever else goes wrong is a finding.
     """
-    from tagger import config, doctor
-    from tagger.finding import Diagnosis
+    from tagger import config
+    from tagger.doctor import diagnose as doctor
+    from tagger.doctor.finding import Diagnosis
 
     named = [Repository.parse(repository)] if repository else []
     given = config.Given(auth_hosts=tuple(auth_host) or None)

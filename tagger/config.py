@@ -19,9 +19,10 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import NoReturn
 
-from tagger.cascade import DEFAULT_VARIANT, Scheme, lines, parse_version
-from tagger.errors import InputError, InvalidReference, in_lines, neutral_json, printable
-from tagger.reference import Reference
+from tagger.errors import InputError, InvalidReference
+from tagger.names import Reference
+from tagger.rules.scheme import DEFAULT_VARIANT, Scheme, lines, parse_version
+from tagger.text import in_lines, neutral_json, printable
 
 FILE = "tagger.toml"
 _PYPROJECT = "pyproject.toml"

@@ -35,24 +35,14 @@ from elsewhere goes through `printable` first, which makes it short. Whatever is
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
-from itertools import groupby
-from operator import itemgetter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
-from urllib.parse import quote, quote_plus
+
+from tagger.text import printable
 
 if TYPE_CHECKING:
-    from tagger.reference import Digest
-    from tagger.removal import Removal
-    from tagger.result import Release
-
-_LONGEST_QUOTE = 300
-_SHORTEST_HIDDEN = 4
-# A password that is not encoded as it should be may have slashes; a port and a path do not make one.
-_USER_IN_URL = re.compile(r"""(?<!\w)//(?:[^/?#\s:@]*:(?!\d+/)[^\s"'<>]{0,300}|[^/?#\s]*)@""")
-_STARTS_COMMAND = re.compile(r"#(?=#)|^ *:(?=:.*::)")
-_hidden: dict[str, None] = {}
+    from tagger.releasing.outcome import Release
+    from tagger.repository.remove import Removal
 
 
 class TaggerError(Exception):
@@ -124,7 +114,7 @@ class EngineError(TaggerError):
 class WrongImage(EngineError):
     """The Engine pushed something else than the image, whose digest is `digest`."""
 
-    def __init__(self, message: str, digest: Digest | None) -> None:
+    def __init__(self, message: str, digest: str | None) -> None:
         super().__init__(message)
         self.digest = digest
 
@@ -209,77 +199,3 @@ class Interrupted(TaggerError):
     def __init__(self, message: str, cause: KeyboardInterrupt | None = None) -> None:
         super().__init__(message)
         self.exit_code = 128 + (cause.signal if isinstance(cause, Terminated) else 2)
-
-
-def hide(secret: str) -> None:
-    """Keep a secret out of all that is shown from now on: a server may quote what it was sent."""
-    if len(secret) >= _SHORTEST_HIDDEN:
-        forms = (secret, quote(secret), quote(secret, safe=""), quote_plus(secret), repr(secret)[1:-1])
-        _hidden.update(dict.fromkeys(forms))
-
-
-def without_secrets(text: str) -> str:
-    """Show `***` for each stretch of text that secrets given to `hide` cover, and no user or password in a URL.
-
-    >>> without_secrets("no proxy answers at http://user:password@proxy.example:3128")
-    'no proxy answers at http://proxy.example:3128'
-    """
-    covered = bytearray(len(text))
-    for secret in list(_hidden):
-        at = text.find(secret)
-        while at >= 0:
-            covered[at : at + len(secret)] = b"\1" * len(secret)
-            at = text.find(secret, at + 1)
-    if any(covered):
-        runs = groupby(zip(text, covered, strict=True), itemgetter(1))
-        text = "".join("***" if secret else "".join(c for c, _ in run) for secret, run in runs)
-    return _USER_IN_URL.sub("//", text)
-
-
-def one_line(text: str) -> str:
-    r"""Make text one line that moves no cursor and commands no CI system; a line that is so already stays as it is.
-
-    Control, format (bidirectional among them) and private characters become their escapes. Of `#` in a row all but the
-    last do, since some CI systems take `##[command]`, `##vso[command]` and `##teamcity[command]` for theirs anywhere in
-    a line; so does the first character of `::command::`, which GitHub takes for its own at the start of a line.
-
-    >>> one_line("denied\n::error::x \x1b[2J")
-    'denied\\n::error::x \\x1b[2J'
-    >>> one_line("it is ###vso[task.complete]")
-    'it is \\x23\\x23#vso[task.complete]'
-    >>> one_line("::error::x")
-    '\\x3a:error::x'
-    """
-    shown = text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-    return _STARTS_COMMAND.sub(lambda found: f"{found[0][:-1]}\\x{ord(found[0][-1]):02x}", shown)
-
-
-def in_lines(lines: Iterable[str]) -> str:
-    """Join lines that are safe to show."""
-    return "\n".join(map(one_line, lines))
-
-
-def neutral_json(text: str) -> str:
-    """Spell JSON, or a string of TOML, so that it means the same and commands no CI system."""
-    return re.sub("#(?=#)", r"\\u0023", text)
-
-
-def printable(text: object, limit: int = _LONGEST_QUOTE) -> str:
-    r"""Make text from elsewhere safe to show on a terminal or in a CI log, as one line of at most `limit` characters.
-
-    It holds no secret that was given to `hide`, and is what `one_line` makes of it.
-
-    >>> printable("denied\n::error::x \x1b[2J")
-    'denied\\n::error::x \\x1b[2J'
-
-    What is too long loses its middle, since registries name the missing right at the end.
-
-    >>> printable("x" * 1000 + "y", limit=5)
-    'xxx…y'
-    """
-    return _without_middle(one_line(_without_middle(without_secrets(str(text)), limit)), limit)
-
-
-def _without_middle(text: str, limit: int) -> str:
-    end = limit // 3
-    return text if len(text) <= limit else f"{text[: limit - 1 - end]}…{text[len(text) - end :]}"

@@ -13,7 +13,7 @@ from typing import Any
 import typer.main
 
 from tagger import __version__
-from tagger.cli import app
+from tagger.cli.app import app
 
 DOCS = Path(__file__).parent.parent / "docs"
 EXITS = [

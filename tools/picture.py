@@ -3,7 +3,7 @@
 A command runs on a terminal of a given size; a moment of that, or its end, becomes a picture. So a picture shows what a
 person saw, cursor movements and all.
 
-Usage: PYTHONPATH=tests python tools/picture.py FOLDER
+Usage: PYTHONPATH=tests/support python tools/picture.py FOLDER
 """
 
 from __future__ import annotations

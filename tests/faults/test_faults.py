@@ -33,10 +33,10 @@ from doubles import (
     on,
     refusal,
 )
+from faults_table import FILE, fault, table
 from launcher import Launched, launched
 from services import Engine, Registry, private_folder
 from stage import FLOATS, TAGS, VERSION, Model, Point, Stage, model, stage
-from table import FILE, fault, table
 
 OLD = "2.1.105"
 
@@ -1064,11 +1064,11 @@ def test_nobody_has_to_listen(scene: Stage, closed: str) -> None:
 
 
 def test_the_table_is_current() -> None:
-    assert FILE.read_text() == table(), "python tests/faults/table.py writes it"
+    assert FILE.read_text() == table(), "python tests/support/faults_table.py writes it"
 
 
 def test_every_test_is_in_the_table() -> None:
-    from table import rows
+    from faults_table import rows
 
     tests = {name for name in globals() if name.startswith("test_")}
     entered = {row.test.__name__ for row in rows}

@@ -21,8 +21,8 @@ from shop import SCHEME, copied, deletes_single_tags, throw_aways
 from stage import Unrest
 from thinned import EVERY
 
-from tagger.cascade import floating, parse_version, published
-from tagger.reference import Tag
+from tagger.names import Tag
+from tagger.rules.scheme import floating, parse_version, published
 
 Tell = Callable[[str], None]
 OLD = ("1.9.9", "2.0.8", "2.0.9", "2.1.104", "2.1.105", "2.1.106")

@@ -21,8 +21,8 @@ from services import Engine, Registry
 from stage import TAGS, VERSION, Point, Unrest, stage
 from thinned import EVERY
 
-from tagger.cascade import Scheme, Version, floating, parse_version, published
-from tagger.reference import Tag
+from tagger.names import Tag
+from tagger.rules.scheme import Scheme, Version, floating, parse_version, published
 
 Tell = Callable[[str], None]
 SCHEME = Scheme()

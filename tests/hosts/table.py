@@ -43,7 +43,7 @@ its host does where that differs from the OCI distribution specification. What i
 documentation, from its source, or from reports by people who use it. Nothing here is a recording, and a host may
 change at any time.
 
-The imitations are in [tests/hosts](../tests/hosts), and [tests/test_hosts.py](../tests/test_hosts.py) runs every
+The imitations are in [tests/hosts](../tests/hosts), and [test_hosts.py](../tests/hosts/test_hosts.py) runs every
 command of the table against every host. This page is made from both.
 
 ## Commands
@@ -84,8 +84,7 @@ def table(hosts: Sequence[type[Imitation]]) -> str:
 
 
 if __name__ == "__main__":
-    import test_hosts
-
     from hosts import table as imported  # noqa: PLW0406 - as the tests see it, not as this program
+    from hosts import test_hosts
 
     FILE.write_text(imported.table(test_hosts.EVERY))

@@ -1,0 +1,38 @@
+"""Scripts that make a shell ask tagger how a word goes on; each asks as those of typer's `--show-completion` do."""
+
+from __future__ import annotations
+
+from tagger.errors import InputError
+from tagger.text import printable
+
+# Else bash breaks HOST:PORT and REPOSITORY:TAG into words.
+_BASH = """\
+COMP_WORDBREAKS=${COMP_WORDBREAKS//:}
+_tagger_completion() {
+    local IFS=$'\\n'
+    COMPREPLY=($(_TAGGER_COMPLETE=complete_bash COMP_WORDS="${COMP_WORDS[*]}" COMP_CWORD=$COMP_CWORD "$1"))
+}
+complete -o default -F _tagger_completion tagger
+"""
+_ZSH = """\
+#compdef tagger
+_tagger_completion() {
+    eval "$(_TAGGER_COMPLETE=complete_zsh _TYPER_COMPLETE_ARGS="${words[1,$CURRENT]}" tagger)"
+}
+compdef _tagger_completion tagger
+"""
+_ASK_FISH = (
+    "env _TAGGER_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION={} _TYPER_COMPLETE_ARGS=(commandline -cp) tagger"
+)
+_FISH = (
+    f'complete --command tagger --no-files --arguments "({_ASK_FISH.format("get-args")})"'
+    f' --condition "{_ASK_FISH.format("is-args")}"\n'
+)
+_SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
+
+
+def script(shell: str) -> str:
+    """Give the script for a shell. Raises InputError for one that has none."""
+    if shell not in _SCRIPTS:
+        raise InputError(f"there is no completion for '{printable(shell)}': give bash, zsh or fish")
+    return _SCRIPTS[shell].rstrip()

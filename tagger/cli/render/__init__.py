@@ -1,0 +1,1 @@
+"""What people and CI read: text, tables, live progress, JSON, Markdown, and the files of GitHub Actions."""

@@ -1,0 +1,70 @@
+"""Files that a CI system reads afterwards: what is written is appended at once, so that it is there whole or not."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from tagger.errors import InputError, TaggerError
+from tagger.text import printable
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A file that is open to be appended to; whoever reads a pipe waits for its end as long as it is."""
+
+    name: str
+    descriptor: int
+
+
+def opened(file: str | None) -> Output | None:
+    """Open a file to append to, before anything else begins; a pipe needs its reader by then. Raises InputError."""
+    if file is None:
+        return None
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o644)
+    except OSError as error:
+        if error.errno == errno.ENXIO and Path(file).is_fifo():
+            raise InputError(f"{printable(file)} is a pipe that nobody reads: start its reader first") from None
+        raise InputError(f"{printable(file)} cannot be written ({error.strerror}): give another file") from None
+    os.set_blocking(descriptor, True)
+    return Output(file, descriptor)
+
+
+def append(output: Output | None, text: str) -> None:
+    """Append text that ends in a line break, behind whatever line is there already, and close. Raises TaggerError."""
+    if output is None:
+        return
+    try:
+        try:
+            _write_whole(output.descriptor, (("" if _at_line_start(output) else "\n") + text).encode())
+        finally:
+            os.close(output.descriptor)
+    except OSError as error:
+        raise TaggerError(
+            f"{printable(output.name)} cannot be written ({error.strerror}): the exit code says how the command ended"
+        ) from None
+
+
+def _write_whole(descriptor: int, content: bytes) -> None:
+    """Write all of it, or take back what went in before the disk was full. Raises OSError."""
+    written = os.write(descriptor, content)
+    if written < len(content):
+        with contextlib.suppress(OSError):  # a pipe keeps what it got
+            os.ftruncate(descriptor, os.fstat(descriptor).st_size - written)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _at_line_start(output: Output) -> bool:
+    """Say whether a file ends with a line break, or is no file: a pipe, say."""
+    if not stat.S_ISREG(os.fstat(output.descriptor).st_mode):
+        return True
+    with contextlib.suppress(OSError), Path(output.name).open("rb") as content:
+        if content.seek(0, os.SEEK_END):
+            content.seek(-1, os.SEEK_END)
+            return content.read(1) == b"\n"
+    return True

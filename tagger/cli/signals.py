@@ -1,0 +1,88 @@
+"""A signal breaks off what is under way; a second one leaves at once, and nothing holds up a third.
+
+Nothing that a signal sets off takes a lock, since the code that it interrupts may hold it.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+from tagger.cli.render.live import announce, show_cursor
+from tagger.errors import Terminated
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_LEAVING_SECONDS = 10.0
+
+
+def listen() -> None:
+    """Raise KeyboardInterrupt at SIGINT, and Terminated at SIGTERM and SIGHUP, from now on."""
+    _open_stderr_without_a_lock()
+    _handle(_interrupt)
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    threading.Thread(target=_watch, args=(reading,), daemon=True).start()
+
+
+def end_at_once() -> None:
+    """Let any signal end the process from now on."""
+    _handle(signal.SIG_DFL)
+
+
+def _handle(handler: Callable[[int, FrameType | None], Any] | signal.Handlers) -> None:
+    for number in _SIGNALS:
+        if signal.getsignal(number) != signal.SIG_IGN:  # under nohup it stays ignored
+            signal.signal(number, handler)
+
+
+def _interrupt(number: int, _: FrameType | None) -> None:
+    _handle(_leave)
+    # What is raised while a thread starts leaves that thread behind, which then ends with an error of its own.
+    sys.unraisablehook = _say_nothing
+    announce("interrupted: finishing what is under way, once more to leave at once")
+    _raise(number)
+
+
+def _say_nothing(_: object) -> None:
+    pass
+
+
+def _leave(number: int, _: FrameType | None) -> None:
+    end_at_once()
+    show_cursor()
+    _raise(number)
+
+
+def _raise(number: int) -> None:
+    raise KeyboardInterrupt if number == signal.SIGINT else Terminated(number)
+
+
+def _watch(reading: int) -> None:
+    """End the process if it is still there a while after a second signal.
+
+    Python notices no signal within a call of the system, and what is said last may have no reader.
+    """
+    os.read(reading, 1)
+    last = os.read(reading, 1)[0]
+    time.sleep(_LEAVING_SECONDS)
+    os._exit(128 + last)
+
+
+def _open_stderr_without_a_lock() -> None:
+    """Write to stderr without a buffer: a thread that waits for a reader would keep its lock from all others."""
+    if sys.stderr is sys.__stderr__ and sys.stderr is not None:
+        raw = io.FileIO(sys.stderr.fileno(), "w", closefd=False)
+        sys.stderr = io.TextIOWrapper(
+            raw,  # as `python -u` does
+            encoding=sys.stderr.encoding,
+            errors=sys.stderr.errors,
+            write_through=True,
+        )

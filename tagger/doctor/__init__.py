@@ -1,0 +1,1 @@
+"""`tagger doctor`: ask the Engine and the registry what the first day needs to know."""

@@ -1,0 +1,1 @@
+"""The Docker Engine: its client and what a push reports."""

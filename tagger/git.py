@@ -1,0 +1,142 @@
+"""The version of a git checkout: the semver tag at HEAD."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tagger.errors import InputError, InvalidVersion, Refused
+from tagger.rules.scheme import Version, newest_first, parse_version, spells_mark
+from tagger.text import printable
+
+WORD = "git"
+"""What stands for a version that git is asked for."""
+
+_SECONDS = 30
+_DISTRUSTED = re.compile(r"dubious ownership in repository at '(.*)'")
+# GitLab and Woodpecker, CircleCI, Bitbucket, Drone, Buildkite, Travis, AppVeyor, Cirrus, Semaphore, Jenkins.
+_TAG_VARIABLES = ("CI_COMMIT_TAG", "CIRCLE_TAG", "BITBUCKET_TAG", "DRONE_TAG", "BUILDKITE_TAG", "TRAVIS_TAG",
+                  "APPVEYOR_REPO_TAG_NAME", "CIRRUS_TAG", "SEMAPHORE_GIT_TAG_NAME", "TAG_NAME")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The version that is asked for, and the commit that it is of, if git said so."""
+
+    version: Version
+    revision: str | None = None
+
+
+def parse_asked(
+    text: str,
+    *,
+    build_metadata: str = "refuse",
+    folder: Path | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> Asked:
+    """Parse a version to write, or find that of the checkout around a folder (None: the working directory).
+
+    Where a CI system says in the environment which tag it runs for, that tag goes before others at HEAD.
+
+    Raises what `parse_version` raises, and InputError for the mark of a yanked version, and where git has no one
+    version: no checkout, changes that are not committed, no semver tag at HEAD, or tags of several versions.
+    """
+    if text == WORD:
+        asked = _at_head(folder or Path.cwd(), build_metadata, environment)
+    else:
+        asked = Asked(parse_version(text, build_metadata=build_metadata))
+    if spells_mark(asked.version.prerelease or ""):
+        raise InputError(
+            f"{asked.version} would mark a version as yanked: withdraw a version with tagger yank, or name the"
+            " pre-release otherwise"
+        )
+    return asked
+
+
+def _at_head(folder: Path, build_metadata: str, environment: Mapping[str, str]) -> Asked:
+    revision = _git(folder, "rev-parse", "--verify", "HEAD")
+    # A file that git does not track is in no commit, and in no image that is built from one.
+    if changed := _git(folder, "status", "--porcelain", "--untracked-files=no").splitlines():
+        raise InputError(
+            f"the checkout has changes that are not committed, such as {printable(changed[0][3:])}: commit them, or"
+            " give the version itself"
+        )
+    tags = _git(folder, "tag", "--points-at", "HEAD").splitlines()
+    versions = {tag: version for tag in tags if (version := _version(tag, build_metadata))}
+    named = next((tag for tag in _tags_of_ci(environment) if _version(tag, build_metadata)), None)
+    if named in versions:
+        return Asked(versions[named], revision)
+    if named is not None:
+        there = f"the tags there are {_listed(tags)}" if tags else "there is none"
+        raise InputError(
+            f"this job runs for tag {printable(named)}, which is not at HEAD ({there}): check out that tag and fetch"
+            " the tags, or give the version itself"
+        )
+    found = newest_first({*versions.values()})
+    if not found:
+        raise InputError(_no_version(folder, tags))
+    if len(found) > 1:
+        spelt = {version: tag for tag, version in versions.items()}
+        names = _listed([spelt[version] for version in found])
+        raise InputError(f"there are several versions at HEAD, {names}: give the one that is meant")
+    return Asked(found[0], revision)
+
+
+def _tags_of_ci(environment: Mapping[str, str]) -> Iterator[str]:
+    """Give the tags that a CI system says it runs for, perhaps among what others mean by the same variables."""
+    if environment.get("GITHUB_REF_TYPE") == "tag":  # GitHub, Gitea, Forgejo
+        yield environment.get("GITHUB_REF_NAME", "")
+    yield from (environment.get(name, "") for name in _TAG_VARIABLES)
+    if (ref := environment.get("BUILD_SOURCEBRANCH", "")).startswith("refs/tags/"):  # Azure Pipelines
+        yield ref.removeprefix("refs/tags/")
+
+
+def _no_version(folder: Path, tags: Sequence[str]) -> str:
+    if not tags and _git(folder, "rev-parse", "--is-shallow-repository") == "true":
+        return (
+            "this clone is shallow and has no tag at HEAD: fetch the tags with git fetch --tags (actions/checkout:"
+            " fetch-depth: 0), or give the version itself"
+        )
+    besides = f" among {_listed(tags)}" if tags else ""
+    return f"there is no semver tag at HEAD{besides}: git tag v1.2.3, or give the version itself"
+
+
+def _listed(tags: Sequence[str]) -> str:
+    return " and ".join(map(printable, tags))
+
+
+def _version(tag: str, build_metadata: str) -> Version | None:
+    try:
+        return parse_version(tag, build_metadata=build_metadata)
+    except (InvalidVersion, Refused):
+        return None
+
+
+def _git(folder: Path, *words: str) -> str:
+    import subprocess  # most versions are given in words
+
+    try:
+        done = subprocess.run(  # noqa: S603 - words of our own
+            ["git", *words],  # noqa: S607 - the user's git
+            cwd=folder, env={**os.environ, "LC_ALL": "C"},
+            capture_output=True, text=True, errors="replace", timeout=_SECONDS, check=False,
+        )  # fmt: skip
+    except FileNotFoundError:
+        raise InputError("there is no git here to ask for the version: install it, or give the version") from None
+    except subprocess.TimeoutExpired:
+        raise InputError(f"git {words[0]} gave no answer within {_SECONDS} s: give the version itself") from None
+    if done.returncode and (distrusted := _DISTRUSTED.search(done.stderr)):
+        where = printable(distrusted[1])
+        raise InputError(
+            f"git does not trust the checkout at {where}, which belongs to another user: git config --global --add"
+            f" safe.directory {where}, or give the version itself"
+        )
+    if done.returncode:
+        said = printable(done.stderr.strip().splitlines()[0] if done.stderr.strip() else f"exit code {done.returncode}")
+        raise InputError(
+            f"git cannot say the version ({said}): run this in a checkout with a commit, or give the version"
+        )
+    return done.stdout.rstrip("\n")

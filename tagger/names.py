@@ -1,0 +1,302 @@
+"""Names of registries, repositories, tags and digests: parsed once at the edge, passed inside as values.
+
+The grammar is that of github.com/distribution/reference (regexp.go), and so is the normalisation: a first component
+is a registry only if it holds a dot or a colon, is `localhost`, or has an upper-case letter; otherwise the name is one
+of Docker Hub's.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from typing import NewType
+
+from tagger.errors import InvalidReference, Refused
+from tagger.text import printable
+
+Tag = NewType("Tag", str)
+"""A tag that has been through `parse_tag`."""
+
+Digest = NewType("Digest", str)
+"""A digest that has been through `parse_digest`."""
+
+DOCKER_HUB = "docker.io"
+LONGEST_TAG = 128
+SHORT_DIGEST = len("sha256:") + 12
+"""How many characters of a digest a person is shown."""
+_LONGEST_PATH = 255
+
+_DOMAIN_PART = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
+_HOST = rf"(?:{_DOMAIN_PART}(?:\.{_DOMAIN_PART})*|\[[a-fA-F0-9:]+\])"
+_DOMAIN = re.compile(rf"{_HOST}(?::[0-9]+)?")
+_PATH_PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_PATH = re.compile(rf"{_PATH_PART}(?:/{_PATH_PART})*")
+_TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]*")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}")
+_IMAGE_ID = re.compile(r"(?:sha256:)?[0-9a-f]{64}")
+_SHORT_ID = re.compile(r"sha256:[0-9a-f]{2,64}")
+
+
+def parse_tag(text: str) -> Tag:
+    """Check a tag (OCI distribution spec, "Pulling manifests").
+
+    >>> parse_tag("2.1.106-rc.1")
+    '2.1.106-rc.1'
+
+    Raises InvalidReference.
+    """
+    if not _TAG.fullmatch(text):
+        raise InvalidReference(
+            f"'{printable(text)}' is not a tag: use letters, digits, '_', '.' and '-', and start with none of the"
+            " last two"
+        )
+    if len(text) > LONGEST_TAG:
+        raise InvalidReference(
+            f"tag '{printable(text, 40)}' has {len(text)} characters: shorten it to at most {LONGEST_TAG}"
+        )
+    return Tag(text)
+
+
+def parse_digest(text: str) -> Digest:
+    """Check a digest (OCI image spec, "Digests"), of an algorithm that Docker knows.
+
+    >>> parse_digest("sha256:" + "0" * 64)[:10]
+    'sha256:000'
+
+    Raises InvalidReference.
+    """
+    if not _DIGEST.fullmatch(text):
+        raise InvalidReference(f"'{printable(text)}' is not a digest: it looks like sha256:<64 hexadecimal digits>")
+    return Digest(text)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Registry:
+    """A registry, by its host and optional port: `registry.local:5000`."""
+
+    host: str
+
+    @classmethod
+    def parse(cls, text: str) -> Registry:
+        """Parse `HOST[:PORT]`.
+
+        >>> Registry.parse("registry.local:5000")
+        Registry(host='registry.local:5000')
+
+        Raises InvalidReference, also for a host that the Engine would take for the first part of a Docker Hub name.
+        """
+        if "@" in text:
+            raise InvalidReference("a registry is named without user and password: run docker login for it instead")
+        if "://" in text:
+            raise InvalidReference(
+                f"registry '{printable(text)}' is a URL: give the host and port alone, such as registry.local:5000"
+            )
+        if not _DOMAIN.fullmatch(text):
+            raise InvalidReference(
+                f"'{printable(text)}' is not a registry: give HOST or HOST:PORT, such as registry.local:5000"
+            )
+        if not _is_domain(text):
+            raise InvalidReference(
+                f"'{printable(text)}' names no registry, since the Engine takes it for a part of a Docker Hub name:"
+                f" write {printable(text)}:PORT or the full host name"
+            )
+        return cls(DOCKER_HUB if text == "index.docker.io" else text)
+
+    @property
+    def is_docker_hub(self) -> bool:
+        """Say whether this is Docker Hub."""
+        return self.host == DOCKER_HUB
+
+    @property
+    def hostname(self) -> str:
+        """Give the host without its port and without an IPv6 address's brackets."""
+        return re.sub(r":[0-9]+$", "", self.host).strip("[]")
+
+    @property
+    def api_host(self) -> str:
+        """Give the host that serves the HTTP API, which for Docker Hub is another one."""
+        return "registry-1.docker.io" if self.is_docker_hub else self.host
+
+    def __str__(self) -> str:
+        return self.host
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Repository:
+    """A repository in a registry: `registry.local:5000/gallery/ui`."""
+
+    registry: Registry
+    path: str
+
+    @classmethod
+    def parse(cls, text: str) -> Repository:
+        """Parse a repository, with its registry or, for Docker Hub, without.
+
+        >>> str(Repository.parse("registry.local:5000/gallery/ui"))
+        'registry.local:5000/gallery/ui'
+        >>> str(Repository.parse("team/app"))
+        'docker.io/team/app'
+
+        Raises InvalidReference.
+        """
+        reference = Reference.parse(text)
+        if reference.tag or reference.digest:
+            raise InvalidReference(
+                f"'{printable(text)}' names one image: give the repository alone, without tag or digest"
+            )
+        return reference.repository
+
+    @classmethod
+    def at(cls, registry: Registry, path: str) -> Repository:
+        """Check a path and put it into a registry.
+
+        >>> str(Repository.at(Registry("localhost"), "gallery/ui"))
+        'localhost/gallery/ui'
+
+        Raises InvalidReference.
+        """
+        if not _PATH.fullmatch(path):
+            hint = _path_hint(path)
+            raise InvalidReference(f"'{printable(path)}' is not a repository name: {hint}")
+        if len(path) > _LONGEST_PATH:
+            raise InvalidReference(
+                f"repository '{path[:40]}…' has {len(path)} characters: shorten it to at most {_LONGEST_PATH}"
+            )
+        return cls(registry, path)
+
+    def tagged(self, tag: Tag) -> Reference:
+        """Name one tag of this repository."""
+        return Reference(self, tag=tag)
+
+    def __str__(self) -> str:
+        return f"{self.registry}/{self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What names an image: a repository, and perhaps a tag, a digest, or both."""
+
+    repository: Repository
+    tag: Tag | None = None
+    digest: Digest | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Reference:
+        """Parse and normalise a reference as the Docker command line does.
+
+        >>> str(Reference.parse("redis"))
+        'docker.io/library/redis'
+        >>> str(Reference.parse("registry.local:5000/gallery/ui:2.1"))
+        'registry.local:5000/gallery/ui:2.1'
+
+        Raises InvalidReference.
+        """
+        if _IMAGE_ID.fullmatch(text):
+            raise InvalidReference(f"'{text}' is an image ID and names no repository: say which with --repository")
+        rest, at, digest = text.partition("@")
+        head, slash, last = rest.rpartition("/")
+        last, colon, tag = last.partition(":")
+        return cls(
+            _normalised(head + slash + last),
+            parse_tag(tag) if colon else None,
+            parse_digest(digest) if at else None,
+        )
+
+    def __str__(self) -> str:
+        tag = f":{self.tag}" if self.tag else ""
+        digest = f"@{self.digest}" if self.digest else ""
+        return f"{self.repository}{tag}{digest}"
+
+
+def is_image_id(text: str) -> bool:
+    """Say whether the text can only be an image ID: 64 hexadecimal digits, or fewer behind `sha256:`.
+
+    >>> is_image_id("sha256:" + "a" * 64), is_image_id("redis")
+    (True, False)
+    """
+    return bool(_IMAGE_ID.fullmatch(text) or _SHORT_ID.fullmatch(text))
+
+
+def target(image: str, registry: str | None = None, repository: str | None = None) -> Repository:
+    """Say where an image is to be released: the registry and path given, else those of the image's own name.
+
+    >>> str(target("image-gallery", "registry.local:5000", "gallery/ui"))
+    'registry.local:5000/gallery/ui'
+    >>> str(target("registry.local:5000/gallery/ui:build-77"))
+    'registry.local:5000/gallery/ui'
+
+    Raises InvalidReference, and Refused for Docker Hub's `library/`.
+    """
+    own = None if is_image_id(image) else Reference.parse(image).repository
+    if own is None and repository is None:
+        raise InvalidReference(f"'{image}' is an image ID and names no repository: say which with --repository")
+    host = Registry.parse(registry) if registry is not None else own.registry if own else Registry(DOCKER_HUB)
+    path = _familiar_path(own) if own and repository is None else repository or ""
+    found = Repository.at(host, path)
+    if host.is_docker_hub and (path.startswith("library/") or "/" not in path):
+        name = path.removeprefix("library/")
+        raise Refused(
+            f"{DOCKER_HUB}/library/{name} belongs to Docker's official images and takes no pushes:"
+            f" name yours with --repository USER/{name}, or another registry with --registry"
+        )
+    return found
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether a host is a loopback address as it stands, without asking any resolver.
+
+    >>> is_loopback("127.0.0.1"), is_loopback("::1"), is_loopback("registry.local")
+    (True, True, False)
+    """
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _familiar_path(repository: Repository) -> str:
+    official = repository.registry.is_docker_hub and repository.path.count("/") == 1
+    return repository.path.removeprefix("library/") if official else repository.path
+
+
+def _has_domain(name: str) -> bool:
+    head, slash, _ = name.partition("/")
+    return bool(slash) and _is_domain(head)
+
+
+def _is_domain(head: str) -> bool:
+    return "." in head or ":" in head or head == "localhost" or head.lower() != head
+
+
+def _normalised(name: str) -> Repository:
+    head, _, path = name.partition("/")
+    if _has_domain(name):
+        registry = _domain(head, name)
+    else:
+        registry, path = Registry(DOCKER_HUB), name
+    repository = Repository.at(registry, path)
+    if registry.is_docker_hub and "/" not in path:
+        return Repository.at(registry, f"library/{path}")
+    return repository
+
+
+def _domain(head: str, name: str) -> Registry:
+    if not _DOMAIN.fullmatch(head):
+        raise InvalidReference(
+            f"'{printable(name)}' is not an image name: '{printable(head)}' is not a host, write HOST/NAME or"
+            " HOST:PORT/NAME"
+        )
+    return Registry(DOCKER_HUB if head == "index.docker.io" else head)
+
+
+def _path_hint(path: str) -> str:
+    if not path:
+        return "give one such as gallery/ui"
+    if ":" in path or "@" in path:
+        return "give it alone, without registry, tag or digest"
+    if path != path.lower():
+        return f"it must be lower case, such as '{printable(path.lower())}'"
+    if ".." in path.split("/"):
+        return "'..' leads out of the registry's names, leave it out"
+    return "use lower-case letters and digits, with '.', '_', '-' and '/' between them"

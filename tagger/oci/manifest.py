@@ -1,0 +1,181 @@
+"""A manifest or index as its bytes: what a tag points at (OCI image spec, "Image Manifest" and "Image Index")."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tagger.errors import RegistryError
+from tagger.names import Digest, parse_digest
+
+OCI_INDEX = "application/vnd.oci.image.index.v1+json"
+DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
+OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+MEDIA_TYPES = (OCI_INDEX, DOCKER_LIST, OCI_MANIFEST, DOCKER_MANIFEST)
+INDEXES = frozenset({OCI_INDEX, DOCKER_LIST})
+IMAGES = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
+
+_FOREIGN = re.compile(r"\.(foreign|nondistributable)\.")
+_DEEPEST = 8
+_MOST_LISTED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptor:
+    """What a tag points at, without its content: media type and digest (OCI image spec, "Content Descriptors")."""
+
+    media_type: str
+    digest: Digest
+
+    @property
+    def is_index(self) -> bool:
+        """Say whether it has one manifest per platform."""
+        return self.media_type in INDEXES
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """What a manifest is made of: a configuration or a layer, by its digest and size in bytes.
+
+    A `foreign` one may be kept elsewhere than in the registry (OCI image spec, "Content Descriptors", urls).
+    """
+
+    digest: Digest
+    size: int
+    foreign: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The bytes of a manifest or index, with their digest and media type.
+
+    `config` is the digest of an image's configuration, None for an index.
+    """
+
+    digest: Digest
+    media_type: str
+    body: bytes
+    config: Digest | None
+
+    @classmethod
+    def of(cls, media_type: str, body: bytes, algorithm: str = "sha256") -> Manifest:
+        """Take bytes for a manifest and compute their digest.
+
+        >>> Manifest.of(OCI_INDEX, b"{}").digest[:14]
+        'sha256:44136fa'
+        """
+        digest = Digest(f"{algorithm}:{hashlib.new(algorithm, body).hexdigest()}")
+        return cls(digest, media_type, body, _config(body))
+
+    @property
+    def is_index(self) -> bool:
+        """Say whether it has one manifest per platform."""
+        return self.media_type in INDEXES
+
+    def listed(self) -> tuple[Descriptor, ...]:
+        """Give what an index lists; an entry that is no descriptor hides none of the others."""
+        return tuple(_descriptors(_content(self.body).get("manifests")))
+
+    def children(self) -> tuple[Digest, ...]:
+        """Give the digests of the manifests that an index lists."""
+        return tuple(each.digest for each in self.listed())
+
+    def entries(self) -> tuple[Mapping[str, Any], ...]:
+        """Give the descriptors of an index as they stand. Raises RegistryError for those that are none."""
+        entries = _content(self.body).get("manifests")
+        if not isinstance(entries, list) or len(self.children()) != len(entries):
+            raise _unusable(self.digest)
+        return tuple(entries)
+
+    def blobs(self) -> tuple[Blob, ...]:
+        """Give the configuration and the layers of an image. Raises RegistryError for descriptors that are none."""
+        if self.is_index:
+            return ()
+        content = _content(self.body)
+        try:
+            return tuple(
+                Blob(parse_digest(each["digest"]), int(each["size"]), _is_foreign(each))
+                for each in (content["config"], *content["layers"])
+            )
+        except (ValueError, LookupError, TypeError, AttributeError):
+            raise _unusable(self.digest) from None
+
+    @property
+    def subject(self) -> Digest | None:
+        """Give the digest of the manifest that this one refers to, as a signature does (OCI image spec, subject)."""
+        try:
+            return parse_digest(_content(self.body)["subject"]["digest"])
+        except (ValueError, LookupError, TypeError):
+            return None
+
+    def referrer(self) -> Mapping[str, Any]:
+        """Give the descriptor by which a list of referrers names this (OCI distribution spec, "Pushing Manifests")."""
+        content = _content(self.body)
+        config = content.get("config")
+        kind = content.get("artifactType") or (config.get("mediaType") if isinstance(config, dict) else None)
+        told = {"artifactType": kind, "annotations": content.get("annotations")}
+        found = {"mediaType": self.media_type, "digest": self.digest, "size": len(self.body)}
+        return found | {name: value for name, value in told.items() if value}
+
+    def is_image(self, image_id: Digest) -> bool:
+        """Say whether an Engine's image ID means this: the configuration's digest, or in a containerd store its own."""
+        return image_id in (self.digest, self.config)
+
+
+def beneath(
+    root: Manifest, read: Callable[[Sequence[Descriptor]], Sequence[Manifest | None]]
+) -> dict[Digest, Manifest | None]:
+    """Give all that an index lists, down to the images; what lists comes before what it lists.
+
+    `read` fetches what is listed, one level at a time; it may give None for what is not there or lists nothing.
+
+    Raises RegistryError for an index of too many manifests or too many levels, and what `read` raises.
+    """
+    found: dict[Digest, Manifest | None] = {}
+    level: Sequence[Manifest] = [root]
+    for _ in range(_DEEPEST):
+        listed = {each.digest: each for index in level if index.is_index for each in index.listed()}
+        if len(found.keys() | listed.keys()) > _MOST_LISTED:
+            break
+        for digest, manifest in zip(listed, read([*listed.values()]), strict=True):
+            found.pop(digest, None)  # listed here too: its place is behind this one
+            found[digest] = manifest
+        level = [manifest for digest in listed if (manifest := found[digest]) and manifest.is_index]
+        if not level:
+            return found
+    raise RegistryError(f"{root.digest} lists indexes of indexes without end: push that image again")
+
+
+def _descriptors(entries: object) -> Iterator[Descriptor]:
+    for entry in entries if isinstance(entries, list) else ():
+        with contextlib.suppress(ValueError, LookupError, TypeError):
+            yield Descriptor(str(entry["mediaType"]) if "mediaType" in entry else "", parse_digest(entry["digest"]))
+
+
+def _is_foreign(layer: Mapping[str, Any]) -> bool:
+    return bool(layer.get("urls")) or bool(_FOREIGN.search(str(layer.get("mediaType"))))
+
+
+def _config(body: bytes) -> Digest | None:
+    try:
+        return parse_digest(_content(body)["config"]["digest"])
+    except (ValueError, LookupError, TypeError):
+        return None
+
+
+def _content(body: bytes) -> dict[str, Any]:
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _unusable(digest: Digest) -> RegistryError:
+    return RegistryError(f"manifest {digest} does not say what it is made of: push that image again")

@@ -1,0 +1,49 @@
+"""Tags that hang on an image, since they spell its digest: signatures, attestations, SBOMs, and what refers to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tagger.names import Digest, Tag, parse_tag
+
+# What cosign hangs on an image where it does not use referrers.
+_KINDS = ("sig", "att", "sbom")
+
+
+def referrers_tag(digest: Digest) -> Tag:
+    """Spell the tag of a list of referrers (OCI distribution spec, "Referrers Tag Schema").
+
+    >>> referrers_tag(Digest("sha256:" + "0" * 64))[:10]
+    'sha256-000'
+    """
+    algorithm, _, encoded = digest.partition(":")
+    return parse_tag(f"{algorithm[:32]}-{encoded[:64]}")
+
+
+def signature_tags(tags: Iterable[Tag], digest: Digest) -> list[Tag]:
+    """Give those of some tags that hold signatures, attestations or SBOMs of an image.
+
+    >>> image, other = (Digest("sha256:" + digit * 64) for digit in "01")
+    >>> [tag[-7:] for tag in signature_tags([Tag(f"{image.replace(':', '-')}.sig"), Tag("latest")], image)]
+    ['000.sig']
+    >>> signature_tags([Tag(f"{image.replace(':', '-')}.sig")], other)
+    []
+    """
+    name = digest.replace(":", "-")
+    spelt = {f"{name}.{kind}" for kind in _KINDS}
+    return [tag for tag in tags if tag in spelt]
+
+
+def hanging_tags(tags: Iterable[Tag], digest: Digest) -> list[Tag]:
+    """Give those of some tags that are of no use when an image is gone, its list of referrers among them.
+
+    What hangs on these in turn, the signature of an SBOM for example, hangs on the digests that they hold.
+
+    >>> image = Digest("sha256:" + "0" * 64)
+    >>> listed = [Tag("2.1.106"), Tag(f"sha256-{'0' * 64}"), Tag(f"sha256-{'0' * 64}.att"), Tag(f"sha256-{'1' * 64}")]
+    >>> [tag[-5:] for tag in hanging_tags(listed, image)]
+    ['00000', '0.att']
+    """
+    listed = list(tags)
+    spelt = {*signature_tags(listed, digest), referrers_tag(digest)}
+    return [tag for tag in listed if tag in spelt]

@@ -1,0 +1,293 @@
+"""Bring an image from where it is to where it is released, digest for digest.
+
+To a release this is what an Engine is: it "pushes" a tag by sending what the repository lacks, and then the manifest.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from tagger.errors import Refused, RegistryError, RegistryUnreachable, TaggerError, Unreadable
+from tagger.events import Line, Meter, Progress, Upload
+from tagger.names import Digest, Reference, Repository, Tag
+from tagger.oci import index
+from tagger.oci.manifest import Blob, Manifest
+from tagger.oci.referrers import referrers_tag
+from tagger.promoting.source import FAILURES, Belongings, Original, Piece, belongings
+from tagger.registry.repository import RemoteRepository
+
+# Seconds before a blob is sent again whose way broke off.
+_PAUSES = (1.0, 4.0)
+# Seconds before each look at a list of referrers under a tag: two promotions may write one list at once.
+_LISTING_PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0)
+
+
+@dataclass(slots=True)
+class Courier:
+    """Brings an image to repositories; `note` is told what was sent, `meter` how far it is.
+
+    `warnings` says what was not sent, and why.
+
+    Signatures and attestations go along: what refers to the image, and what hangs on it by a tag.
+    """
+
+    original: Original
+    targets: Mapping[Repository, RemoteRepository]
+    note: Progress = lambda _: None
+    meter: Meter | None = None
+    warnings: list[str] = field(default_factory=list)
+    _pieces: Sequence[Piece] = ()
+    _belongings: Belongings | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _done: set[Repository] = field(default_factory=set)
+
+    def tagged(self, reference: Reference) -> None:  # noqa: ARG002 - an Engine's signature
+        """Give no local tag, since there are none."""
+        return
+
+    def tag(self, image: Digest, reference: Reference) -> None:
+        """Make no local tag."""
+
+    def untag(self, reference: Reference) -> None:
+        """Take no local tag away."""
+
+    def push(self, reference: Reference) -> Digest:
+        """Send what the repository lacks, signatures and attestations too, and then the manifest under the tag.
+
+        Raises RegistryError, Denied, RegistryUnreachable.
+        """
+        assert reference.tag, "a release pushes tags"  # noqa: S101 - it does
+        target = self.targets[reference.repository]
+        self.bring(target)
+        target.put(reference.tag, self.original.manifest)
+        return self.original.digest
+
+    def bring(self, target: RemoteRepository) -> None:
+        """Send all but the tag, once; what is there already is not sent again. Raises what `push` raises."""
+        if target.name in self._done:
+            return
+        pieces = [piece for piece in self._image() if piece.home.name != target.name]
+        if pieces:
+            absent = self._send_blobs(target, pieces)
+            try:
+                self._send_manifests(target, pieces)
+            except RegistryError as error:
+                raise _incomplete(target, absent, error) if absent else error from None
+            self._send_belongings(target)
+        self._done.add(target.name)
+
+    def _image(self) -> Sequence[Piece]:
+        with self._lock:
+            self._pieces = self._pieces or self.original.pieces()
+            return self._pieces
+
+    def _what_belongs_to_it(self) -> Belongings:
+        with self._lock:
+            if self._belongings is None:
+                self._belongings = belongings(self._pieces)
+                self.warnings += self._belongings.lost
+            return self._belongings
+
+    # -- blobs -----------------------------------------------------------------------------------------------------
+
+    def _send_blobs(self, target: RemoteRepository, pieces: Iterable[Piece]) -> list[Digest]:
+        """Send the blobs of manifests, and give the foreign ones that are nowhere to be had."""
+        wanted = {blob.digest: (piece.home, blob) for piece in pieces for blob in piece.manifest.blobs()}
+        failed = threading.Event()
+        sending = [partial(self._send_unless, failed, target, *which) for which in wanted.values()]
+        there = target.patience.at_once(sending)
+        return [digest for digest, sent in zip(wanted, there, strict=True) if not sent]
+
+    def _send_unless(
+        self, failed: threading.Event, target: RemoteRepository, home: RemoteRepository, blob: Blob
+    ) -> bool:
+        """Send a blob as `_send_blob` does, unless another one has failed meanwhile."""
+        if failed.is_set():
+            return False
+        try:
+            return self._send_blob(target, home, blob)
+        except BaseException:
+            failed.set()
+            raise
+
+    def _send_blob(self, target: RemoteRepository, home: RemoteRepository, blob: Blob) -> bool:
+        """Send a blob that is not there; say whether it is there now, since a foreign one may be nowhere to be had."""
+        if target.blobs.has(blob.digest):
+            return True
+        if blob.foreign and not _kept(home, blob):
+            return False
+        if home.name.registry == target.name.registry and target.blobs.mount(blob, home.name):
+            self.note(Line.about("mounted", blob.digest, f" in {target.name}"))
+            return True
+        for pause in (*_PAUSES, None):
+            try:
+                with home.blobs.opened(blob) as pieces:
+                    target.blobs.write(blob, self._metered(blob, pieces))
+            except (Unreadable, RegistryUnreachable) as error:
+                if pause is None:
+                    raise
+                because = str(error).rpartition(": ")[0]
+                self.note(Line.about("sending", blob.digest, f" again in {pause:g} s, since {because}"))
+                target.patience.sleep(pause)
+            else:
+                self.note(Line.about("copied", blob.digest, f", {blob.size} bytes, to {target.name}"))
+                return True
+        raise AssertionError("the last attempt returns or raises")
+
+    def _metered(self, blob: Blob, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        name, done = blob.digest.partition(":")[2][:12], 0
+        for piece in pieces:
+            yield piece
+            done += len(piece)
+            if self.meter:
+                self.meter(Upload(name, done, blob.size))
+
+    # -- manifests -------------------------------------------------------------------------------------------------
+
+    def _send_manifests(self, target: RemoteRepository, pieces: Sequence[Piece]) -> None:
+        """Send manifests: images at once, and indexes in their order, since a registry wants to have what they list."""
+        manifests = {piece.manifest.digest: piece.manifest for piece in pieces}.values()
+        target.patience.at_once([partial(_send_manifest, target, each) for each in manifests if not each.is_index])
+        for each in manifests:
+            if each.is_index:
+                _send_manifest(target, each)
+
+    # -- what belongs to the image ---------------------------------------------------------------------------------
+
+    def _send_belongings(self, target: RemoteRepository) -> None:
+        """Send what refers to the image and what hangs on it; a warning names each that does not arrive."""
+        there = self._what_belongs_to_it()
+        referring = [piece for piece in there.referring if piece.home.name != target.name]
+        hanging = {tag: piece for tag, piece in there.hanging.items() if piece.home.name != target.name}
+        lost = self._try_blobs(target, [*referring, *hanging.values()])
+        sent = [piece for piece in referring if piece.manifest.digest not in lost]
+        images = [piece for piece in sent if not piece.manifest.is_index]
+        answers = target.patience.at_once([partial(self._try_manifest, target, piece) for piece in images])
+        known = {piece.manifest.digest: answer for piece, answer in zip(images, answers, strict=True)}
+        for piece in sent:  # a registry wants to have what an index lists
+            if piece.manifest.is_index:
+                known[piece.manifest.digest] = self._try_manifest(target, piece)
+        self._list_referrers(target, [piece for piece in sent if known[piece.manifest.digest] is False])
+        for tag, piece in hanging.items():
+            if piece.manifest.digest not in lost:
+                self._try_to_hang(target, tag, piece.manifest)
+
+    def _try_blobs(self, target: RemoteRepository, pieces: Iterable[Piece]) -> set[Digest]:
+        """Send the blobs of manifests, and give the manifests of which one did not arrive."""
+        wanted: dict[Digest, tuple[RemoteRepository, Blob]] = {}
+        blobs: dict[Digest, Sequence[Blob]] = {}
+        lost: set[Digest] = set()
+        for piece in pieces:
+            try:
+                blobs[piece.manifest.digest] = piece.manifest.blobs()
+            except RegistryError as error:
+                self._warn(target, piece.manifest, error)
+                lost.add(piece.manifest.digest)
+            else:
+                wanted |= {blob.digest: (piece.home, blob) for blob in piece.manifest.blobs()}
+        sending = [partial(self._try_blob, target, *which) for which in wanted.values()]
+        failed = {d: error for d, error in zip(wanted, target.patience.at_once(sending), strict=True) if error}
+        for piece in pieces:
+            broken = [failed[b.digest] for b in blobs.get(piece.manifest.digest, ()) if b.digest in failed]
+            if broken:
+                self._warn(target, piece.manifest, broken[0])
+                lost.add(piece.manifest.digest)
+        return lost
+
+    def _try_blob(self, target: RemoteRepository, home: RemoteRepository, blob: Blob) -> TaggerError | None:
+        try:
+            self._send_blob(target, home, blob)
+        except FAILURES as error:
+            return error
+        return None
+
+    def _try_manifest(self, target: RemoteRepository, piece: Piece) -> bool | None:
+        """Send what refers to the image; say whether the registry lists it now, None where it does not take it.
+
+        Only the answer to a write says that, so that what is there is written again.
+        """
+        manifest = piece.manifest
+        try:
+            return target.upload(manifest)
+        except FAILURES as error:
+            self._warn(target, manifest, error)
+            return None
+
+    def _list_referrers(self, target: RemoteRepository, pieces: Iterable[Piece]) -> None:
+        """See to it that the repository lists what refers to the image, by its own means or by the tag for that."""
+        by_subject: dict[Digest, list[Piece]] = {}
+        for piece in pieces:
+            if piece.manifest.subject:
+                by_subject.setdefault(piece.manifest.subject, []).append(piece)
+        target.patience.at_once([partial(self._try_to_list, target, *which) for which in by_subject.items()])
+
+    def _try_to_list(self, target: RemoteRepository, subject: Digest, pieces: Sequence[Piece]) -> None:
+        try:
+            listed = {str(entry["digest"]) for entry in target.referrers(subject)}
+            if unlisted := [piece.referrer() for piece in pieces if piece.manifest.digest not in listed]:
+                _list_by_tag(target, subject, unlisted)
+        except FAILURES as error:
+            names = ", ".join(piece.manifest.digest for piece in pieces)
+            self.warnings.append(f"{target.name} does not list {names} as referring to {subject}: {error}")
+        else:
+            self.note(f"copied what refers to {subject} to {target.name}: {len(pieces)}")
+
+    def _try_to_hang(self, target: RemoteRepository, tag: Tag, manifest: Manifest) -> None:
+        try:
+            held = target.digest(tag)
+            if held is None:
+                target.put(tag, manifest)
+                self.note(f"copied {target.name}:{tag}")
+            elif held != manifest.digest:
+                self.warnings.append(f"{target.name}:{tag} holds other signatures or attestations, and is left alone")
+        except FAILURES as error:
+            self.warnings.append(f"{target.name}:{tag} is not written: {error}")
+
+    def _warn(self, target: RemoteRepository, manifest: Manifest, error: TaggerError) -> None:
+        what = f"{manifest.digest}, which refers to {manifest.subject}," if manifest.subject else manifest.digest
+        self.warnings.append(f"{what} does not come along to {target.name}: {error}")
+
+
+def _kept(home: RemoteRepository, foreign: Blob) -> bool:
+    """Say whether a repository keeps a foreign layer itself; some refuse to be asked for what they do not."""
+    try:
+        return home.blobs.has(foreign.digest)
+    except Unreadable:
+        raise
+    except (RegistryError, Refused):
+        return False
+
+
+def _incomplete(target: RemoteRepository, absent: Sequence[Digest], error: RegistryError) -> RegistryError:
+    return RegistryError(
+        f"{target.name} may not take an image without its foreign layers, and {', '.join(absent)} cannot be copied from"
+        f" where the image is ({error}): push the image there with all of its layers, or promote it to a registry that"
+        " takes it without"
+    )
+
+
+def _list_by_tag(target: RemoteRepository, subject: Digest, entries: Sequence[index.Entry]) -> None:
+    """Add entries to the list of referrers under a tag, and look again whether another promotion has lost them there.
+
+    Raises RegistryError where the tag holds something else or does not keep the entries, and what the registry raises.
+    """
+    tag = referrers_tag(subject)
+    for pause in _LISTING_PAUSES:
+        target.patience.sleep(pause)
+        held = target.manifest(tag)
+        before = held if index.tagged_referrers(held, subject) is not None else None
+        if held and not before and held.digest != subject:
+            raise RegistryError(f"{target.name}:{tag} holds something else than a list, and is left alone")
+        added = index.with_referrers(before, entries)
+        if added is None:
+            return
+        target.put(tag, added)
+    raise RegistryError(f"{target.name}:{tag} does not keep what is written there: promote the image again")
+
+
+def _send_manifest(target: RemoteRepository, manifest: Manifest) -> None:
+    if target.descriptor(manifest.digest) is None:
+        target.upload(manifest)

@@ -1,0 +1,266 @@
+"""An image that is in a registry already: its manifest, and all that belongs to it, wherever that is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from tagger.errors import InputError, Refused, RegistryError, RegistryUnreachable
+from tagger.names import Digest, Reference, Repository, Tag
+from tagger.oci import index
+from tagger.oci.manifest import Descriptor, Manifest, beneath
+from tagger.oci.referrers import signature_tags
+from tagger.registry.repository import RemoteRepository
+
+Open = Callable[[Repository], RemoteRepository]
+
+FAILURES = (RegistryError, Refused, RegistryUnreachable)
+"""What may go wrong with a signature, and is no reason to keep the image back."""
+
+_DEEPEST = 8
+_CONFIG_BYTES = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A manifest, a repository that has it, and what a list of referrers says of it."""
+
+    manifest: Manifest
+    home: RemoteRepository
+    listed: index.Entry = field(default_factory=dict)
+
+    def referrer(self) -> index.Entry:
+        """Give the entry of it for a list of referrers; some say there more of it than it does itself."""
+        said = {name: self.listed[name] for name in ("artifactType", "annotations") if self.listed.get(name)}
+        return {**self.manifest.referrer(), **said}
+
+
+@dataclass(slots=True)
+class Belongings:
+    """What belongs to an image beside its own manifests, and in `lost` a line about each that cannot be read."""
+
+    referring: list[Piece] = field(default_factory=list)
+    hanging: dict[Tag, Piece] = field(default_factory=dict)
+    lost: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """An image in a registry: its name, its manifest, and the repository that has it or each of its platforms."""
+
+    name: str
+    manifest: Manifest
+    homes: Mapping[Digest, RemoteRepository]
+
+    @property
+    def id(self) -> Digest:
+        """Give the digest, which is what identifies it."""
+        return self.manifest.digest
+
+    @property
+    def digest(self) -> Digest:
+        """Give the digest, which is the same everywhere."""
+        return self.manifest.digest
+
+    def labels(self) -> dict[str, Mapping[str, str]]:
+        """Read the labels of each image that it holds, by the name of the image, with its platform in an index."""
+        home = next(iter(self.homes.values()))
+        if not self.manifest.is_index:
+            return {self.name: _labels(_config(self.manifest, home))}
+        images = {
+            f"{self.name} ({platform})": Digest(str(entry["digest"]))
+            for entry in self.manifest.entries()
+            if (platform := index.platform(entry))
+        }
+        reading = [partial(_labels_of, self.homes.get(digest, home), digest) for digest in images.values()]
+        return dict(zip(images, home.patience.at_once(reading), strict=True))
+
+    def pieces(self) -> list[Piece]:
+        """Read every manifest of it, children first. Raises RegistryError for what is listed and not there."""
+        root = Piece(self.manifest, next(iter(self.homes.values())))
+        return _tree(root, self.homes)
+
+
+def find(reference: Reference, repository: RemoteRepository) -> Original:
+    """Find the image of a reference.
+
+    Raises InputError when there is none, or it is an index without a platform, and what the registry raises.
+    """
+    manifest = _found(reference, repository)
+    index.check_platforms(manifest, str(reference))
+    return Original(str(reference), manifest, {manifest.digest: repository})
+
+
+def join(references: Sequence[Reference], repositories: Open) -> Original:
+    """Join images of single platforms into one index.
+
+    Raises what `find` raises, and InputError for two images of one platform or one of none.
+    """
+    homes = [repositories(reference.repository) for reference in references]
+    reading = [partial(_part, reference, home) for reference, home in zip(references, homes, strict=True)]
+    parts = homes[0].patience.at_once(reading)
+    of = {
+        Digest(str(entry["digest"])): home for (_, entries), home in zip(parts, homes, strict=True) for entry in entries
+    }
+    return Original(", ".join(map(str, references)), index.joined(parts), of)
+
+
+def _found(reference: Reference, repository: RemoteRepository) -> Manifest:
+    wanted = reference.digest or reference.tag
+    if wanted is None:
+        raise InputError(f"{reference} names a whole repository: say which image by :TAG or @DIGEST")
+    manifest = repository.manifest(wanted)
+    if manifest is None:
+        raise InputError(f"there is no {reference}: push it first, or check its name")
+    return manifest
+
+
+def _part(reference: Reference, repository: RemoteRepository) -> tuple[str, Sequence[index.Entry]]:
+    """Give what one of the images to join lists: itself, or all that its index has."""
+    manifest = _found(reference, repository)
+    if manifest.is_index:
+        index.check_platforms(manifest, str(reference))
+        return str(reference), manifest.entries()
+    return str(reference), [index.entry(manifest, _config(manifest, repository), str(reference))]
+
+
+def _config(manifest: Manifest, repository: RemoteRepository) -> bytes:
+    config = manifest.blobs()[0]
+    if config.size > _CONFIG_BYTES:
+        raise RegistryError(f"the configuration of {manifest.digest} has {config.size} bytes: push that image again")
+    with repository.blobs.opened(config) as pieces:
+        return b"".join(pieces)
+
+
+def _labels_of(home: RemoteRepository, digest: Digest) -> Mapping[str, str]:
+    manifest = _child(home, digest)
+    return {} if manifest.is_index else _labels(_config(manifest, home))
+
+
+def _labels(config: bytes) -> Mapping[str, str]:
+    try:
+        labels = json.loads(config)["config"]["Labels"]
+        return {str(name): str(value) for name, value in labels.items()}
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return {}
+
+
+def _tree(root: Piece, homes: Mapping[Digest, RemoteRepository]) -> list[Piece]:
+    """Read what an index lists, and what that lists: children first. Raises RegistryError for what is not there."""
+    of = dict(homes)
+
+    def read(listed: Sequence[Descriptor]) -> list[Manifest]:
+        reading = [partial(_child, of.get(each.digest, root.home), each.digest) for each in listed]
+        found = root.home.patience.at_once(reading)
+        for manifest in found:
+            _keep_home(manifest, of.get(manifest.digest, root.home), of)
+        return found
+
+    _keep_home(root.manifest, root.home, of)
+    below = beneath(root.manifest, read)
+    pieces = [Piece(manifest, of.get(digest, root.home)) for digest, manifest in below.items() if manifest]
+    return [*reversed(pieces), root]
+
+
+def _keep_home(manifest: Manifest, home: RemoteRepository, of: dict[Digest, RemoteRepository]) -> None:
+    """Note where what an index lists is: beside the index. Raises RegistryError for an index with a broken entry."""
+    for entry in manifest.entries() if manifest.is_index else ():
+        of.setdefault(Digest(str(entry["digest"])), home)
+
+
+def _child(home: RemoteRepository, digest: Digest) -> Manifest:
+    manifest = home.manifest(digest)
+    if manifest is None:
+        raise RegistryError(f"{home.name} has an index without {digest}, which it lists: push that image again")
+    return manifest
+
+
+def belongings(pieces: Sequence[Piece]) -> Belongings:
+    """Read what refers to these manifests and what hangs on them by tags that spell their digests.
+
+    What cannot be read keeps nothing else back.
+    """
+    found = Belongings()
+    _add_referring(pieces, found)
+    _add_hanging([*pieces, *found.referring], found)
+    return found
+
+
+def _add_referring(pieces: Sequence[Piece], found: Belongings) -> None:
+    """Read what refers to these manifests, and what refers to that: a signature of an SBOM, say."""
+    patience = pieces[0].home.patience
+    known = {piece.manifest.digest for piece in pieces}
+    layer: Sequence[Piece] = pieces
+    for _ in range(_DEEPEST):
+        answers = patience.at_once([partial(_referring_to, piece) for piece in layer])
+        found.lost += [line for _, lost in answers for line in lost]
+        read = {piece.manifest.digest: piece for referring, _ in answers for piece in referring}
+        layer = [piece for digest, piece in read.items() if digest not in known]
+        if not layer:
+            return
+        found.referring += layer
+        known |= read.keys()
+
+
+def _referring_to(subject: Piece) -> tuple[list[Piece], list[str]]:
+    """Read what refers to a manifest, children first; and say what could not be read."""
+    home, digest = subject.home, subject.manifest.digest
+    listed: dict[Digest, index.Entry] = {}
+    lost = []
+    try:
+        for entry in home.referrers(digest):
+            listed.setdefault(Digest(entry["digest"]), entry)
+    except FAILURES as error:
+        lost.append(f"there may be more that refers to {digest} than came along: {error}")
+    read = home.patience.at_once([partial(_referrer, home, entry) for entry in listed.values()])
+    referring = [trees for trees in read if not isinstance(trees, str) and trees[-1].manifest.subject == digest]
+    # A tag that spells a digest may hold any index, whose images refer to nothing.
+    if referring or any(isinstance(trees, str) for trees in read):
+        for other, trees in zip(listed, read, strict=True):
+            if isinstance(trees, str):
+                lost.append(f"{other}, which refers to {digest}, does not come along: {trees}")
+            elif trees not in referring:
+                lost.append(f"{other} does not come along: it is listed as referring to {digest} and does not")
+    return [piece for trees in referring for piece in trees], lost
+
+
+def _referrer(home: RemoteRepository, entry: index.Entry) -> list[Piece] | str:
+    """Read a referrer, with all of it if it is an index, children first; or say why it cannot be read."""
+    try:
+        manifest = home.manifest(Digest(entry["digest"]))
+        return _tree(Piece(manifest, home, entry), {}) if manifest else f"{home.name} does not have it"
+    except FAILURES as error:
+        return str(error)
+
+
+def _add_hanging(pieces: Iterable[Piece], found: Belongings) -> None:
+    """Read what hangs on these manifests by tags that spell their digests, and on that in turn."""
+    homes = {piece.home.name: piece.home for piece in pieces}
+    new = {piece.manifest.digest for piece in pieces}
+    listed = {name: _tags(home, found) for name, home in homes.items()}
+    for _ in range(_DEEPEST):
+        spelt = {
+            tag: homes[name] for name, tags in listed.items() for digest in new for tag in signature_tags(tags, digest)
+        }
+        new = set()
+        for tag, home in spelt.items():
+            try:
+                manifest = home.manifest(tag)
+                tree = _tree(Piece(manifest, home), {}) if manifest else []
+            except FAILURES as error:
+                found.lost.append(f"{home.name}:{tag} does not come along: {error}")
+                continue
+            if tree and tag not in found.hanging:
+                *listed_by_it, found.hanging[tag] = tree
+                found.referring += listed_by_it
+                new |= {piece.manifest.digest for piece in tree}
+
+
+def _tags(home: RemoteRepository, found: Belongings) -> Sequence[Tag]:
+    try:
+        return home.tags()
+    except FAILURES as error:
+        found.lost.append(f"signatures and attestations in {home.name} that hang on a tag do not come along: {error}")
+        return ()

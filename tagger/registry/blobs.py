@@ -1,0 +1,142 @@
+"""The blobs of one repository, its layers and configurations: ask for them, mount, read and write them.
+
+OCI distribution spec, "Pulling blobs" and "Pushing blobs".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import urllib.parse
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from tagger.errors import Refused, RegistryError, TaggerError, Unreadable
+from tagger.names import Digest, Repository
+from tagger.oci.manifest import Blob
+from tagger.registry.connection import Connection
+
+# A registry that takes no HEAD is sent the blob once more, which changes nothing there.
+_NOT_KNOWN = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Scopes:
+    """What a token for a repository has to allow: a read never asks for more than it needs.
+
+    Quay creates a repository when it issues a token to push to it.
+    """
+
+    pull: str
+    push: str
+    delete: str
+
+
+def scopes_of(name: Repository) -> Scopes:
+    """Spell the scopes of a repository (distribution, "Token Scope Documentation").
+
+    >>> scopes_of(Repository.parse("registry.local:5000/gallery/ui")).push
+    'repository:gallery/ui:pull,push'
+    """
+    return Scopes(*(f"repository:{name.path}:{actions}" for actions in ("pull", "pull,push", "delete")))
+
+
+class Blobs:
+    """The blobs of one repository, as its registry has them."""
+
+    def __init__(self, name: Repository, connection: Connection) -> None:
+        self.name = name
+        self._connection = connection
+        self._base = f"/v2/{name.path}/blobs"
+        self._scopes = scopes_of(name)
+
+    def has(self, digest: Digest) -> bool:
+        """Say whether a blob is there. Raises Unreadable, Denied, RegistryUnreachable."""
+        answer = self._connection.request("HEAD", f"{self._base}/{digest}", scope=self._scopes.pull)
+        if answer.status in _NOT_KNOWN:
+            return False
+        answer.check(self.name, f"look at {digest}", HTTPStatus.OK)
+        return True
+
+    @contextlib.contextmanager
+    def opened(self, blob: Blob) -> Iterator[Iterator[bytes]]:
+        """Read a blob piece by piece; the last one comes when all of them together are what the digest says.
+
+        Raises RegistryError for content that is something else, at the piece that shows it; Unreadable where the
+        reading breaks off; and Denied, RegistryUnreachable.
+        """
+        with self._connection.opened(f"{self._base}/{blob.digest}", scope=self._scopes.pull) as (answer, pieces):
+            answer.check(self.name, f"read {blob.digest}", HTTPStatus.OK)
+            yield self._verified(blob, pieces)
+
+    def mount(self, blob: Blob, source: Repository) -> bool:
+        """Take a blob over from another repository of this registry; say whether the registry did.
+
+        The right to read there is asked for together with that to write here; a registry that grants no such token, or
+        mounts nothing, gets the blob sent.
+        """
+        scope = f"{self._scopes.push} {scopes_of(source).pull}"
+        query = urllib.parse.urlencode({"mount": blob.digest, "from": source.path})
+        try:
+            answer = self._connection.request("POST", f"{self._base}/uploads/?{query}", scope=scope)
+            if answer.status == HTTPStatus.ACCEPTED and (place := answer.headers.get("location")):
+                self.give_up(answer.resolve(place))
+        except (RegistryError, Refused):
+            return False
+        return answer.status == HTTPStatus.CREATED
+
+    def write(self, blob: Blob, pieces: Iterable[bytes]) -> None:
+        """Send a blob in one upload; what raises while it gives the pieces ends that.
+
+        Raises Unreadable where the upload breaks off, RegistryError, Denied, RegistryUnreachable.
+        """
+        begun = self._connection.request("POST", f"{self._base}/uploads/", scope=self._scopes.push)
+        begun.check(self.name, f"upload {blob.digest}", HTTPStatus.ACCEPTED)
+        place = begun.resolve(begun.headers.get("location", ""))
+        joint = "&" if urllib.parse.urlsplit(place).query else "?"
+        url = f"{place}{joint}{urllib.parse.urlencode({'digest': blob.digest})}"
+        headers = {"Content-Type": "application/octet-stream", "Content-Length": str(blob.size)}
+        try:
+            answer = self._connection.request("PUT", url, scope=self._scopes.push, headers=headers, body=iter(pieces))
+            answer.check(self.name, f"upload {blob.digest}", HTTPStatus.CREATED, HTTPStatus.NO_CONTENT)
+        except BaseException:
+            self.give_up(place)
+            raise
+
+    def begin(self) -> str | None:
+        """Begin an upload and give its URL, None where the registry begins none.
+
+        Raises Refused of the kind that the registry says when nothing can be pushed, RegistryError,
+        RegistryUnreachable.
+        """
+        answer = self._connection.request("POST", f"{self._base}/uploads/", scope=self._scopes.push)
+        if answer.why(self.name.path):
+            answer.check(self.name, "push")
+        place = answer.headers.get("location")
+        return answer.resolve(place) if answer.status == HTTPStatus.ACCEPTED and place else None
+
+    def give_up(self, upload: str) -> None:
+        """Give an upload up, so that the registry need not keep what it got; it forgets it later anyway."""
+        with contextlib.suppress(TaggerError):
+            self._connection.request("DELETE", upload, scope=self._scopes.push)
+
+    def _verified(self, blob: Blob, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        algorithm, _, expected = blob.digest.partition(":")
+        hashed, seen, held = hashlib.new(algorithm), 0, b""
+        for piece in pieces:
+            hashed.update(piece)
+            seen += len(piece)
+            if seen > blob.size:
+                break
+            if held:
+                yield held
+            held = piece
+        if seen < blob.size:
+            raise Unreadable(f"{self.name.registry} broke off {blob.digest} after {seen} of {blob.size} bytes")
+        if seen > blob.size or hashed.hexdigest() != expected:
+            raise RegistryError(
+                f"{self.name} serves {blob.digest} with other content than that: push the image again, or ask whoever"
+                " runs the registry"
+            )
+        yield held

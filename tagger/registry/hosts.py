@@ -1,0 +1,55 @@
+"""What is known of registries that people use and that their answers do not say: one table, from which hints come.
+
+What a registry does is decided by its answers, not by its name, wherever an answer can tell.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from tagger.names import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What is known of one registry.
+
+    `hosts` are patterns of its API's host names, `token_hosts` the hosts of its token server where that is elsewhere.
+    `page` is where a person does what the registry's API does not: its web page, or its own tool.
+    """
+
+    name: str = ""
+    hosts: tuple[str, ...] = ()
+    token_hosts: frozenset[str] = frozenset()
+    page: str = ""
+
+
+_UNKNOWN = Host()
+_KNOWN = (
+    Host("Docker Hub", ("registry-1.docker.io",), frozenset({"auth.docker.io"}), "https://hub.docker.com"),
+    Host("GitHub Packages", ("ghcr.io",), page="the package's page on GitHub"),
+    Host("GitLab", ("registry.gitlab.com",), frozenset({"gitlab.com"}), "Deploy > Container registry in GitLab"),
+    Host("Amazon ECR", ("*.dkr.ecr.*.amazonaws.com", "*.dkr.ecr.*.amazonaws.com.cn"), page="aws ecr"),
+    Host("Artifact Registry", ("*.pkg.dev", "gcr.io", "*.gcr.io"), page="gcloud artifacts"),
+    Host("Azure Container Registry", ("*.azurecr.io",), page="az acr"),
+    Host("Quay", ("quay.io",), page="https://quay.io"),
+    Host("DigitalOcean", ("registry.digitalocean.com",), frozenset({"api.digitalocean.com"}), "doctl registry"),
+    Host(
+        "Alibaba Cloud",
+        ("registry.aliyuncs.com", "registry.*.aliyuncs.com", "*.cr.aliyuncs.com"),
+        frozenset({"dockerauth.cn-hangzhou.aliyuncs.com"}),
+    ),
+)
+
+
+def known(registry: Registry) -> Host:
+    """Give what is known of a registry, which of most is nothing.
+
+    >>> known(Registry("012345678901.dkr.ecr.eu-west-1.amazonaws.com")).name
+    'Amazon ECR'
+    >>> known(Registry("registry.local:5000")).name
+    ''
+    """
+    host = registry.api_host.lower()
+    return next((each for each in _KNOWN if any(fnmatchcase(host, pattern) for pattern in each.hosts)), _UNKNOWN)

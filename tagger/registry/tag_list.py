@@ -1,0 +1,170 @@
+"""The list of a repository's tags, page by page (OCI distribution spec, "Listing Tags")."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import urllib.parse
+from collections.abc import Iterable, Iterator
+from http import HTTPStatus
+from typing import Any
+
+from tagger.errors import (
+    Denied,
+    InvalidReference,
+    RegistryError,
+    RegistryUnreachable,
+    TaggerError,
+    TooLong,
+)
+from tagger.names import Digest, Repository, Tag, parse_tag
+from tagger.registry.connection import Connection
+from tagger.registry.http import Answer
+
+# Google's registries put every manifest beside the tags, all in one answer.
+_PAGE_BYTES = 32 * 1024 * 1024
+_PAGE_TAGS = 1000  # Amazon ECR refuses more
+_MOST_TAGS = 1_000_000
+_MOST_BARREN_PAGES = 10
+_LINK = re.compile(r"<([^<>]*)>\s*((?:;[^,]*)?)")
+# Not as the RFC wants it, but what it says is clear, and without it half a list would be taken for all.
+_BARE_LINK = re.compile(r"([^<>;,\s]+)\s*(;[^,]*)")
+# What a registry answers when it has nothing against the size of the page that was asked for.
+_NOT_ABOUT_SIZE = frozenset({401, 403, 404, 408, 429})
+
+
+class TagList:
+    """The tags of one repository, as the registry lists them; it remembers which ones it named last."""
+
+    def __init__(self, name: Repository, connection: Connection, scope: str) -> None:
+        self._name = name
+        self._connection = connection
+        self._scope = scope
+        self._path = f"/v2/{name.path}/tags/list"
+        self._first = f"{self._path}?n={_PAGE_TAGS}"
+        self._named: frozenset[str] = frozenset()
+        self.pages: tuple[int, ...] = ()
+        """How many tags each page had when the list was read last."""
+
+    def read(self) -> list[Tag] | None:
+        """Read every page and give the tags in the registry's order; None when there is no such repository.
+
+        Raises RegistryError rather than give half a list, Denied, RegistryUnreachable.
+        """
+        found: dict[str, None] = {}
+        visited: set[str] = set()
+        barren = 0
+        pages: list[int] = []
+        answer = self._first_page()
+        if answer.status == HTTPStatus.NOT_FOUND and _has_errors(answer):
+            self._named, self.pages = frozenset(), ()
+            return None
+        while True:
+            page = dict.fromkeys(self._tags(answer))
+            barren = 0 if page.keys() - found.keys() else barren + 1
+            found |= page
+            pages.append(len(page))
+            url = following(answer, self._path)
+            if url is None:
+                self._named, self.pages = frozenset(found), tuple(pages)
+                return list(_valid(found))
+            if url in visited or barren > _MOST_BARREN_PAGES or len(found) > _MOST_TAGS:
+                raise RegistryError(
+                    f"{self._name} lists its tags without end, and tagger decides nothing from half a list:"
+                    " ask whoever runs the registry"
+                )
+            visited.add(url)
+            answer = self._ask(url)
+
+    def named(self, tag: str) -> bool:
+        """Say whether the list named a tag when it was read last."""
+        return tag in self._named
+
+    def is_shown(self) -> bool:
+        """Say whether the registry shows this list."""
+        return bool(self._named) or self._shows_now()
+
+    def names(self, reference: Tag | Digest) -> bool:
+        """Say whether the list is shown and names a tag, if need be now; of a digest it says nothing, so any may be."""
+        if ":" in reference:
+            return self.is_shown()
+        return self.named(reference) or (self._shows_now() and self.named(reference))
+
+    def _shows_now(self) -> bool:
+        try:
+            return self.read() is not None
+        except TaggerError:
+            return False
+
+    def _first_page(self) -> Answer:
+        answer = self._ask(self._first)
+        about_size = 400 <= answer.status < 500 and answer.status not in _NOT_ABOUT_SIZE  # noqa: PLR2004 - HTTP's own
+        if about_size and self._first != self._path:
+            self._first = self._path  # some registries allow smaller pages than this, and say so by 400
+            answer = self._ask(self._first)
+        return answer
+
+    def _ask(self, url: str) -> Answer:
+        try:
+            return self._connection.request("GET", url, scope=self._scope, limit=_PAGE_BYTES)
+        except TooLong:
+            raise RegistryError(
+                f"the list of the tags of {self._name} has more than {_PAGE_BYTES >> 20} MB in one answer, and tagger"
+                " decides nothing from half a list: remove old tags, or release with --assume-newest"
+            ) from None
+
+    def _tags(self, answer: Answer) -> list[str]:
+        foreign = not _has_errors(answer) if answer.status == HTTPStatus.NOT_FOUND else not _is_page(answer)
+        if foreign and answer.status in (HTTPStatus.OK, HTTPStatus.NOT_FOUND):
+            raise RegistryUnreachable(
+                f"what answers at {self._name.registry} is not a registry: check the host and the port"
+            )
+        try:
+            answer.check(self._name, "list the tags", HTTPStatus.OK)
+        except Denied as error:
+            raise Denied(
+                f"{error}; registries say the same of a repository that does not exist yet, so create it or push to it"
+                " once; where only the list is denied, release --assume-newest does without it"
+            ) from None
+        tags = answer.json().get("tags") or []
+        if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+            raise RegistryError(
+                f"{self._name} lists tags that are no texts: the registry is broken, ask whoever runs it"
+            )
+        return tags
+
+
+def following(answer: Answer, path: str) -> str | None:
+    """Give the URL of the next page of what is at a path, by the `next` link (RFC 8288); None after the last page.
+
+    Of the link only the query counts: registries behind a proxy leave out a part of the path, and what is there then
+    may be another repository.
+    """
+    link = answer.headers.get("link", "")
+    for target, parameters in (_LINK if "<" in link else _BARE_LINK).findall(link):
+        if re.search(r";\s*rel\s*=\s*\"?next\"?(?:\s|;|$)", parameters, re.IGNORECASE):
+            return urllib.parse.urlsplit(answer.resolve(target))._replace(path=path, fragment="").geturl()
+    return None
+
+
+def _valid(texts: Iterable[str]) -> Iterator[Tag]:
+    for text in texts:
+        # No registry can serve a tag that is none, so it cannot be one of ours.
+        with contextlib.suppress(InvalidReference):
+            yield parse_tag(text)
+
+
+def _has_errors(answer: Answer) -> bool:
+    return "errors" in _object(answer)
+
+
+def _is_page(answer: Answer) -> bool:
+    return not {"name", "tags"}.isdisjoint(_object(answer))
+
+
+def _object(answer: Answer) -> dict[str, Any]:
+    try:
+        content = answer.json()
+    except ValueError:
+        return {}
+    return content if isinstance(content, dict) else {}

@@ -1,0 +1,209 @@
+"""Make a repository's tags match a set of versions, whatever others do meanwhile.
+
+Each round lists the tags, compares, writes what differs, and lists again until a round finds nothing to do. Registries
+offer no compare-and-swap, but every releaser publishes its version tag before the list that it decides from, and lists
+again after its last write: whoever writes last has seen every rival's version and corrects itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from tagger.errors import Refused, RegistryError, TaggerError, Unreadable, Unsettled
+from tagger.names import Digest, Tag
+from tagger.oci.manifest import Manifest
+from tagger.repository.observe import Tags, digest_of, holders, observe
+from tagger.rules.plan import Observed
+from tagger.rules.scheme import Scheme, Version, resolve
+
+# Seconds before each round: some registries serve stale reads for a while after a write.
+PAUSES = (0.0, 0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
+# Seconds before each further list, while a floating tag holds an image that no list explains: some lists lag.
+LIST_PAUSES = (0.5, 1.0, 2.0, 4.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """The set of versions that tags are settled to: those published, with `present` and without `absent`.
+
+    `present` gives the digests of versions that are published even if a stale list does not name them yet. `otherwise`
+    says where a tag goes that no version claims: to a digest, or away (None); a tag that it does not name stays. What
+    `rewritten` names is written once even if it reads as right: a registry whose reads are stale would hide a write.
+
+    `wrote` is for a command that may move only what it wrote itself: what it wrote under each tag, to which settling
+    adds. A tag that holds anything else goes to a version of `present` alone. Without it every tag is moved.
+
+    `familiar` are digests that tags may be moved away from although no listed version has them. `unserved` are tags
+    that an Engine has pushed to a registry that does not serve the image yet: the list has to be enough.
+    """
+
+    present: Mapping[Version, Digest] = field(default_factory=dict)
+    absent: frozenset[Version] = frozenset()
+    otherwise: Mapping[Tag, Digest | None] = field(default_factory=dict)
+    rewritten: frozenset[Tag] = frozenset()
+    wrote: dict[Tag, set[Digest]] | None = None
+    familiar: frozenset[Digest] = frozenset()
+    unserved: frozenset[Tag] = frozenset()
+
+
+def settle(
+    repository: Tags,
+    scheme: Scheme,
+    floats: Collection[Tag],
+    goal: Goal,
+    seen: Observed | None = None,
+) -> Observed:
+    """Put every one of these floating tags where the goal's versions say, by manifest PUT; give what was seen last.
+
+    `seen` is what was observed just now, if it was: the first round takes it for what it would see itself.
+
+    Raises Unsettled, naming the tags, when they are not there after the last round.
+    """
+    left: Collection[Tag] = floats
+    problems: Mapping[Tag, TaggerError] = {}
+    unseen: TaggerError | None = None
+    look = partial(observe, repository, scheme, floats, present=goal.present, absent=goal.absent)
+    for pause in PAUSES:
+        repository.patience.sleep(pause, f"{repository.name.registry} does not show {', '.join(left)} in place yet")
+        try:
+            observed = seen or look()
+            wrong = _differences(observed, scheme, floats, goal, repository)
+            if strange := _strange(observed, wrong, goal):
+                observed = explained(repository, scheme, observed, strange, look)
+                goal = replace(goal, familiar=goal.familiar | {d for t in strange if (d := observed.digests[t])})
+                wrong = _differences(observed, scheme, floats, goal, repository)
+        except TaggerError as error:
+            unseen, seen = error, None
+            continue
+        unseen = seen = None
+        goal = replace(goal, rewritten=frozenset())
+        if not wrong:
+            return observed
+        left = wrong.keys()
+        if all(_is_final(problems.get(tag)) for tag in wrong):
+            break
+        if goal.wrote is not None:
+            for tag, digest in wrong.items():
+                goal.wrote.setdefault(tag, set()).update({digest} if digest else ())
+        problems = _write(repository, wrong)
+    causes = [unseen] if unseen else [problems[tag] for tag in left if tag in problems]
+    because = f": {causes[0]}" if causes else ", since something keeps moving them: run the same command again"
+    raise Unsettled(
+        f"in {repository.name} these tags are not verified to be where they belong: {', '.join(left)}{because}", [*left]
+    ) from next(iter(causes), None)
+
+
+def explained(
+    repository: Tags, scheme: Scheme, observed: Observed, tags: Collection[Tag], look: Callable[[], Observed]
+) -> Observed:
+    """Look again while one of these floating tags holds an image of no listed version; give the last look.
+
+    A list may lag by some seconds behind the tags that it names, and then a newer version is hidden that has moved a
+    floating tag already. `holders` of the result says whose images were found.
+    """
+    for pause in (*LIST_PAUSES, None):
+        versions, nearly = holders(repository, scheme, observed, tags)
+        observed = replace(observed, holders={**observed.holders, **versions}, nearly=nearly)
+        unknown = [tag for tag in tags if observed.digests.get(tag) and tag not in versions and tag not in nearly]
+        if not unknown or pause is None:
+            break
+        since = f"{', '.join(unknown)} in {repository.name} holds an image of no listed version, and lists may lag"
+        repository.patience.sleep(pause, since)
+        observed = look()
+    return observed
+
+
+def _strange(observed: Observed, wrong: Collection[Tag], goal: Goal) -> list[Tag]:
+    """Name the tags that are to be moved away from an image of which nothing is known yet."""
+    known = {*goal.familiar, *goal.present.values()}
+    known |= {digest for tag in observed.versions.values() if (digest := observed.digests.get(tag))}
+    known |= {digest for digests in (goal.wrote or {}).values() for digest in digests}
+    return [tag for tag in wrong if (digest := observed.digests.get(tag)) and digest not in known]
+
+
+def _differences(
+    observed: Observed, scheme: Scheme, floats: Collection[Tag], goal: Goal, repository: Tags
+) -> dict[Tag, Digest | None]:
+    """Say which tags are wrong, and where each belongs (None: away)."""
+    owners = resolve({*observed.versions, *goal.present}, scheme)
+    wrong: dict[Tag, Digest | None] = {}
+    wanted: Digest | None
+    for tag in floats:
+        if not _may_move(tag, owners.get(tag), observed, goal):
+            continue
+        if tag in goal.unserved & observed.unreadable and tag in observed.listed:
+            continue
+        if tag in owners:
+            wanted = _digest_of(owners[tag], observed, scheme, goal, repository)
+        elif tag in goal.otherwise:
+            wanted = goal.otherwise[tag]
+        else:
+            continue
+        rewritten = tag in goal.rewritten and wanted is not None
+        if rewritten or tag in observed.unreadable or observed.digests[tag] != wanted:
+            wrong[tag] = wanted
+    return wrong
+
+
+def _may_move(tag: Tag, owner: Version | None, observed: Observed, goal: Goal) -> bool:
+    """Say whether a tag is this command's to move: to what it publishes itself, or away from what it wrote itself."""
+    if goal.wrote is None or owner in goal.present:
+        return True
+    if tag not in goal.wrote:
+        return False
+    return tag in observed.unreadable or observed.digests[tag] in {None, *goal.wrote[tag]}
+
+
+def _digest_of(owner: Version, observed: Observed, scheme: Scheme, goal: Goal, repository: Tags) -> Digest:
+    if owner in goal.present:
+        return observed.digests.get(observed.versions.get(owner, scheme.version_tag(owner))) or goal.present[owner]
+    return digest_of(observed, owner, repository.name)
+
+
+def _write(repository: Tags, wanted: Mapping[Tag, Digest | None]) -> dict[Tag, TaggerError]:
+    """Write every tag, and give the problems; one tag's problem does not keep the others from being written."""
+    by_digest: dict[Digest | None, list[Tag]] = {}
+    for tag, digest in wanted.items():
+        by_digest.setdefault(digest, []).append(tag)
+    writing = [partial(_write_one_manifest, repository, tags, digest) for digest, tags in by_digest.items()]
+    return {tag: problem for problems in repository.patience.at_once(writing) for tag, problem in problems.items()}
+
+
+def _write_one_manifest(repository: Tags, tags: Sequence[Tag], digest: Digest | None) -> dict[Tag, TaggerError]:
+    """Point tags at a manifest, or take them away, and give the problems."""
+    taken: Collection[Tag] = ()
+    try:
+        if digest is None:
+            write = repository.remove
+        else:
+            manifest = _fetch(repository, digest)
+            write = partial(repository.put, manifest=manifest)
+            if len(tags) > 1:
+                taken = repository.put_together(tags, manifest)
+    except TaggerError as error:
+        return dict.fromkeys(tags, error)
+    left = [tag for tag in tags if tag not in taken]
+    problems = repository.patience.at_once([partial(_problem, write, tag) for tag in left])
+    return {tag: problem for tag, problem in zip(left, problems, strict=True) if problem}
+
+
+def _problem(write: Callable[[Tag], None], tag: Tag) -> TaggerError | None:
+    try:
+        write(tag)
+    except TaggerError as error:
+        return error
+    return None
+
+
+def _is_final(problem: TaggerError | None) -> bool:
+    """Say whether writing again would meet the same answer: a refusal, rather than a fault that may pass."""
+    return isinstance(problem, RegistryError | Refused) and not isinstance(problem, Unreadable)
+
+
+def _fetch(repository: Tags, digest: Digest) -> Manifest:
+    manifest = repository.manifest(digest)
+    if manifest is None:
+        raise RegistryError(f"{repository.name} no longer has {digest}: push that image again")
+    return manifest

@@ -1,0 +1,46 @@
+"""What an image says of itself, and whether that is what it is released as (OCI image spec, "Annotations"). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+
+from tagger.rules.scheme import Version
+from tagger.text import printable
+
+VERSION = "org.opencontainers.image.version"
+REVISION = "org.opencontainers.image.revision"
+
+
+def missing(name: str, labels: Mapping[str, str], revision: str | None = None) -> Iterator[str]:
+    """Say which labels an image lacks that would prove its version, and its commit where one is known.
+
+    >>> list(missing("app", {VERSION: "2.1.106"}, "c0ffee"))
+    ['app has no label org.opencontainers.image.revision: build it with that label, or release it without --strict']
+    """
+    for label in (VERSION, REVISION) if revision else (VERSION,):
+        if not labels.get(label):
+            yield f"{name} has no label {label}: build it with that label, or release it without --strict"
+
+
+def mismatches(
+    name: str, labels: Mapping[str, str], version: Version, spellings: Collection[str], revision: str | None = None
+) -> Iterator[str]:
+    """Say where the labels of an image contradict the version, also spelt as a tag, and the commit, where one is known.
+
+    >>> list(mismatches("app", {VERSION: "v2.1.106", REVISION: "c0ffee"}, Version(2, 1, 106), ["2.1.106-alpine"]))
+    []
+    >>> [text[:65] for text in mismatches("app", {VERSION: "2.1.105"}, Version(2, 1, 106), [])]
+    ['app says org.opencontainers.image.version=2.1.105 and is released']
+    """
+    told = labels.get(VERSION, "")
+    if told and told.removeprefix("v") != str(version) and told not in spellings:
+        yield (
+            f"{name} says {VERSION}={printable(told, 100)} and is released as {version}: see whether it is the right"
+            " image, or build it with that label, which else comes from the image that it is built on"
+        )
+    commit = labels.get(REVISION, "")
+    if commit and revision and commit != revision:
+        yield (
+            f"{name} says {REVISION}={printable(commit, 100)} and HEAD is {revision}: build it from this commit, or"
+            " check out that one"
+        )

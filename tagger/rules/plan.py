@@ -1,0 +1,199 @@
+"""What a release will do to each tag, and why. Pure: it is given what was observed, and touches nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from tagger.names import SHORT_DIGEST, Digest, Tag
+from tagger.rules.scheme import Scheme, Version, resolve
+
+
+class Action(StrEnum):
+    """What happens to a tag."""
+
+    CREATE = "create"
+    MOVE = "move"
+    KEEP = "keep"
+    UNCHANGED = "unchanged"
+    REFUSE = "refuse"
+
+
+WRITES = frozenset({Action.CREATE, Action.MOVE})
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What happens to one tag: the digest before and after (None: no such tag, or not known yet), and the reason.
+
+    A floating tag that is kept has `drifted` when it does not hold the image of `version`, to which it belongs.
+    """
+
+    tag: Tag
+    action: Action
+    version: Version
+    before: Digest | None
+    after: Digest | None
+    reason: str | None = None
+    drifted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What a registry says: the published versions with their tags, and the digests of the tags that matter.
+
+    A tag whose digest is None is absent; one in `unreadable` is there, but the registry fails to say where it points.
+    The versions that are `yanked`, each with its mark, are not among the published ones; marks that are listed and
+    absent are `lost_marks`. `listed` is the list of tags behind all this. Of floating tags that are out of place,
+    `holders` gives the version whose image they hold, and `nearly` the tag, where that is only nearly a version.
+    """
+
+    versions: Mapping[Version, Tag]
+    digests: Mapping[Tag, Digest | None]
+    unreadable: frozenset[Tag] = frozenset()
+    yanked: Mapping[Version, Tag] = field(default_factory=dict)
+    listed: tuple[Tag, ...] = field(default=(), repr=False)
+    lost_marks: frozenset[Tag] = frozenset()
+    holders: Mapping[Tag, Version] = field(default_factory=dict)
+    nearly: Mapping[Tag, Tag] = field(default_factory=dict)
+
+    def holds(self, tag: Tag) -> str:
+        """Say in words what a floating tag holds.
+
+        >>> Observed({}, {Tag("latest"): Digest("sha256:" + "0" * 64)}).holds(Tag("latest"))
+        'it holds sha256:000000000000 now'
+        """
+        if tag in self.unreadable:
+            return "the registry cannot say where it points now"
+        digest = self.digests.get(tag)
+        if digest is None:
+            return "it is missing now"
+        return f"it holds {self.holders.get(tag) or self.nearly.get(tag) or digest[:SHORT_DIGEST]} now"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The changes of one release in one repository: the version tag's first, then the floating tags'."""
+
+    version: Version
+    changes: tuple[Change, ...]
+
+    @property
+    def refused(self) -> str | None:
+        """Give the reason of the refusal, if there is one."""
+        return next((c.reason for c in self.changes if c.action is Action.REFUSE), None)
+
+    @property
+    def version_change(self) -> Change:
+        """Give the change of the version tag."""
+        return self.changes[0]
+
+    @property
+    def floating_changes(self) -> tuple[Change, ...]:
+        """Give the changes of the floating tags, the most specific first."""
+        return self.changes[1:]
+
+    @property
+    def writes(self) -> bool:
+        """Say whether anything is to be written."""
+        return any(c.action in WRITES for c in self.changes)
+
+
+def plan(
+    version: Version, image: Digest | None, observed: Observed, scheme: Scheme, *, overwrite: bool = False
+) -> Plan:
+    """Plan the release of a version whose image has the digest `image` in this repository (None: not known yet).
+
+    A version tag that holds another digest is refused, unless `overwrite`.
+
+    >>> from tagger.rules.scheme import parse_version
+    >>> seen = Observed({parse_version("2.1.106"): Tag("2.1.106")},
+    ...                 {Tag("latest"): Digest("sha256:new"), Tag("2.1.106"): Digest("sha256:new")})
+    >>> for change in plan(parse_version("1.9.9"), None, seen, Scheme()).changes:
+    ...     print(change.action, change.tag, change.reason)
+    create 1.9.9 None
+    create 1.9 None
+    create 1 None
+    keep latest 2.1.106 is newer
+    """
+    first = _version_change(version, image, observed, scheme, overwrite=overwrite)
+    goal = resolve({*observed.versions, version}, scheme)
+    floats = [
+        _floating_change(tag, goal[tag], version, image, observed, overwrite=overwrite)
+        for tag in scheme.floating_tags(version)
+    ]
+    changes = (first, *floats)
+    refused = next((change.tag for change in changes if change.action is Action.REFUSE), None)
+    if refused:
+        reason = f"{version if refused == first.tag else refused} is refused"
+        changes = tuple(
+            c if c.action is Action.REFUSE else replace(c, action=Action.KEEP, after=c.before, reason=reason)
+            for c in changes
+        )
+    return Plan(version, changes)
+
+
+def _version_change(
+    version: Version, image: Digest | None, observed: Observed, scheme: Scheme, *, overwrite: bool
+) -> Change:
+    tag = scheme.version_tag(version)
+    before = observed.digests.get(tag)
+    holder = observed.versions.get(version, tag)
+    held = observed.digests.get(holder)
+    if version in observed.yanked:
+        return _change_of_yanked(tag, version, before, image, overwrite=overwrite)
+    if tag in observed.unreadable:
+        return Change(tag, Action.MOVE, version, None, image, "forced: overwrites what the registry cannot read")
+    if held is None:
+        return Change(tag, Action.CREATE, version, None, image)
+    if held == image:
+        action = Action.UNCHANGED if before == image else Action.CREATE
+        return Change(tag, action, version, before, image, None if tag == holder else f"{holder} holds this image too")
+    if overwrite:
+        action = Action.MOVE if before else Action.CREATE
+        return Change(tag, action, version, before, image, f"forced: overwrites {held}")
+    reason = f"{holder} is published with another image, {held}: release a new version, or overwrite it with --force"
+    return Change(tag, Action.REFUSE, version, before, before, reason)
+
+
+def _change_of_yanked(
+    tag: Tag, version: Version, before: Digest | None, image: Digest | None, *, overwrite: bool
+) -> Change:
+    if not overwrite:
+        reason = f"{version} was yanked: release a new version, or take it back with --force"
+        return Change(tag, Action.REFUSE, version, before, before, reason)
+    return Change(tag, Action.MOVE if before else Action.CREATE, version, before, image, "forced: it was yanked")
+
+
+def _floating_change(
+    tag: Tag, owner: Version, version: Version, image: Digest | None, observed: Observed, *, overwrite: bool
+) -> Change:
+    """Move a floating tag to the image of this release, or keep it: what has drifted is for a repair."""
+    before = observed.digests.get(tag)
+    if owner != version:
+        place = observed.versions[owner]
+        right = place in observed.unreadable or (before is not None and before == observed.digests[place])
+        aside = "" if right else f" ({observed.holds(tag)}: see tagger check)"
+        return Change(tag, Action.KEEP, owner, before, before, f"{owner} is newer{aside}", drifted=not right)
+    if tag in observed.unreadable:
+        return Change(tag, Action.MOVE, owner, None, image, observed.holds(tag))
+    if before is None:
+        return Change(tag, Action.CREATE, owner, None, image)
+    if before == image:
+        return Change(tag, Action.UNCHANGED, owner, before, image)
+    if near := observed.nearly.get(tag):
+        return _change_of_other_rules(tag, owner, before, image, near, overwrite=overwrite)
+    return Change(tag, Action.MOVE, owner, before, image)
+
+
+def _change_of_other_rules(
+    tag: Tag, owner: Version, before: Digest, image: Digest | None, near: Tag, *, overwrite: bool
+) -> Change:
+    if overwrite:
+        return Change(tag, Action.MOVE, owner, before, image, f"forced: it holds the image of {near}")
+    reason = (
+        f"{tag} holds the image of {near}, which is nearly a version, so this repository may follow other rules: add"
+        f" {near} to ignore, choose other floats, or move {tag} with --force"
+    )
+    return Change(tag, Action.REFUSE, owner, before, before, reason)

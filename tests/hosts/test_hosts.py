@@ -1,0 +1,595 @@
+"""Every command does its work on the registries that people use, or says what the registry does not offer.
+
+These are imitations (see `hosts`), with an Engine of this process that pushes to them by HTTP.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from inspect import signature
+
+import pytest
+from command import Ran
+from doubles import OCI_INDEX, OCI_MANIFEST, ModelRegistry, digest_of, manifest
+from launcher import launched
+
+from hosts import REFUSED, Imitation, PushingEngine
+from hosts.acr import Acr
+from hosts.artifact_registry import ArtifactRegistry
+from hosts.artifactory import Artifactory
+from hosts.docker_hub import DockerHub
+from hosts.ecr import Ecr
+from hosts.ghcr import Ghcr
+from hosts.ghes import DeniesEveryHead, Ghes
+from hosts.gitlab import GitLab
+from hosts.harbor import Harbor
+from hosts.nexus import Nexus
+from hosts.quay import Quay
+from hosts.table import FILE, table, trials, tried
+
+PATH = "team/app"
+EVERY: tuple[type[Imitation], ...] = (
+    Imitation, DockerHub, Ghcr, Ecr, ArtifactRegistry, Acr, GitLab, Quay, Harbor, Nexus, Artifactory, Ghes,
+    DeniesEveryHead,
+)  # fmt: skip
+HOSTS = {host.name: host for host in EVERY}
+# Those that differ most are tried each time, the others in `make test-long`.
+OFTEN = {Ecr.name, Quay.name, Harbor.name, Artifactory.name, DeniesEveryHead.name}
+TRIED = [name if name in OFTEN else pytest.param(name, marks=pytest.mark.long) for name in HOSTS]
+OLD, FORMER, NEW = b"the old one", b"the former one", b"the new one"
+BUILD = manifest(b"a build", config=digest_of(b"{}"))
+_EMPTY = {"mediaType": "application/vnd.oci.empty.v1+json", "digest": digest_of(b"{}"), "size": 2}
+SIGNATURE = json.dumps(
+    {
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "artifactType": "application/vnd.example.signature",
+        "config": _EMPTY,
+        "layers": [_EMPTY],
+        "subject": {"mediaType": json.loads(BUILD)["mediaType"], "digest": digest_of(BUILD), "size": len(BUILD)},
+    }
+).encode()
+
+
+@dataclass
+class Shop:
+    """A repository with 2.0.6 and 2.1.105, and an Engine that has the image `build`."""
+
+    registry: Imitation
+    engine: PushingEngine
+
+    @property
+    def name(self) -> str:
+        """Name the repository."""
+        return f"{self.registry.host}/{PATH}"
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Say where every tag points."""
+        return dict(self.registry.repositories[PATH])
+
+    def run(self, *words: str) -> Ran:
+        """Run a command that needs no Engine."""
+        return launched(None, *words)
+
+    def release(self, version: str, *options: str) -> Ran:
+        """Release the image `build`."""
+        place = ("--registry", self.registry.host, "--repository", PATH)
+        return launched(self.engine, "release", "build", version, *place, *options)
+
+    def writes(self) -> list[str]:
+        """Name every request that may have changed something."""
+        return [f"{r.method} {r.path}" for r in self.registry.requests if r.method not in ("GET", "HEAD")]
+
+
+@contextmanager
+def opened(registry: Imitation) -> Iterator[Shop]:
+    """Open a shop in a registry."""
+    with registry, PushingEngine() as engine:
+        registry.seed(PATH, dict.fromkeys(("2.0.6", "2.0"), OLD))
+        registry.seed(PATH, dict.fromkeys(("2.1.105", "2.1", "2", "latest"), FORMER))
+        engine.load("build", NEW)
+        engine.log_in(registry)
+        yield Shop(registry, engine)
+
+
+@pytest.fixture(params=TRIED)
+def shop(request: pytest.FixtureRequest) -> Iterator[Shop]:
+    """Open a shop in the registry of each host."""
+    with opened(HOSTS[request.param]()) as made:
+        yield made
+
+
+def digest(content: bytes) -> str:
+    """Give the digest of the image of that content."""
+    return digest_of(manifest(content))
+
+
+def stored(registry: ModelRegistry) -> None:
+    """Have an image under the tag build-77, with all that belongs to it."""
+    registry.put(PATH, "build-77", BUILD)
+    registry.blobs |= {(PATH, digest_of(blob)): blob for blob in (b"{}", b"a build")}
+
+
+def signed(registry: ModelRegistry) -> None:
+    """Have an image with a signature, which the registry lists or else a tag."""
+    stored(registry)
+    registry.manifests[PATH, digest_of(SIGNATURE)] = OCI_MANIFEST, SIGNATURE
+    if not registry.referrers:
+        entry = {"mediaType": OCI_MANIFEST, "digest": digest_of(SIGNATURE), "size": len(SIGNATURE)}
+        listing = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry]}
+        registry.put(PATH, digest_of(BUILD).replace(":", "-"), json.dumps(listing).encode())
+
+
+def lists_the_signature(registry: ModelRegistry) -> bool:
+    """Say whether the signature is there, and whether the registry lists it or else a tag."""
+    held = registry.repositories[PATH].get(digest_of(BUILD).replace(":", "-"))
+    listing = registry.manifests[PATH, held][1] if held else b""
+    listed = registry.referrers or digest_of(SIGNATURE).encode() in listing
+    return listed and (PATH, digest_of(SIGNATURE)) in registry.manifests
+
+
+def cascade(image: str, *tags: str) -> dict[str, str]:
+    """Say that tags hold an image."""
+    return dict.fromkeys(tags, image)
+
+
+# -- releasing -----------------------------------------------------------------------------------------------------
+
+
+@tried("release", "A release moves the floating tags, by the Engine and by the registry.")
+@pytest.mark.parametrize("via", ["engine", "registry"])
+def test_a_release_moves_the_cascade(shop: Shop, via: str) -> None:
+    before = shop.tags
+    ran = shop.release("2.1.106", "--floats-via", via)
+    assert ran.code == 0, ran.err
+    assert shop.tags == before | cascade(digest(NEW), "2.1.106", "2.1", "2", "latest")
+
+
+@tried("again", "The same release again writes nothing.")
+def test_a_release_again_changes_nothing(shop: Shop) -> None:
+    assert shop.release("2.1.106").code == 0
+    before = shop.tags
+    shop.registry.requests.clear()
+    ran = shop.release("2.1.106")
+    assert (ran.code, shop.writes(), shop.tags) == (0, [], before), ran.err
+
+
+@tried("backport", "A patch of an older line moves the tags of that line alone.")
+def test_a_backport_moves_its_own_line(shop: Shop) -> None:
+    before = shop.tags
+    ran = shop.release("2.0.7")
+    assert ran.code == 0, ran.err
+    assert shop.tags == before | cascade(digest(NEW), "2.0.7", "2.0")
+
+
+@tried("other image", "Another image under a published version is refused.")
+@pytest.mark.parametrize("options", [(), ("--assume-newest",)])
+def test_another_image_under_a_published_version_is_refused(shop: Shop, options: tuple[str, ...]) -> None:
+    before = shop.tags
+    ran = shop.release("2.1.105", *options)
+    assert (ran.code, shop.writes(), shop.tags) == (REFUSED, [], before), ran.err
+    assert digest(FORMER) in ran.error
+
+
+@tried("dry run", "A dry run plans what the release does, and writes nothing.")
+def test_a_dry_run_writes_nothing_and_plans_what_a_release_does(shop: Shop) -> None:
+    before = shop.tags
+    ran = shop.release("2.1.106", "--dry-run", "--json")
+    assert (ran.code, shop.writes(), shop.tags) == (0, [], before), ran.err
+    changes = {change["tag"]: change["action"] for change in ran.json["repositories"][0]["tags"]}
+    assert changes == {"2.1.106": "create", "2.1": "move", "2": "move", "latest": "move"}
+
+
+@tried("backport, dry run", "A dry run of an older line's patch plans to move the tags of that line alone.")
+def test_the_dry_run_of_an_old_patch_moves_only_its_own_line(shop: Shop) -> None:
+    ran = shop.release("2.0.7", "--dry-run", "--json")
+    assert ran.code == 0, ran.err
+    changes = {change["tag"]: change["action"] for change in ran.json["repositories"][0]["tags"]}
+    assert changes == {"2.0.7": "create", "2.0": "move", "2": "keep", "latest": "keep"}
+
+
+@tried("promote to", "An image of this registry or of another one gets the floating tags.")
+@pytest.mark.parametrize("to_another", [False, True])
+def test_a_promotion_moves_the_cascade(shop: Shop, to_another: bool) -> None:
+    with ModelRegistry() as plain:
+        source = plain if to_another else shop.registry
+        stored(source)
+        before = shop.tags
+        ran = shop.run("promote", f"{source.host}/{PATH}:build-77", "2.1.106", "--to", shop.name)
+    assert ran.code == 0, ran.err
+    assert shop.tags == before | cascade(digest_of(BUILD), "2.1.106", "2.1", "2", "latest")
+
+
+@tried("promote from", "An image of this registry is released to another one.")
+def test_what_is_there_is_promoted_to_another_registry(shop: Shop) -> None:
+    stored(shop.registry)
+    with ModelRegistry() as plain:
+        ran = shop.run("promote", f"{shop.name}:build-77", "2.1.106", "--to", f"{plain.host}/{PATH}")
+        assert ran.code == 0, ran.err
+        assert plain.repositories[PATH] == cascade(digest_of(BUILD), "2.1.106", "2.1", "2", "latest")
+
+
+@tried("signatures", "What refers to an image, a signature for example, comes along to this registry and from it.")
+@pytest.mark.parametrize("to_this", [True, False])
+def test_what_refers_to_an_image_comes_along(shop: Shop, to_this: bool) -> None:
+    with ModelRegistry() as plain:
+        source, target = (plain, shop.registry) if to_this else (shop.registry, plain)
+        signed(source)
+        ran = shop.run("promote", f"{source.host}/{PATH}:build-77", "2.1.106", "--to", f"{target.host}/{PATH}")
+        assert ran.code == 0, ran.err
+        assert "warning" not in ran.err
+        assert lists_the_signature(target)
+
+
+@tried("promote again", "A dry run of a promotion writes nothing, and neither does the same promotion again.")
+def test_a_promotion_again_and_its_dry_run_change_nothing(shop: Shop) -> None:
+    stored(shop.registry)
+    words = ("promote", f"{shop.name}:build-77", "2.1.106")
+    before = shop.tags
+    ran = shop.run(*words, "--dry-run")
+    assert (ran.code, shop.writes(), shop.tags) == (0, [], before), ran.err
+    assert shop.run(*words).code == 0
+    before = shop.tags
+    shop.registry.requests.clear()
+    ran = shop.run(*words)
+    assert (ran.code, shop.writes(), shop.tags) == (0, [], before), ran.err
+
+
+# -- looking -------------------------------------------------------------------------------------------------------
+
+
+@tried("ls", "Every version is listed with its floating tags.")
+def test_the_versions_are_listed_with_their_floating_tags(shop: Shop) -> None:
+    ran = shop.run("ls", shop.name, "--json")
+    assert ran.code == 0, ran.err
+    listed = {row["version"]: (row["digest"], sorted(row["floating"])) for row in ran.json["versions"]}
+    assert listed == {
+        "2.1.105": (digest(FORMER), ["2", "2.1", "latest"]),
+        "2.0.6": (digest(OLD), ["2.0"]),
+    }
+
+
+@tried("check", "A check is content where all is well.")
+def test_a_check_is_content_where_all_is_well(shop: Shop) -> None:
+    ran = shop.run("check", shop.name)
+    assert ran.code == 0, ran.err
+
+
+@tried("repair", "A check finds a floating tag out of place, and a repair puts it back.")
+def test_a_check_sees_drift_and_a_repair_puts_it_right(shop: Shop) -> None:
+    before = shop.tags
+    shop.registry.seed(PATH, {"latest": OLD})
+    ran = shop.run("check", shop.name)
+    assert ran.code != 0
+    assert "latest" in ran.out + ran.err
+    ran = shop.run("repair", shop.name)
+    assert (ran.code, shop.tags) == (0, before), ran.err
+
+
+# -- taking away ---------------------------------------------------------------------------------------------------
+
+
+def removed(shop: Shop, command: str, run: Callable[[], Ran], expected: dict[str, str]) -> None:
+    """Hold that tags went as they should, or that the command refused to and wrote nothing."""
+    before = shop.tags
+    ran = run()
+    if said := shop.registry.refuses.get(command):
+        assert (ran.code, shop.tags) == (REFUSED, before), ran.err
+        assert re.search(said, ran.error), ran.error
+    else:
+        assert (ran.code, shop.tags) == (0, expected), ran.err
+
+
+@tried("rm", "A version goes, and its floating tags fall back.", needs="rm")
+def test_a_version_is_removed_or_nothing_is(shop: Shop) -> None:
+    left = cascade(digest(OLD), "2.0.6", "2.0", "2", "latest")
+    removed(shop, "rm", lambda: shop.run("rm", shop.name, "2.1.105", "--yes"), left)
+
+
+@tried("rm, signature", "The signature of a removed version's image goes along.", needs="rm")
+def test_the_signature_of_what_is_removed_goes_along_or_nothing_does(shop: Shop) -> None:
+    shop.registry.seed(PATH, {f"{digest(FORMER).replace(':', '-')}.sig": b"a signature"})
+    left = cascade(digest(OLD), "2.0.6", "2.0", "2", "latest")
+    removed(shop, "rm", lambda: shop.run("rm", shop.name, "2.1.105", "--yes"), left)
+
+
+@tried("prune", "Old versions go, and no floating tag moves.", needs="prune")
+def test_old_versions_are_pruned_or_nothing_is(shop: Shop) -> None:
+    before = shop.tags
+    shop.registry.seed(PATH, {"2.1.104": b"older", "2.0.5": b"oldest"})
+    removed(shop, "prune", lambda: shop.run("prune", shop.name, "--keep", "1", "--yes"), before)
+
+
+@tried("yank", "A yanked version no longer counts, and its tag goes.", needs="rm", without="mark")
+def test_a_yanked_version_does_not_count_whether_its_tag_goes_or_not(shop: Shop) -> None:
+    ran = shop.run("yank", shop.name, "2.1.105")
+    assert ran.code == 0, ran.err
+    tags = shop.tags
+    assert tags["2.1.105-yanked"] == digest(FORMER)
+    assert {tags["2"], tags["latest"]} == {digest(OLD)}
+    assert ("2.1.105" in tags) is ("rm" in shop.registry.refuses)
+    assert "removed" not in ran.out or "2.1.105" not in tags
+
+
+@tried("rm, dry run", "A dry run of `rm` and `prune` says what would go, or that nothing can.", needs="rm", dry=True)
+@pytest.mark.parametrize("command", ["rm", "prune"])
+def test_a_dry_run_says_what_would_go_or_that_nothing_can(shop: Shop, command: str) -> None:
+    shop.registry.seed(PATH, {"2.1.104": b"older"})
+    before = shop.tags
+    what = ("2.1.104",) if command == "rm" else ("--keep", "1")
+    ran = shop.run(command, shop.name, *what, "--dry-run")
+    known = command in shop.registry.refuses and not shop.registry.denies_late
+    assert (ran.code, shop.tags) == (REFUSED if known else 0, before), ran.err
+    assert not [line for line in shop.writes() if line.startswith("PUT")]
+    assert known or "2.1.104" in ran.out
+
+
+@tried("yank, dry run", "A dry run of `yank` writes nothing.")
+def test_a_dry_run_of_a_yank_writes_nothing(shop: Shop) -> None:
+    before = shop.tags
+    ran = shop.run("yank", shop.name, "2.1.105", "--dry-run")
+    assert (ran.code, shop.tags) == (0, before), ran.err
+    assert not [line for line in shop.writes() if line.startswith("PUT")]
+
+
+# -- the page ------------------------------------------------------------------------------------------------------
+
+
+def test_the_page_of_hosts_is_current() -> None:
+    assert FILE.read_text() == table(EVERY), "python tests/hosts/table.py writes it"
+
+
+def test_every_test_of_every_host_is_on_the_page() -> None:
+    of_every_host = {
+        name for name, test in globals().items() if name.startswith("test_") and "shop" in signature(test).parameters
+    }
+    assert {trial.test.__name__ for trial in trials} == of_every_host
+
+
+# -- what one host does --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page_size", [1, 2, 4])
+def test_ecr_pages_its_lists_by_a_cursor_of_its_own(page_size: int) -> None:
+    with opened(Ecr(page_size=page_size)) as shop:
+        ran = shop.release("2.0.7", "--dry-run", "--json")
+        assert ran.code == 0, ran.err
+        changes = {change["tag"]: change["action"] for change in ran.json["repositories"][0]["tags"]}
+        assert changes == {"2.0.7": "create", "2.0": "move", "2": "keep", "latest": "keep"}
+
+
+@pytest.mark.parametrize(
+    ("made", "said"), [(Ecr, "does not exist in the registry"), (ArtifactRegistry, f'Repository "{PATH}" not found')]
+)
+def test_a_repository_has_to_be_there_before_anything_is_pushed_anywhere(made: type[Imitation], said: str) -> None:
+    with opened(made()) as shop, ModelRegistry() as other:
+        other.seed(PATH, {"2.1.105": FORMER})
+        del shop.registry.repositories[PATH]
+        ran = shop.release("2.1.106", "--registry", other.host)
+        assert ran.code == REFUSED, ran.err
+        assert said in ran.error
+        assert "create the repository first" in ran.error
+        assert set(other.repositories[PATH]) == {"2.1.105"}
+
+
+def test_immutable_version_tags_are_in_nobody_s_way() -> None:
+    registry = Ecr()
+    registry.immutable = r"\d+\.\d+\.\d+"
+    with opened(registry) as shop:
+        assert shop.release("2.1.106").code == 0
+        assert shop.release("2.1.106").code == 0
+        ran = shop.release("2.1.105", "--force", "--floats-via", "registry")
+        assert ran.code != 0
+        assert "is immutable" in ran.error
+
+
+def test_immutable_floating_tags_are_named_with_the_way_out() -> None:
+    registry = Ecr()
+    registry.immutable = r"latest|\d+(\.\d+)?"
+    with opened(registry) as shop:
+        before = shop.tags
+        ran = shop.release("2.1.106", "--floats-via", "registry")
+        assert ran.code != 0
+        assert "exclude the floating tags from the immutability rule or set floats = []" in ran.error
+        assert shop.tags == before | {"2.1.106": digest(NEW)}
+
+
+# How hosts refuse to write a tag again, or at all: the imitation, and what of its own words has to be seen.
+
+
+def hub() -> Imitation:
+    registry = DockerHub()
+    registry.immutable = r"latest|\d+(\.\d+)?"
+    return registry
+
+
+def harbor() -> Imitation:
+    registry = Harbor()
+    registry.immutable = r"latest|\d+(\.\d+)?"
+    return registry
+
+
+def nexus() -> Imitation:
+    registry = Nexus()
+    registry.written_once = r"latest|\d+(\.\d+)?"
+    return registry
+
+
+def acr() -> Imitation:
+    registry = Acr()
+    registry.locked = {"latest", "2", "2.1"}
+    return registry
+
+
+def gitlab() -> Imitation:
+    registry = GitLab()
+    registry.protected = {"latest", "2", "2.1"}
+    return registry
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (hub, "cannot be updated due to immutability settings"),
+        (harbor, "configured as immutable"),
+        (nexus, "Repository does not allow updating assets"),
+        (acr, "REGISTRY_DISALLOWED_OPERATION"),
+        (gitlab, "tag is protected"),
+    ],
+)
+def test_floating_tags_that_cannot_move_are_named_with_the_registry_s_reason_and_the_way_out(
+    made: Callable[[], Imitation], said: str
+) -> None:
+    with opened(made()) as shop:
+        before = shop.tags
+        ran = shop.release("2.1.106", "--floats-via", "registry")
+        assert ran.code == 1, ran.err
+        assert said in ran.error
+        assert "exclude the floating tags from the immutability rule or set floats = []" in ran.error
+        assert "docker login" not in ran.error
+        assert shop.tags == before | {"2.1.106": digest(NEW)}
+        puts = [f"{r.path}" for r in shop.registry.requests if r.method == "PUT" and r.path.endswith("/latest")]
+        assert len(puts) <= 2, "a refusal for good is not asked again and again"
+        again = shop.release("2.1.106", "--floats-via", "registry")
+        assert (again.code, again.error) == (1, ran.error), "nothing moved, so that nothing is out of place"
+
+
+def test_a_quota_is_named_in_the_registry_s_words() -> None:
+    registry = Harbor()
+    registry.full = True
+    with opened(registry) as shop:
+        stored(registry)
+        before = shop.tags
+        ran = shop.run("promote", f"{shop.name}:build-77", "2.1.106")
+        assert (ran.code, shop.tags) == (REFUSED, before), ran.err
+        assert "exceed the configured upper limit of 10.0 MiB" in ran.error
+        assert "ask for a larger quota" in ran.error
+
+
+def test_the_reason_in_the_detail_is_shown() -> None:
+    registry = Artifactory()
+    registry.may_overwrite = False
+    with opened(registry) as shop:
+        ran = shop.release("2.1.106", "--floats-via", "registry")
+        assert ran.code != 0
+        assert "HTTP 403 Forbidden" in ran.error
+
+
+def test_another_repository_s_tags_never_count() -> None:
+    with opened(Artifactory()) as shop:
+        shop.registry.seed("app", {"9.0.0": b"somebody else's"})
+        before = shop.tags
+        ran = shop.release("2.1.106")
+        assert ran.code == 0, ran.err
+        assert shop.tags == before | cascade(digest(NEW), "2.1.106", "2.1", "2", "latest")
+        assert not [r for r in shop.registry.requests if r.path.startswith("/v2/app/")]
+
+
+@pytest.mark.parametrize("via", ["engine", "registry"])
+def test_a_release_that_replaces_an_image_which_a_policy_holds_back_goes_on(via: str) -> None:
+    for registry in (Harbor(), Artifactory()):
+        held_back = registry.vulnerable if isinstance(registry, Harbor) else registry.blocked
+        held_back.add(digest(FORMER))
+        with opened(registry) as shop:
+            before = shop.tags
+            ran = shop.release("2.1.106", "--floats-via", via)
+            assert ran.code == 0, ran.err
+            assert shop.tags == before | cascade(digest(NEW), "2.1.106", "2.1", "2", "latest")
+
+
+def test_a_backport_leaves_the_floating_tags_of_an_image_that_a_policy_holds_back() -> None:
+    registry = Harbor()
+    registry.vulnerable.add(digest(FORMER))
+    with opened(registry) as shop:
+        before = shop.tags
+        ran = shop.release("2.0.7", "--json")
+        assert ran.code == 0, ran.err
+        assert shop.tags == before | cascade(digest(NEW), "2.0.7", "2.0")
+        changes = {change["tag"]: change["action"] for change in ran.json["repositories"][0]["tags"]}
+        assert changes == {"2.0.7": "create", "2.0": "move", "2": "keep", "latest": "keep"}
+
+
+def test_one_immutable_version_does_not_keep_the_others_from_being_pruned() -> None:
+    registry = Harbor()
+    registry.immutable = r"2\.0\.5"
+    with opened(registry) as shop:
+        before = shop.tags
+        registry.seed(PATH, {"2.1.104": b"older", "2.0.5": b"oldest", "2.0.4": b"oldest of all"})
+        ran = shop.run("prune", shop.name, "--keep", "1", "--yes")
+        assert ran.code == 4, ran.err
+        assert shop.tags == before | {"2.0.5": digest(b"oldest")}
+        assert "does not let you delete 2.0.5" in ran.error
+        assert "configured as immutable" in ran.error
+
+
+def test_a_wait_in_go_s_notation_is_short() -> None:
+    registry = Ghcr()
+    registry.busy = 2
+    with opened(registry) as shop:
+        ran = shop.release("2.1.106")
+        assert (ran.code, registry.busy) == (0, 0), ran.err
+
+
+# -- the right to read and to write --------------------------------------------------------------------------------
+
+
+def test_what_is_private_is_read_with_the_login_and_never_taken_for_absent() -> None:
+    with opened(Ghcr()) as shop:
+        ran = shop.run("ls", shop.name, "--json")
+        assert [row["version"] for row in ran.json["versions"]] == ["2.1.105", "2.0.6"]
+        stranger = launched(None, "ls", shop.name, DOCKER_CONFIG="/nowhere")
+        assert stranger.code != 0
+
+
+def test_a_dry_run_asks_for_no_token_that_creates_the_repository() -> None:
+    with opened(Quay()) as shop:
+        del shop.registry.repositories[PATH]
+        ran = shop.release("2.1.106", "--dry-run")
+        assert ran.code == 0, ran.err
+        assert PATH not in shop.registry.repositories
+        assert shop.release("2.1.106").code == 0
+        assert shop.tags == cascade(digest(NEW), "2.1.106", "2.1", "2", "latest")
+
+
+# -- what takes its time -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("via", ["engine", "registry"])
+def test_an_image_whose_scan_is_pending_is_waited_for(via: str) -> None:
+    registry = Harbor()
+    registry.reads_before_scanned = 8
+    with opened(registry) as shop:
+        before = shop.tags
+        ran = shop.release("2.1.106", "--floats-via", via)
+        assert ran.code == 0, ran.err
+        assert shop.tags == before | cascade(digest(NEW), "2.1.106", "2.1", "2", "latest")
+        assert "does not show 2.1.106 yet" in ran.err
+
+
+def test_an_image_that_is_not_served_in_time_is_released_by_two_signs_and_that_is_said() -> None:
+    registry = Harbor()
+    registry.reads_before_scanned = 10_000
+    with opened(registry) as shop:
+        before = shop.tags
+        ran = shop.release("2.1.106", "--timeout", "20", "--json")
+        assert ran.code == 0, ran.err
+        assert shop.tags == before | cascade(digest(NEW), "2.1.106", "2.1", "2", "latest")
+        assert "did not serve the image, so tagger could not compare it" in ran.json["warnings"][0]
+        changes = ran.json["repositories"][0]["tags"]
+        assert {change["after"] for change in changes} == {digest(NEW)}
+
+
+def test_where_a_limit_of_pulls_is_used_up_a_head_is_the_second_sign() -> None:
+    registry = DockerHub()
+    registry.pulls_left = 0
+    with opened(registry) as shop:
+        before = shop.tags
+        ran = shop.release("2.1.106", "--json")
+        assert ran.code == 0, ran.err
+        assert shop.tags == before | cascade(digest(NEW), "2.1.106", "2.1", "2", "latest")
+        assert "did not serve the image, so tagger could not compare it" in ran.json["warnings"][0]

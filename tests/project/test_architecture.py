@@ -1,0 +1,213 @@
+"""Data flows one way: a folder imports only the folders that it rests on, and the pure ones reach nothing outside."""
+
+import ast
+import subprocess
+import sys
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import tagger
+
+ROOT = Path(tagger.__file__).parents[1]
+PACKAGE = ROOT / "tagger"
+
+# Each folder or module at the top, and what it rests on directly; it may import that, and whatever that rests on.
+RESTS_ON: dict[str, set[str]] = {
+    "text": set(),
+    "errors": {"text"},
+    "events": set(),
+    "names": {"errors"},
+    "work": {"errors"},
+    "rules": {"names"},
+    "oci": {"names"},
+    "credentials": {"names", "work"},
+    "engine": {"credentials", "events"},
+    "registry": {"credentials", "oci"},
+    "repository": {"rules", "oci", "work"},
+    "releasing": {"repository", "events"},
+    "promoting": {"registry", "events"},
+    "config": {"rules"},
+    "git": {"rules"},
+    "access": {"engine", "registry", "releasing"},
+    "doctor": {"access", "config"},
+    "api": {"access", "doctor", "git", "promoting"},
+    "cli": {"api"},
+    "__main__": {"cli"},
+}
+PURE = (
+    "text",
+    "errors",
+    "names",
+    "rules",
+    "oci",
+    "config",
+    "releasing.outcome",
+    "doctor.finding",
+    "registry.hosts",
+    "registry.refusal",
+)
+IMPURE = ("docker", "requests", "urllib3", "http.client", "urllib.request", "socket", "ssl", "subprocess", "asyncio")
+
+
+def modules_after(statement: str) -> set[str]:
+    """Name the modules that a fresh interpreter has loaded after a statement."""
+    code = f"import sys; {statement}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def name_of(path: Path) -> str:
+    """Give the name of a file's module below the package: `rules.scheme`."""
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {name_of(path): path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py"}
+
+
+# The results that an error carries; nothing else may point backwards.
+BACKWARDS = {"errors": {"releasing.outcome", "repository.remove"}}
+
+
+def imports(module: str) -> set[str]:
+    """Name the modules of the package that a module imports: at its top, later, or for types."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(MODULES[module].read_text())):
+        if isinstance(node, ast.Import):
+            found |= {name.name.removeprefix("tagger.") for name in node.names if name.name.startswith("tagger.")}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module} imports relatively"
+            if node.module and node.module.split(".")[0] == "tagger":
+                found |= {home(f"{node.module}.{name.name}".removeprefix("tagger.")) for name in node.names}
+    return found - {""} - BACKWARDS.get(module, set())
+
+
+def home(name: str) -> str:
+    """Name the module that `name` is, or that has it."""
+    return name if name in MODULES else name.rpartition(".")[0]
+
+
+def beneath(folder: str) -> set[str]:
+    """Name all that a folder rests on."""
+    return RESTS_ON[folder].union(*(beneath(lower) for lower in RESTS_ON[folder]))
+
+
+def test_every_folder_has_its_place() -> None:
+    assert {module.split(".")[0] for module in MODULES} == RESTS_ON.keys()
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_only_what_its_folder_rests_on(module: str) -> None:
+    folder = module.split(".", maxsplit=1)[0]
+    assert {imported.split(".")[0] for imported in imports(module)} <= beneath(folder) | {folder}
+
+
+def test_no_modules_import_each_other_in_a_circle_not_even_for_types() -> None:
+    TopologicalSorter({module: imports(module) - {module} for module in MODULES}).prepare()
+
+
+@pytest.mark.parametrize("folder", [name for name, path in MODULES.items() if path.name == "__init__.py"])
+def test_a_folder_says_what_may_live_there(folder: str) -> None:
+    assert ast.get_docstring(ast.parse(MODULES[folder].read_text()))
+
+
+def test_imports_are_seen_wherever_they_are() -> None:
+    assert imports("cli.app") >= {"errors", "api", "cli.render.text", "rules.scheme"}
+
+
+def test_the_steps_of_a_release_know_neither_engine_nor_registry() -> None:
+    assert not modules_after("import tagger.releasing.steps") & {
+        "tagger.engine.client",
+        "tagger.registry.repository",
+        "tagger.registry.connection",
+        "docker",
+    }
+
+
+@pytest.mark.parametrize("module", PURE)
+def test_a_pure_module_reaches_nothing_outside(module: str) -> None:
+    bare = modules_after("pass")
+    assert not (modules_after(f"import tagger.{module}") - bare) & {*IMPURE}
+
+
+def test_the_impure_would_be_seen() -> None:
+    assert {"urllib3", "ssl", "socket"} <= modules_after("import tagger.registry.connection")
+
+
+def test_importing_the_package_imports_nothing_else() -> None:
+    loaded = modules_after("import tagger") - modules_after("from typing import TYPE_CHECKING, Any")
+    assert {name for name in loaded if name != "__future__"} == {"tagger"}
+
+
+def test_the_command_line_starts_without_the_engine_and_the_registry() -> None:
+    assert not modules_after("import tagger.cli.app") & {
+        "docker",
+        "requests",
+        "urllib3",
+        "tagger.engine.client",
+        "tagger.registry.repository",
+    }
+
+
+def modules_of(words: str) -> set[str]:
+    """Name the modules that a command loads."""
+    ran = f"import sys\nfrom tagger.cli.app import app\ntry: app({words.split()!r})\nexcept SystemExit: pass"
+    return modules_after(ran)
+
+
+@pytest.mark.parametrize("words", ["tags 2.1.106", "release --help"])
+def test_a_command_that_asks_nobody_imports_nothing_to_ask_with(words: str) -> None:
+    assert not modules_of(words) & {"rich", "docker", "requests", "urllib3"}
+
+
+@pytest.mark.parametrize("words", ["--version", "--help"])
+def test_the_version_and_the_list_of_commands_need_neither_pydantic_nor_rich(words: str) -> None:
+    assert not modules_of(words) & {"pydantic", "rich", "docker", "requests", "urllib3"}
+
+
+def test_the_command_line_uses_of_typer_only_what_typer_documents() -> None:
+    used = {
+        ast.unparse(node)
+        for path in MODULES.values()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Import | ast.ImportFrom) and "typer" in ast.unparse(node)
+    }
+    assert used == {"import typer"}, "a class or function of another module may change at any time"
+
+
+# -- the public names ------------------------------------------------------------------------------------------------
+
+
+def test_the_public_names_are_sorted_and_are_what_type_checkers_see() -> None:
+    tree = ast.parse((PACKAGE / "__init__.py").read_text())
+    typed = {
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("tagger.")
+        for alias in node.names
+    }
+    assert tagger.__all__ == sorted({*typed, "__version__"})
+    assert {*tagger.__all__} <= {*dir(tagger)}
+
+
+def test_no_module_hides_a_public_name() -> None:
+    assert not {*tagger.__all__} & RESTS_ON.keys(), "importing tagger.NAME would replace what tagger.NAME is"
+
+
+@pytest.mark.parametrize("name", [name for name in tagger.__all__ if name != "__version__"])
+def test_a_public_name_is_there_and_says_what_it_is(name: str) -> None:
+    found = getattr(tagger, name)
+    assert found.__doc__
+    assert found.__doc__.strip()[0].isupper()
+
+
+def test_a_name_that_is_not_public_is_not_there() -> None:
+    with pytest.raises(AttributeError, match="module 'tagger' has no attribute 'nonsense'"):
+        tagger.nonsense  # noqa: B018 - asking is the test
+
+
+def test_a_star_import_gives_every_public_name() -> None:
+    given: dict[str, object] = {}
+    exec("from tagger import *", given)
+    assert {*tagger.__all__} <= given.keys()

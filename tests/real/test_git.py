@@ -1,0 +1,271 @@
+"""The version of a git checkout, and what an image says of itself."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from command import tagger
+from pushed import MANIFEST, Repository
+from services import Engine, Registry
+
+import tagger as api
+from tagger.errors import InputError
+from tagger.git import parse_asked
+
+
+def git(folder: Path, *words: str) -> str:
+    """Run git as nobody in particular."""
+    who = ["-c", "user.name=a", "-c", "user.email=a@example.invalid", "-c", "init.defaultBranch=main"]
+    return subprocess.run(["git", *who, *words], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """Give a checkout with one commit."""
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    git(folder, "init")
+    (folder / "file").write_text("1")
+    git(folder, "add", ".")
+    git(folder, "commit", "-m", "one")
+    return folder
+
+
+def test_the_version_is_the_semver_tag_at_head(checkout: Path) -> None:
+    git(checkout, "tag", "v2.1.106")
+    git(checkout, "tag", "nightly")
+    found = parse_asked("git", folder=checkout, environment={})
+    assert (str(found.version), found.revision) == ("2.1.106", git(checkout, "rev-parse", "HEAD"))
+    git(checkout, "tag", "2.1.106")
+    git(checkout, "tag", "-a", "-m", "annotated", "release-3")
+    assert str(parse_asked("git", folder=checkout, environment={}).version) == "2.1.106", (
+        "two spellings are one version"
+    )
+
+
+def test_a_version_of_another_commit_is_none_of_head(checkout: Path) -> None:
+    git(checkout, "tag", "v2.1.106")
+    (checkout / "file").write_text("2")
+    git(checkout, "commit", "-am", "two")
+    with pytest.raises(InputError, match="no semver tag at HEAD"):
+        parse_asked("git", folder=checkout, environment={})
+
+
+def test_two_versions_are_not_one(checkout: Path) -> None:
+    git(checkout, "tag", "v2.1.106")
+    git(checkout, "tag", "v2.2.0")
+    with pytest.raises(InputError, match=r"several versions at HEAD, v2\.2\.0 and v2\.1\.106"):
+        parse_asked("git", folder=checkout, environment={})
+
+
+def test_what_is_not_committed_is_in_no_version(checkout: Path) -> None:
+    git(checkout, "tag", "v2.1.106")
+    (checkout / "file").write_text("2")
+    with pytest.raises(InputError, match="not committed, such as file"):
+        parse_asked("git", folder=checkout, environment={})
+
+
+def test_a_file_that_git_does_not_track_changes_no_version(checkout: Path) -> None:
+    git(checkout, "tag", "v2.1.106")
+    (checkout / "tagger.env").write_text("")
+    assert str(parse_asked("git", folder=checkout, environment={}).version) == "2.1.106"
+
+
+CI: list[dict[str, str]] = [
+    {"GITHUB_REF_TYPE": "tag", "GITHUB_REF_NAME": "v2.2.0"},
+    {"CI_COMMIT_TAG": "v2.2.0"},
+    {"CIRCLE_TAG": "v2.2.0"},
+    {"BITBUCKET_TAG": "v2.2.0"},
+    {"DRONE_TAG": "v2.2.0"},
+    {"BUILDKITE_TAG": "v2.2.0"},
+    {"TRAVIS_TAG": "v2.2.0"},
+    {"TAG_NAME": "v2.2.0"},
+    {"BUILD_SOURCEBRANCH": "refs/tags/v2.2.0"},
+]
+NO_VERSION: list[dict[str, str]] = [
+    {"GITHUB_REF_TYPE": "branch", "GITHUB_REF_NAME": "2.2.0"},
+    {"TAG_NAME": "nightly"},
+    {"BUILD_SOURCEBRANCH": "refs/heads/main"},
+]
+
+
+@pytest.mark.parametrize("environment", CI)
+def test_the_tag_that_a_job_runs_for_goes_before_others_at_head(checkout: Path, environment: dict[str, str]) -> None:
+    for tag in ("v2.2.0", "v2.2.0-rc.1", "v2.1.106"):
+        git(checkout, "tag", tag)
+    assert str(parse_asked("git", folder=checkout, environment=environment).version) == "2.2.0"
+
+
+def test_a_tag_that_a_job_runs_for_and_that_is_not_at_head_is_refused(checkout: Path) -> None:
+    job = {"CI_COMMIT_TAG": "v2.2.0"}
+    with pytest.raises(InputError, match=r"runs for tag v2\.2\.0, which is not at HEAD \(there is none\): check out"):
+        parse_asked("git", folder=checkout, environment=job)
+    git(checkout, "tag", "v2.1.106")
+    with pytest.raises(InputError, match=r"the tags there are v2\.1\.106"):
+        parse_asked("git", folder=checkout, environment=job)
+
+
+@pytest.mark.parametrize("environment", NO_VERSION)
+def test_a_job_that_runs_for_no_version_changes_nothing(checkout: Path, environment: dict[str, str]) -> None:
+    git(checkout, "tag", "v2.1.106")
+    assert str(parse_asked("git", folder=checkout, environment=environment).version) == "2.1.106"
+
+
+def test_a_shallow_clone_without_tags_is_told_how_to_get_them(checkout: Path, tmp_path: Path) -> None:
+    git(checkout, "tag", "v2.1.106")
+    git(tmp_path, "clone", "--quiet", "--depth", "1", "--no-tags", f"file://{checkout}", "shallow")
+    with pytest.raises(InputError, match="shallow and has no tag at HEAD: fetch the tags with git fetch --tags"):
+        parse_asked("git", folder=tmp_path / "shallow", environment={})
+
+
+def test_a_checkout_of_another_user_is_told_how_to_trust_it(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    git(checkout, "tag", "v2.1.106")
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    with pytest.raises(InputError, match=f"git config --global --add safe.directory {checkout}, or give the version"):
+        parse_asked("git", folder=checkout, environment={})
+
+
+def test_tags_at_head_that_are_no_versions_are_named(checkout: Path) -> None:
+    git(checkout, "tag", "nightly")
+    with pytest.raises(InputError, match="no semver tag at HEAD among nightly: git tag"):
+        parse_asked("git", folder=checkout, environment={})
+
+
+# -- what marks a version as yanked --------------------------------------------------------------------------------
+
+MARKS = ["2.1.106-yanked", "v2.1.106-yanked", "2.2.0-rc.1.yanked", "2.1.106-yanked-alpine", "2.1.106-yanked.1"]
+
+
+@pytest.mark.parametrize("version", MARKS)
+def test_no_command_writes_what_would_mark_a_version_as_yanked(version: str) -> None:
+    for words in (["tags"], ["release", "x"], ["promote", "127.0.0.1:9/x:build"]):
+        ran = tagger(None, *words, version, DOCKER_HOST="unix:///nowhere")
+        assert (ran.code, "would mark a version as yanked" in ran.error) == (2, True), ran.err
+
+
+@pytest.mark.parametrize("tag", MARKS)
+def test_nor_does_a_tag_at_head(checkout: Path, tag: str) -> None:
+    git(checkout, "tag", tag)
+    with pytest.raises(InputError, match="would mark a version as yanked"):
+        parse_asked("git", folder=checkout, environment={})
+
+
+@pytest.mark.parametrize("name", ["yanked", "yanked-alpine", "alpine.yanked"])
+def test_nor_does_the_name_of_a_variant_or_a_channel(name: str) -> None:
+    with pytest.raises(InputError, match="would mark versions as yanked"):
+        api.Scheme(variant=name)
+    with pytest.raises(InputError, match="no pre-release label"):
+        api.Scheme(channels=(name,))
+
+
+def test_no_checkout_no_commit_and_no_git_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match="run this in a checkout"):
+        parse_asked("git", folder=tmp_path)
+    git(tmp_path, "init")
+    with pytest.raises(InputError, match="run this in a checkout with a commit"):
+        parse_asked("git", folder=tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(InputError, match="there is no git here"):
+        parse_asked("git", folder=tmp_path)
+
+
+def test_the_commands_take_the_tag_that_the_job_runs_for(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for tag in ("v2.1.106", "v2.1.106-rc.1"):
+        git(checkout, "tag", tag)
+    monkeypatch.chdir(checkout)
+    several = tagger(None, "tags", "git")
+    assert (several.code, "v2.1.106 and v2.1.106-rc.1" in several.error) == (2, True)
+    job = {"GITHUB_REF_TYPE": "tag", "GITHUB_REF_NAME": "v2.1.106"}
+    assert tagger(None, "tags", "git", **job).out.split() == ["2.1.106", "2.1", "2", "latest"]
+
+
+def test_the_commands_take_it(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    git(checkout, "tag", "v2.1.106")
+    monkeypatch.chdir(checkout)
+    assert tagger(None, "tags", "git").out.split() == ["2.1.106", "2.1", "2", "latest"]
+
+
+# -- labels --------------------------------------------------------------------------------------------------------
+
+
+def labelled(repository: Repository, tag: str, architecture: str = "amd64", /, **labels: str) -> None:
+    """Push an image with labels."""
+    named = {f"org.opencontainers.image.{name}": value for name, value in labels.items()}
+    config = json.dumps({"os": "linux", "architecture": architecture, "config": {"Labels": named}}).encode()
+    repository.put(tag, MANIFEST, {"config": repository.blob(config, "application/json"), "layers": []})
+
+
+@pytest.mark.engine
+def test_labels_that_contradict_the_version_or_the_commit_are_told_and_refused_when_asked(
+    registry: Registry, repository: str, checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = Repository(registry, repository)
+    labelled(shop, "build-77", version="2.1.105", revision="0" * 40)
+    git(checkout, "tag", "v2.1.106")
+    monkeypatch.chdir(checkout)
+    refused = tagger(None, "promote", f"{shop}:build-77", "git", "--strict")
+    assert (refused.code, "image.version=2.1.105" in refused.error, "HEAD is" in refused.error) == (3, True, True)
+    assert shop.tags() == ["build-77"]
+    ran = tagger(None, "promote", f"{shop}:build-77", "git", "--json")
+    assert (ran.code, len(ran.json["warnings"]), ran.json["version"]) == (0, 2, "2.1.106"), ran.err
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("label", ["2.1.106", "v2.1.106", "2.1.106-alpine"])
+def test_labels_that_say_the_version_in_any_spelling_are_right(registry: Registry, repository: str, label: str) -> None:
+    shop = Repository(registry, repository)
+    labelled(shop, "build-77", version=label, revision="0" * 40)
+    schemes = api.lines(api.Scheme(), ["alpine"])
+    done = api.promote(f"{shop}:build-77", "2.1.106", schemes=schemes, strict=True)
+    assert (done.outcome, done.warnings) == ("released", ())
+
+
+@pytest.mark.engine
+def test_an_image_without_the_labels_that_would_prove_it_is_refused_when_asked(
+    registry: Registry, repository: str, checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = Repository(registry, repository)
+    git(checkout, "tag", "v2.1.106")
+    monkeypatch.chdir(checkout)
+    labelled(shop, "build-77", version="2.1.105")
+    labelled(shop, "build-78")
+    refused = tagger(None, "promote", f"{shop}:build-77", "git", "--strict")
+    assert (refused.code, "image.version=2.1.105" in refused.error) == (3, True), refused.err
+    assert "build-77 has no label org.opencontainers.image.revision: build it with that label" in refused.error
+    refused = tagger(None, "promote", f"{shop}:build-78", "2.1.106", "--strict")
+    assert (refused.code, "image.revision" in refused.error) == (3, False), "no commit is known that it could be of"
+    assert "build-78 has no label org.opencontainers.image.version: build it with that label" in refused.error
+    assert shop.tags() == ["build-77", "build-78"]
+    assert tagger(None, "promote", f"{shop}:build-78", "2.1.106").code == 0
+
+
+@pytest.mark.engine
+def test_every_platform_of_an_image_is_asked_for_its_labels(registry: Registry, repository: str) -> None:
+    shop = Repository(registry, repository)
+    labelled(shop, "one", "amd64", version="2.1.105")
+    labelled(shop, "two", "arm64", version="2.1.104")
+    labelled(shop, "three", "riscv64")
+    images = [word for tag in ("one", "two", "three") for word in ("--platform-image", f"{shop}:{tag}")]
+    refused = tagger(None, "promote", *images, "2.1.106", "--strict")
+    assert refused.code == 3, refused.err
+    for said in ("amd64) says org.opencontainers.image.version=2.1.105", "arm64) says", "riscv64) has no label"):
+        assert f"(linux/{said}" in refused.error
+
+
+@pytest.mark.engine
+def test_the_engines_image_is_asked_for_its_labels_too(
+    engine: Engine, registry: Registry, repository: str, tmp_path: Path
+) -> None:
+    name = f"labelled-{repository.rpartition('-')[2]}"
+    lines = ("FROM scratch", "LABEL org.opencontainers.image.version=1.0.0", "COPY Dockerfile /", "")
+    (tmp_path / "Dockerfile").write_text("\n".join(lines))
+    engine.docker("build", "--tag", name, str(tmp_path))
+    target = ["--registry", registry.host, "--repository", repository]
+    refused = tagger(engine, "release", name, "2.1.106", *target, "--strict")
+    assert (refused.code, "image.version=1.0.0" in refused.error) == (3, True), refused.err
+    ran = tagger(engine, "release", name, "2.1.106", *target)
+    assert (ran.code, f"note: {name} says" in ran.out) == (0, True), ran.err
+    assert tagger(engine, "release", name, "1.0.0", *target, "--strict").code == 0

@@ -1,0 +1,227 @@
+"""Prune: old versions go by line, and never one that a floating tag points at."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from command import tagger
+from hypothesis import given
+from hypothesis import strategies as st
+from pushed import MANIFEST, Repository
+from semver import Version
+from services import Registry
+from shelf import Shelf
+
+import tagger as api
+from tagger.cli.render.text import pruning_text
+from tagger.errors import RegistryError
+from tagger.names import Tag
+from tagger.registry.blobs import Blobs
+from tagger.repository.prune import Policy, prune, superseded
+from tagger.rules.scheme import Scheme, floating, published
+
+versions = st.sets(
+    st.builds(
+        Version,
+        st.integers(0, 2),
+        st.integers(0, 2),
+        st.integers(0, 6),
+        st.sampled_from([None, None, "rc.1", "yanked"]),
+    ),
+    max_size=40,
+)
+policies = st.builds(Policy, st.integers(1, 4), st.none() | st.integers(1, 3))
+
+
+# -- laws ----------------------------------------------------------------------------------------------------------
+
+
+@given(versions, policies)
+def test_without_a_bound_on_lines_no_floating_tag_loses_its_version(found: set[Version], policy: Policy) -> None:
+    going = set(superseded(found, Policy(policy.keep)))
+    owners = floating(found, Scheme())
+    assert not going & set(owners.values())
+    assert floating(found - going, Scheme()) == owners
+
+
+@given(versions, policies)
+def test_every_line_that_is_kept_keeps_its_newest(found: set[Version], policy: Policy) -> None:
+    left = found - set(superseded(found, policy))
+    for major in {version.major for version in found if not version.prerelease}:
+        lines = sorted({v.minor for v in found if v.major == major and not v.prerelease}, reverse=True)
+        for minor in lines[: policy.keep_minors]:
+            line = sorted(v for v in found if (v.major, v.minor) == (major, minor) and not v.prerelease)
+            assert set(line[-policy.keep :]) <= left
+
+
+@given(versions, policies)
+def test_pruning_again_takes_nothing_more(found: set[Version], policy: Policy) -> None:
+    assert superseded(found - set(superseded(found, policy)), policy) == []
+
+
+STRANGE = ("-alpine", "-amd64", "-1", "-r0", "-63-gc1cf", "-rc.1-alpine")
+ENDINGS = ["", "-rc.1", "-beta2", "-nightly.7", "-yanked", *STRANGE]
+NUMBERS = st.sampled_from(["1.0.0", "1.0.1", "1.1.0", "2.0.0", "2.0.1", "v2.0.1", "2.0.2", "2.1.0"])
+TAGS = st.builds(str.__add__, NUMBERS, st.sampled_from(ENDINGS)) | st.sampled_from(["latest", "2", "2.0", "prod", "77"])
+SHELVES = st.dictionaries(TAGS, st.sampled_from("abcdefgh"), min_size=1)
+KINDS = st.sampled_from(["tag", "digest"])
+
+
+@given(SHELVES, policies, KINDS)
+def test_what_is_not_understood_stays_and_is_named(tags: dict[str, str], policy: Policy, kind: str) -> None:
+    shelf = shelved(tags, kind)
+    done = prune(shelf, [Scheme()], policy)
+    strange = {tag for tag in tags if tag.endswith(STRANGE)}
+    assert strange <= {*shelf.held}
+    assert {*done.not_understood} <= strange
+    assert {*done.removed} == {*tags} - {*shelf.held}
+    going = superseded(published(map(Tag, tags), Scheme()), policy)
+    assert {*done.not_understood} == {tag for tag in strange if Scheme().parse(tag) in going}
+
+
+@given(SHELVES, policies, KINDS)
+def test_no_tag_goes_whose_image_another_tag_holds_that_stays(tags: dict[str, str], policy: Policy, kind: str) -> None:
+    shelf = shelved(tags, kind)
+    before = dict(shelf.held)
+    planned = prune(shelf, [Scheme()], policy, dry_run=True)
+    assert shelf.held == before
+    done = prune(shelf, [Scheme()], policy)
+    assert not {before[tag] for tag in done.removed} & {*shelf.held.values()}
+    assert shelf.held.items() <= before.items()
+    assert (planned.removed, planned.held, done.moved) == (done.removed, done.held, ())
+    for tag, by in done.held:
+        assert by
+        assert {shelf.held[other] for other in by} == {shelf.held[tag]}
+    assert prune(shelf, [Scheme()], policy).removed == ()
+
+
+class Old(Shelf):
+    """A repository whose images are asked for no age."""
+
+    @property
+    def blobs(self) -> Blobs:
+        """Give nothing."""
+        raise NotImplementedError
+
+
+def shelved(tags: dict[str, str], kind: str = "tag") -> Old:
+    """Give a repository whose tags hold images of these names, in a registry that deletes tags or digests."""
+    found = Old(deletes=kind)
+    for tag, name in tags.items():
+        found.hold(tag, name)
+    return found
+
+
+# -- a repository in memory ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("further", ["2.1.106-alpine", "2.1.106-amd64", "3.9.1-1", "3.9.1-r0", "2.0.330-63-gc1cf3a"])
+def test_the_newest_image_of_a_variant_and_a_rebuild_are_not_pruned(further: str) -> None:
+    shelf = Old.published(["2.0.329", "2.0.330", "2.1.105", "2.1.106", "3.9.0", "3.9.1"], **{further: "its own"})
+    assert isinstance(shelf, Old)
+    done = prune(shelf, [Scheme()], Policy(1))
+    assert further in shelf.held
+    assert done.not_understood == (further,)
+    assert {*done.removed} == {"2.0.329", "2.1.105", "3.9.0"}
+    assert f"  not understood: {further}" in pruning_text(done)
+
+
+def test_a_known_stage_goes_and_a_channel_of_the_settings_is_one() -> None:
+    stages = ["alpha", "beta.2", "rc1", "pre", "preview.1", "dev.20240101", "SNAPSHOT", "nightly", "canary.3"]
+    tags = {f"1.0.1-{stage}": stage for stage in [*stages, "edge.1"]} | {"1.0.0": "before", "1.0.1": "released"}
+    done = prune(shelved(tags), [Scheme()], Policy(1))
+    assert ({*done.removed}, done.not_understood) == (
+        {"1.0.0", *(f"1.0.1-{stage}" for stage in stages)},
+        ("1.0.1-edge.1",),
+    )
+    assert "1.0.1-edge.1" in prune(shelved(tags), [Scheme(channels=("edge",))], Policy(1)).removed
+
+
+def test_a_tag_whose_image_another_tag_holds_stays_and_names_it() -> None:
+    shelf = shelved({"1.0.0": "a", "v1.0.0": "a", "1.0.1": "b", "1.0.2": "c", "prod": "b", "1.0.0-amd64": "d"})
+    done = prune(shelf, [Scheme()], Policy(1))
+    assert (done.removed, done.held) == (("1.0.0", "v1.0.0"), (("1.0.1", ("prod",)),))
+    assert "  held by other tags: 1.0.1 (prod)" in pruning_text(done)
+
+
+def test_nothing_goes_while_a_tag_cannot_be_read() -> None:
+    shelf = shelved({"1.0.0": "a", "1.0.1": "b", "prod": "a"})
+    shelf.unreadable = {Tag("prod")}
+    with pytest.raises(RegistryError, match="fails to say what prod holds"):
+        prune(shelf, [Scheme()], Policy(1))
+    assert Tag("1.0.0") in shelf.held
+
+
+def test_nothing_to_prune_is_no_dry_run() -> None:
+    done = prune(shelved({"1.0.0": "a"}), [Scheme()], Policy(1))
+    assert (done.dry_run, pruning_text(done)) == (False, f"{done.repository}: nothing to prune")
+
+
+# -- a real registry -----------------------------------------------------------------------------------------------
+
+VERSIONS = ("1.0.0", "1.0.1", "2.0.0", "2.0.1", "2.0.2", "2.1.0", "2.1.1-rc.1", "2.1.1")
+
+
+@pytest.fixture
+def shop(registry: Registry, repository: str) -> Repository:
+    """Give a repository with old versions."""
+    found = Repository(registry, repository)
+    for version in VERSIONS:
+        found.image(version, version)
+    found.image("nightly", "nightly")
+    assert api.repair(str(found)).repaired
+    return found
+
+
+@pytest.mark.engine
+def test_old_versions_go_and_everything_else_stays(shop: Repository) -> None:
+    before = shop.registry.snapshot(shop.path)
+    ran = tagger(None, "prune", str(shop), "--keep", "1", "--yes", "--json")
+    assert ran.code == 0, ran.err
+    gone = {"1.0.0", "2.0.0", "2.0.1", "2.1.0", "2.1.1-rc.1"}
+    assert (set(ran.json["removed"]), ran.json["moved"]) == (gone, [])
+    assert shop.registry.snapshot(shop.path) == {tag: digest for tag, digest in before.items() if tag not in gone}
+    again = tagger(None, "prune", str(shop), "--keep", "1", "--yes")
+    assert (again.code, "nothing to prune" in again.out) == (0, True)
+
+
+@pytest.mark.engine
+def test_whole_lines_go_but_for_what_a_floating_tag_points_at(shop: Repository) -> None:
+    ran = tagger(None, "prune", str(shop), "--keep", "5", "--keep-minors", "1", "--dry-run", "--json")
+    assert set(ran.json["removed"]) == {"2.0.0", "2.0.1"}, "2.0 points at 2.0.2"
+    held = shop.registry.snapshot(shop.path)
+    shop.put("latest", MANIFEST, _body(shop, held["2.0.0"]))
+    ran = tagger(None, "prune", str(shop), "--keep", "5", "--keep-minors", "1", "--dry-run", "--json")
+    assert set(ran.json["removed"]) == {"2.0.1"}, "a floating tag that drifted points somewhere too"
+
+
+def _body(repository: Repository, digest: str) -> dict[str, object]:
+    content: dict[str, object] = json.loads(repository.registry.manifest(repository.path, digest))
+    return {name: value for name, value in content.items() if name not in ("schemaVersion", "mediaType")}
+
+
+@pytest.mark.engine
+def test_what_is_young_or_says_no_age_stays(registry: Registry, repository: str) -> None:
+    shop = Repository(registry, repository)
+    days = {"1.0.0": "2020-01-01", "1.0.1": "1970-01-01", "1.0.2": None, "1.0.3": "2100-01-01"}
+    for version, day in days.items():
+        created = f"{day}T00:00:00Z" if day else None
+        config = json.dumps({"os": "linux", "architecture": "amd64", "created": created, "version": version}).encode()
+        shop.put(version, MANIFEST, {"config": shop.blob(config, "application/json"), "layers": []})
+    shop.image("1.0.4", "newest")
+    ran = tagger(None, "prune", str(shop), "--keep", "1", "--older-than", "180d", "--dry-run", "--json")
+    assert ran.json["removed"] == ["1.0.0"], ran.err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--keep", "0"], "take a number from 1 on"),
+        (["--keep", "1", "--older-than", "a week"], "such as 180d"),
+        (["--keep", "1", "--keep-minors", "-1"], "take a number from 1 on"),
+    ],
+)
+def test_a_policy_that_keeps_nothing_is_none(words: list[str], says: str) -> None:
+    ran = tagger(None, "prune", "127.0.0.1:9/gallery", "--yes", *words)
+    assert (ran.code, says in ran.error) == (2, True), ran.err

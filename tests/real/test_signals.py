@@ -1,0 +1,179 @@
+"""A signal ends a command whatever it is doing, on a terminal too: nothing that it sets off waits for a lock."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from doubles import FakeEngine, ModelRegistry, Request, on
+
+# It runs in a process of its own: `body` in the place of a release whose progress `watch` shows.
+SCRIPT = """
+import ctypes, os, threading, time
+from tagger import api
+from tagger.cli import app as cli
+from tagger.cli import signals
+from tagger.cli.render import live as terminal
+from tagger.work import Patience
+from tagger.events import Line
+
+def ready():
+    os.write(1, b'1')
+
+def beside(run):
+    threading.Thread(target=run, daemon=True).start()
+
+def release(*_, progress, **__):
+    watch = progress.__self__
+    {body}
+
+api.release_all = release
+signals._LEAVING_SECONDS = 1
+cli.sys.argv = ["tagger", "release", "image", "1.0.0", "--registry", "registry.local"]
+cli.main()
+"""
+PLACES = {
+    "waiting": "ready(); time.sleep(60)",
+    "taking a line": """
+    class Tags(dict):
+        def pop(self, *_):
+            ready()
+            time.sleep(60)
+    watch._tags = Tags()
+    watch.progress(Line.about("pushing", "r:1"))""",
+    "showing a line": """
+    def lines(tags):
+        if threading.current_thread() is threading.main_thread() and watch._tags.pop("r:1", None):
+            ready()
+            time.sleep(60)
+        return ()
+    watch._tag_lines = lines
+    watch.progress(Line.about("pushing", "r:1"))""",
+    "showing one line after the other": """
+    ready()
+    while True: watch.progress(Line.about("pushing", "r:1"))""",
+    "having the terminal's locks": "with watch._live.console._lock, watch._live._lock: ready(); time.sleep(60)",
+    "waiting for work at once": """
+    patience = Patience()
+    patience.at_once([lambda: (ready(), patience.sleep(60))] * 3)""",
+}
+STUCK = {
+    "since a thread has the terminal's locks": """
+    def keep():
+        with watch._live.console._lock, watch._live._lock: ready(); time.sleep(60)
+    beside(keep)
+    time.sleep(60)""",
+    "since work at once does not end": "Patience().at_once([lambda: (ready(), time.sleep(60))] * 3)",
+    "where Python notices no signal": """
+    lock = ctypes.create_string_buffer(64)
+    ready()
+    for _ in range(2): ctypes.CDLL(None).pthread_mutex_lock(lock)""",
+}
+FLOOD = """
+    def flood():
+        while True: terminal.say("x" * 4000)
+    beside(flood)
+    time.sleep(0.5)
+    ready()
+    while True: watch.progress(Line.about("pushing", "r:1"))"""
+
+
+def started(script: str, stderr: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        env={**os.environ, "TERM": "xterm"},
+    )
+
+
+def ended(process: subprocess.Popen[bytes], *signals: signal.Signals) -> int:
+    """Wait until a script is where it is to be, send it signals, and give its exit code."""
+    assert process.stdout
+    assert process.stdout.read(1)
+    for number in signals[:-1]:
+        process.send_signal(number)
+        time.sleep(0.5)
+    process.send_signal(signals[-1])
+    try:
+        return process.wait(20)
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+@contextlib.contextmanager
+def on_a_terminal(script: str) -> Iterator[tuple[subprocess.Popen[bytes], bytearray]]:
+    """Run a script on a terminal, and collect what that shows."""
+    ours, theirs = pty.openpty()
+    shown = bytearray()
+
+    def collect() -> None:
+        with contextlib.suppress(OSError):
+            while piece := os.read(ours, 65536):
+                shown.extend(piece)
+
+    reader = threading.Thread(target=collect)
+    process = started(script, theirs)
+    os.close(theirs)
+    reader.start()
+    yield process, shown
+    reader.join(20)
+    os.close(ours)
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_a_command_on_a_terminal_wherever_it_is(place: str, number: signal.Signals, code: int) -> None:
+    with on_a_terminal(SCRIPT.format(body=PLACES[place])) as (process, shown):
+        assert ended(process, number) == code
+    assert b"interrupted: run the same command again" in shown
+    assert shown.rindex(b"\x1b[?25h") > shown.rindex(b"\x1b[?25l"), "the cursor is hidden"
+
+
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("stuck", STUCK)
+def test_a_second_signal_ends_what_the_first_one_did_not(stuck: str, second: signal.Signals) -> None:
+    with on_a_terminal(SCRIPT.format(body=STUCK[stuck])) as (process, _):
+        assert ended(process, signal.SIGINT, second) in (130, 143)
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_second_signal_ends_it_where_nobody_reads_what_it_says(*, terminal: bool) -> None:
+    ours, theirs = pty.openpty() if terminal else os.pipe()
+    process = started(SCRIPT.format(body=FLOOD), theirs)
+    os.close(theirs)
+    assert ended(process, signal.SIGINT, signal.SIGTERM) in (130, 143)
+    os.close(ours)
+
+
+def test_an_interruption_is_shown_while_what_is_under_way_ends() -> None:
+    held, released = threading.Event(), threading.Event()
+
+    def hold(_: Request) -> None:
+        held.set()
+        released.wait(20)
+
+    with ModelRegistry() as registry, FakeEngine(registry) as engine:
+        engine.load("image", b"the gallery")
+        registry.intercept(on("PUT", "/manifests/latest$", hold))
+        words = ["tagger", "release", "image", "1.0.0", "--registry", registry.host, "--floats-via", "registry"]
+        script = f"import os, sys; os.environ['DOCKER_HOST'] = {engine.url!r}; sys.argv = {words!r}\n"
+        with on_a_terminal(f"{script}from tagger import cli; os.write(1, b'1'); cli.main()") as (process, shown):
+            assert held.wait(20)
+            assert not released.is_set()
+            release = threading.Timer(1, released.set)
+            release.start()
+            assert ended(process, signal.SIGINT) == 130
+        assert b"interrupted: finishing what is under way, once more to leave at once" in shown
+        assert "latest" not in registry.repositories["image"]

@@ -1,0 +1,39 @@
+"""A model repository whose tags can be removed, as registries of each kind do it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from model import ModelRepository
+
+from tagger.errors import Refused, RegistryError
+from tagger.names import Digest, Tag
+
+
+@dataclass(slots=True)
+class Shelf(ModelRepository):
+    """A repository of a registry that deletes a "tag", its "siblings" with it, or "nothing"; `stuck` digests stay."""
+
+    deletes: str = "tag"
+    stuck: frozenset[Digest] = frozenset()
+
+    def listed(self) -> Sequence[Tag] | None:
+        """List every tag, None if there never was one."""
+        return ModelRepository.tags(self) if self.manifests else None
+
+    def check_removal(self) -> None:
+        """Say whether this kind of registry removes tags."""
+        if self.deletes == "nothing":
+            raise Refused("deletes are off: switch them on")
+
+    def remove(self, tag: Tag) -> None:
+        """Take one tag away; one of `stuck` stays, and in a registry of the kind "siblings" its image goes too."""
+        held = self.held.get(tag)
+        if held in self.stuck:
+            with self.around(f"remove {tag}"):
+                raise RegistryError(f"{tag} stays: try again")
+        ModelRepository.remove(self, tag)
+        if self.deletes == "siblings" and held:
+            self.held = {other: digest for other, digest in self.held.items() if digest != held}
+            del self.manifests[held]

@@ -1,0 +1,390 @@
+"""The command line goes before the environment, that before the file, and every value says where it comes from."""
+
+import json
+import os
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tagger.config import KEYS, Config, Given, Settings, as_json, as_text, read, read_all
+from tagger.errors import InputError, InvalidVersion
+from tagger.rules.scheme import Scheme, Version
+
+EVERYTHING = """
+registries = ["registry.local:5000", "ghcr.io"]
+repository = "gallery/ui"
+variants = ["default", "alpine"]
+prefix = "v"
+floats = ["{major}.{minor}", "latest"]
+aliases = { lts = "2" }
+channels = ["rc"]
+ignore = ["9999.0.0"]
+zero_major = true
+floats_via = "registry"
+auth_hosts = ["gitlab.example"]
+"""
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def origins(config: Config) -> dict[str, str]:
+    """Say where each value that is not a default comes from."""
+    return {origin.key: origin.source for origin in config.origins if origin.source != "default"}
+
+
+# -- the file --------------------------------------------------------------------------------------------------------
+
+
+def test_without_a_file_the_defaults_are_in_force(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    found = read(Given(), {}, tmp_path)
+    assert (found.settings, found.file, origins(found)) == (Settings(), None, {})
+    assert found.schemes() == (Scheme(),)
+
+
+def test_a_file_may_say_everything(tmp_path: Path) -> None:
+    file = write(tmp_path / "tagger.toml", EVERYTHING)
+    found = read(Given(), {}, tmp_path)
+    assert found.settings == Settings(
+        registries=("registry.local:5000", "ghcr.io"),
+        repository="gallery/ui",
+        variants=("default", "alpine"),
+        prefix="v",
+        floats=("{major}.{minor}", "latest"),
+        aliases=(("lts", "2"),),
+        channels=("rc",),
+        ignore=("9999.0.0",),
+        zero_major=True,
+        floats_via="registry",
+        auth_hosts=("gitlab.example",),
+    )
+    assert origins(found) == dict.fromkeys(KEYS, str(file))
+
+
+def test_the_schemes_follow_from_the_settings(tmp_path: Path) -> None:
+    write(tmp_path / "tagger.toml", EVERYTHING)
+    plain, alpine = read(Given(), {}, tmp_path).schemes()
+    assert " ".join(plain.tags(Version(2, 1, 106))) == "v2.1.106 v2.1 latest lts rc"
+    assert " ".join(alpine.tags(Version(2, 1, 106))) == "v2.1.106-alpine v2.1-alpine alpine lts-alpine rc-alpine"
+    assert plain.floating_tags(Version(9999, 0, 0)) == ()
+
+
+def test_the_nearest_file_upward_is_the_only_one_read(tmp_path: Path) -> None:
+    write(tmp_path / "tagger.toml", 'prefix = "v"\nrepository = "outer"')
+    inner = write(tmp_path / "a/tagger.toml", 'repository = "inner"')
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "a/b/c").mkdir(parents=True)
+    found = read(Given(), {}, tmp_path / "a/b/c")
+    assert (found.file, found.settings.repository, found.settings.prefix) == (inner, "inner", "")
+
+
+def test_tagger_toml_goes_before_pyproject_in_the_same_folder(tmp_path: Path) -> None:
+    write(tmp_path / "pyproject.toml", '[tool.tagger]\nprefix = "v"')
+    assert origins(read(Given(), {}, tmp_path)) == {"prefix": f"{tmp_path}/pyproject.toml [tool.tagger]"}
+    write(tmp_path / "tagger.toml", "")
+    assert read(Given(), {}, tmp_path).settings == Settings()
+
+
+def test_a_pyproject_without_our_table_is_passed_by(tmp_path: Path) -> None:
+    write(tmp_path / "tagger.toml", 'prefix = "v"')
+    write(tmp_path / "a/pyproject.toml", "[tool.other]\n[project]\nname = 'x'")
+    write(tmp_path / "a/b/pyproject.toml", "tool = 3")
+    (tmp_path / ".git").mkdir()
+    assert read(Given(), {}, tmp_path / "a/b").settings.prefix == "v"
+
+
+@pytest.mark.parametrize("root", [".git/HEAD", ".git"])
+def test_nothing_outside_the_checkout_is_read(tmp_path: Path, root: str) -> None:
+    write(tmp_path / "tagger.toml", 'prefix = "v"')
+    write(tmp_path / "checkout" / root, "gitdir: elsewhere")
+    (tmp_path / "checkout/src").mkdir()
+    assert read(Given(), {}, tmp_path / "checkout/src").file is None
+    own = write(tmp_path / "checkout/tagger.toml", "")
+    assert read(Given(), {}, tmp_path / "checkout/src").file == own
+
+
+def test_outside_a_checkout_only_the_working_directory_counts(tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    for name, content in (("tagger.toml", 'prefix = "v"'), ("pyproject.toml", '[tool.tagger]\nprefix = "v"')):
+        file = write(tmp_path / name, content)
+        assert read(Given(), {"HOME": f"{tmp_path}/work"}, tmp_path / "work").file is None
+        assert read(Given(), {}, tmp_path).file == file
+        with pytest.raises(InputError, match="there is no table"):
+            read_all(Given(), {}, tmp_path / "work")
+        file.unlink()
+
+
+@pytest.mark.parametrize("name", ["tagger.toml", "pyproject.toml"])
+@pytest.mark.parametrize("link", [False, True])
+def test_a_file_of_another_user_steers_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, link: bool
+) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "work").mkdir()
+    file = write(tmp_path / name, '[tool.tagger]\nprefix = "v"' if name == "pyproject.toml" else 'prefix = "v"')
+    assert read(Given(), {}, tmp_path / "work").file == file
+    if link:
+        file.rename(tmp_path / "ours")
+        file.symlink_to(tmp_path / "ours")
+    _of_another_user(file, monkeypatch)
+    with pytest.raises(
+        InputError, match=rf"{name}.* belongs to another user \(\d+\), .*: make it yours with chown"
+    ) as no:
+        read(Given(), {}, tmp_path / "work")
+    assert no.value.exit_code == 2
+    if os.geteuid() == 0:
+        assert read(Given(), {"SUDO_UID": "4711"}, tmp_path / "work").file == file
+
+
+def test_a_pyproject_of_another_user_without_our_table_is_passed_by(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _of_another_user(write(tmp_path / "pyproject.toml", "[tool.other]"), monkeypatch)
+    assert read(Given(), {}, tmp_path).file is None
+
+
+def _of_another_user(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a file be another user's: give it away, or, where only root could, be another user."""
+    if os.geteuid() == 0:
+        os.chown(file, 4711, -1, follow_symlinks=False)
+    else:
+        monkeypatch.setattr("tagger.config.os.geteuid", lambda: file.lstat().st_uid + 1)
+
+
+def test_a_folder_that_is_gone_has_no_settings_to_look_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(InputError, match="run tagger in a folder that you may read"):
+        read(Given(), {}, Path())
+    monkeypatch.undo()
+
+
+# -- what goes before what -------------------------------------------------------------------------------------------
+
+
+def test_the_command_line_goes_before_the_environment_and_that_before_the_file(tmp_path: Path) -> None:
+    file = write(tmp_path / "tagger.toml", 'prefix = "v"\nrepository = "file"\nregistries = ["file.local"]')
+    environment = {"TAGGER_REPOSITORY": "environment", "TAGGER_REGISTRY": "environment.local"}
+    found = read(Given(registries=("option.local",)), environment, tmp_path)
+    assert (found.settings.registries, found.settings.repository, found.settings.prefix) == (
+        ("option.local",),
+        "environment",
+        "v",
+    )
+    assert origins(found) == {"registries": "command line", "repository": "TAGGER_REPOSITORY", "prefix": str(file)}
+
+
+def test_the_command_line_can_take_a_value_away(tmp_path: Path) -> None:
+    write(tmp_path / "tagger.toml", EVERYTHING)
+    found = read(Given(prefix="", channels=(), zero_major=False), {}, tmp_path)
+    assert (found.settings.prefix, found.settings.channels, found.settings.zero_major) == ("", (), False)
+
+
+def test_the_environment_may_say_everything(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    environment = {
+        "TAGGER_REGISTRY": "registry.local:5000, ghcr.io,",
+        "TAGGER_REPOSITORY": "gallery/ui",
+        "TAGGER_VARIANT": "default,alpine",
+        "TAGGER_PREFIX": "v",
+        "TAGGER_FLOATS": "{major}.{minor},latest",
+        "TAGGER_ALIASES": "lts=2",
+        "TAGGER_CHANNELS": "rc",
+        "TAGGER_IGNORE": "9999.0.0",
+        "TAGGER_ZERO_MAJOR": "true",
+        "TAGGER_FLOATS_VIA": "registry",
+        "TAGGER_AUTH_HOST": "gitlab.example",
+    }
+    found = read(Given(), environment, tmp_path)
+    write(tmp_path / "tagger.toml", EVERYTHING)
+    assert found.settings == read(Given(), {}, tmp_path).settings
+    assert set(origins(found).values()) == environment.keys()
+
+
+def test_an_empty_variable_says_nothing_and_another_name_is_somebody_elses(tmp_path: Path) -> None:
+    file = write(tmp_path / "tagger.toml", 'prefix = "v"')
+    assert origins(read(Given(), {"TAGGER_PREFIX": " ", "TAGGER_TEST": "x"}, tmp_path)) == {"prefix": str(file)}
+
+
+def test_a_variant_that_is_not_asked_for_is_still_known(tmp_path: Path) -> None:
+    write(tmp_path / "tagger.toml", 'variants = ["default", "alpine"]')
+    (plain,) = read(Given(variants=("default",)), {}, tmp_path).schemes()
+    assert plain.parse("2.1.106-alpine") is None
+
+
+# -- several images --------------------------------------------------------------------------------------------------
+
+IMAGES = """
+registries = ["registry.local:5000"]
+prefix = "v"
+aliases = { lts = "2" }
+
+[images.gallery]
+repository = "gallery/ui"
+
+[images.api]
+repository = "gallery/api"
+prefix = ""
+aliases = { stable = "1.30" }
+"""
+
+
+@pytest.mark.parametrize(
+    ("image", "repository", "prefix"),
+    [
+        ("gallery", "gallery/ui", "v"),
+        ("api", "gallery/api", ""),
+        ("api:build-77", "gallery/api", ""),
+        ("registry.local:5000/api:build-77", "gallery/api", ""),
+        ("registry.local:5000/gallery/api", "gallery/api", ""),
+        (f"api@sha256:{'0' * 64}", "gallery/api", ""),
+        ("other", None, "v"),
+        ("team/api", None, "v"),
+        ("registry.local:5000/team/api", None, "v"),
+        ("sha256:" + "0" * 64, None, "v"),
+        ("No Name", None, "v"),
+        (None, None, "v"),
+    ],
+)
+def test_an_image_has_its_own_table_and_the_top_for_the_rest(
+    tmp_path: Path, image: str | None, repository: str | None, prefix: str
+) -> None:
+    write(tmp_path / "tagger.toml", IMAGES)
+    found = read(Given(), {}, tmp_path, image)
+    assert (found.settings.repository, found.settings.prefix) == (repository, prefix)
+    assert found.settings.registries == ("registry.local:5000",)
+
+
+def test_a_table_of_aliases_is_replaced_whole_and_says_so(tmp_path: Path) -> None:
+    file = write(tmp_path / "tagger.toml", IMAGES)
+    found = read(Given(), {}, tmp_path, "api")
+    assert found.settings.aliases == (("stable", "1.30"),)
+    assert origins(found)["aliases"] == f"{file} [images.api]"
+    assert origins(found)["registries"] == str(file)
+
+
+# -- bad input -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('prefixx = "v"', "has an unknown key prefixx: the keys are registries, repository, variants, prefix"),
+        ('registry = "a"', "has an unknown key registry: the keys are"),
+        ('[images.a]\nname = "a"', "has an unknown key images.a.name: the keys are"),
+        ("[images.a.images.b]", "has an unknown key images.a.images: the keys are"),
+        ("images = 3", r"images takes a table for each image, such as \[images.gallery\]"),
+        ("[images]\ngallery = 3", "images takes a table for each image"),
+        ("prefix = 3", "prefix takes a string"),
+        ('registries = "a"', "registries takes a list of strings"),
+        ("variants = [1]", "variants takes a list of strings"),
+        ('zero_major = "true"', "zero_major takes true or false"),
+        ("zero_major = 1", "zero_major takes true or false"),
+        ('floats_via = "push"', "floats_via takes one of engine, registry"),
+        ('aliases = ["lts"]', "aliases takes a table of strings"),
+        ("aliases = { lts = 24 }", r'aliases takes a table of strings, such as \{ lts = "24" \}'),
+        ("[images.a]\nprefix = 3", "images.a.prefix takes a string"),
+    ],
+)
+@pytest.mark.parametrize("name", ["tagger.toml", "pyproject.toml"])
+def test_an_unknown_key_and_a_wrong_type_name_file_key_and_what_is_allowed(
+    tmp_path: Path, name: str, text: str, message: str
+) -> None:
+    ours = text.replace("[images", "[tool.tagger.images") if name == "pyproject.toml" else text
+    heading = "" if name == "tagger.toml" or ours.startswith("[") else "[tool.tagger]\n"
+    write(tmp_path / name, heading + ours)
+    with pytest.raises(InputError, match=f"^{tmp_path}/{name}.* {message}"):
+        read(Given(), {}, tmp_path)
+
+
+def test_a_table_that_is_none_is_told(tmp_path: Path) -> None:
+    write(tmp_path / "pyproject.toml", "[tool]\ntagger = 3")
+    with pytest.raises(InputError, match=r"\[tool\.tagger\] is no table"):
+        read(Given(), {}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("TAGGER_ZERO_MAJOR", "yes", "TAGGER_ZERO_MAJOR takes true or false"),
+        ("TAGGER_FLOATS_VIA", "push", "TAGGER_FLOATS_VIA takes one of engine, registry"),
+        ("TAGGER_ALIASES", "lts", "TAGGER_ALIASES takes name=line"),
+        ("TAGGER_ALIASES", "=2", "TAGGER_ALIASES takes name=line"),
+    ],
+)
+def test_a_wrong_word_of_the_environment_is_told(tmp_path: Path, name: str, value: str, message: str) -> None:
+    with pytest.raises(InputError, match=f"the environment: {message}"):
+        read(Given(), {name: value}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"prefix = \n", r"is not TOML: .*line 1"),
+        (b"\n\nprefix = 'v'\nprefix = 'w'\n", r"is not TOML: .*line 4"),
+        (b"\n# \xff\n", r"is not UTF-8 \(at line 2\)"),
+        (b"a = " + b"[" * 100_000, r"nested too deeply"),
+        (b"#" * (1 << 20) + b"#", r"is larger than 1048576 bytes"),
+    ],
+)
+def test_a_broken_file_is_one_clear_sentence(tmp_path: Path, content: bytes, message: str) -> None:
+    file = tmp_path / "tagger.toml"
+    file.write_bytes(content)
+    with pytest.raises(InputError, match=message) as refusal:
+        read(Given(), {}, tmp_path)
+    assert str(refusal.value).startswith(str(file))
+    assert str(refusal.value).isprintable()
+
+
+def test_a_file_that_is_none_is_not_opened(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "tagger.toml").mkdir()
+    assert read(Given(), {}, tmp_path).file is None
+
+
+def test_a_scheme_that_cannot_be_names_where_it_comes_from(tmp_path: Path) -> None:
+    file = write(tmp_path / "tagger.toml", 'ignore = ["9999"]')
+    with pytest.raises(InvalidVersion, match=r"'9999' is not a semantic version.*tagger\.toml"):
+        read(Given(), {}, tmp_path).schemes()
+    file.write_text('aliases = { "2.1.106" = "2" }')
+    with pytest.raises(InputError, match=r"alias '2\.1\.106' spells .*settings of TAGGER_PREFIX, .*tagger\.toml"):
+        read(Given(), {"TAGGER_PREFIX": "v"}, tmp_path).schemes()
+
+
+# -- what is in force ------------------------------------------------------------------------------------------------
+
+
+def test_what_is_in_force_is_shown_as_a_file_that_says_the_same(tmp_path: Path) -> None:
+    file = write(tmp_path / "a/tagger.toml", EVERYTHING)
+    found = read(Given(prefix="api-"), {"TAGGER_CHANNELS": "beta"}, tmp_path / "a")
+    text = as_text(found)
+    write(tmp_path / "b/tagger.toml", text)
+    assert read(Given(), {}, tmp_path / "b").settings == found.settings
+    behind = {line.split(" = ")[0]: line.rpartition("  # ")[2] for line in text.splitlines()}
+    assert behind["prefix"] == "command line"
+    assert behind["channels"] == "TAGGER_CHANNELS"
+    assert behind["registries"] == str(file)
+
+
+def test_a_value_that_there_is_none_of_is_not_shown_as_text(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    shown = tomllib.loads(as_text(read(Given(), {}, tmp_path)))
+    assert shown["floats"] == [*Scheme().floats]
+    assert shown.keys() == {*KEYS} - {"repository"}
+
+
+def test_the_json_says_file_image_and_the_source_of_each_value(tmp_path: Path) -> None:
+    file = write(tmp_path / "tagger.toml", IMAGES)
+    shown = json.loads(as_json(read(Given(), {}, tmp_path, "gallery")))
+    assert (shown["file"], shown["image"]) == (str(file), "gallery")
+    assert shown["settings"]["repository"] == {"value": "gallery/ui", "source": f"{file} [images.gallery]"}
+    assert shown["settings"]["aliases"] == {"value": {"lts": "2"}, "source": str(file)}
+    assert shown["settings"]["channels"] == {"value": [], "source": "default"}
+    assert shown["settings"].keys() == {*KEYS}

@@ -1,0 +1,140 @@
+"""Answers that would never end, end."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterable, Iterator
+
+import pytest
+
+from tagger.errors import CalledOff, TimedOut, Unreadable
+from tagger.names import Registry
+from tagger.registry import http as transport
+from tagger.registry.http import Answer, Transport
+from tagger.work import Patience
+
+
+@pytest.mark.parametrize(
+    ("asked", "seconds"),
+    [
+        ("7", 7),
+        (" 7 ", 7),
+        ("1.5", 1.5),
+        ("880.092\N{MICRO SIGN}s", 880.092e-6),
+        ("250ms", 0.25),
+        ("0h0m20s", 20),
+        ("1m30s", 30),
+        ("6h0m0s", 30),
+        ("9" * 400, 30),
+        ("", 0),
+        ("soon", 0),
+        ("-5", 0),
+        ("5 minutes", 0),
+        ("1e9", 0),
+        ("inf", 0),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0),
+        ("Wed, 21 Oct 2115 07:28:00 GMT", 30),
+    ],
+)
+def test_a_registry_says_in_many_ways_when_to_ask_again(asked: str, seconds: float) -> None:
+    assert transport._retry_after(Answer(429, {"retry-after": asked}, b"", "")) == pytest.approx(seconds)
+
+
+ENDLESS = {
+    "a header a byte at a time": itertools.chain([b"HTTP/1.1 200 OK\r\nX: "], itertools.repeat(b"x")),
+    "headers without end": itertools.chain([b"HTTP/1.1 200 OK\r\n"], itertools.repeat(b"X: y\r\n")),
+    "no answer but promises of one": itertools.repeat(b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "a body a byte at a time": itertools.chain(
+        [b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n"], itertools.repeat(b"x")
+    ),
+    "chunks of a byte": itertools.chain(
+        [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"], itertools.repeat(b"1\r\nx\r\n")
+    ),
+    "a body that stays away": iter([b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n"]),
+    "nothing": iter([b""]),
+}  # fmt: skip
+
+
+@contextlib.contextmanager
+def sending(pieces: Iterable[bytes]) -> Iterator[str]:
+    """Listen, and send these pieces, one now and then, to whoever connects, for as long as it stays."""
+    over = threading.Event()
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while not over.is_set():
+                client, _ = listener.accept()
+                threading.Thread(target=feed, args=(client,), daemon=True).start()
+
+    def feed(client: socket.socket) -> None:
+        with client, contextlib.suppress(OSError):
+            for piece in pieces:
+                client.sendall(piece)
+                if over.wait(0.01):
+                    return
+            over.wait(30)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        acceptor = threading.Thread(target=serve, daemon=True)
+        acceptor.start()
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+        over.set()
+        listener.shutdown(socket.SHUT_RDWR)
+        acceptor.join(10)
+
+
+@pytest.fixture
+def get() -> Iterator[Callable[[str, Patience], object]]:
+    """Ask a host for something, with some patience."""
+    with contextlib.ExitStack() as opened:
+
+        def ask(host: str, patience: Patience) -> object:
+            asked = Transport(Registry(host), insecure=True, patience=patience)
+            opened.callback(asked.close)
+            return asked.send("GET", f"http://{host}/v2/", {}, limit=1000)
+
+        yield ask
+
+
+@pytest.mark.parametrize("answer", ENDLESS)
+def test_an_answer_without_end_is_given_up(
+    answer: str, get: Callable[[str, Patience], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(transport, "_DELAYS", ())
+    with sending(ENDLESS[answer]) as host, pytest.raises(Unreadable, match="run the same command again"):
+        get(host, Patience())
+
+
+def test_the_time_of_the_whole_command_ends_an_answer_too(get: Callable[[str, Patience], object]) -> None:
+    with sending(iter([b""])) as host, pytest.raises(TimedOut):
+        get(host, Patience(0.5))
+
+
+def test_what_reads_is_called_off_at_once(get: Callable[[str, Patience], object]) -> None:
+    patience, asked = Patience(), threading.Event()
+
+    def answer() -> Iterator[bytes]:
+        asked.set()
+        yield b""
+
+    def interrupt() -> None:
+        asked.wait(60)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    ended: list[BaseException] = []
+
+    def read(host: str) -> None:
+        try:
+            get(host, patience)
+        except CalledOff as error:
+            ended.append(error)
+
+    with sending(answer()) as host, pytest.raises(KeyboardInterrupt):
+        patience.at_once([interrupt, lambda: read(host)])
+    assert len(ended) == 1

@@ -1,0 +1,83 @@
+"""A summary shows text as it is: whatever that holds, it is no Markdown, no link, nobody's name and no HTML."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from tagger.cli.render.text import release_markdown
+from tagger.names import Digest, Repository, Tag
+from tagger.releasing.outcome import Outcome, Release, Released
+from tagger.rules.plan import Action, Change
+from tagger.rules.scheme import Version
+from tagger.text import printable
+
+MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+DIGEST = Digest("sha256:" + "0123456789abcdef" * 4)
+LINKED = re.compile(r"[@#$~*_`<>\[\]|\\&!%^{}]|://|www\.|\S:\S", re.IGNORECASE)
+"""What GitHub and GitLab make something of even where Markdown does not: names, numbers, addresses, formulas."""
+
+PIECES = re.findall(
+    r"\S+",
+    r"""
+    ` `` ``` | \ \| * ** _ ~~ [x](http://evil.example) ![x](http://evil.example) http://evil.example www.evil.example
+    $x$ $`x`$ a@evil.example @name #1 GH-1 <img <!-- --> &lt; :smile: > # - 1. --- === it's 2.1.106 (see x).
+    """,
+)
+words = st.lists(st.sampled_from([*PIECES, " ", "\n", "\n\n"]) | st.text(max_size=3), max_size=8).map("".join)
+
+
+def release(text: str) -> Release:
+    """Give a release that says a text wherever it can."""
+    repository = Repository.parse("registry.local:5000/gallery/ui")
+    change = Change(Tag("latest"), Action.KEEP, Version(2, 1, 106), None, DIGEST, text)
+    released = Released(repository, DIGEST, (change,), "default", text)
+    return Release(text, text, False, Outcome.FAILED, (released,), f"{text} failed", (text,))
+
+
+def inline(markdown: str) -> Iterator[list[Token]]:
+    """Give what the lines of a document hold; it has to have the blocks of a summary and no other."""
+    blocks = MARKDOWN.parse(markdown)
+    allowed = {"heading", "paragraph", "blockquote", "table", "thead", "tbody", "tr", "th", "td"}
+    assert {token.type.removesuffix("_open").removesuffix("_close") for token in blocks} <= {*allowed, "inline"}
+    assert [token.type for token in blocks if token.level == 0 and token.nesting == 1] == [
+        "heading_open", "blockquote_open", "blockquote_open", "table_open"
+    ]  # fmt: skip
+    return (token.children or [] for token in blocks if token.type == "inline")
+
+
+def shown(text: str) -> str:
+    """Give the text as it is to be shown."""
+    return " ".join(printable(text, 20_000).split())
+
+
+@given(text=words | st.text())
+@example(text="a `b` | c \\| d")
+@example(text="** x ** ~~y~~ @name http://evil www.evil.example $x$ <b> &amp; #1 :smile:")
+@example(text="1. x")
+@example(text="`")
+def test_what_a_summary_shows_is_the_text_and_nothing_becomes_of_it(text: str) -> None:
+    lines = [*inline(release_markdown(release(text)))]
+    assert {token.type for line in lines for token in line} <= {"text", "code_inline", "strong_open", "strong_close"}
+    assert not [t.content for line in lines for t in line if t.type == "text" and LINKED.search(t.content)]
+    heading, error, warning, *cells = ["".join(token.content for token in line) for line in lines]
+    assert heading == f"Failed: {shown(f'{text} {text}')}".rstrip()
+    assert error == shown(f"{text} failed")
+    assert warning == f"note: {shown(text)}".rstrip()
+    assert cells[:4] == ["what", "tag", "digest", "why"]
+    assert cells[4:] == [
+        "keep",
+        "registry.local:5000/gallery/ui:latest",
+        DIGEST[:19],
+        shown(text).replace("|", r"\x7c"),
+    ]
+
+
+def test_plain_words_and_versions_stay_prose() -> None:
+    text = "keep 2.1 (it holds v1.2.4 now: see tagger check), since 2.1.107 is the image-gallery's newest."
+    assert f"> note: {text}\n" in release_markdown(release(text))

@@ -1,0 +1,78 @@
+"""From the version tags alone the rules give the floating tags that maintainers of official images set by hand."""
+
+import tomllib
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TypedDict
+
+import pytest
+
+from tagger.rules.scheme import Scheme, floating, lines, published
+
+
+class Image(TypedDict, total=False):
+    """One image's rows and its scheme, as the file of data holds them."""
+
+    file: str
+    commit: str
+    left_out: str
+    why: str
+    variants: list[str]
+    known: list[str]
+    prefix: str
+    floats: list[str]
+    aliases: dict[str, str]
+    rows: list[str]
+    other: list[str]
+
+
+IMAGES: list[Image] = tomllib.loads((Path(__file__).parents[1] / "data/official-images.toml").read_text())["image"]
+PLAIN_KEYS = {"file", "commit", "left_out", "variants", "rows", "other"}
+
+
+def names(image: Image) -> str:
+    return f"{image['file'].removeprefix('library/')} {image.get('prefix', '')}".strip()
+
+
+def schemes(image: Image) -> Sequence[Scheme]:
+    scheme = Scheme(
+        floats=tuple(image.get("floats", Scheme().floats)),
+        prefix=image.get("prefix", ""),
+        aliases=tuple(image.get("aliases", {}).items()),
+    )
+    return lines(scheme, image["variants"], image.get("known", ()))
+
+
+def rows_of(image: Image) -> dict[str, set[int]]:
+    """Say in which rows each tag stands."""
+    found: dict[str, set[int]] = {}
+    for number, row in enumerate(image["rows"]):
+        for tag in row.split(", "):
+            found.setdefault(tag, set()).add(number)
+    return found
+
+
+@pytest.mark.parametrize("image", IMAGES, ids=names)
+def test_the_rules_give_the_floating_tags_that_maintainers_set_by_hand(image: Image) -> None:
+    rows = rows_of(image)
+    by_hand = {
+        tag: where for tag, where in rows.items() if not any(fnmatchcase(tag, o) for o in image.get("other", []))
+    }
+    by_rule: dict[str, set[int]] = {}
+    for line in schemes(image):
+        versions = published(rows, line)
+        by_hand = {tag: where for tag, where in by_hand.items() if line.parse(tag) is None}
+        by_rule |= {tag: rows[versions[owner]] for tag, owner in floating(versions, line).items()}
+    assert by_rule == by_hand
+
+
+def test_there_are_many_and_most_need_no_scheme_but_their_variants() -> None:
+    assert len({image["file"] for image in IMAGES}) >= 12
+    plain = [image for image in IMAGES if not image.keys() - PLAIN_KEYS]
+    assert len(plain) > len(IMAGES) / 2
+
+
+@pytest.mark.parametrize("image", [image for image in IMAGES if image.keys() - PLAIN_KEYS], ids=names)
+def test_whoever_needs_more_says_why(image: Image) -> None:
+    assert image["why"]

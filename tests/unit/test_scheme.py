@@ -1,0 +1,205 @@
+"""Versions are strict SemVer 2.0.0, tags spell them, and the floating tags follow from the version tags alone."""
+
+import itertools
+import json
+import random
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tagger.errors import InputError, InvalidReference, InvalidVersion, Refused
+from tagger.rules.scheme import Scheme, Version, parse_version, published, resolve
+from tagger.rules.scheme import _precedence as precedence
+
+SEMVER = json.loads((Path(__file__).parents[1] / "data/semver.json").read_text())
+SCHEME = Scheme()
+
+
+def versions(texts: str) -> list[Version]:
+    return [parse_version(text) for text in texts.split()]
+
+
+def shown(texts: str) -> dict[str, str]:
+    return {tag: str(version) for tag, version in resolve(versions(texts), SCHEME).items()}
+
+
+# -- versions --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", SEMVER["valid"])
+@pytest.mark.parametrize("prefix", ["", "v"])
+def test_every_semantic_version_is_read(prefix: str, text: str) -> None:
+    plain, _, build = text.partition("+")
+    assert str(parse_version(prefix + text, build_metadata="drop")) == plain
+    if not build:
+        assert str(parse_version(prefix + text)) == plain
+
+
+@pytest.mark.parametrize("text", [*SEMVER["invalid"], *SEMVER["strays"], "v", "vv1.2.3", "V1.2.3", "v 1.2.3", "=1.2.3"])
+@pytest.mark.parametrize("prefix", ["", "v"])
+def test_what_is_no_semantic_version_is_refused_with_the_right_form(prefix: str, text: str) -> None:
+    with pytest.raises(InvalidVersion, match=r"is not a semantic version: give MAJOR\.MINOR\.PATCH") as refusal:
+        parse_version(prefix + text, build_metadata="drop")
+    assert all(c.isprintable() for c in str(refusal.value))
+
+
+@pytest.mark.parametrize("text", ["2.1.106+build.5", "v2.1.106+build.5", "2.1.106-rc.1+5"])
+def test_build_metadata_is_refused_and_the_choice_named(text: str) -> None:
+    plain = text.removeprefix("v").partition("+")[0]
+    with pytest.raises(Refused) as refusal:
+        parse_version(text)
+    assert f"release {plain}, or let --build-metadata drop cut it off" in str(refusal.value)
+
+
+def test_dropped_build_metadata_leaves_the_same_version() -> None:
+    assert parse_version("2.1.106+build.5", build_metadata="drop") == parse_version("2.1.106")
+    assert parse_version("2.1.106+build.5", build_metadata="drop").build is None
+
+
+def test_build_metadata_is_refused_or_dropped_and_nothing_else() -> None:
+    with pytest.raises(InputError, match="'refuse' or 'drop', not 'keep'"):
+        parse_version("2.1.106", build_metadata="keep")
+
+
+@pytest.mark.parametrize("text", ["1." * 30_000, "1.2.3-" + "a-" * 30_000 + "!", "1.2.3-" + "1" * 30_000 + "_"])
+def test_a_bad_version_costs_no_seconds_and_its_error_is_short(text: str) -> None:
+    before = time.process_time()
+    with pytest.raises(InvalidVersion) as refusal:
+        parse_version(text)
+    assert time.process_time() - before < 1
+    assert len(str(refusal.value)) < 1_000
+
+
+# -- the cascade -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("version", "tags"),
+    [
+        ("2.1.106", "2.1.106 2.1 2 latest"),
+        ("v2.1.106", "2.1.106 2.1 2 latest"),
+        ("10.0.0", "10.0.0 10.0 10 latest"),
+        ("0.2.0", "0.2.0 0.2 latest"),
+        ("0.0.0", "0.0.0 0.0 latest"),
+        ("2.2.0-rc.1", "2.2.0-rc.1"),
+        ("0.2.0-alpha", "0.2.0-alpha"),
+        ("2.1.106-0", "2.1.106-0"),
+    ],
+)
+def test_a_version_competes_for_its_cascade_the_most_specific_tag_first(version: str, tags: str) -> None:
+    assert " ".join(SCHEME.tags(parse_version(version))) == tags
+
+
+def test_there_is_no_tag_0() -> None:
+    assert "0" not in resolve(versions("0.1.0 0.2.0 0.2.1 1.0.0"), SCHEME)
+
+
+def test_a_version_whose_tag_would_get_too_long_is_refused() -> None:
+    longest = "1.0.0-" + "a" * 122
+    assert SCHEME.version_tag(parse_version(longest)) == longest
+    with pytest.raises(InvalidReference, match="has 129 characters: shorten it to at most 128"):
+        SCHEME.tags(parse_version(longest + "a"))
+
+
+# -- reading tags ----------------------------------------------------------------------------------------------------
+
+FOREIGN = [
+    *("1", "1.2", "v1.2", "01.2.3", "1.02.3", "1.2.03", "1.2.3.4", "20240101", "2024.01.01", "2.1.106-", "2.1.106-01"),
+    *("2.1.106-rc..1", "2.1.106_1", "V2.1.106", "vv2.1.106", "v-2.1.106", "version-2.1.106", "release2.1.106"),
+    *("latest", "nightly", "alpine", "2.1-alpine", "sha-4f2c", "1.2.x", "1.x.x", "x.y.z", "...", "1..2", "_1.2.3", ""),
+    *("1.2.3\n", "1.2.3+5", "1.2.٣", "١.2.3", "²1.2.3"),  # noqa: RUF001 - digits of other scripts
+]
+
+
+@pytest.mark.parametrize("tag", FOREIGN)
+def test_a_foreign_tag_is_no_version(tag: str) -> None:
+    assert SCHEME.parse(tag) is None
+
+
+def test_both_spellings_count_as_the_version() -> None:
+    assert SCHEME.parse("2.1.106") == SCHEME.parse("v2.1.106") == Version(2, 1, 106)
+    assert SCHEME.parse("v3.0.0-rc.1") == Version(3, 0, 0, "rc.1")
+
+
+@pytest.mark.parametrize("tags", [*itertools.permutations(["v2.1.106", "2.1.106", "latest"])])
+def test_the_schemes_own_spelling_goes_first_in_whatever_order_tags_are_listed(tags: list[str]) -> None:
+    assert published(tags, SCHEME) == {Version(2, 1, 106): "2.1.106"}
+
+
+def test_the_other_spelling_counts_where_it_stands_alone() -> None:
+    assert published(["v2.1.106", "2.1.105", "2.1"], SCHEME) == {
+        Version(2, 1, 106): "v2.1.106",
+        Version(2, 1, 105): "2.1.105",
+    }
+
+
+def test_a_floating_tag_is_never_read_as_a_version() -> None:
+    floating = {tag for version in versions("0.1.2 1.2.3 2.1.106") for tag in SCHEME.floating_tags(version)}
+    assert not published(floating, SCHEME)
+
+
+# -- where the floating tags belong ----------------------------------------------------------------------------------
+
+
+def test_each_floating_tag_belongs_to_the_greatest_version_of_its_line() -> None:
+    assert shown("2.1.106 1.9.8 2.0.7 1.9.9 2.1.9") == {
+        "1.9.8": "1.9.8",
+        "1.9.9": "1.9.9",
+        "2.0.7": "2.0.7",
+        "2.1.9": "2.1.9",
+        "2.1.106": "2.1.106",
+        "1.9": "1.9.9",
+        "1": "1.9.9",
+        "2.0": "2.0.7",
+        "2.1": "2.1.106",
+        "2": "2.1.106",
+        "latest": "2.1.106",
+    }
+
+
+def test_a_pre_release_holds_no_floating_tag() -> None:
+    assert shown("2.2.0-rc.1 2.1.106")["latest"] == "2.1.106"
+    assert shown("2.2.0-rc.1") == {"2.2.0-rc.1": "2.2.0-rc.1"}
+
+
+def test_without_versions_there_are_no_tags() -> None:
+    assert not resolve([], SCHEME)
+
+
+@pytest.mark.parametrize("ascending", SEMVER["order"], ids=lambda row: f"up to {row[-1]}")
+def test_versions_are_ordered_as_rule_11_of_semver_says(ascending: list[str]) -> None:
+    shuffled = random.Random(0).sample(ascending, len(ascending))
+    assert sorted(shuffled, key=lambda text: precedence(parse_version(text))) == ascending
+
+
+number = st.integers(0, 3) | st.integers(0, 10**30)
+identifier = st.sampled_from(
+    ["0", "1", "2", "10", "11", "rc", "RC", "a", "a-", "-", "--1", "1a", "0a"]
+) | st.from_regex(r"\A(0|[1-9][0-9]{0,40}|[0-9]{0,3}[a-zA-Z-][0-9a-zA-Z-]{0,5})\Z")
+prerelease = st.none() | st.lists(identifier, min_size=1, max_size=4).map(".".join)
+any_version = st.builds(Version, number, number, number, prerelease)
+
+
+@given(any_version, any_version)
+@example(Version(1, 0, 0, "9" * 5000), Version(1, 0, 0, "1" + "0" * 5000))
+def test_the_sort_key_orders_exactly_as_the_versions_themselves(a: Version, b: Version) -> None:
+    assert (precedence(a) < precedence(b)) == (a < b)
+    assert (precedence(a) == precedence(b)) == (a == b)
+
+
+@given(st.lists(st.builds(Version, st.integers(0, 1), st.integers(0, 1), st.just(0), prerelease), max_size=8))
+def test_resolving_gives_what_sorting_the_versions_themselves_would(found: list[Version]) -> None:
+    expected = {tag: version for version in sorted(found) for tag in SCHEME.tags(version)}
+    assert list(resolve(found, SCHEME).items()) == list(expected.items())
+
+
+def test_a_hundred_thousand_versions_are_resolved() -> None:
+    found = [Version(major, minor, patch) for major in range(10) for minor in range(100) for patch in range(100)]
+    random.Random(0).shuffle(found)
+    goal = {str(tag): version for tag, version in resolve(found, SCHEME).items()}
+    assert goal["latest"] == goal["9"] == goal["9.99"] == Version(9, 99, 99)
+    assert goal["0.0"] == Version(0, 0, 99)
+    assert len(goal) == 100_000 + 1_000 + 9 + 1

@@ -1,0 +1,537 @@
+"""A scheme says how one line of versions is spelt; lines never touch each other's tags, and every tag reads back."""
+
+import random
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from model import ModelRepository, image
+from shelf import Shelf
+
+from tagger.errors import InputError, InvalidReference
+from tagger.names import Digest, Tag
+from tagger.repository.check import check, repair
+from tagger.repository.listing import ls
+from tagger.repository.observe import observe
+from tagger.repository.remove import remove
+from tagger.rules.plan import WRITES, Action, plan
+from tagger.rules.scheme import Scheme, Version, floating, in_channel, lines, parse_version, published, resolve
+
+ALPINE = Scheme(variant="alpine")
+
+
+def versions(texts: str) -> list[Version]:
+    return [parse_version(text) for text in texts.split()]
+
+
+def floats(texts: str, scheme: Scheme) -> dict[str, str]:
+    return {str(tag): str(version) for tag, version in floating(versions(texts), scheme).items()}
+
+
+# -- variants --------------------------------------------------------------------------------------------------------
+
+
+def test_a_variant_ends_every_tag_and_is_its_own_latest() -> None:
+    assert " ".join(ALPINE.tags(Version(2, 1, 106))) == "2.1.106-alpine 2.1-alpine 2-alpine alpine"
+    assert ALPINE.tags(Version(2, 2, 0, "rc.1")) == ("2.2.0-rc.1-alpine",)
+
+
+def test_only_tags_with_exactly_its_suffix_count_for_a_variant() -> None:
+    tags = ["2.1.106", "2.1.105-alpine", "2.1.107-alpine3.18", "2.1.108_alpine", "2.1-alpine", "alpine", "3.0.0-Alpine"]
+    assert published(tags, ALPINE) == {Version(2, 1, 105): "2.1.105-alpine"}
+
+
+def test_the_plain_line_never_counts_a_variant_that_it_knows() -> None:
+    plain, _ = lines(Scheme(), ["default", "alpine"])
+    assert published(["2.1.106-alpine", "2.2.0-rc.1-alpine", "2.1.105", "2.2.0-rc.1"], plain).keys() == {
+        Version(2, 1, 105),
+        Version(2, 2, 0, "rc.1"),
+    }
+
+
+def test_a_variant_that_is_asked_for_later_is_known_from_the_configuration() -> None:
+    (plain,) = lines(Scheme(), ["default"], known=["alpine"])
+    assert plain.parse("2.1.106-alpine") is None
+
+
+def test_a_tag_belongs_to_the_longest_variant_that_it_ends_in() -> None:
+    plain, alpine, slim = lines(Scheme(), ["default", "alpine", "slim-alpine"])
+    assert [line.parse("2.1.106-slim-alpine") for line in (plain, alpine, slim)] == [None, None, Version(2, 1, 106)]
+    assert [line.parse("2.1.106-alpine") for line in (plain, alpine, slim)] == [None, Version(2, 1, 106), None]
+
+
+@pytest.mark.parametrize(
+    "tag", ["2.1.107-alpine", "2.2.0-rc.1-alpine", "2.2.0-rc-alpine3.18", "2.2.0-rc.1-slim-alpine"]
+)
+def test_a_variant_that_nobody_told_of_holds_no_floating_tag_of_the_plain_line(tag: str) -> None:
+    scheme = Scheme(channels=("rc",))
+    found = floating(published(["2.1.106", tag], scheme), scheme)
+    assert set(found.values()) == {Version(2, 1, 106)}
+
+
+def test_a_pre_release_spelt_like_a_variant_is_refused_with_the_way_out() -> None:
+    plain, alpine, _ = lines(Scheme(), ["default", "alpine", "slim-alpine"])
+    with pytest.raises(InputError, match=r"belongs to variant alpine: release 2\.1\.106 with --variant alpine"):
+        plain.tags(parse_version("2.1.106-alpine"))
+    with pytest.raises(InputError, match=r"release 2\.1\.106-rc\.1 with --variant slim-alpine"):
+        alpine.tags(parse_version("2.1.106-rc.1-slim"))
+
+
+# -- prefix, templates -----------------------------------------------------------------------------------------------
+
+
+def test_a_prefix_stands_before_numbers_and_not_before_names() -> None:
+    scheme = Scheme(prefix="v", aliases=(("lts", "2"),), channels=("rc",))
+    assert " ".join(scheme.tags(Version(2, 1, 106))) == "v2.1.106 v2.1 v2 latest lts rc"
+    assert " ".join(Scheme(prefix="v", variant="alpine").tags(Version(2, 1, 106))) == (
+        "v2.1.106-alpine v2.1-alpine v2-alpine alpine"
+    )
+
+
+@pytest.mark.parametrize("prefix", ["", "v"])
+def test_both_spellings_count_under_either_prefix_and_its_own_goes_first(prefix: str) -> None:
+    found = published(["2.1.106", "v2.1.106", "v2.1.105", "2.1.104"], Scheme(prefix=prefix))
+    assert [*found.values()] == [f"{prefix}2.1.106", "v2.1.105", "2.1.104"]
+
+
+def test_any_other_prefix_tells_lines_apart() -> None:
+    scheme = Scheme(prefix="api-")
+    assert published(["2.1.106", "v2.1.106", "ui-2.1.106", "api-2.1.105", "api-v2.1.104"], scheme) == {
+        Version(2, 1, 105): "api-2.1.105"
+    }
+
+
+def test_templates_say_which_floating_tags_there_are_in_their_order() -> None:
+    scheme = Scheme(floats=("edge", "{major}.x", "release-{major}-{minor}", "k8s"), zero_major=False)
+    assert scheme.floating_tags(Version(2, 1, 106)) == ("edge", "2.x", "release-2-1", "k8s")
+    assert scheme.floating_tags(Version(0, 1, 106)) == ("edge", "release-0-1", "k8s")
+    assert Scheme(floats=()).tags(Version(2, 1, 106)) == ("2.1.106",)
+
+
+def test_there_is_a_tag_0_for_whoever_wants_it() -> None:
+    assert Scheme(zero_major=True).floating_tags(Version(0, 2, 0)) == ("0.2", "0", "latest")
+
+
+# -- aliases, channels, ignore ---------------------------------------------------------------------------------------
+
+
+def test_an_alias_is_bound_to_its_line() -> None:
+    scheme = Scheme(aliases=(("lts", "24"), ("stable", "1.30")))
+    found = floats("24.0.1 24.1.0 26.0.0 1.30.2 1.31.0 1.3.0 2.4.0 24.2.0-rc.1", scheme)
+    assert (found["lts"], found["stable"], found["latest"]) == ("24.1.0", "1.30.2", "26.0.0")
+
+
+def test_an_alias_takes_a_templates_name_over() -> None:
+    scheme = Scheme(aliases=(("latest", "24"), ("5", "5.44")))
+    found = floats("24.0.1 26.0.0 5.44.1 5.45.0", scheme)
+    assert (found["latest"], found["5"], found["5.45"]) == ("24.0.1", "5.44.1", "5.45.0")
+    assert scheme.floating_tags(Version(26, 0, 0)) == ("26.0", "26")
+    assert scheme.floating_tags(Version(24, 0, 1)) == ("24.0", "24", "latest")
+
+
+def test_an_alias_that_takes_latest_over_does_so_for_the_variant_too() -> None:
+    scheme = Scheme(variant="alpine", aliases=(("latest", "24"),))
+    assert floats("24.0.1 26.0.0", scheme)["alpine"] == "24.0.1"
+
+
+def test_a_channel_points_at_the_greatest_of_its_pre_releases_and_the_stable_releases() -> None:
+    scheme = Scheme(channels=("rc", "beta"))
+    found = floats("2.1.106 2.2.0-rc.2 2.2.0-rc.10 2.3.0-beta.1 2.4.0-alpha", scheme)
+    assert (found["rc"], found["beta"], found["latest"]) == ("2.2.0-rc.10", "2.3.0-beta.1", "2.1.106")
+
+
+def test_a_channel_never_falls_behind_latest() -> None:
+    assert floats("2.2.0-rc.2 2.2.0", Scheme(channels=("rc",)))["rc"] == "2.2.0"
+
+
+@pytest.mark.parametrize(
+    ("prerelease", "belongs"),
+    [
+        *((text, True) for text in ("rc", "rc.1", "rc.1.2", "rc.1.abc")),
+        *((text, False) for text in ("rc1", "RC.1", "beta.rc", "rc-alpine", "rc.1-alpine", "alpine", "rc.1.alpine-3")),
+    ],
+)
+def test_a_pre_release_is_its_channels_by_its_first_identifier_alone(prerelease: str, *, belongs: bool) -> None:
+    assert in_channel(Version(2, 2, 0, prerelease), "rc") is belongs
+
+
+def test_a_version_to_ignore_holds_no_floating_tag_and_stays_a_version() -> None:
+    scheme = Scheme(ignore=frozenset(versions("9999.0.0")))
+    assert floats("2.1.106 9999.0.0", scheme) == {"2.1": "2.1.106", "2": "2.1.106", "latest": "2.1.106"}
+    assert scheme.parse("9999.0.0") == Version(9999, 0, 0)
+    assert scheme.tags(Version(9999, 0, 0)) == ("9999.0.0",)
+
+
+# -- bad input -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("variant", ["rc", "rc.1", "rc1", "RC1", "beta2", "alpha-3", "beta-alpine", "pre", "preview1"])
+def test_a_variant_that_looks_like_a_pre_release_is_refused(variant: str) -> None:
+    with pytest.raises(InputError, match=f"variant '{variant}' looks like a pre-release"):
+        Scheme(variant=variant)
+
+
+@pytest.mark.parametrize(
+    "variant", ["alpine", "alpine3.18", "dev", "prebuilt", "rclone", "betamax", "_x", "slim-alpine"]
+)
+def test_a_variant_that_only_begins_like_one_is_a_variant(variant: str) -> None:
+    assert Scheme(variant=variant).parse(f"2.1.106-{variant}") == Version(2, 1, 106)
+
+
+def test_a_channel_is_no_variant() -> None:
+    with pytest.raises(InputError, match="variant 'edge' looks like a pre-release"):
+        Scheme(variant="edge", channels=("edge",))
+    with pytest.raises(InputError, match="variant 'edge' looks like a pre-release"):
+        lines(Scheme(channels=("edge",)), ["default"], known=["edge"])
+
+
+@pytest.mark.parametrize("variant", ["1", "3.18", "v3", "latest", "-x", ".x", "a b", "a/b", "alpine\n", "ä", "a" * 128])
+def test_what_cannot_end_a_tag_is_no_variant(variant: str) -> None:
+    with pytest.raises(InputError) as refusal:
+        Scheme(variant=variant)
+    assert str(refusal.value).isprintable()
+
+
+def test_an_empty_name_is_no_variant() -> None:
+    with pytest.raises(InputError, match="'' cannot name a variant"):
+        lines(Scheme(), [""])
+
+
+def test_a_variant_is_named_once() -> None:
+    with pytest.raises(InputError, match="variant 'alpine' is named twice"):
+        lines(Scheme(), ["alpine", "default", "alpine"])
+
+
+@pytest.mark.parametrize(
+    ("scheme", "variants", "tag"),
+    [
+        (Scheme(aliases=(("alpine", "2"),)), ["alpine"], "alpine"),
+        (Scheme(aliases=(("lts", "2"),)), ["alpine", "lts-alpine"], "lts-alpine"),
+        (Scheme(channels=("edge",)), ["alpine", "edge-alpine"], "edge-alpine"),
+        (Scheme(floats=("{major}", "{major}-alpine")), ["alpine"], "7-alpine"),
+        (Scheme(aliases=(("3-alpine", "2"),)), ["alpine"], "3-alpine"),
+        (Scheme(floats=("alpine", "latest")), ["alpine"], "alpine"),
+    ],
+)
+def test_two_lines_that_would_spell_the_same_tag_are_refused(scheme: Scheme, variants: list[str], tag: str) -> None:
+    with pytest.raises(InputError, match=f"can spell the same tag, such as {tag}: name one of them otherwise"):
+        lines(scheme, variants)
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{major}{minor}",
+        "{minor}",
+        "{minor}.{major}",
+        "{major}.{major}",
+        "{major}.1",
+        "2{major}",
+        "{major}0",
+        "v1{major}",
+    ],
+)
+def test_a_template_that_cannot_be_inverted_is_refused(template: str) -> None:
+    with pytest.raises(InputError, match="cannot be read back"):
+        Scheme(floats=(template,))
+
+
+@pytest.mark.parametrize(
+    "template",
+    ["{major", "major}", "{}", "{0}", "{x}", "{major:>5}", "{major!r}", "{major.real}", "{major[0]}", "{__class__}"],
+)
+def test_a_malformed_template_is_refused(template: str) -> None:
+    with pytest.raises(InputError, match=r"is malformed: write it with \{major\}, \{minor\} and \{patch\} alone"):
+        Scheme(floats=(template,))
+
+
+@pytest.mark.parametrize("template", ["", " ", "-{major}", ".x", "a/b", "{{major}}", "ä", "x" * 129])
+def test_a_template_that_gives_no_tag_is_refused(template: str) -> None:
+    with pytest.raises(InvalidReference):
+        Scheme(floats=(template,))
+
+
+@pytest.mark.parametrize(
+    "template", ["{major}.{minor}.{patch}", "v{major}.{minor}.{patch}", "{major}.{minor}.{patch}-x", "1.2.3"]
+)
+@pytest.mark.parametrize("variant", ["", "alpine", "alpine_3"])
+def test_a_template_never_spells_a_version_tag(template: str, variant: str) -> None:
+    with pytest.raises(InputError, match="is a version tag and never moves"):
+        Scheme(floats=(template,), variant=variant)
+
+
+@pytest.mark.parametrize("name", ["2.1.106", "v2.1.106", "2.1.106-rc.1", "api-2.1.106"])
+def test_an_alias_never_spells_a_version_tag(name: str) -> None:
+    with pytest.raises(InputError, match="is a version tag and never moves"):
+        Scheme(aliases=((name, "2"),), prefix="api-")
+
+
+@pytest.mark.parametrize("line", ["", "2.1.106", "x", "2.x", "02", "2.", "v2", "2\n", "latest"])
+def test_an_alias_is_bound_to_a_line_of_versions(line: str) -> None:
+    with pytest.raises(InputError, match=r"no line: give MAJOR or MAJOR\.MINOR"):
+        Scheme(aliases=(("lts", line),))
+
+
+@pytest.mark.parametrize("channel", ["", "1", "r c", "rc.1", "latest", "rc\n", "-rc"])
+def test_a_channel_is_a_pre_release_label(channel: str) -> None:
+    with pytest.raises(InputError, match="no pre-release label"):
+        Scheme(channels=(channel,))
+
+
+@pytest.mark.parametrize("prefix", ["1", "v1", "v1.", "release1", "-", "1.0.0-", "v1.0.0-", "a b", "a/", "v\n"])
+def test_a_prefix_never_runs_into_the_version(prefix: str) -> None:
+    with pytest.raises(InputError, match="would run into the version"):
+        Scheme(prefix=prefix)
+
+
+def test_a_floating_tag_is_given_in_one_way() -> None:
+    for bad in (
+        {"floats": ("{major}", "{major}")},
+        {"floats": ("{major}", "1")},
+        {"floats": ("v{major}", "{major}"), "prefix": "v"},
+        {"channels": ("rc", "rc")},
+        {"aliases": (("lts", "1"), ("lts", "2"))},
+        {"aliases": (("rc", "1"),), "channels": ("rc",)},
+    ):
+        with pytest.raises(InputError, match=r"can spell the same tag|is named twice"):
+            Scheme(**bad)
+
+
+def test_a_planted_tag_whose_floating_tag_would_get_too_long_is_no_version() -> None:
+    scheme = Scheme(prefix="v", floats=("release-{major}.{minor}",))
+    planted = f"{'1' * 122}.0.0"
+    assert scheme.parse(planted) is None
+    assert Scheme(prefix="v").parse("1.0.0-" + "a" * 122) is None
+    with pytest.raises(InvalidReference, match="its floating tags would get too long"):
+        scheme.version_tag(parse_version(planted))
+    fits = f"{'1' * 115}.0.0"
+    assert scheme.parse(fits)
+    assert [len(tag) for tag in scheme.tags(parse_version(fits))] == [120, 125]
+
+
+def test_a_hundred_thousand_tags_of_several_lines_are_read_and_resolved() -> None:
+    base = Scheme(prefix="v", aliases=(("lts", "5"),), channels=("rc",), ignore=frozenset(versions("9.99.99")))
+    every = [Version(major, minor, patch) for major in range(10) for minor in range(100) for patch in range(50)]
+    found = lines(base, ["default", "alpine"], ["slim-alpine"])
+    tags = [tag for line in found for version in every for tag in (line.version_tag(version),)]
+    random.Random(0).shuffle(tags)
+    for line in found:
+        goal = resolve(published(tags, line), line)
+        assert (goal[line.spell("lts")], goal[line.spell("latest")]) == (Version(5, 99, 49), Version(9, 99, 49))
+        assert len(goal) == 50_000 + 1_000 + 9 + 3
+
+
+# -- every command sees one line -------------------------------------------------------------------------------------
+
+
+def shelf() -> Shelf:
+    """Publish two lines of an image, everything where it belongs."""
+    found = Shelf()
+    for line, texts in zip(lines(Scheme(), ["default", "alpine"]), ("2.1.105 2.1.106", "2.0.7 2.1.105"), strict=True):
+        for tag, version in resolve(versions(texts), line).items():
+            found.hold(tag, f"{version}{line.variant}")
+    return found
+
+
+def held(repository: Shelf) -> dict[str, Digest]:
+    return {str(tag): digest for tag, digest in repository.held.items()}
+
+
+def test_a_plan_of_a_variant_looks_at_its_own_line() -> None:
+    repository = shelf()
+    version = Version(2, 0, 8)
+    seen = observe(repository, ALPINE, ALPINE.floating_tags(version), present=[version])
+    changes = {str(c.tag): (c.action, c.reason) for c in plan(version, None, seen, ALPINE).changes}
+    assert changes == {
+        "2.0.8-alpine": (Action.CREATE, None),
+        "2.0-alpine": (Action.MOVE, None),
+        "2-alpine": (Action.KEEP, "2.1.105 is newer"),
+        "alpine": (Action.KEEP, "2.1.105 is newer"),
+    }
+
+
+def test_a_pre_release_moves_its_channel_and_nothing_else() -> None:
+    scheme = Scheme(channels=("rc",))
+    repository = shelf()
+    version = Version(2, 2, 0, "rc.1")
+    seen = observe(repository, scheme, scheme.floating_tags(version), present=[version])
+    changes = {str(c.tag): c.action for c in plan(version, None, seen, scheme).changes}
+    assert changes == {"2.2.0-rc.1": Action.CREATE, "rc": Action.CREATE}
+
+
+def test_a_listing_shows_one_line_and_what_belongs_to_it() -> None:
+    plain, alpine = lines(Scheme(), ["default", "alpine"])
+    assert [str(row.tag) for row in ls(shelf(), [plain]).versions] == ["2.1.106", "2.1.105"]
+    found = ls(shelf(), [alpine])
+    assert {str(row.tag): set(row.floating) for row in found.versions} == {
+        "2.1.105-alpine": {"2.1-alpine", "2-alpine", "alpine"},
+        "2.0.7-alpine": {"2.0-alpine"},
+    }
+    assert set(found.other) == {"2.1.105", "2.1.106", "2.1", "2", "latest"}
+
+
+def test_a_drifted_variant_is_its_own_lines_drift() -> None:
+    repository = shelf()
+    repository.hold("alpine", "2.0.7alpine")
+    plain, alpine = lines(Scheme(), ["default", "alpine"])
+    assert check(repository, [plain]).ok
+    (drifted,) = check(repository, [alpine]).drift
+    assert (drifted.tag, drifted.version, drifted.expected) == ("alpine", Version(2, 0, 7), Version(2, 1, 105))
+    before = held(repository)
+    assert [move.tag for move in repair(repository, [alpine], dry_run=False).repaired] == ["alpine"]
+    assert held(repository) == {**before, "alpine": image("2.1.105alpine").manifest.digest}
+
+
+def test_what_an_alias_takes_over_is_mended_to_its_line() -> None:
+    repository = Shelf.published(["24.0.1", "26.0.0"])
+    assert isinstance(repository, Shelf)
+    scheme = Scheme(aliases=(("latest", "24"),))
+    assert [(m.tag, str(m.version)) for m in repair(repository, [scheme], dry_run=False).repaired] == [
+        ("latest", "24.0.1")
+    ]
+    assert check(repository, [scheme]).ok
+
+
+@pytest.mark.parametrize("name", ["2.1.105", "v2.1.105", "2.1.105-alpine"])
+def test_removing_a_version_of_a_variant_leaves_the_same_version_of_other_lines(name: str) -> None:
+    repository = shelf()
+    before = held(repository)
+    done = remove(repository, [ALPINE], [name])
+    fallen = image("2.0.7alpine").manifest.digest
+    assert done.removed == ("2.1.105-alpine", "2.1-alpine")
+    assert held(repository) == {
+        **{tag: digest for tag, digest in before.items() if tag not in done.removed},
+        "2-alpine": fallen,
+        "alpine": fallen,
+    }
+
+
+def test_a_version_that_only_other_lines_have_is_not_there_to_remove() -> None:
+    repository = shelf()
+    with pytest.raises(InputError, match="has none of the tags named"):
+        remove(repository, [ALPINE], ["2.1.106"])
+    assert held(repository) == held(shelf())
+
+
+# -- laws ------------------------------------------------------------------------------------------------------------
+
+VARIANTS = ["alpine", "slim-alpine", "alpine3.18", "slim", "_x"]
+some_versions = st.builds(
+    Version,
+    st.integers(0, 3),
+    st.integers(0, 2),
+    st.integers(0, 2),
+    st.sampled_from([None, None, None, "rc", "rc.1", "rc.10", "beta.1", "alpine", "rc.1-slim", "slim-alpine", "x.1-y"]),
+)
+histories = st.frozensets(some_versions, max_size=8)
+line_text = st.sampled_from(["0", "1", "2", "1.0", "2.1", "3.2", "0.1"])
+bases = st.builds(
+    Scheme,
+    floats=st.lists(
+        st.sampled_from(["{major}.{minor}", "{major}", "latest", "{major}.x", "r{major}-{minor}", "newest"]),
+        unique=True,
+    ).map(tuple),
+    prefix=st.sampled_from(["", "v", "api-"]),
+    aliases=st.dictionaries(st.sampled_from(["lts", "old", "latest", "1", "2.1"]), line_text).map(
+        lambda found: tuple(found.items())
+    ),
+    channels=st.lists(st.sampled_from(["rc", "beta"]), unique=True).map(tuple),
+    ignore=st.frozensets(some_versions, max_size=2),
+    zero_major=st.booleans(),
+)
+
+
+@st.composite
+def images(draw: st.DrawFn) -> tuple[Scheme, ...]:
+    """Draw the lines of an image."""
+    asked = draw(st.lists(st.sampled_from(["default", *VARIANTS]), unique=True, min_size=1))
+    return lines(draw(bases), asked)
+
+
+def tags_of(scheme: Scheme, version: Version) -> tuple[Tag, ...]:
+    """Spell a version; a pre-release spelt like a variant is refused, which has a test of its own."""
+    try:
+        return scheme.tags(version)
+    except InputError:
+        assume(False)
+        raise
+
+
+@given(images(), some_versions)
+def test_parsing_inverts_spelling_for_every_scheme(found: tuple[Scheme, ...], version: Version) -> None:
+    for line in found:
+        tag, *cascade = tags_of(line, version)
+        assert line.parse(tag) == version
+        assert [other.parse(tag) for other in found if other is not line] == [None] * (len(found) - 1)
+        assert not any(other.parse(floating_tag) for floating_tag in cascade for other in found)
+
+
+@given(images(), some_versions, some_versions)
+def test_lines_never_touch_each_others_tags(found: tuple[Scheme, ...], a: Version, b: Version) -> None:
+    for number, one in enumerate(found):
+        for other in found[:number]:
+            assert not {*tags_of(one, a)} & {*tags_of(other, b)}
+
+
+@given(images(), histories, some_versions)
+def test_a_release_of_one_line_leaves_every_other_line_where_it_belongs(
+    found: tuple[Scheme, ...], history: frozenset[Version], version: Version
+) -> None:
+    def digest(line: Scheme, of: Version) -> Digest:
+        made = image(f"{of}{line.variant}").manifest
+        repository.manifests[made.digest] = made
+        return made.digest
+
+    def resolved(line: Scheme, of: frozenset[Version]) -> dict[Tag, Digest]:
+        return {tag: digest(line, owner) for tag, owner in resolve(of, line).items()}
+
+    repository = ModelRepository()
+    for line in found:
+        for known in history | {version}:
+            tags_of(line, known)
+        repository.held |= resolved(line, history)
+    released = found[0]
+    seen = observe(repository, released, released.floating_tags(version), present=[version])
+    for change in plan(version, digest(released, version), seen, released).changes:
+        if change.action in WRITES:
+            assert change.after
+            repository.write(change.tag, repository.manifests[change.after])
+    expected = resolved(released, history | {version})
+    for line in found[1:]:
+        expected |= resolved(line, history)
+    assert repository.held == expected
+
+
+@given(images(), histories, some_versions)
+def test_another_version_never_moves_a_floating_tag_back(
+    found: tuple[Scheme, ...], history: frozenset[Version], version: Version
+) -> None:
+    line = found[0]
+    for known in history | {version}:
+        tags_of(line, known)
+    before, after = resolve(history, line), resolve(history | {version}, line)
+    assert before.keys() <= after.keys()
+    assert all(after[tag] >= owner for tag, owner in before.items())
+    assert all(after[tag] in (owner, version) for tag, owner in before.items())
+
+
+@given(images(), histories, st.randoms(use_true_random=False))
+def test_both_ways_to_resolve_agree_in_whatever_order(
+    found: tuple[Scheme, ...], history: frozenset[Version], chance: random.Random
+) -> None:
+    line = found[0]
+    spelt = {tag for version in history for tag in tags_of(line, version)[:1]}
+    shuffled = chance.sample(sorted(history, key=str), len(history))
+    goal = resolve(shuffled, line)
+    assert {tag: owner for tag, owner in goal.items() if tag not in spelt} == floating(history, line)
+
+
+@given(images(), histories)
+def test_a_channel_is_at_latest_or_ahead(found: tuple[Scheme, ...], history: frozenset[Version]) -> None:
+    line = found[0]
+    for known in history:
+        tags_of(line, known)
+    goal = resolve(history, line)
+    stable = [version for version in history if not version.prerelease and line.counts(version)]
+    for channel in line.channels if stable else ():
+        assert goal[line.spell(channel)] >= max(stable)

@@ -1,0 +1,95 @@
+"""How long a command may take, and that what waits or reads ends as soon as it is called off."""
+
+import os
+import signal
+import threading
+import time
+from functools import partial
+
+import pytest
+
+from tagger.errors import CalledOff, TaggerError, TimedOut
+from tagger.work import Patience
+
+
+def test_without_a_limit_there_is_no_end() -> None:
+    patience = Patience()
+    assert patience.left() is None
+    patience.check()
+    patience.sleep(0)
+
+
+def test_a_pause_that_would_outlast_the_time_is_not_begun() -> None:
+    with pytest.raises(TimedOut, match=r"not done within the 60 s of --timeout: .*give it more"):
+        Patience(60).sleep(3600)
+
+
+def test_a_part_of_the_time_is_kept_for_putting_back() -> None:
+    patience = Patience(60)
+    assert 44 < (patience.left() or 0) <= 45
+    with pytest.raises(TimedOut):
+        patience.sleep(50)
+    patience.put_back()
+    assert 59 < (patience.left() or 0) <= 60
+
+
+def test_of_a_long_time_a_minute_is_kept() -> None:
+    assert 3539 < (Patience(3600).left() or 0) <= 3540
+
+
+def test_when_the_time_is_over_nothing_goes_on() -> None:
+    patience = Patience(0.0001)
+    time.sleep(0.01)
+    for question in (patience.left, patience.check, lambda: patience.sleep(0)):
+        with pytest.raises(TimedOut):
+            question()
+
+
+def test_an_interruption_ends_the_waits_of_what_runs_at_once() -> None:
+    patience, begun, ended = Patience(), threading.Barrier(3), []
+
+    def wait() -> None:
+        begun.wait(10)
+        try:
+            patience.sleep(3600)
+        except CalledOff as error:
+            ended.append(error)
+            raise
+
+    def interrupt() -> None:
+        begun.wait(10)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    hand = threading.Thread(target=interrupt)
+    hand.start()
+    with pytest.raises(KeyboardInterrupt):
+        patience.at_once([wait, wait])
+    hand.join()
+    assert len(ended) == 2
+    patience.check()  # what comes after, such as putting things back, is not called off
+
+
+def test_tasks_run_at_once_and_their_results_keep_their_order() -> None:
+    meeting = threading.Barrier(4)
+
+    def meet(number: int) -> int:
+        meeting.wait(10)
+        return number
+
+    assert Patience().at_once([partial(meet, number) for number in range(4)]) == [0, 1, 2, 3]
+
+
+def test_the_first_problem_is_raised_after_every_task_has_run() -> None:
+    done: list[int] = []
+
+    def fail(number: int) -> None:
+        done.append(number)
+        raise TaggerError(str(number))
+
+    with pytest.raises(TaggerError, match="1"):
+        Patience().at_once([lambda: done.append(0), lambda: fail(1), lambda: fail(2), lambda: done.append(3)])
+    assert sorted(done) == [0, 1, 2, 3]
+
+
+def test_no_task_gives_no_result() -> None:
+    assert Patience().at_once([]) == []
