@@ -145,7 +145,7 @@ def of_moving(engine: Engine, registry: Registry) -> None:
 BEFORE: Mapping[str, Callable[[Engine, Registry], None]] = {
     "README.md": of_readme,
     "docs/getting-started.md": lambda engine, _: images(engine, "image-gallery", "image-gallery:1.9"),
-    "docs/tags.md": lambda engine, _: images(engine, "image-gallery"),
+    "docs/settings.md": lambda engine, _: images(engine, "image-gallery"),
     "docs/ci.md": of_ci,
     "docs/after.md": of_after,
     "docs/python.md": lambda engine, _: images(engine, "image-gallery"),
