@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from tagger.credentials.docker import Credential, DockerConfig, Helpers
-from tagger.engine.client import Engine, addresses, is_local
+from tagger.credentials.credential import Credential
+from tagger.credentials.docker import DockerConfig
+from tagger.credentials.helpers import Helpers
+from tagger.engine.address import is_at_loopback, is_local
+from tagger.engine.client import Engine
 from tagger.errors import InputError
 from tagger.names import Digest, Repository, Tag
 from tagger.registry.connection import Connection, Trust
@@ -86,7 +89,7 @@ def _trust(
 ) -> Trust:
     hosts = {_host(text) for text in insecure}
     named = not hosts.isdisjoint({target.registry.host.lower(), target.registry.hostname.lower()})
-    loopback = not named and is_at_loopback(target)
+    loopback = not named and is_at_loopback(target.registry)
     if named:
         because = "--insecure names it"
     elif loopback:
@@ -111,12 +114,6 @@ def _host(text: str) -> str:
     return text.lower()
 
 
-def is_at_loopback(target: Repository) -> bool:
-    """Say whether a registry's name leads to this machine and nowhere else."""
-    found = addresses(target.registry)
-    return bool(found) and all(address.is_loopback for address in found)
-
-
 def is_another(target: Repository, engine_host: str) -> bool:
     """Say whether a registry's name leads to one registry here, and to another from the Engine at an address."""
-    return not is_local(engine_host) and is_at_loopback(target)
+    return not is_local(engine_host) and is_at_loopback(target.registry)

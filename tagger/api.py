@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tagger.access import Hosts, Registries, is_another
-from tagger.credentials.docker import Credential, DockerConfig
-from tagger.engine.client import Engine, Image, host_of
+from tagger.credentials.contexts import endpoint
+from tagger.credentials.credential import Credential
+from tagger.credentials.docker import DockerConfig
+from tagger.engine.client import Engine, Image
 from tagger.errors import InputError, Refused, TaggerError
 from tagger.events import Meter, Progress
 from tagger.git import Asked, parse_asked
@@ -159,7 +161,7 @@ def release_all(
         ]
         _check_apart([(target, scheme) for _, target, scheme in places], parsed)
         config = DockerConfig.load()
-        _check_same_host(host_of(config), [target for _, target, _ in places])
+        _check_same_host(endpoint(config).host, [target for _, target, _ in places])
 
         @functools.cache
         def engine() -> Engine:

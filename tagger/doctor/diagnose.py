@@ -14,10 +14,13 @@ from http import HTTPStatus
 from typing import TypeVar
 
 from tagger import config
-from tagger.access import is_another, is_at_loopback
-from tagger.credentials.docker import Credential, DockerConfig
+from tagger.access import is_another
+from tagger.credentials.contexts import endpoint
+from tagger.credentials.credential import Credential
+from tagger.credentials.docker import DockerConfig
 from tagger.doctor.finding import Finding, Level
-from tagger.engine.client import Engine, host_of, is_missing
+from tagger.engine.address import is_at_loopback
+from tagger.engine.client import Engine
 from tagger.errors import EngineUnreachable, Fault, Refused, RegistryUnreachable, TaggerError, Unreadable
 from tagger.names import Digest, Repository, Tag, target
 from tagger.registry.http import authorities, proxies, proxy_to
@@ -116,11 +119,11 @@ def docker_configuration(load: Callable[[], DockerConfig]) -> Said:
 
 def engine(docker: DockerConfig, environment: Mapping[str, str], opened: Callable[[], Engine]) -> Said:
     """Say which Engine answers, and how it stores images."""
-    host = host_of(docker, environment)
+    place = endpoint(docker, environment)
     try:
-        return _ok(f"{opened().about()}, at {printable(host)}")
+        return _ok(f"{opened().about()}, at {printable(place.host)}")
     except EngineUnreachable:
-        if not is_missing(host):
+        if not place.is_missing:
             raise
         advice = "start one, or say where it is with DOCKER_HOST or docker context use"
         return _note("there is none on this machine, and tagger release needs one; promote does not", advice)
@@ -213,7 +216,7 @@ class Examination:
             return _problem(
                 text, "the Engine is on another machine, and pushes there: name the registry as both reach it"
             )
-        if is_at_loopback(self._name):
+        if is_at_loopback(self._name.registry):
             return _ok(text)
         return _note(text, "set up TLS; until then commands that ask no Engine need --insecure " + self._host)
 

@@ -14,7 +14,7 @@ from http import HTTPStatus
 
 import urllib3
 
-from tagger.credentials.docker import Credential, Secret
+from tagger.credentials.credential import Credential, Secret
 from tagger.errors import CredentialsError, Denied, RegistryError, TaggerError
 from tagger.names import Registry
 from tagger.registry import challenge, hosts

@@ -14,7 +14,7 @@ from collections.abc import Generator, Iterator, Sequence
 from enum import Enum
 from http import HTTPStatus
 
-from tagger.credentials.docker import Credential
+from tagger.credentials.credential import Credential
 from tagger.errors import (
     Abandoned,
     CalledOff,

@@ -45,6 +45,8 @@ PURE = (
     "config",
     "releasing.outcome",
     "doctor.finding",
+    "credentials.credential",
+    "engine.push_stream",
     "registry.hosts",
     "registry.refusal",
 )

@@ -40,7 +40,7 @@ from doubles import (
 )
 from services import free_port
 
-from tagger.credentials.docker import Credential, Secret
+from tagger.credentials.credential import Credential, Secret
 from tagger.errors import CredentialsError, Denied, RegistryError, RegistryUnreachable, TaggerError, Unreadable
 from tagger.names import Registry, Repository
 from tagger.registry import connection

@@ -42,9 +42,13 @@ from services import Registry as RealRegistry
 from services import ServiceError
 
 import tagger
-from tagger.credentials.docker import Credential, DockerConfig, Secret
+from tagger.credentials import contexts
+from tagger.credentials.credential import Credential, Secret
+from tagger.credentials.docker import DockerConfig
 from tagger.engine import client as engine_module
-from tagger.engine.client import Engine, Image, is_local, pushed_digest
+from tagger.engine.address import is_local
+from tagger.engine.client import Engine, Image
+from tagger.engine.push_stream import pushed_digest
 from tagger.errors import (
     Denied,
     EngineError,
@@ -483,7 +487,7 @@ def test_a_push_that_falls_silent_is_given_up(fake: FakeEngine, monkeypatch: pyt
         yield status(tag, A)
 
     fake.push = push
-    monkeypatch.setattr(engine_module, "_SILENCE_SECONDS", 0.1)
+    monkeypatch.setattr(engine_module, "SILENCE_SECONDS", 0.1)
     with (
         open_engine(fake) as engine,
         pytest.raises(EngineError, match=r"connection to the Engine broke .*see whether it"),
@@ -605,7 +609,7 @@ def test_docker_host_comes_before_every_context(fake: FakeEngine, tmp_path: Path
 def test_without_a_context_it_is_the_local_one(
     fake: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, current: str
 ) -> None:
-    monkeypatch.setattr(engine_module, "DEFAULT_HOST", fake.url)
+    monkeypatch.setattr(contexts, "DEFAULT_HOST", fake.url)
     (tmp_path / "config.json").write_text(current)
     assert found(tmp_path) == fake.url
     assert found(tmp_path, DOCKER_HOST="", DOCKER_CONTEXT="default") == fake.url
@@ -614,7 +618,7 @@ def test_without_a_context_it_is_the_local_one(
 def test_a_context_that_does_not_exist_is_an_error(
     fake: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_module, "DEFAULT_HOST", fake.url)
+    monkeypatch.setattr(contexts, "DEFAULT_HOST", fake.url)
     with pytest.raises(EngineUnreachable, match="no Docker context 'lab': docker context ls shows those that are") as e:
         found(tmp_path, DOCKER_CONTEXT="lab")
     assert e.value.exit_code == 2

@@ -30,7 +30,7 @@ from doubles import (
 from services import Registry as RealRegistry
 from services import private_folder
 
-from tagger.credentials.docker import Credential, Secret
+from tagger.credentials.credential import Credential, Secret
 from tagger.errors import (
     Denied,
     Immutable,

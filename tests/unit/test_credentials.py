@@ -18,8 +18,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagger.credentials import docker as credentials
-from tagger.credentials.docker import Credential, DockerConfig, Helpers, Secret
+from tagger.credentials import helpers
+from tagger.credentials.credential import Credential, Secret
+from tagger.credentials.docker import DockerConfig
+from tagger.credentials.helpers import Helpers
 from tagger.errors import CredentialsError, TimedOut
 from tagger.names import Repository
 from tagger.work import Patience
@@ -444,7 +446,7 @@ def test_a_helper_that_failed_is_not_asked_once_more(
 def test_a_long_wait_for_a_helper_is_told(
     configure: Callable[[object], DockerConfig], helper: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(credentials, "NOTICED_SECONDS", 0.0)
+    monkeypatch.setattr(helpers, "NOTICED_SECONDS", 0.0)
     helper(f"echo '{ANSWER}'")
     told: list[str] = []
     credential = configure({"credsStore": "test"}).credential(
@@ -492,7 +494,7 @@ def test_a_broken_helper_is_named_and_its_output_never_shown(
 def test_a_helper_that_hangs_is_given_up(
     configure: Callable[[object], DockerConfig], helper: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(credentials, "HELPER_SECONDS", 0.1)
+    monkeypatch.setattr(helpers, "HELPER_SECONDS", 0.1)
     helper(f"echo {CANARY}; exec sleep 600")
     with pytest.raises(CredentialsError, match=r"test gave no answer .* within 0.1 s: run it by hand") as caught:
         configure({"credsStore": "test"}).credential(Repository.parse(REPOSITORY))

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tagger.cli.render import text as report
 from tagger.cli.render.live import say, show, tell_github
 from tagger.credentials.docker import DockerConfig
-from tagger.engine.client import pushed_digest
+from tagger.engine.push_stream import pushed_digest
 from tagger.errors import InputError, RegistryError, TaggerError
 from tagger.names import Reference, Registry, Repository, Tag, parse_digest, parse_tag, target
 from tagger.oci.manifest import DOCKER_MANIFEST, OCI_INDEX, Manifest

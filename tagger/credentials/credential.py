@@ -1,0 +1,78 @@
+"""A credential as a value, whose secret shows itself to nobody."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, field
+
+from tagger.names import Repository
+from tagger.text import hide
+
+_DOCKER_HUB_KEY = "https://index.docker.io/v1/"
+_IDENTITY_TOKEN_USER = "<token>"  # noqa: S105 - the user name that means: the secret is an identity token
+
+
+class Secret:
+    """A text that appears as `***` wherever it is printed, formatted or logged, and where a server quotes it."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        hide(text.removeprefix("Basic ").removeprefix("Bearer "))
+
+    def reveal(self) -> str:
+        """The text itself, for whoever sends it and nobody else."""
+        return self._text
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __repr__(self) -> str:
+        return "***"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a secret is not pickled")
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A user name and password or, without a user name, an identity token (an OAuth2 refresh token).
+
+    `login` is the user name and password beside an identity token, for token servers that accept no such token.
+    """
+
+    username: str
+    secret: Secret
+    login: Credential | None = field(default=None, repr=False)
+
+    @property
+    def is_identity_token(self) -> bool:
+        """Whether the secret is an identity token."""
+        return self.username in ("", _IDENTITY_TOKEN_USER)
+
+    def basic(self) -> Secret:
+        """The value of a Basic Authorization header (RFC 7617)."""
+        pair = f"{self.username}:{self.secret.reveal()}".encode()
+        return Secret("Basic " + base64.b64encode(pair).decode("ascii"))
+
+    def for_engine(self, repository: Repository) -> dict[str, str]:
+        """The AuthConfig of the Engine API."""
+        secret, server = self.secret.reveal(), {"serveraddress": server_of(repository)}
+        return server | (
+            {"identitytoken": secret} if self.is_identity_token else {"username": self.username, "password": secret}
+        )
+
+
+def credential_of(username: str, secret: str) -> Credential | None:
+    """A credential; None for an empty identity token."""
+    found = Credential(username, Secret(secret))
+    return None if found.is_identity_token and not secret else found
+
+
+def server_of(repository: Repository) -> str:
+    """The name under which Docker keeps the credential for a repository's registry."""
+    return _DOCKER_HUB_KEY if repository.registry.is_docker_hub else repository.registry.host

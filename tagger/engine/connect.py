@@ -1,0 +1,71 @@
+"""A client of docker-py for one Engine, which uses no setting of docker-py's own choice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from tagger.credentials.contexts import Endpoint, Tls
+from tagger.engine.failures import unreachable
+from tagger.errors import TaggerError
+
+if TYPE_CHECKING:
+    import docker
+    from docker.tls import TLSConfig
+
+# docker-py's own limit of 60 s ends a push whose registry is silent for that long while a large layer is stored.
+SILENCE_SECONDS = 600
+
+
+def connect(place: Endpoint, headers: Mapping[str, Any]) -> docker.APIClient:
+    """A client for an Engine that answers; `headers` go with every request.
+
+    Raises EngineUnreachable, and leaves nothing open then.
+    """
+    try:
+        return _client(place, headers)
+    except TaggerError:
+        raise
+    except Exception as error:  # noqa: BLE001 - docker-py wraps whatever went wrong on the way to the first answer
+        raise unreachable(place.host, error) from None
+
+
+def _client(place: Endpoint, headers: Mapping[str, Any]) -> docker.APIClient:
+    import docker  # takes longer than everything else together, and only a release needs it
+    import urllib3
+
+    class Client(docker.APIClient):
+        # docker-py reads the whole Docker configuration, and a bad entry of any other host breaks it; it takes no other
+        # file than the environment's, which belongs to the whole process. An entry without a name keeps it from a look
+        # for credentials elsewhere: a push brings its own.
+        @property
+        def _general_configs(self) -> dict[str, Any]:
+            return {"auths": {"": {}}, "HttpHeaders": {name: str(value) for name, value in headers.items()}}
+
+        @_general_configs.setter
+        def _general_configs(self, _: dict[str, Any]) -> None:
+            pass
+
+        def __init__(self) -> None:
+            try:
+                super().__init__(base_url=place.host, tls=_tls(place.tls), timeout=SILENCE_SECONDS)
+            except BaseException:
+                self.close()
+                raise
+
+        def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+            # Else REQUESTS_CA_BUNDLE would override the CA that the context or DOCKER_CERT_PATH gives.
+            verify = self.verify if verify is None else verify
+            return super().merge_environment_settings(url, proxies, stream, verify, cert)
+
+    if place.tls and not place.tls.verify:
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+    return Client()
+
+
+def _tls(settings: Tls | None) -> TLSConfig | bool:
+    import docker.tls
+
+    if settings is None:
+        return False
+    return docker.tls.TLSConfig(client_cert=settings.client, ca_cert=settings.ca, verify=settings.verify)

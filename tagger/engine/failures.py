@@ -1,0 +1,60 @@
+"""What docker-py raises, as errors of tagger."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from tagger.errors import BrokenOff, EngineError, EngineUnreachable
+from tagger.text import printable
+
+
+@contextlib.contextmanager
+def translated(what: str) -> Iterator[None]:
+    """Turn whatever docker-py and the libraries below it raise into an EngineError without their secrets."""
+    import docker.errors
+    import requests
+    import urllib3.exceptions
+
+    try:
+        yield
+    except docker.errors.APIError as error:
+        page = "<" in str(error.explanation)
+        said = f"HTTP {error.status_code}" if page or not error.explanation else printable(error.explanation)
+        advice = "let the proxy before its socket allow that" if page and error.is_client_error() else "see its log"
+        raise EngineError(f"the Engine failed to {what} ({said}): {advice}, and run the same command again") from None
+    except (docker.errors.StreamParseError, RecursionError):
+        raise BrokenOff(
+            f"the Engine's answer to {what} broke off: see its log, and run the same command again"
+        ) from None
+    except (
+        docker.errors.DockerException,
+        requests.exceptions.RequestException,
+        urllib3.exceptions.HTTPError,
+        OSError,
+        ValueError,
+    ) as error:
+        # The exception's text may hold request headers, and so credentials: its class has to do.
+        raise BrokenOff(
+            f"the connection to the Engine broke while it was to {what} ({type(error).__name__}): see whether it runs,"
+            " and run the same command again"
+        ) from None
+
+
+def nonsense(of: str) -> EngineError:
+    """The error for an answer that no Engine gives."""
+    return EngineError(f"the Engine says of {printable(of)} what no Engine says: check DOCKER_HOST and its version")
+
+
+def unreachable(host: str, error: Exception) -> EngineUnreachable:
+    """The error for an Engine that did not answer at all."""
+    text = str(error)
+    if "Permission denied" in text or "PermissionError" in text:
+        reason = "you may not use its socket: join the group docker, or run this as one who may"
+    elif "CERTIFICATE_VERIFY_FAILED" in text:
+        reason = "its certificate is not trusted: give its CA by DOCKER_CERT_PATH or in the Docker context"
+    elif "paramiko" in text:
+        reason = "ssh needs docker-py's extra: pip install 'docker[ssh]'"
+    else:
+        reason = "start it, or say where it is with DOCKER_HOST or docker context use"
+    return EngineUnreachable(f"no Docker Engine answers at {printable(host)}: {reason}")
