@@ -9,7 +9,8 @@ from tagger.engine.client import Engine
 from tagger.names import Registry, Repository
 from tagger.registry.connection import Connection, Trust
 from tagger.registry.repository import RemoteRepository
-from tagger.releasing.share import FloatsVia, Order, Placement
+from tagger.releasing.placement import Placement
+from tagger.releasing.share import FloatsVia, Opened, Order
 from tagger.releasing.steps import release
 from tagger.rules.scheme import Scheme, parse_version
 
@@ -20,8 +21,9 @@ def main(aliases: int, image: str, host: str, path: str) -> None:
     engine = Engine.open(DockerConfig.load(), lambda _: None)
     connection = Connection(Registry(host), lambda: None, Trust(insecure=True, plain_first=True))
     repository = RemoteRepository(Repository.at(Registry(host), path), connection)
-    placement = Placement(image, engine.image(image), repository, scheme)
-    release(engine, [placement], Order(parse_version("2.1.106"), FloatsVia.REGISTRY))
+    placement = Placement(image, repository.name, scheme)
+    opened = Opened([placement], {image: engine.image(image)}, {repository.name: repository})
+    release(engine, opened, Order(parse_version("2.1.106"), FloatsVia.REGISTRY))
 
 
 if __name__ == "__main__":

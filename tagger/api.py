@@ -24,7 +24,8 @@ from tagger.names import Reference, Repository, is_image_id
 from tagger.names import target as target_of
 from tagger.registry.repository import RemoteRepository
 from tagger.releasing.outcome import Outcome, Release
-from tagger.releasing.share import FloatsVia, Order, Placement
+from tagger.releasing.placement import Placement
+from tagger.releasing.share import FloatsVia, Opened, Order
 from tagger.releasing.steps import look
 from tagger.releasing.steps import release as run
 from tagger.rules.labels import mismatches, missing
@@ -153,15 +154,15 @@ def release_all(
         asked = parse_asked(version, build_metadata=build_metadata)
         parsed = asked.version
         via = _floats_via(floats_via)
-        places = [
-            (each, target, scheme)
+        placements = [
+            Placement(each.image, target, scheme)
             for each in wanted
             for target in _targets(each.image, each.registries, each.repository)
             for scheme in each.schemes
         ]
-        _check_apart([(target, scheme) for _, target, scheme in places], parsed)
+        _check_apart(placements, parsed)
         config = DockerConfig.load()
-        _check_same_host(endpoint(config).host, [target for _, target, _ in places])
+        _check_same_host(endpoint(config).host, [placement.repository for placement in placements])
 
         @functools.cache
         def engine() -> Engine:
@@ -175,21 +176,21 @@ def release_all(
             )
 
         registries = Registries(config, (insecure, auth_host), patience, trace, engine)
-        # A broken credential helper is found before anything is pushed; a line is a view of its repository.
-        repositories = [registries.pushed_to(target, listed=not assume_newest) for _, target, _ in places]
-        lines = [(repository, scheme) for repository, (*_, scheme) in zip(repositories, places, strict=True)]
+        # A broken credential helper is found before anything is pushed.
+        targets = {
+            placement.repository: registries.pushed_to(placement.repository, listed=not assume_newest)
+            for placement in placements
+        }
         # The Engine's client takes as long to import as a registry to answer.
         seen, images = patience.both(
-            functools.partial(look, lines, parsed), lambda: {each.image: _image(engine(), each) for each in wanted}
+            functools.partial(look, placements, targets, parsed),
+            lambda: {each.image: _image(engine(), each) for each in wanted},
         )
-        placements = [
-            Placement(each.image, images[each.image], repository, scheme)
-            for (each, _, scheme), repository in zip(places, repositories, strict=True)
-        ]
-        odd = _check_labels({each.image: images[each.image].labels for each in wanted}, asked, places, strict=strict)
+        labels = {each.image: images[each.image].labels for each in wanted}
+        odd = _check_labels(labels, asked, placements, strict=strict)
         done = run(
             engine(),
-            placements,
+            Opened(placements, images, targets),
             Order(parsed, via, overwrite=force, dry_run=dry_run, assume_newest=assume_newest),
             progress,
             seen,
@@ -235,23 +236,28 @@ def promote(
         asked = parse_asked(version, build_metadata=build_metadata)
         parsed = asked.version
         references = [_in_registry(text) for text in sources]
-        targets = _promoted_to(references, [to] if isinstance(to, str) else to)
-        _check_apart([(target, scheme) for target in targets for scheme in schemes], parsed)
+        named = ", ".join(sources)
+        placements = [
+            Placement(named, target, scheme)
+            for target in _promoted_to(references, [to] if isinstance(to, str) else to)
+            for scheme in schemes
+        ]
+        _check_apart(placements, parsed)
         registries = Registries(DockerConfig.load(), (insecure, auth_host), patience, trace)
-        opened = {target: registries.pushed_to(target, listed=not assume_newest) for target in targets}
-        lines = [(repository, scheme) for repository in opened.values() for scheme in schemes]
+        targets = {
+            placement.repository: registries.pushed_to(placement.repository, listed=not assume_newest)
+            for placement in placements
+        }
         finding = (
             functools.partial(find, references[0], registries.open(references[0].repository))
             if isinstance(source, str)
             else functools.partial(join, references, registries.open)
         )
-        seen, original = patience.both(functools.partial(look, lines, parsed), finding)
-        places = [(None, target, scheme) for target in targets for scheme in schemes]
-        odd = _check_labels(original.labels(), asked, places, strict=strict)
+        seen, original = patience.both(functools.partial(look, placements, targets, parsed), finding)
+        odd = _check_labels(original.labels(), asked, placements, strict=strict)
         courier = Courier(original, {target: registries.open(target) for target in targets}, progress, meter)
-        placements = [Placement(", ".join(sources), original, repository, scheme) for repository, scheme in lines]
         order = Order(parsed, FloatsVia.REGISTRY, overwrite=force, dry_run=dry_run, assume_newest=assume_newest)
-        done = run(courier, placements, order, progress, seen)
+        done = run(courier, Opened(placements, {named: original}, targets), order, progress, seen)
         if not dry_run:
             _bring_signatures(courier)
         return replace(done, warnings=(*done.warnings, *odd, *courier.warnings))
@@ -536,7 +542,7 @@ def _image(engine: Engine, wanted: Wanted) -> Image:
 def _check_labels(
     images: Mapping[str, Mapping[str, str]],
     asked: Asked,
-    places: Iterable[tuple[object, Repository, Scheme]],
+    placements: Iterable[Placement],
     *,
     strict: bool,
 ) -> list[str]:
@@ -544,7 +550,7 @@ def _check_labels(
 
     Raises Refused for that where `strict`, and for labels that are missing.
     """
-    spellings = {str(scheme.version_tag(asked.version)) for *_, scheme in places}
+    spellings = {str(each.scheme.version_tag(asked.version)) for each in placements}
     found = [
         text
         for name, labels in images.items()
@@ -557,14 +563,16 @@ def _check_labels(
     return found
 
 
-def _check_apart(lines: Iterable[tuple[Repository, Scheme]], version: Version) -> None:
+def _check_apart(placements: Iterable[Placement], version: Version) -> None:
     """Refuse to write a tag for two images; a tag that gets too long is found too. Raises InputError."""
     taken: set[tuple[Repository, str]] = set()
-    for target, scheme in lines:
-        for tag in scheme.tags(version):
-            if (target, tag) in taken:
-                raise InputError(f"{target}:{tag} would be written twice: give each image a place of its own")
-            taken.add((target, tag))
+    for placement in placements:
+        for tag in placement.scheme.tags(version):
+            if (place := (placement.repository, tag)) in taken:
+                raise InputError(
+                    f"{placement.repository}:{tag} would be written twice: give each image a place of its own"
+                )
+            taken.add(place)
 
 
 def _check_same_host(engine_host: str, targets: Iterable[Repository]) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from tagger.names import Digest, Repository
+from tagger.releasing.placement import Placement
 from tagger.rules.plan import Change
 from tagger.rules.scheme import DEFAULT_VARIANT
 
@@ -23,16 +24,26 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """What happened in one line of a repository: the version's digest (None: not there, or not known), the changes.
+    """What happened at one placement: the version's digest (None: not there, or not known), and the changes."""
 
-    `variant` is the line's name, "default" for the plain one, `image` the image as it was named.
-    """
-
-    repository: Repository
+    placement: Placement
     digest: Digest | None
     changes: tuple[Change, ...]
-    variant: str = DEFAULT_VARIANT
-    image: str = ""
+
+    @property
+    def repository(self) -> Repository:
+        """The repository."""
+        return self.placement.repository
+
+    @property
+    def variant(self) -> str:
+        """The variant's name; "default" for plain tags."""
+        return self.placement.scheme.variant or DEFAULT_VARIANT
+
+    @property
+    def image(self) -> str:
+        """The image, by the name that the user gave it."""
+        return self.placement.image
 
 
 @dataclass(frozen=True, slots=True)

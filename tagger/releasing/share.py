@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
 from tagger.errors import TaggerError
-from tagger.names import Digest, Reference, Tag
+from tagger.names import Digest, Reference, Repository, Tag
 from tagger.oci.manifest import Manifest
+from tagger.releasing.placement import Placement
 from tagger.repository.observe import Tags
 from tagger.rules.plan import Observed, Plan
 from tagger.rules.scheme import Scheme, Version
@@ -61,13 +62,12 @@ class Engine(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Placement:
-    """An image, as it was named, and the line of a repository where it is to be released."""
+class Opened:
+    """Placements, with the images that their names stand for and their repositories opened."""
 
-    name: str
-    image: Image
-    repository: Target
-    scheme: Scheme = field(default_factory=Scheme)
+    placements: Sequence[Placement]
+    images: Mapping[str, Image]
+    targets: Mapping[Repository, Target]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +95,8 @@ class Share:
     """
 
     placement: Placement
+    image: Image
+    repository: Target
     first: Observed
     plan: Plan
     digest: Digest | None
@@ -111,19 +113,9 @@ class Share:
     in_doubt: set[Tag] = field(default_factory=set)
 
     @property
-    def repository(self) -> Target:
-        """Give the repository where it is to be released."""
-        return self.placement.repository
-
-    @property
     def scheme(self) -> Scheme:
         """Give the line's scheme."""
         return self.placement.scheme
-
-    @property
-    def image(self) -> Image:
-        """Give the image."""
-        return self.placement.image
 
     @property
     def version_tag(self) -> Tag:

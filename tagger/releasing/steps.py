@@ -24,16 +24,18 @@ from tagger.errors import (
     WrongImage,
 )
 from tagger.events import Line, Progress
-from tagger.names import Digest, Registry, Tag
+from tagger.names import Digest, Registry, Repository, Tag
 from tagger.oci.manifest import Manifest
 from tagger.releasing.outcome import Outcome, Release, Released
+from tagger.releasing.placement import Placement
 from tagger.releasing.rollback import put_back
-from tagger.releasing.share import Engine, FloatsVia, LocalTags, Order, Placement, Share, Target
+from tagger.releasing.share import Engine, FloatsVia, Image, LocalTags, Opened, Order, Share, Target
 from tagger.repository.observe import Tags, View, holders, observe
 from tagger.repository.platforms import lost
 from tagger.repository.settle import Goal, explained, settle
 from tagger.rules.plan import WRITES, Action, Change, Observed, Plan, plan
-from tagger.rules.scheme import DEFAULT_VARIANT, Scheme, Version, mark, resolve
+from tagger.rules.scheme import Scheme, Version, mark, resolve
+from tagger.work import Patience
 
 _CONFIRM_PAUSES = (0.0, 0.3, 1.0, 2.0, 4.0, 8.0)
 _SCAN_PAUSES = (15.0, 30.0, 60.0, 60.0, 60.0)
@@ -44,7 +46,7 @@ _PUSH_PAUSES = (1.0, 4.0, 10.0)
 
 def release(
     engine: Engine,
-    placements: Sequence[Placement],
+    opened: Opened,
     order: Order,
     progress: Progress = lambda _: None,
     seen: Sequence[Observed] | None = None,
@@ -59,17 +61,18 @@ def release(
     shares: list[Share] = []
     local = LocalTags(engine)
     tell = partial(_tell, progress)
+    placements, patience = opened.placements, _patience(opened.targets)
     try:
-        first = look([(p.repository, p.scheme) for p in placements], order.version) if seen is None else seen
-        begin = [partial(_begin, placement, order, sight) for placement, sight in zip(placements, first, strict=True)]
-        shares = placements[0].repository.patience.at_once(begin)
+        first = look(opened.placements, opened.targets, order.version) if seen is None else seen
+        sights = zip(opened.placements, first, strict=True)
+        shares = patience.at_once([partial(_begin, opened, placement, order, sight) for placement, sight in sights])
         _check_refusals(shares)
         if order.dry_run:
             return _report(order, placements, shares, Outcome.PLANNED)
         _finish_unmarking(shares, order)
         if not any(share.plan.writes for share in shares):
             return _report(order, placements, shares, Outcome.UNCHANGED)
-        _make_sure(shares, order)
+        _make_sure(opened, shares, order)
         _publish(engine, local, shares, order, tell)
         _float(engine, local, shares, order, tell)
         _unmark(shares, order)
@@ -93,10 +96,14 @@ def _tell(progress: Progress, line: str) -> None:
 # -- steps 1 and 2: observe and plan -------------------------------------------------------------------------------
 
 
-def look(lines: Sequence[tuple[Target, Scheme]], version: Version) -> list[Observed]:
-    """See what each line of a repository holds of what the release of a version may touch. Raises TaggerError."""
-    patience = lines[0][0].patience
-    return patience.at_once([partial(_first_look, repository, version, scheme) for repository, scheme in lines])
+def look(placements: Sequence[Placement], targets: Mapping[Repository, Target], version: Version) -> list[Observed]:
+    """Return what there is at each placement of what the release of a version may touch. Raises TaggerError."""
+    looks = [partial(_first_look, targets[each.repository], version, each.scheme) for each in placements]
+    return _patience(targets).at_once(looks)
+
+
+def _patience(targets: Mapping[Repository, Target]) -> Patience:
+    return next(iter(targets.values())).patience
 
 
 def _first_look(repository: Target, version: Version, scheme: Scheme) -> Observed:
@@ -110,18 +117,19 @@ def _first_look(repository: Target, version: Version, scheme: Scheme) -> Observe
     return replace(seen, holders=versions, nearly=nearly)
 
 
-def _begin(placement: Placement, order: Order, seen: Observed) -> Share:
-    repository = placement.repository
+def _begin(opened: Opened, placement: Placement, order: Order, seen: Observed) -> Share:
+    repository, image = opened.targets[placement.repository], opened.images[placement.image]
     own = placement.scheme.version_tag(order.version)
     if own in seen.unreadable and not order.overwrite:
         raise Unreadable(
             f"{repository.name.registry} fails to say where {repository.name}:{own} points, so that it may be released"
             " already: try again, and if that goes on, overwrite it with --force"
         )
-    digest = _digest_here(placement, order.version, seen)
+    digest = _digest_here(image, repository, seen, order.version, own)
     planned = plan(order.version, digest, seen, placement.scheme, overwrite=order.overwrite)
     planned = _with_what_is_lost(repository, planned)
-    return Share(placement, seen, planned, digest, unknown=_unknown(placement.scheme, order, seen, digest))
+    unknown = _unknown(placement.scheme, order, seen, digest)
+    return Share(placement, image, repository, seen, planned, digest, unknown=unknown)
 
 
 def _with_what_is_lost(repository: Target, planned: Plan) -> Plan:
@@ -143,18 +151,17 @@ def _observe(repository: Tags, version: Version, scheme: Scheme) -> Observed:
     return observe(repository, scheme, scheme.floating_tags(version), present=[version])
 
 
-def _digest_here(placement: Placement, version: Version, seen: Observed) -> Digest | None:
-    """Give the digest of our image in this repository, as far as it can be known before a push."""
-    image, own = placement.image, placement.scheme.version_tag(version)
+def _digest_here(image: Image, repository: Target, seen: Observed, version: Version, own: Tag) -> Digest | None:
+    """Return the digest of our image in this repository, as far as it can be known before a push."""
     holder = seen.versions.get(version, own)
     published = seen.digests.get(holder) or seen.digests.get(own)
     if published is None or published == image.digest:
         return image.digest
-    manifest = placement.repository.manifest(published)
+    manifest = repository.manifest(published)
     return published if manifest and manifest.is_image(image.id) else image.digest
 
 
-def _make_sure(shares: list[Share], order: Order) -> None:
+def _make_sure(opened: Opened, shares: list[Share], order: Order) -> None:
     """Check the right to push, and look at each version tag once more, as late as can be before the first write.
 
     Where a version was yanked, its mark has to go in the end, so that deletes are checked too.
@@ -169,7 +176,7 @@ def _make_sure(shares: list[Share], order: Order) -> None:
     for share, same in zip(writing, found, strict=False):
         if not same:
             seen = _first_look(share.repository, order.version, share.scheme)
-            shares[shares.index(share)] = _begin(share.placement, order, seen)
+            shares[shares.index(share)] = _begin(opened, share.placement, order, seen)
     _check_refusals(shares)
 
 
@@ -513,7 +520,7 @@ def _report(
 ) -> Release:
     describe = _describe(shares, outcome)
     return Release(
-        ", ".join(dict.fromkeys(placement.name for placement in placements)),
+        ", ".join(dict.fromkeys(placement.image for placement in placements)),
         str(order.version),
         order.dry_run,
         outcome,
@@ -565,8 +572,7 @@ def _planned(share: Share) -> Released:
 
 
 def _released(share: Share, digest: Digest | None, changes: Iterable[Change]) -> Released:
-    variant = share.scheme.variant or DEFAULT_VARIANT
-    return Released(share.repository.name, digest, tuple(changes), variant, share.placement.name)
+    return Released(share.placement, digest, tuple(changes))
 
 
 def _refused(share: Share) -> Released:

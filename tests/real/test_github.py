@@ -19,8 +19,9 @@ from tagger.cli.render.text import release_variables
 from tagger.errors import TaggerError
 from tagger.names import Repository, parse_digest, parse_tag
 from tagger.releasing.outcome import Outcome, Release, Released
+from tagger.releasing.placement import Placement
 from tagger.rules.plan import Action, Change
-from tagger.rules.scheme import Version
+from tagger.rules.scheme import Scheme, Version
 
 IMAGE = "image-gallery"
 
@@ -80,7 +81,9 @@ def test_a_failure_writes_them_too(fake: FakeEngine, model: ModelRegistry, tmp_p
 def test_of_several_registries_the_reference_is_the_first_and_the_references_are_all() -> None:
     digest, tag = parse_digest(f"sha256:{'0' * 64}"), parse_tag("2.1.106")
     change = Change(tag, Action.CREATE, Version(2, 1, 106), None, digest)
-    places = [Repository.parse(f"{host}/gallery") for host in ("a.local", "b.local:5000")]
+    places = [
+        Placement("gallery", Repository.parse(f"{host}/gallery"), Scheme()) for host in ("a.local", "b.local:5000")
+    ]
     released = tuple(Released(place, digest, (change,)) for place in places)
     lines = release_variables(Release("gallery", "2.1.106", False, Outcome.RELEASED, released)).splitlines()
     assert f"TAGGER_REFERENCE=a.local/gallery@{digest}" in lines

@@ -20,7 +20,8 @@ from typing import TypeVar
 from tagger.errors import TaggerError, Unreadable
 from tagger.names import Digest, Reference, Repository, Tag
 from tagger.oci.manifest import OCI_MANIFEST, Descriptor, Manifest
-from tagger.releasing.share import Placement, Target
+from tagger.releasing.placement import Placement
+from tagger.releasing.share import Opened, Target
 from tagger.rules.scheme import Scheme, parse_version, resolve
 from tagger.work import Patience
 
@@ -50,9 +51,11 @@ def image(name: str) -> ModelImage:
     return ModelImage(image_id, Manifest.of(OCI_MANIFEST, json.dumps(body).encode()))
 
 
-def placed(name: str, repositories: Iterable[Target], scheme: Scheme = Scheme()) -> list[Placement]:  # noqa: B008 - frozen
-    """Say that the image of that name is to be released in each repository."""
-    return [Placement("image-gallery", image(name), repository, scheme) for repository in repositories]
+def placed(name: str, repositories: Iterable[Target], schemes: Iterable[Scheme] = (Scheme(),)) -> Opened:
+    """Place the image of that name in each repository, under each scheme."""
+    targets = {repository.name: repository for repository in repositories}
+    placements = [Placement("image-gallery", target, scheme) for target in targets for scheme in schemes]
+    return Opened(placements, {"image-gallery": image(name)}, targets)
 
 
 class Unhurried(Patience):

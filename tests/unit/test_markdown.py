@@ -13,8 +13,9 @@ from markdown_it.token import Token
 from tagger.cli.render.text import release_markdown
 from tagger.names import Digest, Repository, Tag
 from tagger.releasing.outcome import Outcome, Release, Released
+from tagger.releasing.placement import Placement
 from tagger.rules.plan import Action, Change
-from tagger.rules.scheme import Version
+from tagger.rules.scheme import Scheme, Version
 from tagger.text import printable
 
 MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
@@ -36,7 +37,7 @@ def release(text: str) -> Release:
     """Give a release that says a text wherever it can."""
     repository = Repository.parse("registry.local:5000/gallery/ui")
     change = Change(Tag("latest"), Action.KEEP, Version(2, 1, 106), None, DIGEST, text)
-    released = Released(repository, DIGEST, (change,), "default", text)
+    released = Released(Placement(text, repository, Scheme()), DIGEST, (change,))
     return Release(text, text, False, Outcome.FAILED, (released,), f"{text} failed", (text,))
 
 

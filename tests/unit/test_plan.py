@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from model import ModelRepository, image
+from model import placed as placed_in
 
 from tagger.names import Digest, Tag
 from tagger.releasing.steps import look
@@ -23,6 +24,13 @@ def repository(already: str) -> ModelRepository:
     return published
 
 
+def seen_of(published: ModelRepository, scheme: Scheme, release: str) -> Observed:
+    """Look at a repository as the release of a version does first."""
+    opened = placed_in(release, [published], [scheme])
+    (seen,) = look(opened.placements, opened.targets, parse_version(release))
+    return seen
+
+
 def planned(already: str, release: str, *, overwrite: bool = False) -> Plan:
     return plan_in(repository(already), release, overwrite=overwrite)
 
@@ -30,7 +38,7 @@ def planned(already: str, release: str, *, overwrite: bool = False) -> Plan:
 def plan_in(published: ModelRepository, release: str, *, overwrite: bool = False) -> Plan:
     """Plan the release of a version, whose image has the version for its name."""
     version = parse_version(release)
-    (seen,) = look([(published, SCHEME)], version)
+    seen = seen_of(published, SCHEME, release)
     return plan(version, image(release).manifest.digest, seen, SCHEME, overwrite=overwrite)
 
 
@@ -204,7 +212,7 @@ def test_a_near_version_to_ignore_or_one_that_floats_is_no_reason_to_refuse() ->
     published = repository("2.1.104, latest at another rule, 2.1 at another rule, 2 at another rule")
     published.hold("2026.03.0", "another rule")
     scheme = Scheme(ignored_tags=frozenset({"2026.03.0"}))
-    (seen,) = look([(published, scheme)], version)
+    seen = seen_of(published, scheme, "2.1.106")
     found = plan(version, image("2.1.106").manifest.digest, seen, scheme)
     assert told(found) == ["create 2.1.106", "move 2.1", "move 2", "move latest"]
 

@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 
 import pytest
 from model import Fault, ModelEngine, ModelRepository, image, placed, undisturbed
@@ -32,7 +33,8 @@ from tagger.errors import (
 )
 from tagger.names import Repository, Tag
 from tagger.releasing.outcome import Release
-from tagger.releasing.share import FloatsVia, Order, Placement
+from tagger.releasing.placement import Placement
+from tagger.releasing.share import FloatsVia, Opened, Order
 from tagger.releasing.steps import release
 from tagger.repository.check import repair
 from tagger.rules.scheme import Scheme, lines, parse_version
@@ -392,49 +394,53 @@ def test_an_interruption_says_so_with_the_exit_code_of_its_signal() -> None:
 SEVERAL = lines(Scheme(), ["default", "alpine"])
 
 
-def several() -> list[Placement]:
-    """Place one image in two lines of a repository, where a version is published, and another in a new repository."""
-    ui, api = ModelRepository(), ModelRepository(name=Repository.parse("registry.local:5000/gallery/api"))
-    for scheme in SEVERAL:
-        for tag in scheme.tags(parse_version("2.1.105")):
-            ui.hold(tag, "2.1.105")
-    return [*(Placement("ui", image("new"), ui, scheme) for scheme in SEVERAL), Placement("api", image("old"), api)]
+@dataclass
+class Several:
+    """An image for two variants in a repository where a version is published, and another for a new repository."""
 
+    ui: ModelRepository = field(default_factory=ModelRepository)
+    api: ModelRepository = field(
+        default_factory=lambda: ModelRepository(name=Repository.parse("registry.local:5000/gallery/api"))
+    )
 
-def release_several(placements: list[Placement], fault: Fault) -> None:
-    """Release 2.1.106 everywhere, with a fault in whichever repository."""
-    repositories = [place.repository for place in placements[1:]]
-    for repository in repositories:
-        assert isinstance(repository, ModelRepository)
-        repository.around = fault
-    engine = ModelEngine([r for r in repositories if isinstance(r, ModelRepository)], [image("new"), image("old")])
-    release(engine, placements, Order(parse_version("2.1.106"), via=FloatsVia.REGISTRY))
+    def __post_init__(self) -> None:
+        for scheme in SEVERAL:
+            for tag in scheme.tags(parse_version("2.1.105")):
+                self.ui.hold(tag, "2.1.105")
 
+    def release(self, fault: Fault) -> None:
+        """Release 2.1.106 everywhere, with a fault in whichever repository."""
+        self.ui.around = self.api.around = fault
+        engine = ModelEngine([self.ui, self.api], [image("new"), image("old")])
+        placements = [*(Placement("new", self.ui.name, scheme) for scheme in SEVERAL)]
+        opened = Opened(
+            [*placements, Placement("old", self.api.name, Scheme())],
+            {name: image(name) for name in ("new", "old")},
+            {self.ui.name: self.ui, self.api.name: self.api},
+        )
+        release(engine, opened, Order(parse_version("2.1.106"), via=FloatsVia.REGISTRY))
 
-def where(placements: list[Placement], tags: Iterable[str]) -> dict[str, str]:
-    """Say which image each of these tags holds in each repository."""
-    found: dict[str, str] = {}
-    for place in placements[1:]:
-        assert isinstance(place.repository, ModelRepository)
-        found |= {f"{place.repository.name}:{t}": n for t, n in held(place.repository).items() if t in tags}
-    return found
+    def held(self, tags: Iterable[str]) -> dict[str, str]:
+        """Say which image each of these tags holds in each repository."""
+        return {f"{r.name}:{t}": n for r in (self.ui, self.api) for t, n in held(r).items() if t in tags}
 
 
 def test_a_failure_anywhere_leaves_every_line_of_every_image_as_it_was_and_the_same_command_finishes() -> None:
     floats = {tag for scheme in SEVERAL for tag in scheme.floating_tags(parse_version("2.1.106"))}
     counting = Fault(-1)
-    release_several(done := several(), counting)
-    finished = where(done, floats)
+    done = Several()
+    done.release(counting)
+    finished = done.held(floats)
     assert set(finished.values()) == {"new", "old"}
     for at in range(len(counting.operations)):
-        placements = several()
-        before = where(placements, floats)
+        several = Several()
+        before = several.held(floats)
         try:
-            release_several(placements, Fault(at))
+            several.release(Fault(at))
         except TaggerError:
-            assert where(placements, floats) == before, at
-            release_several(placements, Fault(-1))
-        assert where(placements, floats) == finished, at
+            assert several.held(floats) == before, at
+            several.release(Fault(-1))
+        assert several.held(floats) == finished, at
 
 
 class Locked:

@@ -1,0 +1,17 @@
+"""What is released where: parsed once at the edge, and carried as one value to the report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tagger.names import Repository
+from tagger.rules.scheme import Scheme
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """An image, by the name that the user gave it, and the repository and scheme under which it is released."""
+
+    image: str
+    repository: Repository
+    scheme: Scheme
