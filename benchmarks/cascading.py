@@ -7,8 +7,9 @@ import sys
 from tagger.credentials.docker import DockerConfig
 from tagger.engine.client import Engine
 from tagger.names import Registry, Repository
-from tagger.registry.connection import Connection, Trust
+from tagger.registry.connection import Connection
 from tagger.registry.repository import RemoteRepository
+from tagger.registry.site import Trust
 from tagger.releasing.placement import Placement
 from tagger.releasing.share import FloatsVia, Opened, Order
 from tagger.releasing.steps import release

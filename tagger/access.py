@@ -11,8 +11,9 @@ from tagger.engine.address import is_at_loopback, is_local
 from tagger.engine.client import Engine
 from tagger.errors import InputError
 from tagger.names import Digest, Repository, Tag
-from tagger.registry.connection import Connection, Trust
+from tagger.registry.connection import Connection
 from tagger.registry.repository import RemoteRepository
+from tagger.registry.site import Trust
 from tagger.releasing.share import Target
 from tagger.repository.observe import AsListed
 from tagger.work import Patience, Trace

@@ -23,8 +23,9 @@ from tagger.engine.address import is_at_loopback
 from tagger.engine.client import Engine
 from tagger.errors import EngineUnreachable, Fault, Refused, RegistryUnreachable, TaggerError, Unreadable
 from tagger.names import Digest, Repository, Tag, target
-from tagger.registry.http import authorities, proxies, proxy_to
+from tagger.registry.pools import proxies, proxy_to
 from tagger.registry.repository import RemoteRepository
+from tagger.registry.tls import authorities
 from tagger.text import printable
 
 # A token may be some seconds too young for a clock that is late; more than the second number is refused in many places.
@@ -150,7 +151,7 @@ class Examination:
     ) -> None:
         self._opened, self._credentials, self._engine, self._now = opened, credentials, engine, now
         self._name = opened.name
-        self._greeting = once(opened.connection.greeting)
+        self._greeting = once(opened.connection.site.greeting)
         self._tags = once(opened.listed)
         self._host = str(opened.name.registry)
 
@@ -203,7 +204,7 @@ class Examination:
 
     def _scheme(self) -> Said:
         self._greeting()
-        origin, trust = self._opened.connection.origin, self._opened.connection.trust
+        origin, trust = self._opened.connection.site.origin, self._opened.connection.site.trust
         if not trust.insecure:
             return _ok(f"{origin}, with a verified certificate")
         plain = origin.startswith("http:")
@@ -232,7 +233,7 @@ class Examination:
         return _ok(f"through {way}" if way else "none on the way")
 
     def _token_server(self) -> Said:
-        server = self._opened.connection.token_server(self._greeting())
+        server = self._opened.connection.auth.token_server(self._greeting())
         if server:
             return _ok(server)
         if self._greeting().status == HTTPStatus.UNAUTHORIZED:

@@ -35,9 +35,9 @@ from tagger.oci.manifest import MEDIA_TYPES, Descriptor, Manifest
 from tagger.oci.placeholder import EMPTY, EMPTY_BLOB, is_placeholder, placeholders
 from tagger.oci.referrers import referrers_tag
 from tagger.registry import hosts
+from tagger.registry.answer import Answer
 from tagger.registry.blobs import Blobs, scopes_of
 from tagger.registry.connection import Connection
-from tagger.registry.http import Answer
 from tagger.registry.refusal import Why
 from tagger.registry.tag_list import TagList, following
 from tagger.text import printable
@@ -101,8 +101,8 @@ class RemoteRepository:
         return self._connection.patience
 
     def credential(self) -> Credential | None:
-        """Give the credential for this repository, if it may go to its registry; see `Connection.credential`."""
-        return self._connection.credential()
+        """Give the credential for this repository, if it may go to its registry; see `Auth.credential`."""
+        return self._connection.auth.credential()
 
     def tags(self) -> list[Tag]:
         """List every tag, in the registry's order; a repository that does not exist has none.

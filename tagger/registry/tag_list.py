@@ -18,8 +18,8 @@ from tagger.errors import (
     TooLong,
 )
 from tagger.names import Digest, Repository, Tag, parse_tag
+from tagger.registry.answer import Answer
 from tagger.registry.connection import Connection
-from tagger.registry.http import Answer
 
 # Google's registries put every manifest beside the tags, all in one answer.
 _PAGE_BYTES = 32 * 1024 * 1024

@@ -47,8 +47,11 @@ PURE = (
     "doctor.finding",
     "credentials.credential",
     "engine.push_stream",
+    "registry.challenge",
     "registry.hosts",
+    "registry.proxies",
     "registry.refusal",
+    "registry.url",
 )
 IMPURE = ("docker", "requests", "urllib3", "http.client", "urllib.request", "socket", "ssl", "subprocess", "asyncio")
 

@@ -43,11 +43,12 @@ from services import free_port
 from tagger.credentials.credential import Credential, Secret
 from tagger.errors import CredentialsError, Denied, RegistryError, RegistryUnreachable, TaggerError, Unreadable
 from tagger.names import Registry, Repository
-from tagger.registry import connection
-from tagger.registry import http as transport
-from tagger.registry.connection import Connection, Trust
-from tagger.registry.http import Answer
+from tagger.registry import bounded
+from tagger.registry.answer import Answer
+from tagger.registry.connection import Connection
 from tagger.registry.proxies import proxy_of
+from tagger.registry.site import Trust
+from tagger.registry.url import origin_of
 from tagger.work import Patience
 
 CANARY = "correct-horse-canary"
@@ -140,7 +141,7 @@ def test_https_is_used_with_the_authorities_of_certs_d(
     trust_authority(secure.host, certified)
     opened = connect(secure.host, trust=Trust())
     assert opened.request("GET", TAGS).json() == {"name": "gallery/ui", "tags": ["2.1.106"]}
-    assert opened.origin == f"https://{secure.host}"
+    assert opened.site.origin == f"https://{secure.host}"
 
 
 @pytest.mark.parametrize("folder", [".docker", ".config/docker"])
@@ -228,7 +229,7 @@ def test_plain_http_is_used_only_where_it_is_allowed(connect: Connect, registry:
 def test_an_insecure_registry_that_speaks_tls_is_spoken_to_in_tls(connect: Connect, secure: ModelRegistry) -> None:
     opened = connect(secure.host, trust=Trust(insecure=True))
     assert opened.request("GET", TAGS).status == 200
-    assert opened.origin == f"https://{secure.host}"
+    assert opened.site.origin == f"https://{secure.host}"
 
 
 def test_whether_it_speaks_tls_is_asked_once(connect: Connect, secure: ModelRegistry) -> None:
@@ -266,7 +267,7 @@ def test_a_host_that_cannot_be_is_unreachable(connect: Connect, host: str) -> No
 
 
 def test_docker_hub_is_asked_where_its_interface_is(connect: Connect) -> None:
-    assert connect("docker.io", trust=Trust()).origin == "https://registry-1.docker.io"
+    assert connect("docker.io", trust=Trust()).site.origin == "https://registry-1.docker.io"
 
 
 @pytest.mark.parametrize("path", ["https://evil.test/v2/", "//evil.test/v2/", "http://127.0.0.1/v2/"])
@@ -724,7 +725,7 @@ def test_where_no_identity_token_is_taken_the_password_is_tried(connect: Connect
         assert opened.request("GET", TAGS, scope=PULL).status == 200
         assert opened.request("POST", "/v2/gallery/ui/blobs/uploads/", scope=SCOPE).status == 202
         assert paths(registry).count("POST /token") == 1, "what is not taken once is not sent once more"
-        assert opened.credential() == ANN, "the Engine gets what the token server takes"
+        assert opened.auth.credential() == ANN, "the Engine gets what the token server takes"
 
 
 def test_where_an_identity_token_is_taken_the_password_stays_here(connect: Connect) -> None:
@@ -732,7 +733,7 @@ def test_where_an_identity_token_is_taken_the_password_stays_here(connect: Conne
         opened = connect(registry.host, BOTH)
         assert opened.request("GET", TAGS, scope=PULL).status == 200
         assert "GET /token" not in paths(registry)
-        assert opened.credential() == BOTH
+        assert opened.auth.credential() == BOTH
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 405, 500])
@@ -778,14 +779,14 @@ def test_a_registry_that_asks_for_a_password_gets_the_one_beside_an_identity_tok
     ],
 )
 def test_an_origin_is_the_same_however_it_is_spelt(one: str, other: str, *, same: bool) -> None:
-    assert (connection._origin_of(one) == connection._origin_of(other)) is same
+    assert (origin_of(one) == origin_of(other)) is same
 
 
 @pytest.mark.parametrize(
     "realm", ["https://REGISTRY.Test/token", "https://registry.test:443/token", "HTTPS://registry.test"]
 )
 def test_a_realm_on_the_registrys_own_host_is_its_own_however_it_is_spelt(connect: Connect, realm: str) -> None:
-    connect("Registry.test:443", ANN, Trust())._check_realm(realm, ANN)
+    connect("Registry.test:443", ANN, Trust()).auth._tokens.check_realm(realm, ANN)
 
 
 def test_an_insecure_registry_is_not_verified_whatever_the_case_of_its_name(
@@ -808,7 +809,7 @@ def test_a_proxy_that_hides_https_from_the_registry_is_what_is_named(connect: Co
     with pytest.raises(RegistryError, match=r"reached over https and points to http:.* X-Forwarded-Proto: https"):
         opened.request(method, plain, body=b"{}")
     with pytest.raises(RegistryError, match=r"X-Forwarded-Proto: https"):
-        opened._following(method, Answer(307, {"location": plain}, b"", f"https://registry.test{port}/v2/"))
+        opened.following(method, Answer(307, {"location": plain}, b"", f"https://registry.test{port}/v2/"))
 
 
 # Where credentials may go
@@ -934,9 +935,9 @@ def test_a_token_server_that_does_not_answer_is_named(connect: Connect) -> None:
 )
 def test_the_token_servers_of_well_known_registries_are_known(connect: Connect, host: str, token_host: str) -> None:
     opened = connect(host, trust=Trust())
-    opened._check_realm(f"https://{token_host}/token", ANN)
+    opened.auth._tokens.check_realm(f"https://{token_host}/token", ANN)
     with pytest.raises(Denied, match=r"allow it with --auth-host auth\.evil\.test"):
-        opened._check_realm("https://auth.evil.test/token", ANN)
+        opened.auth._tokens.check_realm("https://auth.evil.test/token", ANN)
 
 
 # Redirects
@@ -1158,7 +1159,7 @@ def test_a_registry_that_falls_silent_leaves_us_knowing_nothing(
 
     opened = connect(registry.host)
     assert opened.request("GET", TAGS).status == 200
-    monkeypatch.setattr(transport, "SILENCE_SECONDS", 0.05)
+    monkeypatch.setattr(bounded, "SILENCE_SECONDS", 0.05)
     registry.intercept(on("GET", TAGS, hold))
     with pytest.raises(Unreadable, match=r"did not answer in time: see its log, and run the same command again"):
         opened.request("GET", TAGS)

@@ -427,7 +427,7 @@ def test_a_proxy_is_told_without_its_login(fake: FakeEngine, tmp_path: Path) -> 
 )
 def test_a_clock_that_is_wrong_is_told(model: ModelRegistry, ahead: int, level: Level, words: str) -> None:
     opened = opened_at(model)
-    told = opened.connection.greeting().time()
+    told = opened.connection.site.greeting().time()
     assert told is not None
     model.intercept(on("GET", "/v2/", Response(200, b"{}", {"Date": formatdate(told)})))
     examination = doctor.Examination(opened, lambda _: (None, ""), None, now=lambda: told + ahead)
@@ -438,6 +438,6 @@ def test_a_clock_that_is_wrong_is_told(model: ModelRegistry, ahead: int, level: 
 
 def test_the_clock_is_compared_with_this_machine_s(model: ModelRegistry) -> None:
     begun = time.time()
-    told = opened_at(model).connection.greeting().time()
+    told = opened_at(model).connection.site.greeting().time()
     assert told is not None
     assert int(begun) <= told <= time.time()

@@ -45,9 +45,10 @@ from tagger.errors import (
 from tagger.names import Registry, Repository, Tag
 from tagger.oci.manifest import MEDIA_TYPES, Manifest
 from tagger.registry import tag_list as taglist
-from tagger.registry.connection import Connection, Trust
-from tagger.registry.http import Answer
+from tagger.registry.answer import Answer
+from tagger.registry.connection import Connection
 from tagger.registry.repository import RemoteRepository
+from tagger.registry.site import Trust
 from tagger.work import Patience
 
 PATH = "gallery/ui"

@@ -20,7 +20,7 @@ from tagger.errors import Immutable, InputError, Interrupted, Refused, RegistryE
 from tagger.names import Tag
 from tagger.oci.manifest import OCI_INDEX, OCI_MANIFEST, Manifest
 from tagger.oci.placeholder import ARTIFACT_TYPE
-from tagger.registry.http import Answer
+from tagger.registry.answer import Answer
 from tagger.registry.repository import RemoteRepository
 from tagger.releasing.share import Order
 from tagger.releasing.steps import release

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,7 +22,8 @@ from tagger.errors import InputError, RegistryError, TaggerError
 from tagger.names import Reference, Registry, Repository, Tag, parse_digest, parse_tag, target
 from tagger.oci.manifest import DOCKER_MANIFEST, OCI_INDEX, Manifest
 from tagger.registry import challenge
-from tagger.registry.http import Answer, _retry_after
+from tagger.registry.answer import Answer
+from tagger.registry.retry_after import seconds_to_wait
 from tagger.registry.tag_list import following
 from tagger.rules.scheme import Scheme, parse_version
 from tagger.text import hide, one_line, printable
@@ -150,7 +152,7 @@ def test_whatever_a_link_says_it_leads_somewhere_or_nowhere(text: str) -> None:
     | st.sampled_from(["Wed, 21 Oct 9999 07:28:00 GMT", "Mon, 0 Foo 1", "²", "1e9", "9" * 999 + "h"])
 )
 def test_a_wait_has_bounds(text: str) -> None:
-    assert 0 <= _retry_after(Answer(429, {"retry-after": text}, b"", "")) <= 30
+    assert 0 <= seconds_to_wait(text, time.time()) <= 30
 
 
 aux = st.fixed_dictionaries({}, optional={"Tag": st.just("2.1.106") | values, "Digest": st.just(DIGEST) | values})

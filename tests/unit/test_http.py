@@ -8,14 +8,17 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 
 from tagger.errors import CalledOff, TimedOut, Unreadable
 from tagger.names import Registry
+from tagger.registry import bounded
 from tagger.registry import http as transport
-from tagger.registry.http import Answer, Transport
+from tagger.registry.http import Transport
+from tagger.registry.retry_after import seconds_to_wait
 from tagger.work import Patience
 
 
@@ -42,7 +45,7 @@ from tagger.work import Patience
     ],
 )
 def test_a_registry_says_in_many_ways_when_to_ask_again(asked: str, seconds: float) -> None:
-    assert transport._retry_after(Answer(429, {"retry-after": asked}, b"", "")) == pytest.approx(seconds)
+    assert seconds_to_wait(asked, time.time()) == pytest.approx(seconds)
 
 
 ENDLESS = {
@@ -105,7 +108,7 @@ def get() -> Iterator[Callable[[str, Patience], object]]:
 def test_an_answer_without_end_is_given_up(
     answer: str, get: Callable[[str, Patience], object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transport, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(bounded, "ANSWER_SECONDS", 0.3)
     monkeypatch.setattr(transport, "_DELAYS", ())
     with sending(ENDLESS[answer]) as host, pytest.raises(Unreadable, match="run the same command again"):
         get(host, Patience())

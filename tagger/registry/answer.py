@@ -1,0 +1,157 @@
+"""A registry's answer, and what it means: pure."""
+
+from __future__ import annotations
+
+import json
+import urllib.parse
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any
+
+from tagger.errors import Denied, Immutable, NoRepository, OverQuota, Refused, RegistryError, TaggerError, Unreadable
+from tagger.names import Registry, Repository
+from tagger.registry import refusal
+from tagger.registry.refusal import Why
+from tagger.registry.url import shown
+from tagger.text import printable
+
+_TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
+_MOST_ERRORS = 3
+_REFUSALS: dict[Why, tuple[type[Refused], str]] = {
+    Why.IMMUTABLE: (
+        Immutable,
+        (
+            "exclude the floating tags from the immutability rule or set floats = [], and release another image under"
+            " another version"
+        ),
+    ),
+    Why.READ_ONLY: (Refused, "wait until it takes writes again, or ask whoever runs it"),
+    Why.QUOTA: (OverQuota, "remove old versions, as tagger prune does, or ask for a larger quota"),
+    Why.NO_REPOSITORY: (NoRepository, "create the repository first, or check its name"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A registry's answer; the body is no longer than the limit of the request.
+
+    `lacks` is the right, such as "push", that is missing where the registry refuses a valid login.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    url: str
+    lacks: str = ""
+
+    def json(self) -> Any:
+        """Parse the body; raise ValueError when it is not JSON."""
+        try:
+            return json.loads(self.body)
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
+
+    def time(self) -> float | None:
+        """The time that the answer names, in seconds since 1970; None where it names none."""
+        try:
+            return parsedate_to_datetime(self.headers.get("date", "")).timestamp()
+        except (ValueError, TypeError, OverflowError):
+            return None
+
+    def complaint(self) -> str:
+        """The registry's own words, whole: the status, and the code, message and detail of each error."""
+        said = "; ".join(self._errors())
+        return f"HTTP {self.status}, {said}" if said else f"HTTP {self.status}"
+
+    def why(self, name: str = "") -> Why | None:
+        """Why the registry refuses this for good, None where it does not; `name` is the repository's."""
+        return refusal.reason(" ".join(self._errors()), self.status, name)
+
+    def passes(self) -> bool:
+        """Whether the same request may get a better answer in a moment."""
+        return self.status in _TRANSIENT and not self.why()
+
+    def check(self, repository: Repository, what: str, *expected: HTTPStatus) -> None:
+        """Raise what the status means, unless it is an expected one: a kind of Refused, Unreadable or RegistryError."""
+        if self.status not in expected:
+            raise self._failure(repository, what)
+
+    def _failure(self, repository: Repository, what: str) -> TaggerError:
+        registry, path = repository.registry, repository.path
+        why = self.why(path)
+        if why is Why.NO_RIGHT:
+            return Denied(
+                f"{registry} does not let you {what} in {path} ({self.complaint()}): {self._way_in(registry)}"
+            )
+        failed = f"{registry} failed to {what} in {path} ({self.complaint()})"
+        if why:
+            kind, advice = _REFUSALS[why]
+            return kind(f"{failed}: {advice}")
+        if self.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            return RegistryError(
+                f"{failed}: that is too large for the registry or for a proxy before it, so ask whoever runs it for a"
+                " higher limit"
+            )
+        if self.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return Unreadable(f"{failed}: try again, and see the registry's log")
+        if self.status == HTTPStatus.TOO_MANY_REQUESTS:
+            return Unreadable(f"{failed}: try again later")
+        return RegistryError(f"{failed}: see whether the registry's rules allow that")
+
+    def codes(self) -> list[str]:
+        """The codes of the errors that the body names."""
+        return [str(error.get("code", "")) for error in self._listed() if isinstance(error, dict)]
+
+    def _way_in(self, registry: Registry) -> str:
+        """What helps against a refusal: a login only where there was none, or where it was refused."""
+        if not self.lacks:
+            return f"run docker login {registry}, or ask for the right"
+        if "invalid_token" in self.headers.get("www-authenticate", ""):
+            return f"its own token server gave that token, so ask whoever runs {registry}, or check your clock"
+        asked = f"ask whoever runs {registry} for it"
+        if self.status == HTTPStatus.UNAUTHORIZED:
+            return f"your login is good and lacks the right to {self.lacks}, so {asked}"
+        return f"your login is good, so if it is the right to {self.lacks} that is missing, {asked}"
+
+    def _errors(self) -> list[str]:
+        return [said for said in map(_error, self._listed()) if said]
+
+    def _listed(self) -> list[object]:
+        """The errors of the body, in the form of the specification ("Error codes") or in one like it."""
+        try:
+            content = self.json()
+        except ValueError:
+            return []
+        errors = content.get("errors", [content]) if isinstance(content, dict) else []
+        return errors[:_MOST_ERRORS] if isinstance(errors, list) else [errors]
+
+    def resolve(self, reference: str) -> str:
+        """The URL that a reference in the answer means, relative or absolute (RFC 3986). Raises RegistryError."""
+        try:
+            return urllib.parse.urljoin(self.url, reference)
+        except ValueError:
+            host = urllib.parse.urlsplit(self.url).netloc.rpartition("@")[2]
+            raise RegistryError(
+                f"{host} points to '{shown(reference)}', which is no URL: ask whoever runs it"
+            ) from None
+
+
+def _error(error: object) -> str:
+    """One error of a body in a line: code, message and detail, as far as they are there."""
+    if not isinstance(error, dict):
+        return printable(error) if isinstance(error, str) else ""
+    written = _spelt(error.get("detail"))
+    message = str(error.get("message") or error.get("error") or "")
+    said = ", ".join(printable(part) for part in dict.fromkeys((message, written)) if part)
+    return ": ".join(part for part in (printable(error.get("code") or "", 60), said) if part)
+
+
+def _spelt(detail: object, depth: int = 3) -> str:
+    """The detail of an error without the punctuation of JSON."""
+    if isinstance(detail, dict) and depth:
+        return ", ".join(f"{name}: {said}" for name, value in detail.items() if (said := _spelt(value, depth - 1)))
+    if isinstance(detail, list) and depth:
+        return ", ".join(said for value in detail if (said := _spelt(value, depth - 1)))
+    return str(detail) if isinstance(detail, str | int | float) and detail is not False else ""

@@ -1,0 +1,91 @@
+"""Answers that end: an answer is complete in time or given up, headers included.
+
+Read timeouts alone would let a server hold a command for ever with a byte now and then.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import io
+import math
+import socket
+import time
+from typing import Any
+
+import urllib3
+import urllib3.connection
+
+from tagger.work import Patience
+
+SILENCE_SECONDS = 30.0
+ANSWER_SECONDS = 120.0
+# A blob may take for ever as long as it moves, and a registry may take a while to put a large one where it belongs.
+BLOB_SILENCE_SECONDS = 120.0
+_SLICE_SECONDS = 0.2
+_READS = frozenset({"GET", "HEAD"})
+
+
+def pool_classes(given: Patience, *, of_blob: bool) -> dict[str, type[urllib3.HTTPConnectionPool]]:
+    """The classes, by scheme, of pools whose answers end; a blob may take longer, as long as it moves."""
+
+    class Response(_Response):
+        patience = given
+        endless = of_blob
+
+    class Plain(urllib3.connection.HTTPConnection):
+        response_class = Response
+
+    class Secure(urllib3.connection.HTTPSConnection):
+        response_class = Response
+
+    class PlainPool(urllib3.HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class SecurePool(urllib3.HTTPSConnectionPool):
+        ConnectionCls = Secure
+
+    return {"http": PlainPool, "https": SecurePool}
+
+
+class _Response(http.client.HTTPResponse):
+    """An answer that has to be complete within ANSWER_SECONDS."""
+
+    patience: Patience
+    endless: bool
+
+    def __init__(self, connection: socket.socket, *arguments: Any, **named: Any) -> None:
+        super().__init__(connection, *arguments, **named)
+        patience = self.patience if named.get("method") in _READS else None
+        seconds = (BLOB_SILENCE_SECONDS, math.inf) if self.endless else (SILENCE_SECONDS, ANSWER_SECONDS)
+        self.fp = io.BufferedReader(_Incoming(self.fp.detach(), connection, patience, seconds))
+
+
+class _Incoming(io.RawIOBase):
+    """The bytes of one answer; a read ends as soon as it is called off, the answer to a write is waited for."""
+
+    def __init__(
+        self, raw: io.RawIOBase, connection: socket.socket, patience: Patience | None, seconds: tuple[float, float]
+    ) -> None:
+        self._raw = raw  # holds the socket open for as long as the answer is read
+        self._socket = connection
+        self._patience = patience
+        self._silence, in_all = seconds
+        self._end = time.monotonic() + in_all
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        silent = time.monotonic() + self._silence
+        while (left := min(silent, self._end) - time.monotonic()) > 0:
+            if self._patience:
+                self._patience.check()
+            self._socket.settimeout(min(left, _SLICE_SECONDS))
+            with contextlib.suppress(TimeoutError):
+                return self._socket.recv_into(buffer)
+        raise TimeoutError("the answer takes too long")
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()

@@ -1,0 +1,108 @@
+"""Connections to a registry and to where it points: through which proxy, and with which TLS."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import urllib.parse
+
+import urllib3
+
+from tagger.errors import RegistryUnreachable
+from tagger.names import Registry
+from tagger.registry import tls
+from tagger.registry.bounded import pool_classes
+from tagger.registry.proxies import proxies_of, proxy_of
+from tagger.registry.url import shown
+from tagger.text import hide
+from tagger.work import Patience
+
+_CONNECTIONS = 8
+
+
+class Pools:
+    """Pools of connections, each made when it is first needed; safe to use from several threads.
+
+    `insecure` says that the registry's own certificate is not verified.
+    """
+
+    def __init__(self, registry: Registry, *, insecure: bool, patience: Patience) -> None:
+        self._registry = registry
+        self._insecure = insecure
+        self._patience = patience
+        self._lock = threading.Lock()
+        self._pools: dict[tuple[bool, bool, str | None], urllib3.PoolManager] = {}
+
+    def to(self, url: str, *, of_blob: bool) -> urllib3.PoolManager:
+        """The pool that leads to a URL. Raises RegistryUnreachable for a proxy or certificate that cannot be used."""
+        parts = urllib.parse.urlsplit(url)
+        proxy = proxy_of(parts, os.environ)
+        verified = not self._insecure or parts.hostname != self._registry.hostname.lower()
+        key = (verified, of_blob, proxy)
+        with self._lock:
+            if key not in self._pools:
+                self._pools[key] = self._opened(proxy, verified=verified, of_blob=of_blob)
+            return self._pools[key]
+
+    def _opened(self, proxy: str | None, *, verified: bool, of_blob: bool) -> urllib3.PoolManager:
+        login = _login(proxy) if proxy else None
+        context = tls.context(self._registry, verified=verified)
+        pool = (
+            urllib3.ProxyManager(proxy, maxsize=_CONNECTIONS, ssl_context=context, proxy_headers=login)
+            if proxy
+            else urllib3.PoolManager(maxsize=_CONNECTIONS, ssl_context=context)
+        )
+        pool.pool_classes_by_scheme = pool_classes(self._patience, of_blob=of_blob)
+        return pool
+
+    def close(self) -> None:
+        """Close every connection."""
+        for pool in self._pools.values():
+            pool.clear()
+
+
+def proxy_to(url: str) -> str | None:
+    """The proxy on the way to a URL, without its login; None for none.
+
+    Raises RegistryUnreachable for a proxy whose URL cannot be used.
+    """
+    proxy = proxy_of(urllib.parse.urlsplit(url), os.environ)
+    return _without_login(proxy) if proxy else None
+
+
+def proxies() -> dict[str, str]:
+    """The proxies that the environment names by their schemes, without logins. Raises what `proxy_to` raises."""
+    return {scheme: _without_login(proxy) for scheme, proxy in proxies_of(os.environ).items()}
+
+
+def _without_login(proxy: str) -> str:
+    _login(proxy)
+    return shown(proxy)
+
+
+def _login(proxy: str) -> dict[str, str] | None:
+    """The header that logs in to a proxy, None for none. An error does not show what the proxy is set to."""
+    try:
+        parts = urllib3.util.parse_url(proxy)
+    except urllib3.exceptions.LocationParseError:
+        parts = urllib3.util.Url()
+    kind = proxy.partition("://")[0].lower()
+    if kind not in ("http", "https") and re.fullmatch("[a-z][a-z0-9]*", kind):
+        raise RegistryUnreachable(
+            f"HTTPS_PROXY or HTTP_PROXY names a {kind} proxy, a kind of proxy that tagger cannot use: give"
+            " http://HOST:PORT, or name the registry in NO_PROXY"
+        )
+    if not parts.host or parts.scheme not in ("http", "https"):
+        raise RegistryUnreachable(
+            "the proxy that HTTPS_PROXY or HTTP_PROXY names is not a URL: give http://HOST:PORT, with the special"
+            " characters of a password as % and two hexadecimal digits"
+        )
+    if not parts.auth:
+        return None
+    login = urllib.parse.unquote(parts.auth)
+    for secret in (login.partition(":")[2], parts.auth.partition(":")[2]):
+        hide(secret)
+    headers = urllib3.util.make_headers(proxy_basic_auth=login)
+    hide(headers["proxy-authorization"].removeprefix("Basic "))
+    return headers

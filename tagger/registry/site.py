@@ -1,0 +1,110 @@
+"""Where a registry is: its scheme, host and port, how far it is trusted there, and what else is its own."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import urllib3
+
+from tagger.errors import RegistryError
+from tagger.names import Registry
+from tagger.registry.answer import Answer
+from tagger.registry.failures import unreachable
+from tagger.registry.http import Transport
+from tagger.registry.url import PORTS, origin_of, shown
+
+_GREETING_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """How far a registry is trusted without TLS.
+
+    `insecure`: plain HTTP and unverified TLS are allowed, as in the Engine. `plain_credentials`: credentials may
+    cross plain HTTP too (loopback, or named by the user). `plain_first`: plain HTTP is tried first, which is safe and
+    usual where nothing leaves the machine. `token_hosts`: hosts beside its own that may be its token server.
+    `because` says why it may be insecure.
+    """
+
+    insecure: bool = False
+    because: str = ""
+    plain_credentials: bool = False
+    plain_first: bool = False
+    token_hosts: frozenset[str] = frozenset()
+
+
+class Site:
+    """The address of one registry; safe to use from several threads."""
+
+    def __init__(self, registry: Registry, trust: Trust, transport: Transport) -> None:
+        self.registry = registry
+        self.trust = trust
+        self._transport = transport
+        self._lock = threading.RLock()
+        self._secure, self._plain = (f"{scheme}://{registry.api_host}" for scheme in ("https", "http"))
+        self._origin = None if trust.insecure else self._secure
+
+    @property
+    def origin(self) -> str:
+        """The registry's scheme, host and port; the first use may ask the registry whether it speaks TLS."""
+        with self._lock:
+            if self._origin is None:
+                self._origin = self._probed()
+            return self._origin
+
+    def greeting(self) -> Answer:
+        """What the registry's root answers to a request without credentials. Raises what `Transport.send` raises."""
+        plainly = self.tried_plainly("GET", "/v2/", {}, _GREETING_BYTES)
+        return plainly or self._transport.send("GET", f"{self.origin}/v2/", {}, limit=_GREETING_BYTES)
+
+    def tried_plainly(self, method: str, path: str, headers: dict[str, str], limit: int) -> Answer | None:
+        """The answer to a first read over plain HTTP, without credentials; None where that is not spoken there.
+
+        Servers that want TLS answer such a request with 400, or break off.
+        """
+        if self._origin is not None or not self.trust.plain_first or method not in ("GET", "HEAD"):
+            return None
+        try:
+            answer = self._transport.once(method, self._plain + path, headers, limit=limit)
+        except (urllib3.exceptions.HTTPError, RegistryError):
+            return None
+        with self._lock:
+            spoken = answer.status != HTTPStatus.BAD_REQUEST
+            if spoken and self._origin is None:
+                self._origin = self._plain
+            return answer if spoken and self._origin == self._plain else None
+
+    def owns(self, url: str) -> bool:
+        """Whether a URL has the registry's own scheme, host and port."""
+        return origin_of(url) == origin_of(self.origin)
+
+    def check_own(self, url: str) -> None:
+        """Raise RegistryError for a URL of any other host."""
+        self.check_not_downgraded(url)
+        if not self.owns(url):
+            raise RegistryError(
+                f"{self.registry} points to another host, {shown(url)}, which tagger does not follow:"
+                " ask whoever runs it for the right address"
+            )
+
+    def check_not_downgraded(self, url: str) -> None:
+        """Raise RegistryError for plain HTTP at the host that was reached over TLS: the proxy before it caused that."""
+        scheme, host, port = origin_of(self.origin)
+        plain = ("http", host, PORTS["http"] if port == PORTS[scheme] else port)
+        if scheme == "https" and origin_of(url) == plain:
+            raise RegistryError(
+                f"{self.registry} is reached over https and points to {shown(url)}, which tagger does not follow:"
+                " have the proxy before it send X-Forwarded-Proto: https, or set the registry's external URL"
+            )
+
+    def _probed(self) -> str:
+        """The origin of an insecure registry: as for the Engine, HTTPS if it speaks that and HTTP otherwise."""
+        try:
+            self._transport.once("GET", f"{self._secure}/v2/", {}, limit=_GREETING_BYTES)
+        except (urllib3.exceptions.SSLError, urllib3.exceptions.ProtocolError, urllib3.exceptions.TimeoutError):
+            return self._plain
+        except urllib3.exceptions.HTTPError as error:
+            raise unreachable(self.registry, self._secure, error) from None
+        return self._secure
