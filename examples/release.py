@@ -1,4 +1,4 @@
-"""Release an image from Python, and say where each tag points now.
+"""Release an image from Python, and print where each tag points now.
 
 Usage: python examples/release.py IMAGE VERSION REGISTRY
 """
@@ -9,7 +9,7 @@ import tagger
 
 
 def main() -> int:
-    """Release, and give the exit code that the command would give."""
+    """Release, and return the exit code of the command."""
     image, version, registry = sys.argv[1:]
     try:
         done = tagger.release(image, version, registry=registry)

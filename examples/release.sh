@@ -5,12 +5,12 @@ set -eu
 image=$1
 version=$2
 
-# What would happen, and why; this writes nothing.
+# Show what would happen, and why. This writes nothing.
 tagger release "$image" "$version" --registry "$REGISTRY" --dry-run
 
-# All of the right tags, verified, or nothing moved: the exit code says which.
-#   0 done    1 failed, and the floating tags are where they were    2 bad input    3 refused    4 some tags are named
+# The exit code says how it ended:
+#   0 done    1 failed, floating tags unchanged    2 bad input    3 refused    4 failed, some tags are misplaced
 tagger release "$image" "$version" --registry "$REGISTRY" --json >release.json
 
-# A digest names the released image for good; a tag may move with the next release.
+# The digest names this image for good. A tag may move with the next release.
 sed -n 's/^ *"digest": "\(.*\)",$/\1/p' release.json | sed "s|^|docker pull $REGISTRY/$image@|"
