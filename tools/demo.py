@@ -1,4 +1,4 @@
-"""Release an image step by step, on a real Engine and a real registry, and take everything away again."""
+"""Release an image step by step, on a real Engine and a real registry, then remove everything."""
 
 import contextlib
 import itertools
@@ -35,7 +35,7 @@ class Stage:
     folder: Path
 
     def docker(self, *arguments: str, stdin: bytes = b"") -> str:
-        """Run the docker command silently and give its output; ServiceError when it fails."""
+        """Run docker and return its output. Raises ServiceError if it fails."""
         done = subprocess.run(
             ["docker", *arguments], input=stdin, capture_output=True, env=self.environment, check=False
         )
@@ -44,12 +44,12 @@ class Stage:
         return done.stdout.decode()
 
     def tagger(self, *arguments: str) -> None:
-        """Show a tagger command, run it, and show what it says; ServiceError when it fails."""
+        """Print a tagger command and run it. Raises ServiceError if it fails."""
         console.print(f"[bold]$ tagger {shlex.join(arguments)}[/]")
         done = subprocess.run([TAGGER, *arguments], env=self.environment, cwd=self.folder, check=False)
         console.print()
         if done.returncode:
-            raise ServiceError(f"tagger ended with {done.returncode}")
+            raise ServiceError(f"tagger failed with exit code {done.returncode}")
 
     def references(self, repository: str) -> set[str]:
         """List the repository's local tags, as full references."""
@@ -60,22 +60,24 @@ class Stage:
 
 @contextlib.contextmanager
 def stage() -> Iterator[Stage]:
-    """Take the Engine that already answers, or else start one; the registry is always our own."""
+    """Start a registry, and an Engine unless one is running."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TAGGER_")}
     with private_folder() as folder, contextlib.ExitStack() as services:
         for part in ("registry", "engine", "work"):
             (folder / part).mkdir()
         if _engine_answers():
-            console.print("The Engine that answers here is used; the registry is one of our own.\n")
+            console.print("Using the running Engine, and a registry for this demo.\n")
             registry = services.enter_context(Registry.start(folder / "registry"))
         elif os.geteuid() == 0:
-            console.print("No Engine answers here: starting one, and a registry, for this demo only.\n")
+            console.print("No Engine is running. Starting one, and a registry, for this demo.\n")
             private_hosts({"registry.local": loopback_address()})
             registry = services.enter_context(Registry.start(folder / "registry", host="registry.local", port=5000))
             engine = services.enter_context(Engine.start(folder / "engine"))
             environment |= {"DOCKER_HOST": engine.url, "DOCKER_CONFIG": str(folder / "engine/client")}
         else:
-            raise ServiceError("no Docker Engine answers, and starting one for the demo needs root")
+            raise ServiceError(
+                "no Docker Engine is running, and only root can start one: start it, or run this as root"
+            )
         yield Stage(registry, environment, folder / "work")
 
 
@@ -85,7 +87,7 @@ def _engine_answers() -> bool:
 
 @contextlib.contextmanager
 def borrowed_names(on: Stage) -> Iterator[str]:
-    """Give a repository name that the Engine does not know yet, and remove every tag made under it."""
+    """Return a repository name that the Engine does not know, and remove its tags afterwards."""
     names = itertools.chain(["image-gallery"], (f"image-gallery-{number}" for number in itertools.count(2)))
     name = next(name for name in names if not on.references(name))
     try:
@@ -96,28 +98,28 @@ def borrowed_names(on: Stage) -> Iterator[str]:
 
 
 def tell(on: Stage, name: str) -> None:
-    """Release three builds: a first one, the next patch, and a fix for those who stayed behind."""
+    """Release three builds: the first, the next patch, and a backport."""
     host = on.registry.host
 
     def build(content: str) -> None:
         on.docker("load", "--quiet", stdin=image_archive(name, content, layers=2))
 
-    console.print(f"A first build of {name}. What would its release do?")
+    console.print(f"The first build of {name}. What would a release do?")
     build("pictures")
     on.tagger("release", name, "2.1.105", "--registry", host, "--dry-run")
 
-    console.print("Nothing was written so far. Now for real:")
+    console.print("Nothing has been written yet. Now release it:")
     on.tagger("release", name, "2.1.105", "--registry", host)
 
-    console.print("A new build, the next patch: the floating tags move to it.")
+    console.print("The next patch. The floating tags move to it.")
     build("more pictures")
     on.tagger("release", name, "2.1.106", "--registry", host)
 
-    console.print("A fix for those who stayed with 1.9: `latest` must not go back to it.")
-    build("old pictures, mended")
+    console.print("A fix for the old 1.9 series. `latest` must not move to it.")
+    build("old pictures, fixed")
     on.tagger("release", name, "1.9.9", "--registry", host)
 
-    console.print("What the registry itself says, asked over plain HTTP:")
+    console.print("The registry's own answer, over plain HTTP:")
     tags = on.registry.snapshot(name)
     by_length = sorted(tags, key=lambda tag: (tag == "latest", -len(tag)))
     for version in ("2.1.106", "2.1.105", "1.9.9"):
@@ -126,7 +128,7 @@ def tell(on: Stage, name: str) -> None:
 
 
 def main() -> int:
-    """Run the demo and give its exit status; Ctrl-C stops all that it started."""
+    """Run the demo and return its exit code. Ctrl-C stops everything that it started."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         with stage() as on, borrowed_names(on) as name:
@@ -136,7 +138,7 @@ def main() -> int:
     except (ServiceError, OSError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
-    console.print("\nEverything that this demo started or made is gone again.")
+    console.print("\nEverything that this demo started or created is gone again.")
     return 0
 
 

@@ -1,6 +1,6 @@
-"""Write what the help says as pages: docs/commands/*.md, and the man page docs/tagger.1.
+"""Write the command pages (docs/commands/*.md) and the man page (docs/tagger.1) from the help.
 
-Usage: python tools/pages.py [FOLDER]      FOLDER is docs unless told
+Usage: python tools/pages.py [FOLDER]      Default: docs
 """
 
 from __future__ import annotations
@@ -17,35 +17,35 @@ from tagger.cli.app import app
 
 DOCS = Path(__file__).parent.parent / "docs"
 EXITS = [
-    ("0", "done, or there was nothing to do"),
-    ("1", "failed, and the registry is as it was; or doctor found a problem"),
-    ("2", "usage or bad input"),
-    ("3", "refused by a rule, or by the registry's access rights; nothing written"),
-    ("4", "failed, and some tags are not where they should be: they are named"),
-    ("5", "check found floating tags that are not where they should be"),
-    ("129, 130, 143", "interrupted, after putting the floating tags back"),
+    ("0", "done, or nothing to do"),
+    ("1", "failed; the registry is as it was. For doctor: it found a problem"),
+    ("2", "bad input or wrong usage"),
+    ("3", "refused by a rule or by the registry's access rights; nothing was written"),
+    ("4", "failed; some tags are not where they should be, and the error names them"),
+    ("5", "check found drifted floating tags, or an image index with missing parts"),
+    ("129, 130, 143", "interrupted; the floating tags are back"),
 ]
 
 
 def commands() -> dict[str, Any]:
-    """Give every command by its name, in the order of the help."""
+    """Return every command by its name, in the order of the help."""
     group: Any = typer.main.get_command(app)
     return dict(group.commands)
 
 
 def paragraphs(command: Any) -> list[str]:
-    """Give the paragraphs of a command's help."""
+    """Return the paragraphs of a command's help."""
     return [" ".join(part.split()) for part in str(command.help).strip().split("\n\n")]
 
 
 def usage(name: str, command: Any) -> str:
-    """Give the line that shows how a command is called."""
+    """Return the usage line of a command."""
     words = [_word(parameter) for parameter in command.params if _is_argument(parameter)]
     return " ".join(["tagger", name, *words, "[OPTIONS]"])
 
 
 def options(command: Any) -> Iterator[tuple[str, str]]:
-    """Give each argument and option as it is written, and its help."""
+    """Yield each argument and option with its help."""
     for parameter in command.params:
         if _is_argument(parameter):
             yield _word(parameter).strip("[]"), parameter.help or ""
@@ -68,7 +68,7 @@ def _word(parameter: Any) -> str:
 
 
 def page(name: str, command: Any) -> str:
-    """Write a command as a page of Markdown."""
+    """Return the page of a command, in Markdown."""
     first, *rest = paragraphs(command)
     lines = [f"# tagger {name}", "", first, "", "```text", usage(name, command), "```", ""]
     for each in rest:
@@ -80,19 +80,19 @@ def page(name: str, command: Any) -> str:
 
 
 def index(found: dict[str, Any]) -> str:
-    """Write the list of all commands."""
-    lines = ["# Commands", "", "Made from the help of each command.", "", "| command | |", "| --- | --- |"]
+    """Return the page that lists all commands."""
+    lines = ["# Commands", "", "Generated from the help of each command.", "", "| command | |", "| --- | --- |"]
     lines += [f"| [tagger {name}]({name}.md) | {paragraphs(command)[0]} |" for name, command in found.items()]
     lines += ["", "| exit | meaning |", "| --- | --- |", *(f"| {code} | {text} |" for code, text in EXITS)]
     return "\n".join([*lines, ""])
 
 
 def manual(found: dict[str, Any]) -> str:
-    """Write the man page (man 7 man)."""
+    """Return the man page (man 7 man)."""
     lines = [
         f'.TH TAGGER 1 "" "tagger {__version__}"',
         ".SH NAME",
-        "tagger \\- give a built container image its semantic\\-version tags",
+        "tagger \\- push a container image under its version and every tag that should follow it",
         ".SH SYNOPSIS",
         *(f".B {_roff(usage(name, command))}\n.br" for name, command in found.items()),
         ".SH COMMANDS",
@@ -113,7 +113,7 @@ def _roff(text: str) -> str:
 
 
 def pages() -> dict[str, str]:
-    """Give the content of every page by its path below docs."""
+    """Return the content of every page by its path below docs."""
     found = commands()
     return {
         "tagger.1": manual(found),
@@ -123,7 +123,7 @@ def pages() -> dict[str, str]:
 
 
 def main(folder: Path) -> None:
-    """Write every page, and take away those of commands that are gone."""
+    """Write every page, and delete those of commands that no longer exist."""
     (folder / "commands").mkdir(parents=True, exist_ok=True)
     for old in (folder / "commands").glob("*.md"):
         old.unlink()

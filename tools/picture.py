@@ -1,7 +1,6 @@
-"""Draw what tagger shows on a terminal: docs/pictures.
+"""Draw docs/pictures: what tagger shows on a terminal.
 
-A command runs on a terminal of a given size; a moment of that, or its end, becomes a picture. So a picture shows what a
-person saw, cursor movements and all.
+A command runs on a terminal of a given size. The picture shows the screen at one moment or at the end.
 
 Usage: PYTHONPATH=tests/support python tools/picture.py FOLDER
 """
