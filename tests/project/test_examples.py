@@ -193,7 +193,7 @@ def test_the_github_workflow_promotes_what_its_build_pushed(
 def test_the_github_action_says_which_inputs_exclude_each_other(action: Action, engine: Engine, name: str) -> None:
     ran = action.steps(engine, {"source": "registry.local:5000/gallery:build-77", name: "gallery"})[-1]
     assert ran.returncode == 2
-    assert "source goes without image, registry and repository" in ran.stderr
+    assert "source excludes image, registry and repository" in ran.stderr
 
 
 def gitlab(file: str, given: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
