@@ -116,7 +116,7 @@ def pushes(tag: str) -> Callable[[Request], bool]:
     "Engine",
     "the push reports an error inside HTTP 200",
     by="the registry refuses the manifest",
-    does="names it, its control characters escaped; no tag moves",
+    does="names the error, with control characters escaped; no tag moves",
     exits="1",
 )
 @pytest.mark.engine
@@ -135,9 +135,9 @@ def says(*messages: Message) -> Callable[[str, str], Iterator[Message]]:
 
 @fault(
     "Engine",
-    "the push ends well and names no digest",
+    "the push succeeds but names no digest",
     by="a stand-in's stream",
-    does="does not believe it; no tag moves",
+    does="does not trust the push; no tag moves",
     exits="1",
 )
 def test_a_push_that_names_no_digest_proves_nothing(actors: Model) -> None:
@@ -147,9 +147,9 @@ def test_a_push_that_names_no_digest_proves_nothing(actors: Model) -> None:
 
 @fault(
     "Engine",
-    "the push names its digest in the status line alone, as the containerd store does",
+    "the push names its digest only in the status line, as the containerd store does",
     by="a stand-in's stream",
-    does="takes it from there",
+    does="reads it there",
     exits="0",
 )
 def test_the_status_line_is_proof_enough() -> None:
@@ -161,7 +161,7 @@ def test_the_status_line_is_proof_enough() -> None:
     "Engine",
     "the push names two digests, or another tag's",
     by="a stand-in's stream",
-    does="does not believe it; no tag moves",
+    does="does not trust the push; no tag moves",
     exits="1",
 )
 @pytest.mark.parametrize("tags", [(VERSION, VERSION), ("2.1.107",)])
@@ -175,8 +175,8 @@ def test_a_push_that_speaks_of_something_else_proves_nothing(actors: Model, tags
     "Engine",
     "another program moves the local tag between tag and push",
     by="a second client, at the push",
-    does="sees that the manifest is not the image's, takes the version tag back, moves nothing",
-    exits="1, or 4 with the tag named where the registry cannot delete one tag",
+    does="sees that the manifest is not the image's, withdraws the version tag, moves nothing",
+    exits="1; or 4, naming the tag, if the registry cannot delete a single tag",
 )
 @pytest.mark.engine
 def test_another_image_under_our_local_tag_is_never_released(scene: Stage, engine: Engine) -> None:
@@ -194,9 +194,9 @@ def test_another_image_under_our_local_tag_is_never_released(scene: Stage, engin
 
 @fault(
     "Engine",
-    "an index is pushed as one of its platforms, which the Engine calls a success",
+    "the Engine pushes one platform of an index and reports success",
     by="a stand-in's stream",
-    does="refuses, takes the version tag back, moves nothing",
+    does="refuses, withdraws the version tag, moves nothing",
     exits="1",
 )
 def test_one_platform_of_several_is_never_released(actors: Model) -> None:
@@ -212,7 +212,7 @@ def test_one_platform_of_several_is_never_released(actors: Model) -> None:
 @fault(
     "Engine",
     "silence for longer than --timeout",
-    by="a registry that is stopped (SIGSTOP) in the middle of a push",
+    by="a registry that stops (SIGSTOP) in the middle of a push",
     does="ends in time; no tag moves",
     exits="1",
 )
@@ -231,7 +231,7 @@ def test_silence_ends_with_the_time(engine: Engine) -> None:
 
 @fault(
     "Engine",
-    "the Engine is killed in the middle of a push, and is back within seconds",
+    "the Engine dies in the middle of a push and is back within seconds",
     by="SIGKILL to dockerd",
     does="pushes again",
     exits="0",
@@ -257,9 +257,9 @@ def test_an_engine_that_is_killed_and_comes_back_gets_the_push_again(guarded_reg
 
 @fault(
     "Engine",
-    "the Engine is killed in the middle of a push, and stays away",
+    "the Engine dies in the middle of a push and stays away",
     by="SIGKILL to dockerd",
-    does="says that it broke; no floating tag moves",
+    does="says that the push broke; no floating tag moves",
     exits="1",
 )
 @pytest.mark.engine
@@ -280,7 +280,7 @@ def test_an_engine_that_is_killed_and_stays_away_moves_nothing(guarded_registry:
     "Engine",
     "no Engine at its address, or an unknown context",
     by="DOCKER_HOST, DOCKER_CONTEXT",
-    does="names the address or the context; asks nobody else",
+    does="names the address or the context; tries no other Engine",
     exits="2",
 )
 @pytest.mark.engine
@@ -299,9 +299,9 @@ def test_an_engine_that_is_not_there_is_said(scene: Stage, environment: dict[str
 
 @fault(
     "Engine",
-    "its disk is full when it is to make a tag",
+    "the Engine's disk is full when it creates a tag",
     by="an error to the tag request",
-    does="quotes it; no tag moves",
+    does="quotes the Engine; no tag moves",
     exits="1",
 )
 @pytest.mark.engine
@@ -314,9 +314,9 @@ def test_an_engine_whose_disk_is_full_moves_nothing(scene: Stage, tag: str) -> N
 
 @fault(
     "Engine",
-    "an Engine on another machine, and a registry on loopback, which is another one there",
+    "an Engine on another machine, for which a registry on loopback is another one",
     by="DOCKER_HOST=ssh://",
-    does="refuses before anything is asked",
+    does="refuses before any request",
     exits="2",
 )
 def test_loopback_of_another_machine_is_not_ours(actors: Model) -> None:
@@ -330,9 +330,9 @@ def test_loopback_of_another_machine_is_not_ours(actors: Model) -> None:
 
 @fault(
     "Registry",
-    "down, or of a name that nobody knows",
+    "the registry is down, or its name is unknown",
     by="a stopped registry, an unknown name",
-    does="names the host and the cause before anything is written",
+    does="names the host and the cause, before it writes anything",
     exits="2",
 )
 @pytest.mark.engine
@@ -352,7 +352,7 @@ def test_a_registry_that_is_not_there_is_said(engine: Engine) -> None:
 
 @fault(
     "Registry",
-    "killed in the middle of a layer, and back later",
+    "the registry dies in the middle of a layer and is back later",
     by="SIGKILL to the registry, with --timeout",
     does="no tag moves",
     exits="1",
@@ -373,9 +373,9 @@ def test_a_registry_that_dies_within_a_layer_moves_nothing(engine: Engine) -> No
 
 @fault(
     "Registry",
-    "killed in the middle of a write, so that a tag is there and nobody can say where it points",
-    by="an emptied file of its storage",
-    does="writes a floating tag anew; refuses to guess about a version tag",
+    "the registry dies in the middle of a write and leaves a tag that it cannot read",
+    by="an emptied file in its storage",
+    does="writes a floating tag again; refuses to guess about a version tag",
     exits="0; 1 for the version tag",
 )
 @pytest.mark.engine
@@ -401,9 +401,9 @@ def test_a_torn_tag_is_healed_if_it_floats(scene: Stage, tag: str) -> None:
 
 @fault(
     "Registry",
-    "its disk is full",
-    by="a file system of 1 MB, filled up",
-    does="quotes what the Engine says; no tag moves",
+    "the registry's disk is full",
+    by="a full file system of 1 MB",
+    does="quotes the Engine; no tag moves",
     exits="1",
 )
 @pytest.mark.engine
@@ -446,7 +446,7 @@ WAITS = {
     "Registry",
     "429, with Retry-After in seconds, as a date, absent, or nonsense",
     by="a proxy",
-    does="waits as long as it is told, and asks again",
+    does="waits as long as the registry asks, then tries again",
     exits="0",
 )
 @pytest.mark.engine
@@ -462,9 +462,9 @@ def test_too_many_requests_are_made_again_later(scene: Stage, wait: str) -> None
 
 @fault(
     "Registry",
-    "429, to be asked again in 30 years",
+    "429, with Retry-After in 30 years",
     by="a proxy",
-    does="does not wait for longer than 30 s, and ends at once where --timeout ends before",
+    does="waits at most 30 s; ends at once if --timeout is shorter",
     exits="1",
 )
 @pytest.mark.engine
@@ -478,7 +478,7 @@ def test_an_absurd_wait_is_not_waited_for(scene: Stage) -> None:
     "Registry",
     "408, 500, 502, 503 or 504 once",
     by="a proxy",
-    does="asks again; a version tag that did not land is pushed again",
+    does="tries again; pushes a version tag again if it did not arrive",
     exits="0",
 )
 @pytest.mark.engine
@@ -495,7 +495,7 @@ def test_a_failure_that_passes_is_survived(scene: Stage, status: int) -> None:
     "Registry",
     "a write takes effect and its answer is lost",
     by="a proxy that answers by closing the connection",
-    does="reads, and sees that it stands",
+    does="reads, and sees that the write took effect",
     exits="0",
 )
 @pytest.mark.engine
@@ -512,9 +512,9 @@ def created(request: Request) -> Response:
 
 @fault(
     "Registry",
-    "a write is answered by 201, and nothing is stored",
+    "a write is answered with 201 but stores nothing",
     by="a proxy",
-    does="believes what it reads; no floating tag moves for good",
+    does="believes only what it reads; no floating tag moves for good",
     exits="1",
 )
 @pytest.mark.engine
@@ -527,8 +527,8 @@ def test_what_a_registry_says_that_it_stored_is_read_back(scene: Stage, tag: str
 @fault(
     "Registry",
     "stale reads for a while",
-    by="a proxy that gives the old manifest some times more",
-    does="reads again until it agrees",
+    by="a proxy that returns the old manifest a few more times",
+    does="reads again until it sees the new one",
     exits="0",
 )
 @pytest.mark.engine
@@ -554,8 +554,8 @@ def test_stale_reads_are_waited_out(scene: Stage, tag: str) -> None:
 @fault(
     "Registry",
     "stale reads for good",
-    by="a proxy that always gives the old manifest",
-    does="puts the floating tags back, and says what it could not see",
+    by="a proxy that always returns the old manifest",
+    does="puts the floating tags back, and names what it could not verify",
     exits="1",
 )
 @pytest.mark.engine
@@ -569,9 +569,9 @@ def test_reads_that_stay_stale_are_no_success(scene: Stage) -> None:
 
 @fault(
     "Registry",
-    "a tag that is listed and not there, listed twice, in no order, and a list that is null",
+    "a list with a missing tag, with duplicates, out of order, or null",
     by="a proxy that rewrites the list",
-    does="counts what is there, once",
+    does="counts each existing tag once",
     exits="0",
 )
 @pytest.mark.engine
@@ -584,9 +584,9 @@ def test_a_list_with_ghosts_is_read_for_what_is_there(scene: Stage, tags: list[s
 
 @fault(
     "Registry",
-    "a list whose pages lead in circles, or to another host",
+    "a list whose pages form a loop or lead to another host",
     by="a stand-in's Link header",
-    does="decides nothing from half a list; no tag moves",
+    does="decides nothing from an incomplete list; no tag moves",
     exits="1",
 )
 @pytest.mark.parametrize(
@@ -600,9 +600,9 @@ def test_half_a_list_decides_nothing(actors: Model, link: str) -> None:
 
 @fault(
     "Registry",
-    "thousands of tags on pages",
+    "thousands of tags on many pages",
     by="a stand-in",
-    does="reads them all before it decides",
+    does="reads all pages before it decides",
     exits="0",
 )
 def test_every_page_is_read(actors: Model) -> None:
@@ -619,7 +619,7 @@ def test_every_page_is_read(actors: Model) -> None:
 
 @fault(
     "Registry",
-    "an immutable version tag that holds this image already",
+    "an immutable version tag that already holds this image",
     by="a proxy that refuses every write to it, as ECR does",
     does="does not write it",
     exits="0",
@@ -652,7 +652,7 @@ def test_an_immutable_floating_tag_has_the_others_put_back(scene: Stage, via: st
     "Registry",
     "`rm` where deletes are off",
     by="a registry without deletes",
-    does="says how to switch them on; nothing goes",
+    does="says how to switch them on; removes nothing",
     exits="3",
 )
 @pytest.mark.engine
@@ -684,9 +684,9 @@ def test_a_sibling_outlives_its_twin(scene: Stage) -> None:
 
 @fault(
     "Registry",
-    "`rm` is answered by 202, and the tag is still there",
+    "`rm` is answered with 202, but the tag remains",
     by="a proxy",
-    does="looks, and says so",
+    does="checks, and says so",
     exits="1 or 4",
 )
 @pytest.mark.engine
@@ -714,9 +714,9 @@ def bearer() -> Iterator[tuple[Model, Bearer]]:
 
 @fault(
     "Authorization",
-    "a token expires in the middle of a release",
+    "a token expires during a release",
     by="a stand-in that forgets its tokens",
-    does="gets another one, once",
+    does="gets a new one, once",
     exits="0",
 )
 def test_a_token_that_expires_meanwhile_is_renewed(bearer: tuple[Model, Bearer]) -> None:
@@ -740,9 +740,9 @@ TOKEN_SERVERS = {
 
 @fault(
     "Authorization",
-    "a token server that is down, fails, answers HTML, megabytes, or no token",
+    "a token server that is down, fails, or answers with HTML, megabytes or no token",
     by="a stand-in",
-    does="names it; no tag moves, and no loop",
+    does="names the token server; no tag moves, and tagger does not loop",
     exits="1, 2 or 3",
 )
 @pytest.mark.parametrize("kind", TOKEN_SERVERS)
@@ -757,8 +757,8 @@ def test_a_token_server_that_fails_is_named(bearer: tuple[Model, Bearer], kind: 
 
 @fault(
     "Authorization",
-    "a token for less than was asked",
-    by="a stand-in that grants pull alone",
+    "a token with fewer rights than requested",
+    by="a stand-in that grants only pull",
     does="finds out before the first write",
     exits="3",
 )
@@ -775,7 +775,7 @@ def test_a_token_that_may_only_pull_moves_nothing(bearer: tuple[Model, Bearer]) 
     "Authorization",
     "credentials without the right to push",
     by="a proxy that refuses uploads",
-    does="finds out before the first write, here and there",
+    does="finds out before it writes to the Engine or the registry",
     exits="3",
 )
 @pytest.mark.engine
@@ -797,9 +797,9 @@ HELPERS = {
 
 @fault(
     "Authorization",
-    "a credential helper that is missing, fails, prints junk, or without end",
+    "a credential helper that is missing, fails, prints junk, or never stops printing",
     by="scripts",
-    does="names the helper, never what it printed; no tag moves",
+    does="names the helper, never its output; no tag moves",
     exits="2",
 )
 @pytest.mark.engine
@@ -817,7 +817,7 @@ def test_a_helper_that_fails_is_named_and_not_quoted(scene: Stage, tmp_path: Pat
 
 @fault(
     "Authorization",
-    "a Docker configuration that is broken or cannot be read",
+    "a Docker configuration that is broken or unreadable",
     by="files",
     does="names the file; no tag moves",
     exits="2",
@@ -837,7 +837,7 @@ def test_a_broken_configuration_is_named(scene: Stage, tmp_path: Path, broken: s
     "Authorization",
     "a Docker configuration that is broken for another host",
     by="a file",
-    does="does not mind",
+    does="ignores it",
     exits="0",
 )
 @pytest.mark.engine
@@ -873,7 +873,7 @@ def held(scene: Stage, point: Point, *, version: str = VERSION) -> Iterator[Laun
     "Rivals",
     "two releases of different versions at once",
     by="a proxy that holds one while the other runs",
-    does="each ends with the floating tags at the newest version of both",
+    does="both end with the floating tags at the newer version",
     exits="0",
 )
 @pytest.mark.engine
@@ -897,8 +897,8 @@ def test_of_two_versions_at_once_the_newest_gets_the_floating_tags(scene: Stage,
     "Rivals",
     "two releases of one version with different images",
     by="a proxy that holds one while the other runs",
-    does="one wins, the other says who was there; the floating tags are the winner's",
-    exits="0 for the one; 1 or 3 for the other",
+    does="one wins, the other names the winner's image; the floating tags point to it",
+    exits="0 for the winner; 1 or 3 for the other",
 )
 @pytest.mark.engine
 @pytest.mark.parametrize("at", [("GET", "/v2/REPOSITORY/tags/list"), ("PUT", f"/v2/REPOSITORY/manifests/{VERSION}")])
@@ -924,7 +924,7 @@ def test_of_two_images_for_one_version_one_wins(scene: Stage, engine: Engine, at
     "Versions and images",
     "a backport after a newer release",
     by="the command",
-    does="moves its own lines alone",
+    does="moves only the tags of its own series",
     exits="0",
 )
 @pytest.mark.engine
@@ -939,7 +939,7 @@ def test_a_backport_never_takes_what_a_newer_version_has(scene: Stage) -> None:
     "Versions and images",
     "a pre-release",
     by="the command",
-    does="gives it its version tag and no other",
+    does="writes only its version tag",
     exits="0",
 )
 @pytest.mark.engine
@@ -964,7 +964,7 @@ def test_build_metadata_is_not_dropped_unasked(scene: Stage) -> None:
 
 @fault(
     "Versions and images",
-    "a version that is published with another image",
+    "a version that is already published with another image",
     by="the command",
     does="refuses",
     exits="3",
@@ -977,7 +977,7 @@ def test_a_published_version_is_never_overwritten_unasked(scene: Stage) -> None:
 
 @fault(
     "Versions and images",
-    "the image is removed in the middle of a release",
+    "somebody removes the image in the middle of a release",
     by="a second client, at the tag",
     does="quotes the Engine; no tag moves",
     exits="1",
@@ -996,9 +996,9 @@ def test_an_image_that_is_removed_meanwhile_moves_nothing(scene: Stage, engine: 
 
 @fault(
     "Versions and images",
-    "an image that is not there, or whose ID is cut off too short",
+    "an image that does not exist, or an ID that is too short",
     by="the command",
-    does="names it",
+    does="names the image",
     exits="2",
 )
 @pytest.mark.engine
@@ -1014,7 +1014,7 @@ def test_an_image_that_is_not_there_is_named(scene: Stage, image: str) -> None:
     "The process",
     "SIGINT, SIGTERM or SIGHUP",
     by="signals, while floating tags are written",
-    does="writes nothing more but what puts the floating tags back",
+    does="puts the floating tags back and writes nothing else",
     exits="130, 143, 129",
 )
 @pytest.mark.engine
@@ -1030,7 +1030,7 @@ def test_a_signal_has_the_floating_tags_put_back(scene: Stage, number: signal.Si
     "The process",
     "SIGKILL",
     by="signals, at each kind of write",
-    does="leaves tags at their old or new digests; the next run finishes",
+    does="leaves each tag at its old or new digest; the next run finishes",
     exits="-",
 )
 @pytest.mark.engine
@@ -1045,7 +1045,7 @@ def test_the_next_run_finishes_what_was_killed(scene: Stage, tag: str) -> None:
 
 @fault(
     "The process",
-    "stdin, stdout and stderr are closed, or nobody reads them",
+    "stdin, stdout and stderr are closed, or have no reader",
     by="a shell",
     does="releases",
     exits="0",

@@ -50,11 +50,11 @@ rows: list[Row] = []
 
 _HEAD = """# What tagger does when something fails
 
-Each row is a test of [tests/faults/test_faults.py](../tests/faults/test_faults.py), and this page is made from them.
-Every test looks at the exit code, the message, and the tags before and after; and that the same command finishes the
-job once the fault is over. What every run prints, with `--verbose`, is searched for the password that it used.
+This page is generated from [tests/faults/test_faults.py](../tests/faults/test_faults.py). Each row is a test. It checks
+the exit code, the message, and the tags before and after, and that the same command finishes the job once the fault is
+over. It also searches the output, with `--verbose`, for the password in use.
 
-{rows} faults in {cases} cases; {real} of them happen to a real Engine and a real registry, {scripted} to a stand-in \
+There are {rows} faults in {cases} cases. {real} happen to a real Engine and a real registry, {scripted} to a stand-in \
 that does what no real one does on demand."""
 
 
