@@ -10,8 +10,8 @@ from tagger.names import Registry, Repository
 from tagger.registry.connection import Connection
 from tagger.registry.repository import RemoteRepository
 from tagger.registry.site import Trust
+from tagger.releasing.order import FloatsVia, Opened, Order
 from tagger.releasing.placement import Placement
-from tagger.releasing.share import FloatsVia, Opened, Order
 from tagger.releasing.steps import release
 from tagger.rules.scheme import Scheme, parse_version
 

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     )
     from tagger.doctor.finding import Diagnosis, Finding, Level
     from tagger.errors import InputError, Interrupted, Refused, TaggerError, Unsettled
+    from tagger.releasing.order import FloatsVia
     from tagger.releasing.outcome import Outcome, Release, Released
-    from tagger.releasing.share import FloatsVia
     from tagger.repository.check import Check, Floating, Move, Repair
     from tagger.repository.listing import Listing, Row
     from tagger.repository.next import Part
@@ -51,7 +51,7 @@ _HOMES = {
     "Diagnosis": "doctor.finding",
     "Finding": "doctor.finding",
     "Floating": "repository.check",
-    "FloatsVia": "releasing.share",
+    "FloatsVia": "releasing.order",
     "InputError": "errors",
     "Interrupted": "errors",
     "Level": "doctor.finding",

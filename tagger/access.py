@@ -14,7 +14,7 @@ from tagger.names import Digest, Repository, Tag
 from tagger.registry.connection import Connection
 from tagger.registry.repository import RemoteRepository
 from tagger.registry.site import Trust
-from tagger.releasing.share import Target
+from tagger.releasing.order import Target
 from tagger.repository.observe import AsListed
 from tagger.work import Patience, Trace
 

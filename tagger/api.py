@@ -23,10 +23,10 @@ from tagger.git import Asked, parse_asked
 from tagger.names import Reference, Repository, is_image_id
 from tagger.names import target as target_of
 from tagger.registry.repository import RemoteRepository
+from tagger.releasing.observe import look
+from tagger.releasing.order import FloatsVia, Opened, Order
 from tagger.releasing.outcome import Outcome, Release
 from tagger.releasing.placement import Placement
-from tagger.releasing.share import FloatsVia, Opened, Order
-from tagger.releasing.steps import look
 from tagger.releasing.steps import release as run
 from tagger.rules.labels import mismatches, missing
 from tagger.rules.scheme import Scheme, Version

@@ -22,7 +22,7 @@ from tagger.oci.manifest import OCI_INDEX, OCI_MANIFEST, Manifest
 from tagger.oci.placeholder import ARTIFACT_TYPE
 from tagger.registry.answer import Answer
 from tagger.registry.repository import RemoteRepository
-from tagger.releasing.share import Order
+from tagger.releasing.order import Order
 from tagger.releasing.steps import release
 from tagger.repository.check import repair
 from tagger.repository.remove import remove, remove_all

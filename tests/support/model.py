@@ -20,8 +20,8 @@ from typing import TypeVar
 from tagger.errors import TaggerError, Unreadable
 from tagger.names import Digest, Reference, Repository, Tag
 from tagger.oci.manifest import OCI_MANIFEST, Descriptor, Manifest
+from tagger.releasing.order import Opened, Target
 from tagger.releasing.placement import Placement
-from tagger.releasing.share import Opened, Target
 from tagger.rules.scheme import Scheme, parse_version, resolve
 from tagger.work import Patience
 

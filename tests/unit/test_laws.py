@@ -24,8 +24,8 @@ from tagger.errors import (
     Unsettled,
 )
 from tagger.names import Digest, Repository, Tag
+from tagger.releasing.order import FloatsVia, Order
 from tagger.releasing.outcome import Outcome, Release
-from tagger.releasing.share import FloatsVia, Order
 from tagger.releasing.steps import release
 from tagger.repository.check import repair
 from tagger.repository.observe import observe

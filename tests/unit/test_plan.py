@@ -8,7 +8,7 @@ from model import ModelRepository, image
 from model import placed as placed_in
 
 from tagger.names import Digest, Tag
-from tagger.releasing.steps import look
+from tagger.releasing.observe import look
 from tagger.rules.plan import WRITES, Action, Change, Observed, Plan, plan
 from tagger.rules.scheme import Scheme, parse_version
 

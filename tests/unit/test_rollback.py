@@ -32,9 +32,9 @@ from tagger.errors import (
     Unsettled,
 )
 from tagger.names import Repository, Tag
+from tagger.releasing.order import FloatsVia, Opened, Order
 from tagger.releasing.outcome import Release
 from tagger.releasing.placement import Placement
-from tagger.releasing.share import FloatsVia, Opened, Order
 from tagger.releasing.steps import release
 from tagger.repository.check import repair
 from tagger.rules.scheme import Scheme, lines, parse_version
@@ -46,7 +46,8 @@ FLOATS = ("2.1", "2", "latest")
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tagger.releasing.rollback.PAUSES", (0.0, 0.0))
-    monkeypatch.setattr("tagger.releasing.steps._CONFIRM_PAUSES", (0.0, 0.0))
+    monkeypatch.setattr("tagger.releasing.observe.CONFIRM_PAUSES", (0.0, 0.0))
+    monkeypatch.setattr("tagger.releasing.push.CONFIRM_PAUSES", (0.0, 0.0))
 
 
 def held(repository: ModelRepository) -> dict[str, str]:
@@ -301,7 +302,7 @@ def test_a_version_tag_that_cannot_be_read_is_written_by_force_alone() -> None:
 
 
 def test_a_push_that_breaks_off_is_not_said_to_have_failed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tagger.releasing.steps._PUSH_PAUSES", ())
+    monkeypatch.setattr("tagger.releasing.push._PUSH_PAUSES", ())
     repository = ModelRepository.published(["2.1.105"])
     at = operations_of_a_release().index("start to push 2.1.106")
     found = attempt(repository, Fault(at, lambda _: BrokenOff("the connection broke: run it again")))

@@ -1,0 +1,223 @@
+"""Steps 1, 2 and 4 of a release: see what there is, and plan what happens to each tag."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+
+from tagger.errors import Conflict, Refused, TaggerError, Unreadable
+from tagger.names import Digest, Repository, Tag
+from tagger.releasing.order import Image, Order, Target
+from tagger.releasing.outcome import Outcome
+from tagger.releasing.placement import Placement
+from tagger.releasing.state import NotBegun, Run, Share
+from tagger.repository import observe as repositories
+from tagger.repository.observe import Tags, holders
+from tagger.repository.platforms import lost
+from tagger.repository.settle import explained
+from tagger.rules import plan as rules
+from tagger.rules.plan import Action, Observed, Plan
+from tagger.rules.scheme import Scheme, Version, mark, resolve
+
+CONFIRM_PAUSES = (0.0, 0.3, 1.0, 2.0, 4.0, 8.0)
+"""The seconds before each look at a version tag that was pushed and does not show yet."""
+
+
+# -- step 1: observe -----------------------------------------------------------------------------------------------
+
+
+def observe(run: Run) -> None:
+    """See what there is at each placement."""
+    run.sights = run.sights or look(run.opened.placements, run.opened.targets, run.order.version)
+
+
+def look(placements: Sequence[Placement], targets: Mapping[Repository, Target], version: Version) -> list[Observed]:
+    """Return what there is at each placement of what the release of a version may touch. Raises TaggerError."""
+    looks = [partial(_first_look, targets[each.repository], version, each.scheme) for each in placements]
+    return next(iter(targets.values())).patience.at_once(looks)
+
+
+def _first_look(repository: Target, version: Version, scheme: Scheme) -> Observed:
+    """Observe, and find whose image each floating tag holds that is to move, or is not where it should be."""
+    seen = observe_line(repository, version, scheme)
+    own, owners = scheme.version_tag(version), resolve({*seen.versions, version}, scheme)
+    right = {tag: seen.digests.get(seen.versions.get(owners[tag], own)) for tag in scheme.floating_tags(version)}
+    odd = [tag for tag, digest in right.items() if seen.digests[tag] != digest]
+    # Without a list nothing is known of other versions, and that was asked for.
+    versions, nearly = holders(repository, scheme, seen, odd) if seen.listed else ({}, {})
+    return replace(seen, holders=versions, nearly=nearly)
+
+
+def observe_line(repository: Tags, version: Version, scheme: Scheme) -> Observed:
+    """Return what a repository holds of a version, and of the floating tags that it competes for."""
+    return repositories.observe(repository, scheme, scheme.floating_tags(version), present=[version])
+
+
+# -- step 2: plan --------------------------------------------------------------------------------------------------
+
+
+def plan(run: Run) -> Outcome | None:
+    """Plan what happens at each placement; end a dry run here, and a release that has nothing to write."""
+    sights = zip(run.opened.placements, run.sights or (), strict=True)
+    run.shares = run.at_once([partial(_begun, run, placement, seen) for placement, seen in sights])
+    _check_refusals(run.shares)
+    if run.order.dry_run:
+        return Outcome.PLANNED
+    _finish_unmarking(run)
+    return None if any(share.plan.writes for share in run.shares) else Outcome.UNCHANGED
+
+
+def check_still_true(run: Run) -> None:
+    """Check the right to push, and look at each version tag again, as late as possible before the first write.
+
+    If a version was yanked, its mark has to go in the end, so the right to delete is checked too.
+    """
+    writing = [share for share in run.shares if share.plan.writes]
+    for share in writing:
+        if run.order.version in share.first.yanked:
+            share.repository.check_removal()
+    looks: list[Callable[[], object]] = [partial(_still_as_planned, share) for share in writing]
+    repositories = {share.repository.name: share.repository for share in writing}
+    found = run.at_once([*looks, *(each.check_push for each in repositories.values())])
+    for share, same in zip(writing, found, strict=False):
+        if not same:
+            seen = _first_look(share.repository, run.order.version, share.scheme)
+            run.shares[run.shares.index(share)] = _begun(run, share.placement, seen)
+    _check_refusals(run.shares)
+
+
+def _begun(run: Run, placement: Placement, seen: Observed) -> Share:
+    """Return the share of a placement, with its plan."""
+    repository, image = run.opened.targets[placement.repository], run.opened.images[placement.image]
+    version, scheme = run.order.version, placement.scheme
+    own = scheme.version_tag(version)
+    if own in seen.unreadable and not run.order.overwrite:
+        raise Unreadable(
+            f"{repository.name.registry} fails to say where {repository.name}:{own} points, so that it may be released"
+            " already: try again, and if that goes on, overwrite it with --force"
+        )
+    digest = _digest_here(image, repository, seen, version, own)
+    planned = rules.plan(version, digest, seen, scheme, overwrite=run.order.overwrite)
+    planned = _with_what_is_lost(repository, planned)
+    unknown = _unknown(scheme, version, seen, digest)
+    return Share(placement, image, repository, seen, planned, NotBegun(digest), unknown=unknown)
+
+
+def _digest_here(image: Image, repository: Target, seen: Observed, version: Version, own: Tag) -> Digest | None:
+    """Return the digest of our image in this repository, as far as it can be known before a push."""
+    holder = seen.versions.get(version, own)
+    published = seen.digests.get(holder) or seen.digests.get(own)
+    if published is None or published == image.digest:
+        return image.digest
+    manifest = repository.manifest(published)
+    return published if manifest and manifest.is_image(image.id) else image.digest
+
+
+def _with_what_is_lost(repository: Target, planned: Plan) -> Plan:
+    """Plan to push what is published again if the registry has lost a part of it."""
+    change = planned.version_change
+    gone = lost(repository, change.after) if change.action is Action.UNCHANGED and change.after else []
+    if not gone:
+        return planned
+    again = replace(change, action=Action.MOVE, reason=f"the registry has lost a part of it, {', '.join(gone)}")
+    return Plan(planned.version, (again, *planned.floating_changes))
+
+
+def _check_refusals(shares: Sequence[Share]) -> None:
+    if refusals := [f"in {s.repository.name} {s.plan.refused}" for s in shares if s.plan.refused]:
+        raise Refused("; ".join(refusals))
+
+
+def _finish_unmarking(run: Run) -> None:
+    """Remove what is left of a mark whose removal broke off, so that nothing marks the version any more."""
+    for share in run.shares:
+        own = share.scheme.version_tag(mark(run.order.version))
+        if own in share.first.lost_marks:
+            with contextlib.suppress(TaggerError):  # a mark that is listed and absent marks nothing
+                share.repository.remove(own)
+
+
+def _still_as_planned(share: Share) -> bool:
+    unreadable = share.version_tag in share.first.unreadable  # and to be overwritten
+    return unreadable or share.repository.digest(share.version_tag) == share.before
+
+
+# -- step 4: observe and plan again --------------------------------------------------------------------------------
+
+
+def observe_again(run: Run) -> None:
+    """Observe and plan again, now that the version tag is published: somebody else may have released meanwhile."""
+    run.at_once([partial(_observe_again, run, share) for share in run.shares if share.plan.writes])
+
+
+def _observe_again(run: Run, share: Share) -> None:
+    seen = share.seen or observe_line(share.repository, run.order.version, share.scheme)
+    check_version_tag(share, seen)
+    share.seen = _explained(share, run.order, seen)
+    share.plan = planned_again(share, share.seen)
+
+
+def planned_again(share: Share, seen: Observed) -> Plan:
+    """Plan the floating tags again; what happens to the version tag was decided before its push."""
+    version = share.plan.version
+    versions = {**seen.versions, version: share.version_tag}
+    digests: Mapping[Tag, Digest | None] = {**seen.digests, share.version_tag: share.digest}
+    first = {t: v for t, v in share.first.holders.items() if share.first.digests[t] == seen.digests.get(t)}
+    seen = replace(seen, versions=versions, digests=digests, holders={**first, **seen.holders})
+    now = rules.plan(version, share.digest, seen, share.scheme)
+    return Plan(version, (share.plan.version_change, *now.floating_changes))
+
+
+def check_version_tag(share: Share, seen: Observed) -> None:
+    """Raise Conflict if a rival wrote the version tag; one that is missing is read again for some seconds."""
+    held = seen.digests[share.version_tag]
+    if share.unserved and share.version_tag in seen.unreadable:
+        return
+    for pause in CONFIRM_PAUSES:
+        if held is not None:
+            break
+        share.repository.patience.sleep(pause, f"{share.repository.name.registry} does not show {share.version_tag}")
+        held = share.repository.digest(share.version_tag)
+    if held != share.digest:
+        raise overwritten(share, held)
+
+
+def overwritten(share: Share, digest: Digest | None) -> Conflict:
+    """Return the error that says that somebody else wrote the version tag."""
+    now = f"it holds another image now, {digest}" if digest else "it is gone now"
+    return Conflict(
+        f"somebody else wrote {share.reference} during this release, and {now}: agree on one image, and"
+        " release the other under a new version"
+    )
+
+
+def _explained(share: Share, order: Order, seen: Observed) -> Observed:
+    """Look again while a floating tag that is to move holds an image of no listed version: the list may lag."""
+    if order.assume_newest:
+        return seen
+    known = {share.first.digests[tag] for tag in (*share.first.holders, *share.first.nearly)}
+
+    def strange() -> dict[Tag, Digest]:
+        found = _unknown(share.scheme, order.version, seen, share.digest)
+        return {tag: held for tag, held in found.items() if held not in known}
+
+    if unknown := strange():
+        again = partial(observe_line, share.repository, order.version, share.scheme)
+        seen = explained(share.repository, share.scheme, seen, unknown, again)
+    share.unknown = strange()
+    return seen
+
+
+def _unknown(scheme: Scheme, version: Version, seen: Observed, own: Digest | None) -> dict[Tag, Digest]:
+    """Return the floating tags that this version is to take from what is no known version's image, and that image."""
+    known = {own, *(seen.digests.get(tag) for tag in seen.versions.values())}
+    found = {tag: held for tag in due(scheme, version, seen) if (held := seen.digests[tag]) and held not in known}
+    return {tag: held for tag, held in found.items() if seen.listed and not {tag} & {*seen.holders, *seen.nearly}}
+
+
+def due(scheme: Scheme, version: Version, seen: Observed) -> list[Tag]:
+    """List the floating tags that belong to a version, by what was seen."""
+    owners = resolve({*seen.versions, version}, scheme)
+    return [tag for tag in scheme.floating_tags(version) if owners[tag] == version]

@@ -1,0 +1,78 @@
+"""What a release is asked to do, and what it needs for that: images, repositories, and an Engine that pushes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from tagger.names import Digest, Reference, Repository
+from tagger.releasing.placement import Placement
+from tagger.repository.observe import Tags
+from tagger.rules.scheme import Version
+
+
+class FloatsVia(StrEnum):
+    """How floating tags move: the Engine pushes them, or tagger writes them to the registry by a manifest PUT."""
+
+    ENGINE = "engine"
+    REGISTRY = "registry"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Which version to release, and how; `assume_newest` means that no other version is looked at."""
+
+    version: Version
+    via: FloatsVia = FloatsVia.ENGINE
+    overwrite: bool = False
+    dry_run: bool = False
+    assume_newest: bool = False
+
+
+class Target(Tags, Protocol):
+    """A repository that images are pushed to."""
+
+    def check_push(self) -> None:
+        """Raise Refused if the registry would not accept a push."""
+
+    def check_removal(self) -> None:
+        """Raise Refused if the registry deletes no tags."""
+
+
+class Image(Protocol):
+    """An image of an Engine, or one that is promoted."""
+
+    @property
+    def id(self) -> Digest:
+        """The Engine's ID of it."""
+
+    @property
+    def digest(self) -> Digest | None:
+        """Its digest in every registry; None where the Engine's store does not know it."""
+
+
+class Engine(Protocol):
+    """An Engine, or what stands in for one."""
+
+    def tagged(self, reference: Reference) -> Image | None:
+        """Return the image behind a local tag."""
+
+    def tag(self, image: Digest, reference: Reference) -> None:
+        """Point a local tag at an image."""
+
+    def untag(self, reference: Reference) -> None:
+        """Remove a local tag."""
+
+    def push(self, reference: Reference) -> Digest:
+        """Push a tag, and return its digest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Placements, with the images that their names stand for and their repositories opened."""
+
+    placements: Sequence[Placement]
+    images: Mapping[str, Image]
+    targets: Mapping[Repository, Target]

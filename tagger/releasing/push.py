@@ -1,0 +1,183 @@
+"""Step 3 of a release: push the version tag, and verify that the registry shows our image under it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+from tagger.errors import (
+    BrokenOff,
+    RegistryError,
+    RegistryUnreachable,
+    TaggerError,
+    Transient,
+    Unproven,
+    Unreadable,
+    WrongImage,
+)
+from tagger.events import Line
+from tagger.names import Digest, Registry, Tag
+from tagger.oci.manifest import Manifest
+from tagger.releasing.observe import CONFIRM_PAUSES, check_still_true, observe_line, overwritten
+from tagger.releasing.order import Target
+from tagger.releasing.state import Foreign, Ours, Run, Share, Unknown
+from tagger.repository.observe import View
+from tagger.repository.platforms import lost
+from tagger.rules.plan import WRITES
+
+_SCAN_PAUSES = (15.0, 30.0, 60.0, 60.0, 60.0)
+_SECONDS_TO_GO_ON = 5.0
+# Seconds before a push is tried again; an Engine that restarts takes some.
+_PUSH_PAUSES = (1.0, 4.0, 10.0)
+
+
+def push_version_tags(run: Run) -> None:
+    """Push and verify every version tag: to all registries at once, to one registry one after the other."""
+    check_still_true(run)
+    pushing = [share for share in run.shares if share.plan.version_change.action in WRITES]
+    registries: dict[Registry, list[Share]] = {}
+    for share in pushing:
+        registries.setdefault(share.repository.name.registry, []).append(share)
+    run.at_once([partial(_push_to_one_registry, run, shares) for shares in registries.values()])
+    if len(pushing) > 1:
+        for share in pushing:
+            share.seen = None  # another push may have taken minutes since
+
+
+def _push_to_one_registry(run: Run, shares: Sequence[Share]) -> None:
+    for share in shares:
+        share.state = _confirmed(run, share, _pushed(run, share))
+        _check_whole(share)
+        share.now[share.version_tag] = share.digest
+        run.progress(Line.about("pushed", share.reference, f" at {share.digest}"))
+
+
+def _pushed(run: Run, share: Share) -> Digest:
+    """Push the version tag; if that fails for now and the registry shows that it did not land, push it again."""
+    for pause in (*_PUSH_PAUSES, None):
+        try:
+            return _push_once(run, share)
+        except (Transient, BrokenOff, Unproven) as error:
+            if landed := _landed(share):
+                share.state = Unknown(may_land=False)
+                return landed
+            if pause is None or isinstance(error, Unproven):
+                raise
+            run.progress(Line.about("pushing", share.reference, f" again in {pause:g} s, since {reason(error)}"))
+            run.patience.sleep(pause)
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _push_once(run: Run, share: Share) -> Digest:
+    run.local.tag(share.image.id, share.reference)
+    run.progress(Line.about("pushing", share.reference))
+    share.state = Unknown(may_land=True)
+    try:
+        digest = run.engine.push(share.reference)
+    except BrokenOff:
+        raise
+    except TaggerError as error:
+        other = error.digest if isinstance(error, WrongImage) else None
+        share.state = Foreign(Digest(other)) if other else Unknown(may_land=False)
+        raise
+    share.state = Unknown(may_land=False)
+    return digest
+
+
+def _landed(share: Share) -> Digest | None:
+    """Return the digest of our image if the version tag holds it already, although its push failed."""
+    with contextlib.suppress(RegistryError, RegistryUnreachable):
+        manifest = share.repository.manifest(share.version_tag)
+        if manifest and manifest.digest != share.before and manifest.is_image(share.image.id):
+            return manifest.digest
+    return None
+
+
+def reason(error: TaggerError) -> str:
+    """Return what is wrong, without what to do about it."""
+    return str(error).rpartition(": ")[0]
+
+
+# -- verify --------------------------------------------------------------------------------------------------------
+
+
+def _confirmed(run: Run, share: Share, pushed: Digest) -> Ours:
+    """Wait until the registry shows under the version tag what the Engine pushed, and check that it is our image.
+
+    A registry may serve the old answer for some seconds; a third digest is somebody else's. The next step observes
+    the repository again, so that is done here, and one answer says where the tag points and to what.
+    """
+    tag = share.version_tag
+    for pause in _pauses_to_confirm(share):
+        run.patience.sleep(pause, f"{share.repository.name.registry} does not show {tag} yet")
+        fetching = _Fetching(share.repository, tag)
+        share.seen = observe_line(fetching, run.order.version, share.scheme)
+        held = share.seen.digests[tag]
+        if held == pushed:
+            break
+        if held not in (None, share.plan.version_change.before, pushed):
+            raise overwritten(share, held)
+    else:
+        if not _is_held_back(share) or tag in share.first.listed:
+            share.repository.manifest(tag)  # raises why it is not served, if that is so
+            raise RegistryError(
+                f"the Engine pushed {tag} as {pushed}, but {share.repository.name} does not show it: run the"
+                " same command again"
+            )
+    if fetching.fetched is None:
+        return Ours(pushed, served=False)
+    if not fetching.fetched.is_image(share.image.id):
+        share.state = Foreign(pushed)
+        raise WrongImage(
+            f"{share.reference} was pushed as {pushed}, which is not image {share.image.id}: another"
+            " program moved the local tag meanwhile, keep it away and run the same command again",
+            pushed,
+        )
+    return Ours(pushed)
+
+
+def _is_held_back(share: Share) -> bool:
+    """Return whether the registry lists the version tag and does not serve it: a scan may be under way."""
+    seen = share.seen
+    return seen is not None and share.version_tag in seen.unreadable and share.version_tag in seen.listed
+
+
+def _pauses_to_confirm(share: Share) -> Iterator[float]:
+    """Yield the seconds before each look; while the image is held back there are more, as far as there is time."""
+    for pause in (*CONFIRM_PAUSES, *_SCAN_PAUSES):
+        left = share.repository.patience.left()
+        if pause in _SCAN_PAUSES and not _is_held_back(share):
+            return
+        if _is_held_back(share) and left is not None and left < pause + _SECONDS_TO_GO_ON:
+            return
+        yield pause
+
+
+class _Fetching(View):
+    """A repository that fetches one tag's manifest when it is asked for that tag's digest."""
+
+    def __init__(self, repository: Target, tag: Tag) -> None:
+        super().__init__(repository)
+        self._tag = tag
+        self.fetched: Manifest | None = None
+
+    def digest(self, tag: Tag | Digest) -> Digest | None:
+        """Return where a tag points; of the one tag, keep the manifest."""
+        if tag != self._tag:
+            return self._repository.digest(tag)
+        with contextlib.suppress(Unreadable):  # some registries limit how often an image is read, but not this
+            self.fetched = self._repository.manifest(tag)
+            return self.fetched.digest if self.fetched else None
+        return self._repository.digest(tag)
+
+
+def _check_whole(share: Share) -> None:
+    """Check that the push of what was published already has brought back what the registry had lost."""
+    if share.digest is None or share.digest != share.before:
+        return
+    if gone := lost(share.repository, share.digest):
+        raise RegistryError(
+            f"{share.repository.name} still lacks {', '.join(gone)}, which {share.version_tag} lists: promote the image"
+            " from a registry that has all of it"
+        )

@@ -1,0 +1,222 @@
+"""Step 7 of a release: what became of every tag, as values and in words. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+from tagger.errors import (
+    Conflict,
+    Fault,
+    Immutable,
+    Interrupted,
+    Refused,
+    ReleaseFailed,
+    TaggerError,
+    Unsettled,
+)
+from tagger.names import Digest, Reference, Tag
+from tagger.releasing.observe import due
+from tagger.releasing.order import Order
+from tagger.releasing.outcome import Outcome, Release, Released
+from tagger.releasing.state import Foreign, Run, Share
+from tagger.rules.plan import Action, Change
+
+
+def report(run: Run, outcome: Outcome, error: str | None = None) -> Release:
+    """Return what became of every tag."""
+    describe = _describe(run.shares, outcome)
+    return Release(
+        ", ".join(dict.fromkeys(placement.image for placement in run.opened.placements)),
+        str(run.order.version),
+        run.order.dry_run,
+        outcome,
+        tuple(Released(share.placement, *describe(share)) for share in run.shares),
+        error,
+        (*_differing(run.shares), *(warning for share in run.shares for warning in _odd(share))),
+    )
+
+
+# -- every tag as a value ------------------------------------------------------------------------------------------
+
+Described = tuple[Digest | None, tuple[Change, ...]]
+
+
+def _describe(shares: Sequence[Share], outcome: Outcome) -> Callable[[Share], Described]:
+    if outcome in (Outcome.PLANNED, Outcome.UNCHANGED):
+        return lambda share: (share.digest, share.plan.changes)
+    if outcome is Outcome.RELEASED:
+        return _done
+    return _refused if any(share.plan.refused for share in shares) else _failed
+
+
+def _refused(share: Share) -> Described:
+    """Return that nothing is written; if this repository refuses nothing itself, another one did."""
+    changes = share.plan.changes
+    if not share.plan.refused:
+        why = "nothing is written, since another repository refuses"
+        changes = tuple(replace(c, action=Action.KEEP, after=c.before, reason=why) for c in changes)
+    return share.before, changes
+
+
+def _done(share: Share) -> Described:
+    """Return the digests of each tag as they were first seen and as they were verified last."""
+
+    def reason(change: Change) -> str | None:
+        own = change.version == share.plan.version and change.tag != share.version_tag
+        return None if own else change.reason
+
+    return share.digest, tuple(_changed(share, change, reason(change)) for change in share.plan.changes)
+
+
+def _failed(share: Share) -> Described:
+    """Return where each tag is after a failure; one in doubt has no digest."""
+    held = None if share.version_tag in share.in_doubt else share.now.get(share.version_tag, share.before)
+    return held, tuple(_after_failure(share, change) for change in share.plan.changes)
+
+
+def _after_failure(share: Share, change: Change) -> Change:
+    before = share.first.digests.get(change.tag)
+    if change.tag in share.in_doubt:
+        why = "not known" if change.tag == share.version_tag else "not put back"
+        return replace(change, before=before, after=None, reason=why)
+    if share.now.get(change.tag, before) == before:
+        begun = share.pushed if change.tag == share.version_tag else change.tag in share.written
+        why = ("put back" if before else "removed again") if begun else "not written"
+        return replace(change, action=Action.KEEP, before=before, after=before, reason=why)
+    if change.tag != share.version_tag:
+        return _changed(share, change, "put where the published versions say")
+    return _changed(share, change, change.reason if share.published else "another image")
+
+
+def _changed(share: Share, change: Change, reason: str | None) -> Change:
+    before = share.first.digests.get(change.tag)
+    after = share.now.get(change.tag, before)
+    own = change.version == share.plan.version
+    if (change.tag in share.first.unreadable and (own or before != after)) or (before and before != after):
+        action = Action.MOVE
+    elif before != after:
+        action = Action.CREATE
+    else:
+        action = Action.UNCHANGED if own else Action.KEEP
+    return replace(change, action=action, before=before, after=after, reason=reason)
+
+
+# -- warnings ------------------------------------------------------------------------------------------------------
+
+
+def _odd(share: Share) -> Iterator[str]:
+    """Yield the floating tags that are out of place and not ours to move, and those that held what nobody knows."""
+    name = share.repository.name
+    for change in share.plan.floating_changes:
+        if change.drifted and not share.first.nearly:
+            yield f"{name}:{change.tag} should hold {change.version}: tagger repair {name} would move it there"
+    if share.unserved:
+        yield (
+            f"{share.reference} was pushed as {share.digest}, but {name.registry} did not serve the image, so"
+            " tagger could not compare it"
+        )
+    for tag, digest in share.unknown.items():
+        yield f"{name}:{tag} held an image of no known version: {digest}"
+    for tag in share.first.unreadable & {*share.moves()}:
+        yield f"{name}:{tag} is written although the registry could not say where it pointed"
+
+
+def _differing(shares: Sequence[Share]) -> Iterator[str]:
+    """Yield where one image has several digests: an Engine whose store keeps layers unpacked compresses them again."""
+    images: dict[Digest, dict[Digest, Share]] = {}
+    for share in shares:
+        if share.digest and share.published:
+            images.setdefault(share.image.id, {}).setdefault(share.digest, share)
+    for digests in images.values():
+        if len(digests) > 1:
+            where = ", ".join(f"{digest} in {share.repository.name}" for digest, share in digests.items())
+            yield f"the same image has another digest in each registry, since its layers were compressed again: {where}"
+
+
+# -- two releases of one version -----------------------------------------------------------------------------------
+
+
+def duel(share: Share, order: Order) -> str | None:
+    """Return what to say if our push of the version tag has overwritten somebody else's image, as far as can be told.
+
+    Registries do not tell. But who releases another image of the same version moves the floating tags, all of them,
+    to one digest that no other version has. One tag alone may be anybody's push.
+    """
+    if share.seen is None:
+        return None
+    seen = share.seen.digests
+    tags = [tag for tag in due(share.scheme, order.version, share.seen) if seen[tag] != share.digest]
+    held = {seen[tag] for tag in tags}
+    moved = all(seen[tag] != share.first.digests.get(tag) for tag in tags)
+    if len(tags) < 2 or len(held) != 1 or not moved or not share.unknown.keys() >= {*tags}:  # noqa: PLR2004 - see above
+        return None
+    return (
+        f"{share.reference} and its floating tags hold this image now, but somebody else had just released"
+        f" {held.pop()} there, as it seems under the same version: agree on one image, and release the other"
+        " under a new version"
+    )
+
+
+# -- the error that ends a release ---------------------------------------------------------------------------------
+
+
+def ended(problem: Exception | KeyboardInterrupt, shares: Sequence[Share], stuck: Sequence[Reference]) -> TaggerError:
+    """Return the error that says what was wrong, and where the tags are; `stuck` are local tags not put back."""
+    begun = [share for share in shares if share.begun]
+    said = _said(problem) + "".join(f"; the local tag {reference} is not put back" for reference in stuck)
+    if lost := [str(s.repository.name.tagged(tag)) for s in begun for tag in sorted(s.in_doubt) if _matters(s, tag)]:
+        return Unsettled(f"{said}; not put back, or not known: {', '.join(lost)}: run the same command again", lost)
+    if isinstance(problem, TaggerError) and not stuck and (not begun or isinstance(problem, Conflict)):
+        return problem
+    if isinstance(problem, Refused) and not stuck and not any(_left_something(share) for share in begun):
+        return problem
+    text = f"{said}; {_consequence(begun, final=_is_final(problem))}"
+    return Interrupted(text, problem) if isinstance(problem, KeyboardInterrupt) else ReleaseFailed(text)
+
+
+def _said(problem: Exception | KeyboardInterrupt) -> str:
+    if isinstance(problem, KeyboardInterrupt):
+        return "interrupted"
+    return str(problem if isinstance(problem, TaggerError) else Fault(problem))
+
+
+def _matters(share: Share, tag: str) -> bool:
+    """Return whether a tag in doubt may be out of place; a new version tag is right, whether it is there or not."""
+    return tag != share.version_tag or share.before is not None or isinstance(share.state, Foreign)
+
+
+def _left_something(share: Share) -> bool:
+    left = share.written or share.in_doubt
+    return bool(left) or share.now.get(share.version_tag, share.before) != share.before
+
+
+def _is_final(problem: BaseException) -> bool:
+    """Return whether the same command would meet the same answer again."""
+    return isinstance(problem.__cause__ if isinstance(problem, Unsettled) else problem, Immutable)
+
+
+def _consequence(shares: Sequence[Share], *, final: bool) -> str:
+    parts = [f"whether {s.reference} was published, or will be yet, is not known" for s in shares if s.in_doubt]
+    for share in shares:
+        held = share.now.get(share.version_tag, share.before)
+        if held not in (share.before, share.digest) and not share.in_doubt:
+            parts.append(f"{share.reference} holds another image now, {held}")
+    moved = [str(t) for share in shares for t, held in _floats_before(share) if share.now.get(t, held) != held]
+    stayed = [str(tag) for share in shares for tag, held in _floats_before(share) if share.now.get(tag, held) == held]
+    if moved and stayed:
+        parts.append(f"{', '.join(moved)} are where the published versions say, {', '.join(stayed)} where they were")
+    elif moved:
+        parts.append("the floating tags are where the published versions say")
+    else:
+        parts.append("the floating tags are where they were")
+    if any(share.published for share in shares):
+        if not final:
+            parts.append("running the same command again finishes the job")
+    elif len(parts) == 1 and not moved:
+        return "no tag moved in the registry"
+    return ", and ".join(parts)
+
+
+def _floats_before(share: Share) -> list[tuple[Tag, Digest | None]]:
+    return [(c.tag, share.first.digests.get(c.tag)) for c in share.plan.floating_changes]
