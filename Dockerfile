@@ -1,12 +1,12 @@
-# The image of tagger itself, from what `make dist` gathers in build/image; nothing is fetched while it is built.
-# Run it with the Engine's socket, and the Docker configuration for credentials:
+# An image of tagger itself. `make dist` fills build/image first, so the build downloads nothing.
+# Run it with the Engine's socket, and with the Docker configuration for credentials:
 #   docker run --rm -v /var/run/docker.sock:/var/run/docker.sock -v ~/.docker:/root/.docker:ro tagger release ...
 ARG PYTHON=python:3.13-slim
 FROM ${PYTHON}
 ARG VERSION=0.0.0
 ARG REVISION=
 LABEL org.opencontainers.image.title="tagger" \
-      org.opencontainers.image.description="Give a built container image its semantic-version tags" \
+      org.opencontainers.image.description="Push a container image under its version and every tag that should follow it" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
