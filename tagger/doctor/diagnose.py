@@ -24,6 +24,7 @@ from tagger.engine.client import Engine
 from tagger.errors import EngineUnreachable, Fault, Refused, RegistryUnreachable, TaggerError, Unreadable
 from tagger.names import Digest, Repository, Tag, target
 from tagger.registry.pools import proxies, proxy_to
+from tagger.registry.referrers import lists_referrers
 from tagger.registry.repository import RemoteRepository
 from tagger.registry.tls import authorities
 from tagger.text import printable
@@ -252,7 +253,7 @@ class Examination:
         return _ok(f"the list of tags can be read: {_counted(len(tags), 'tag')}")
 
     def _push(self) -> Said:
-        if self._opened.lets_push():
+        if self._opened.blobs.lets_push():
             return _ok("an upload can begin")
         return _note("the registry does not say, so that only a push will tell")
 
@@ -269,7 +270,7 @@ class Examination:
         if self._is_empty():
             return _note(_NOT_KNOWN_YET)
         try:
-            alone = self._opened.deletes_single_tags()
+            alone = self._opened.deleting.takes_single_tags()
         except Refused:
             return _note("no tag can be deleted: see delete")
         return _ok("each can be deleted by itself") if alone else _note(_BY_DIGEST)
@@ -286,14 +287,14 @@ class Examination:
         digest = next(filter(None, map(self._digest, self._sample())), None)
         if digest is None:
             return _note(_NOT_KNOWN_YET)
-        if self._opened.lists_referrers(digest):
+        if lists_referrers(self._opened, digest):
             return _ok("the registry lists what refers to an image")
         return _note("the registry has no referrers API: signatures and attestations are found by their tags")
 
     def _tag_list(self) -> Said:
         if got(self._tags) is None:
             return _note(_NOT_KNOWN_YET)
-        pages = self._opened.pages
+        pages = self._opened.list.pages
         if len(pages) > 1:
             return _ok(f"{_counted(sum(pages), 'tag')} in {len(pages)} pages, {max(pages)} on the largest")
         return _ok("the whole list comes in one page")

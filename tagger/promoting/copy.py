@@ -17,6 +17,7 @@ from tagger.oci import index
 from tagger.oci.manifest import Blob, Manifest
 from tagger.oci.referrers import referrers_tag
 from tagger.promoting.source import FAILURES, Belongings, Original, Piece, belongings
+from tagger.registry.referrers import referrers
 from tagger.registry.repository import RemoteRepository
 
 # Seconds before a blob is sent again whose way broke off.
@@ -226,7 +227,7 @@ class Courier:
 
     def _try_to_list(self, target: RemoteRepository, subject: Digest, pieces: Sequence[Piece]) -> None:
         try:
-            listed = {str(entry["digest"]) for entry in target.referrers(subject)}
+            listed = {str(entry["digest"]) for entry in referrers(target, subject)}
             if unlisted := [piece.referrer() for piece in pieces if piece.manifest.digest not in listed]:
                 _list_by_tag(target, subject, unlisted)
         except FAILURES as error:

@@ -12,6 +12,7 @@ from tagger.names import Digest, Reference, Repository, Tag
 from tagger.oci import index
 from tagger.oci.manifest import Descriptor, Manifest, beneath
 from tagger.oci.referrers import signature_tags
+from tagger.registry.referrers import referrers
 from tagger.registry.repository import RemoteRepository
 
 Open = Callable[[Repository], RemoteRepository]
@@ -210,7 +211,7 @@ def _referring_to(subject: Piece) -> tuple[list[Piece], list[str]]:
     listed: dict[Digest, index.Entry] = {}
     lost = []
     try:
-        for entry in home.referrers(digest):
+        for entry in referrers(home, digest):
             listed.setdefault(Digest(entry["digest"]), entry)
     except FAILURES as error:
         lost.append(f"there may be more that refers to {digest} than came along: {error}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import threading
 import urllib.parse
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -120,6 +121,30 @@ class Blobs:
         """Give an upload up, so that the registry need not keep what it got; it forgets it later anyway."""
         with contextlib.suppress(TaggerError):
             self._connection.request("DELETE", upload, scope=self._scopes.push)
+
+    def check_push(self) -> None:
+        """Check that these credentials may push, by an upload that is begun and given up.
+
+        Raises Denied when they may not, NoRepository, OverQuota or Immutable when nobody may, and RegistryUnreachable;
+        any other answer is left for the push to meet.
+        """
+        with contextlib.suppress(RegistryError):
+            if upload := self.begin():
+                # Nothing depends on when, so that nobody waits for it.
+                threading.Thread(target=self.give_up, args=(upload,)).start()
+
+    def lets_push(self) -> bool:
+        """Whether these credentials may push; False where the answer does not tell. The upload is given up by then.
+
+        Raises what `check_push` raises.
+        """
+        try:
+            upload = self.begin()
+        except RegistryError:
+            return False
+        if upload:
+            self.give_up(upload)
+        return upload is not None
 
     def _verified(self, blob: Blob, pieces: Iterator[bytes]) -> Iterator[bytes]:
         algorithm, _, expected = blob.digest.partition(":")

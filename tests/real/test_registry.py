@@ -751,7 +751,7 @@ def test_what_names_no_unknown_manifest_deletes_nothing(remote: Open, model: Mod
     with pytest.raises(Refused, match=r"deletes nothing by the registry API, .*: use its own page or tool"):
         found.remove(LATEST)
     with pytest.raises(RegistryError, match="failed to delete latest"):
-        found.delete(LATEST)
+        found.deleting.delete(LATEST)
     assert model.repositories[PATH] == before
     assert "PUT" not in {request.method for request in model.requests}
 
@@ -762,15 +762,15 @@ def test_a_404_that_names_an_unknown_manifest_shows_that_single_tags_can_go(
 ) -> None:
     model.intercept(on("DELETE", "/manifests/", refusal(404, code, "unknown")))
     found = remote(model.host)
-    assert found.deletes_single_tags()
-    found.delete(LATEST)
+    assert found.deleting.takes_single_tags()
+    found.deleting.delete(LATEST)
 
 
 @pytest.mark.parametrize("status", [403, 405, 412])
 def test_a_tag_that_is_immutable_is_not_deleted_and_says_so(remote: Open, model: ModelRegistry, status: int) -> None:
     model.intercept(on("DELETE", f"/{LATEST}$", refusal(status, "PRECONDITION", "'ui:latest' configured as immutable")))
     with pytest.raises(Immutable, match=r"delete latest .*configured as immutable.*: keep it, or take it out of"):
-        remote(model.host).delete(LATEST)
+        remote(model.host).deleting.delete(LATEST)
 
 
 def test_a_tag_that_is_immutable_does_not_become_a_placeholder(remote: Open, model: ModelRegistry) -> None:
@@ -794,7 +794,7 @@ def test_who_may_not_delete_is_told_so_and_is_not_sent_to_docker_login(remote: O
 def test_a_repository_that_is_locked_deletes_nothing_and_says_why(remote: Open, model: ModelRegistry) -> None:
     model.intercept(on("DELETE", "/manifests/", refusal(405, "REGISTRY_DISALLOWED_OPERATION", "disallowed")))
     with pytest.raises(Immutable, match=r"REGISTRY_DISALLOWED_OPERATION.*: keep it, or take it out of"):
-        remote(model.host).deletes_single_tags()
+        remote(model.host).deleting.takes_single_tags()
 
 
 @pytest.mark.parametrize(
@@ -811,7 +811,7 @@ def test_who_deletes_nothing_is_told_where_it_can_be_done(
     found = RemoteRepository(Repository.at(Registry(host), PATH), Connection(Registry(host), lambda: None))
     monkeypatch.setattr(Connection, "request", lambda *_, **__: Answer(405, {}, b"", ""))
     with pytest.raises(Refused, match=f"so nothing goes from {PATH}: use .*{page}"):
-        found.deletes_single_tags()
+        found.deleting.takes_single_tags()
 
 
 @pytest.mark.parametrize("failure", [Response(500), Response(405), Response(403)])

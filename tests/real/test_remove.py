@@ -21,8 +21,8 @@ from tagger.names import Tag
 from tagger.oci.manifest import OCI_INDEX, OCI_MANIFEST, Manifest
 from tagger.oci.placeholder import ARTIFACT_TYPE
 from tagger.registry.answer import Answer
-from tagger.registry.repository import RemoteRepository
 from tagger.releasing.order import Order
+from tagger.registry.delete import Deleting
 from tagger.releasing.steps import release
 from tagger.repository.check import repair
 from tagger.repository.remove import remove, remove_all
@@ -351,14 +351,14 @@ def test_an_interruption_puts_the_tag_back(
     beside: tuple[ModelRegistry, dict[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, before = beside
-    delete = RemoteRepository._delete
+    delete = Deleting._delete
 
-    def interrupted(remote: RemoteRepository, reference: Tag) -> Answer:
+    def interrupted(remote: Deleting, reference: Tag) -> Answer:
         if ("gallery/ui", reference) in model.manifests and EMPTY in model.manifests["gallery/ui", reference][1]:
             raise KeyboardInterrupt
         return delete(remote, reference)
 
-    monkeypatch.setattr(RemoteRepository, "_delete", interrupted)
+    monkeypatch.setattr(Deleting, "_delete", interrupted)
     with pytest.raises(Interrupted, match=r"still there, or not known: 1\.0\.1"):
         api.remove(f"{model.host}/gallery/ui", "1.0.1")
     assert model.repositories["gallery/ui"] == before
@@ -397,7 +397,7 @@ def test_a_registry_that_goes_away_in_the_middle_has_the_tag_and_its_image_named
     beside: tuple[ModelRegistry, dict[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tagger.registry.http._DELAYS", ())
-    monkeypatch.setattr("tagger.registry.repository._UNDO_PAUSES", (0.0, 0.0))
+    monkeypatch.setattr("tagger.registry.delete._PAUSES", (0.0, 0.0))
     monkeypatch.setattr("tagger.repository.settle.PAUSES", (0.0, 0.0))
     model, before = beside
     down = False

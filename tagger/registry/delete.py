@@ -1,0 +1,211 @@
+"""Deleting: what a registry deletes, and how one tag goes and leaves the others."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import uuid
+from enum import Enum
+from http import HTTPStatus
+
+from tagger.errors import (
+    Abandoned,
+    CalledOff,
+    Denied,
+    Immutable,
+    Refused,
+    RegistryError,
+    RegistryUnreachable,
+    TaggerError,
+    TimedOut,
+    Unreadable,
+    Unsettled,
+)
+from tagger.names import Digest, Tag
+from tagger.oci.manifest import Manifest
+from tagger.oci.placeholder import EMPTY, EMPTY_BLOB, is_placeholder, placeholders
+from tagger.registry import hosts
+from tagger.registry.answer import Answer
+from tagger.registry.blobs import Blobs
+from tagger.registry.manifests import WRITTEN, Manifests
+from tagger.registry.refusal import Why
+
+_PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0)
+_GONE = (HTTPStatus.ACCEPTED, HTTPStatus.OK, HTTPStatus.NO_CONTENT)
+# What a registry says of a manifest that is not there. A 404 without this says that it does not know such a request.
+_NOT_THERE = frozenset({"MANIFEST_UNKNOWN", "NAME_UNKNOWN", "TAG_UNKNOWN", "NOT_FOUND"})
+
+
+class Deletes(Enum):
+    """What a registry deletes: single tags, manifests with all of their tags, or nothing."""
+
+    BY_TAG = "by tag"
+    BY_DIGEST = "by digest"
+    OFF = "off"
+
+
+class Deleting:
+    """How tags are deleted in one repository."""
+
+    def __init__(self, manifests: Manifests, blobs: Blobs) -> None:
+        self._manifests = manifests
+        self._blobs = blobs
+        self._name = manifests.name
+        self._deletes: Deletes | None = None
+        self._switched_off = False
+        # distribution looks for all tags of a manifest that it deletes, and fails if one goes meanwhile.
+        self._removing = threading.Lock()
+
+    def remove(self, tag: Tag) -> None:
+        """Take one tag away and leave every other tag of its digest alone.
+
+        Where the registry cannot delete by tag, the tag is moved to a placeholder of its own, and that is deleted by
+        its digest; but only after a probe has shown that deletes are on, since otherwise the tag would be lost to it.
+        The image itself is never deleted: something else may come to hold it at any moment.
+
+        Raises RegistryError when the registry deletes neither way.
+        """
+        if self.takes_single_tags():
+            self.delete(tag)
+            return
+        before = None
+        with contextlib.suppress(RegistryError):  # what cannot be read goes all the same
+            before = self._manifests.manifest(tag)
+        with self._removing:
+            self._remove_by_placeholder(tag, before)
+
+    def _remove_by_placeholder(self, tag: Tag, before: Manifest | None) -> None:
+        first, second = placeholders(tag)
+        try:
+            self._remove_by_way_of(first, tag, before)
+        except (Unreadable, TimedOut, Unsettled):
+            raise
+        except RegistryError:
+            # Some registries take no index of nothing, or do not delete it.
+            if not self._blobs.has(EMPTY_BLOB.digest):
+                self._blobs.write(EMPTY_BLOB, [EMPTY])
+            self._remove_by_way_of(second, tag, before)
+
+    def _remove_by_way_of(self, placeholder: Manifest, tag: Tag, before: Manifest | None) -> None:
+        try:
+            written = self._manifests.send(tag, placeholder)
+            self._check_mutable(written, tag)
+            written.check(self._name, f"write {tag}", *WRITTEN)
+            self._check_deleted(self._delete(placeholder.digest), tag)
+        except (TaggerError, KeyboardInterrupt) as problem:
+            try:
+                went = self._went(tag, before, problem)
+            except KeyboardInterrupt:
+                raise Abandoned from None
+            if not went or isinstance(problem, KeyboardInterrupt):
+                raise
+
+    def _went(self, tag: Tag, before: Manifest | None, problem: TaggerError | KeyboardInterrupt) -> bool:
+        """Whether a tag whose removal broke off is gone; otherwise it is as it was.
+
+        A write without an answer may still land, so that a tag that reads as before is looked at until the pauses end.
+
+        Raises Unsettled when it is neither, since the placeholder is not what anybody should pull.
+        """
+        self._manifests.patience.put_back()
+        answered = isinstance(problem, RegistryError | Refused) and not isinstance(problem, Unreadable)
+        as_before = False
+        for pause in _PAUSES:
+            with contextlib.suppress(RegistryError, RegistryUnreachable, TimedOut, CalledOff):
+                self._manifests.patience.sleep(pause)
+                held = self._manifests.held(tag)
+                if held is None:
+                    return True
+                as_before = not is_placeholder(tag, held.digest)
+                if before and not as_before:
+                    self._manifests.put(tag, before)
+                    return False
+                if as_before and answered:
+                    return False
+        if as_before:
+            return False
+        raise Unsettled(
+            f"{self._name}:{tag} may hold a placeholder now, since its removal broke off ({problem}): run the same"
+            f" command again, or point it at {before.digest if before else 'its image'} again",
+            [tag],
+        )
+
+    def takes_single_tags(self) -> bool:
+        """Whether the registry deletes single tags, rather than manifests with all of their tags.
+
+        Raises Refused when it deletes neither, Denied, RegistryUnreachable.
+        """
+        if self._kind() is Deletes.OFF:
+            raise Refused(self._deletes_nothing())
+        return self._kind() is Deletes.BY_TAG
+
+    def _kind(self) -> Deletes:
+        """What this registry deletes, which a delete of what is not there shows."""
+        if self._deletes is None:
+            nothing = uuid.uuid4().hex
+            by_tag = self._probe(Tag(f"probe-{nothing}"))
+            if by_tag.status in _GONE or _is_not_there(by_tag):
+                self._deletes = Deletes.BY_TAG
+            elif _is_not_there(self._probe(Digest(f"sha256:{nothing * 2}"))):
+                self._deletes = Deletes.BY_DIGEST
+            else:
+                self._deletes = Deletes.OFF
+            self._switched_off = self._manifests.is_dockers and by_tag.status == HTTPStatus.METHOD_NOT_ALLOWED
+        return self._deletes
+
+    def _deletes_nothing(self) -> str:
+        """That the registry deletes nothing, and where a person can do it."""
+        registry, path = self._name.registry, self._name.path
+        if self._switched_off and not hosts.known(registry).page:
+            return (
+                f"{registry} has deletes switched off, so nothing goes from {path}: switch them on"
+                " (storage.delete.enabled: true in the configuration of a distribution registry) and start it again, or"
+                f" use {self._own_tool}"
+            )
+        return f"{registry} deletes nothing by the registry API, so nothing goes from {path}: use {self._own_tool}"
+
+    @property
+    def _own_tool(self) -> str:
+        """Where a person does what the registry API does not."""
+        return hosts.known(self._name.registry).page or "its own page or tool"
+
+    def delete(self, reference: Tag | Digest) -> None:
+        """Delete a tag, or a manifest with every tag that points at it; what is not there is deleted already.
+
+        Raises RegistryError, Denied, RegistryUnreachable.
+        """
+        self._check_deleted(self._delete(reference), reference)
+
+    def _check_deleted(self, answer: Answer, reference: str) -> None:
+        if _is_not_there(answer):  # which is also what a delete gets whose first answer was lost
+            return
+        self._check_mutable(answer, reference)
+        if answer.why(self._name.path) is Why.NO_RIGHT and answer.status == HTTPStatus.FORBIDDEN:
+            raise Denied(
+                f"{self._refused(answer, reference)}: ask for the right to delete, or use {self._own_tool}",
+            )
+        answer.check(self._name, f"delete {reference}", *_GONE)
+
+    def _check_mutable(self, answer: Answer, reference: str) -> None:
+        if answer.why(self._name.path) is Why.IMMUTABLE:
+            raise Immutable(
+                f"{self._refused(answer, reference)}: keep it, or take it out of the rule or the lock that makes it"
+                " immutable"
+            )
+
+    def _refused(self, answer: Answer, reference: str) -> str:
+        return f"{self._name.registry} does not let you delete {reference} in {self._name.path} ({answer.complaint()})"
+
+    def _probe(self, absent: Tag | Digest) -> Answer:
+        answer = self._delete(absent)
+        fails = answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR and answer.status != HTTPStatus.NOT_IMPLEMENTED
+        if fails or answer.why(self._name.path):
+            self._check_deleted(answer, "tags")
+        return answer
+
+    def _delete(self, reference: Tag | Digest) -> Answer:
+        return self._manifests.request("DELETE", f"/manifests/{reference}", scope=self._manifests.scopes.delete)
+
+
+def _is_not_there(answer: Answer) -> bool:
+    return answer.status == HTTPStatus.NOT_FOUND and not _NOT_THERE.isdisjoint(answer.codes())
