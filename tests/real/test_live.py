@@ -14,7 +14,7 @@ from urllib.parse import quote
 import canary
 import pyte
 import pytest
-from command import Ran, tagger, tagger_in
+from command import Ran, fresh, tagger, tagger_in
 from doubles import FakeEngine, ModelRegistry, Proxy, on, refusal
 from pushed import Repository
 from rich.console import Console
@@ -269,5 +269,5 @@ def test_what_a_stream_cannot_encode_is_escaped(tmp_path: Path) -> None:
     folder = tmp_path / "caf\u00e9"
     folder.mkdir()
     (folder / "tagger.toml").write_text('prefix = "v"')
-    ran = tagger_in(folder, "config", PYTHONIOENCODING="ascii")
+    ran = fresh("config", folder=folder, PYTHONIOENCODING="ascii")
     assert (ran.code, "caf\\xe9/tagger.toml" in ran.out) == (0, True), ran

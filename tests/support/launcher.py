@@ -1,90 +1,143 @@
 """Start tagger without paying for its imports: a process that has them forks one process for each command.
 
-Each is a process of its own, with its process id, environment, stdout and stderr, and may be killed.
+Each is a process of its own, with its process id, environment, folder, stdin, stdout and stderr, and may be killed.
 """
 
 from __future__ import annotations
 
-import ctypes
-import multiprocessing
-import multiprocessing.connection
+import atexit
+import json
 import os
-import resource
 import signal
+import socket
+import subprocess
 import sys
-import tempfile
 import threading
-from collections.abc import Mapping
-from multiprocessing.context import ForkServerProcess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any, Protocol
 
-from command import HasUrl, Ran
+import canary
+from jsonschema import Draft202012Validator
 
-# A command that would read without end meets this, and says so by a fault of its own.
-GREATEST = 1 << 30
-_ARENAS = -8  # M_ARENA_MAX of glibc
-_context = multiprocessing.get_context("forkserver")
-_preloaded = ["__main__", "launcher", "tagger.api", "tagger.cli.app", "tagger.cli.render.text", "docker"]
-_context.set_forkserver_preload(_preloaded)
-# Whoever starts a process also looks which have ended; of two threads that read an end at once one finds nothing, and
-# takes that for exit code 255.
-_starting_or_reaping = threading.Lock()
+# What is tested is installed there: beside the tests, or, in tests of the packaging, as users have it.
+PYTHON = os.environ.get("TESTED_PYTHON", sys.executable)
+DOCS = Path(__file__).parents[2] / "docs"
+SCHEMA = Draft202012Validator(json.loads((DOCS / "schema.json").read_text()))
+_STEM = Path(__file__).with_name("stem.py")
+_LONGEST_SECONDS = 120
+
+
+class HasUrl(Protocol):
+    """An Engine, real or not."""
+
+    @property
+    def url(self) -> str:
+        """Give its address for DOCKER_HOST."""
+
+
+class Stem:
+    """The process that forks; it begins with the first command and ends with this process."""
+
+    def __init__(self) -> None:
+        self._starting = threading.Lock()
+        self._requests: socket.socket | None = None
+
+    def fork(self, words: Sequence[str], environment: Mapping[str, str], folder: Path, *streams: int) -> Connection:
+        """Start a command with three streams; what is given back tells its process id, and then its exit code."""
+        ours, theirs = socket.socketpair()
+        with self._starting, theirs:
+            self._requests = self._requests or self._begun()
+            socket.send_fds(self._requests, [b"\0"], [theirs.fileno(), *streams])
+        talk = Connection(ours.detach())
+        talk.send((list(words), dict(environment), os.fspath(folder.absolute())))
+        return talk
+
+    @staticmethod
+    def _begun() -> socket.socket:
+        ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
+        with theirs:
+            command = [PYTHON, "-P", os.fspath(_STEM), str(theirs.fileno())]
+            process = subprocess.Popen(
+                command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+            )
+
+        def end() -> None:
+            ours.close()
+            process.wait()
+
+        atexit.register(end)
+        return ours
+
+
+STEM = Stem()
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    def __post_init__(self) -> None:
+        """Never let a password pass."""
+        assert not canary.seen(self.out + self.err), "a password is shown"
+
+    @property
+    def json(self) -> Any:
+        """Parse stdout, which is always what the schema says."""
+        content = json.loads(self.out)
+        SCHEMA.validate(content)
+        return content
+
+    @property
+    def error(self) -> str:
+        """Give the error, which is the last line of stderr."""
+        last = self.err.splitlines()[-1]
+        assert last.startswith("tagger: error: "), self.err
+        return last.removeprefix("tagger: error: ")
 
 
 class Launched:
-    """A `tagger WORDS` that runs."""
+    """A `tagger WORDS` that runs, in the current folder or another one."""
 
-    def __init__(self, engine: HasUrl | None, *words: str, **environment: str) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="tagger-launched-")
-        self._out, self._err = (Path(self._folder.name, name) for name in ("out", "err"))
-        self._out.touch()
-        self._err.touch()
+    def __init__(self, engine: HasUrl | None, *words: str, folder: str = "", **environment: str) -> None:
         host = {"DOCKER_HOST": engine.url} if engine else {}
-        whole = {**os.environ, **host, **environment}
-        self._process: ForkServerProcess = _context.Process(target=_run, args=(words, whole, self._out, self._err))
-        with _starting_or_reaping:
-            self._process.start()
+        self._out, self._err = os.memfd_create("out"), os.memfd_create("err")
+        with Path(os.devnull).open() as nothing:
+            streams = nothing.fileno(), self._out, self._err
+            self._talk = STEM.fork(words, {**os.environ, **host, **environment}, Path(folder), *streams)
+        self.pid: int = self._talk.recv()
 
     def kill(self) -> None:
         """End it as a power cut would."""
-        self._process.kill()
+        self.send_signal(signal.SIGKILL)
 
     def send_signal(self, number: signal.Signals) -> None:
-        """Send it a signal."""
-        assert self._process.pid
-        os.kill(self._process.pid, number)
+        """Send it a signal, if it still runs."""
+        if not self._talk.poll():
+            os.kill(self.pid, number)
 
     def wait(self) -> Ran:
         """Wait for its end; a killed one has the code -9. A traceback is a failure whatever the test is about."""
-        multiprocessing.connection.wait([self._process.sentinel], 120)
-        with _starting_or_reaping:
-            self._process.join(0)
-        code = self._process.exitcode
-        assert code is not None, "tagger still runs after two minutes"
-        ran = Ran(code, self._out.read_text(), self._err.read_text())
-        self._process.close()
-        self._folder.cleanup()
+        assert self._talk.poll(_LONGEST_SECONDS), "tagger still runs after two minutes"
+        code = self._talk.recv()
+        self._talk.close()
+        ran = Ran(code, _said(self._out), _said(self._err))
         assert "Traceback" not in ran.err, ran.err
         return ran
+
+
+def _said(descriptor: int) -> str:
+    with open(descriptor, encoding="utf-8") as file:
+        file.seek(0)
+        return file.read()
 
 
 def launched(engine: HasUrl | None, *words: str, **environment: str) -> Ran:
     """Run `tagger WORDS` against an Engine and wait for its end."""
     return Launched(engine, *words, **environment).wait()
-
-
-def _run(words: tuple[str, ...], environment: Mapping[str, str], out: Path, err: Path) -> None:
-    from tagger.cli.app import main
-
-    # Else glibc reserves 64 MiB for each thread, which counts though nobody uses it.
-    ctypes.CDLL(None).mallopt(_ARENAS, 1)
-    resource.setrlimit(resource.RLIMIT_AS, (GREATEST, GREATEST))
-    os.environ.clear()
-    os.environ.update(environment)
-    for path, stream in ((out, sys.stdout), (err, sys.stderr)):
-        stream.flush()
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(file, 1 if stream is sys.stdout else 2)
-        os.close(file)
-    sys.argv = ["tagger", *words]
-    main()
