@@ -1,30 +1,37 @@
 """Imitations of the registries that people use, one module for each.
 
-An imitation answers as its host does where that differs from the OCI distribution specification. Each difference says
-where it is known from: the host's own documentation, its source, or reports by the people who met it. None of this is a
-recording, and a host may change at any time.
+An imitation is a proxy before the real registry that the tests start. It answers as its host does where that differs
+from that registry. Each difference says where it is known from: the host's own documentation, its source, or reports by
+the people who met it. None of this is a recording, and a host may change at any time.
 """
 
 from __future__ import annotations
 
-import base64
-import http.client
 import json
-import os
+import re
+import secrets
+import shutil
+from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import contextmanager
+from dataclasses import replace
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
 from urllib.parse import unquote
 
-from doubles import Bearer, FakeEngine, Message, ModelRegistry, Request, Response, digest_of, push_error
+from doubles import Bearer, Proxy, Request, Response, digest_of, manifest, refusal
+from pushed import Repository
+from services import Registry
 
 REFUSED = 3
 """The exit code of a command that wrote nothing, since a rule says no."""
 
 
 USER, PASSWORD = "releaser", "a password"
-_ENGINE = "the-token-of-the-engine"
+# As the real registry, they send it with every answer.
+_VERSION = {"Docker-Distribution-Api-Version": "registry/2.0"}
+_WITHIN = re.compile(r"/v2/(?P<name>.+)/(?P<what>manifests|tags|referrers|blobs/uploads|blobs)/")
 
 
 class Difference(NamedTuple):
@@ -34,24 +41,149 @@ class Difference(NamedTuple):
     source: Literal["its documentation", "its source", "reports"]
 
 
-class Imitation(ModelRegistry):
-    """A registry of the specification, but for what `differs` answers.
+class Imitation(Proxy):
+    """A proxy before a real registry, which changes what `differs` answers.
 
     `name` is the host's, and `refuses` says what it does not offer: a command, and what tagger says then, with exit
     code 3 and nothing written. Where `denies_late`, only a real delete shows that. `differences` says in words what
-    `differs` does.
+    `differs` does. The real registry has no token server: with `auth`, the imitation has one.
     """
 
-    name: ClassVar[str] = "a registry of the specification"
+    name: ClassVar[str] = "a registry of distribution 2.8"
     refuses: ClassVar[Mapping[str, str]] = {}
     denies_late: ClassVar[bool] = False
     differences: ClassVar[tuple[Difference, ...]] = ()
+    referrers: ClassVar[bool] = False
+    """Whether it lists what refers to an image."""
+
+    def __init__(self, real: Registry, auth: Bearer | None = None) -> None:
+        super().__init__(real.host)
+        self.real, self.auth = real, auth
+        self._idle: deque[HTTPConnection] = deque()
+
+    def __exit__(self, *problem: object) -> None:
+        super().__exit__(*problem)
+        for connection in self._idle:
+            connection.close()
+
+    @property
+    def url(self) -> str:
+        """Return the address without a path."""
+        return f"http://{self.host}"
 
     def differs(self, request: Request) -> Response | None:
         """Answer what the host answers in its own way, None for the rest."""
 
-    def _route(self, request: Request) -> Response:
-        return self.differs(request) or super()._route(request)
+    def answer(self, request: Request) -> Response:
+        """Answer as the host does."""
+        if self.auth and request.path == "/token":
+            return self.auth.token(request) if request.method == "GET" else Response(404)
+        with self.lock:
+            answer = self._challenge(request) or self.differs(request)
+        answer = answer or self.pass_on(request)
+        return replace(answer, headers={**answer.headers, **_VERSION})
+
+    def pass_on(self, request: Request) -> Response:
+        """Let the real registry answer."""
+        return super().answer(request)
+
+    @contextmanager
+    def connected(self) -> Iterator[HTTPConnection]:
+        """Give a connection to the real registry, which serves again: it never goes away here."""
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = HTTPConnection(self.upstream, timeout=60)
+        yield connection
+        self._idle.append(connection)
+
+    def _challenge(self, request: Request) -> Response | None:
+        """Ask who it is that sends a request, and for the right that it takes."""
+        if not self.auth:
+            return None
+        within = _WITHIN.match(request.path)
+        rights = {"GET": {"pull"}, "HEAD": {"pull"}, "DELETE": {"delete"}}.get(request.method, {"pull", "push"})
+        if within and within["what"] == "blobs/uploads":
+            rights = {"pull", "push"}
+        error = self.auth.error(request, within["name"] if within else "", rights if within else set())
+        if error is None:
+            return None
+        challenge = f'Bearer realm="{self.url}/token",service="imitation"'
+        challenge += f',scope="repository:{within["name"]}:{",".join(sorted(rights))}"' if within else ""
+        challenge += f',error="{error}"' if error else ""
+        return refusal(401, "UNAUTHORIZED", "authentication required", WWW_Authenticate=challenge)
+
+    # What follows goes past the proxy, to the real registry or to its storage.
+
+    def folder(self, name: str) -> Path:
+        """Give the folder in which the real registry keeps a repository."""
+        return self.real.root / "docker/registry/v2/repositories" / name
+
+    def exists(self, name: str) -> bool:
+        """Say whether there is such a repository."""
+        return (self.folder(name) / "_manifests").is_dir()
+
+    def create(self, name: str) -> None:
+        """Make a repository without tags."""
+        (self.folder(name) / "_manifests/tags").mkdir(parents=True, exist_ok=True)
+
+    def tags(self, name: str) -> dict[str, str]:
+        """Say where every tag of a repository points."""
+        folder = self.folder(name) / "_manifests/tags"
+        tags = [each.name for each in folder.iterdir()] if folder.is_dir() else []
+        return {tag: digest for tag in tags if (digest := self.held(name, tag))}
+
+    def held(self, name: str, reference: str) -> str:
+        """Say where a tag points; an empty text if there is none. A digest is what it is."""
+        if ":" in reference:
+            return reference
+        try:
+            return self.real.link_file(name, reference).read_text()
+        except FileNotFoundError:
+            return ""
+
+    def tags_on(self, name: str, digest: str) -> list[str]:
+        """Name the tags that point at a digest."""
+        return sorted(tag for tag, held in self.tags(name).items() if held == digest)
+
+    def manifests(self, name: str) -> dict[str, bytes]:
+        """Give every manifest of a repository by its digest."""
+        links = self.folder(name).glob("_manifests/revisions/sha256/*/link")
+        digests = [link.parent.name for link in links]
+        blobs = self.real.root / "docker/registry/v2/blobs/sha256"
+        return {f"sha256:{digest}": (blobs / digest[:2] / digest / "data").read_bytes() for digest in digests}
+
+    def untag(self, name: str, tag: str) -> Response:
+        """Delete one tag, as the real registry cannot, but distribution 3 does."""
+        held = self.real.link_file(name, tag).parents[1]
+        if not held.is_dir():
+            return refusal(404, "MANIFEST_UNKNOWN", "manifest unknown")
+        gone = self.real.folder / secrets.token_hex(8)
+        held.rename(gone)  # a move is whole, whatever else is written to the tag meanwhile
+        shutil.rmtree(gone)
+        return Response(202)
+
+    def seed(self, name: str, contents: Mapping[str, bytes]) -> None:
+        """Publish an image for each tag, one layer of the given content."""
+        for tag, content in contents.items():
+            self.put(name, tag, manifest(content), *blobs_of(content))
+
+    def copy(self, template: str, name: str) -> None:
+        """Make a repository that is as another one, which costs no request."""
+        shutil.copytree(self.folder(template), self.folder(name))
+
+    def put(self, name: str, reference: str, body: bytes, *blobs: bytes) -> None:
+        """Publish a manifest under a tag or its digest, with the blobs that it is made of."""
+        for blob in blobs:
+            if not (self.folder(name) / "_layers" / digest_of(blob).replace(":", "/")).is_dir():
+                Repository(self.real, name).blob(blob, "")
+        status = self.real.put(name, reference, body, json.loads(body)["mediaType"])
+        assert status == 201, status
+
+
+def blobs_of(content: bytes) -> tuple[bytes, bytes]:
+    """Give the configuration and the layer of the image of that content."""
+    return b"config of " + content, content
 
 
 def manifest_of(request: Request) -> tuple[str, str]:
@@ -60,65 +192,19 @@ def manifest_of(request: Request) -> tuple[str, str]:
     return (name, unquote(reference)) if found else ("", "")
 
 
+def list_of(request: Request) -> str:
+    """Give the repository of a request for a list of tags, an empty text for any other."""
+    name, found, _ = request.path.removeprefix("/v2/").rpartition("/tags/list")
+    return name if found else ""
+
+
+def upload_to(request: Request) -> str:
+    """Give the repository of a request that begins an upload, an empty text for any other."""
+    name, found, _ = request.path.removeprefix("/v2/").rpartition("/blobs/uploads/")
+    return name if found and request.method == "POST" else ""
+
+
 def plain(status: int, text: str, **headers: str) -> Response:
     """Build an answer that is no JSON."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Response(status, text.encode(), {"Content-Type": "text/plain; charset=utf-8"} | named)
-
-
-# The codes that Docker's client knows; it calls every other one `unknown`.
-_KNOWN = (
-    "BLOB_UNKNOWN", "BLOB_UPLOAD_INVALID", "BLOB_UPLOAD_UNKNOWN", "DENIED", "DIGEST_INVALID", "MANIFEST_BLOB_UNKNOWN",
-    "MANIFEST_INVALID", "MANIFEST_UNKNOWN", "NAME_INVALID", "NAME_UNKNOWN", "SIZE_INVALID", "TAG_INVALID",
-    "TOOMANYREQUESTS", "UNAUTHORIZED", "UNAVAILABLE", "UNSUPPORTED",
-)  # fmt: skip
-
-
-class PushingEngine(FakeEngine):
-    """An Engine that asks the registry by HTTP, and quotes a refusal in Docker's form: code in words, then message."""
-
-    authorization: Mapping[str, str] = {}
-    """The header that the registry wants, where it wants one."""
-
-    def log_in(self, registry: Imitation) -> None:
-        """Do what `docker login` does: keep the password for tagger, and have a token of this Engine's own."""
-        if not isinstance(registry.auth, Bearer):
-            return
-        login = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
-        config = Path(os.environ["DOCKER_CONFIG"], "config.json")
-        config.write_text(json.dumps({"auths": {registry.host: {"auth": login}}}))
-        everything = frozenset((name, right) for name in registry.repositories for right in ("pull", "push"))
-        registry.auth.tokens[_ENGINE] = float("inf"), everything
-        self.authorization = {"Authorization": f"Bearer {_ENGINE}"}
-
-    def deliver(self, name: str, tag: str) -> Iterator[Message]:
-        """Push the manifest; these images have no layers of their own to send."""
-        yield {"status": f"The push refers to repository [{name}]"}
-        host, _, path = name.partition("/")
-        body = self.manifests[self.tags[f"{name}:{tag}"]]
-        headers = {"Content-Type": json.loads(body)["mediaType"], "User-Agent": "docker/20.10.24"}
-        headers |= self.authorization
-        with closing(http.client.HTTPConnection(host, timeout=30)) as connection:
-            connection.request("PUT", f"/v2/{path}/manifests/{tag}", body, headers)
-            answer = connection.getresponse()
-            said = answer.read()
-        if answer.status != 201:
-            yield push_error(quoted(answer.status, said))
-            return
-        yield {"status": f"{tag}: digest: {digest_of(body)} size: {len(body)}"}
-        yield {"progressDetail": {}, "aux": {"Tag": tag, "Digest": digest_of(body), "Size": len(body)}}
-
-
-def quoted(status: int, body: bytes) -> str:
-    """Quote a registry's refusal as Docker's client does (distribution's `errcode`).
-
-    >>> quoted(400, b'{"errors": [{"code": "TAG_INVALID", "message": "it already exists"}]}')
-    'tag invalid: it already exists'
-    """
-    try:
-        error = json.loads(body)["errors"][0]
-        code = str(error["code"])
-    except (ValueError, LookupError, TypeError):
-        return f"received unexpected HTTP status: {status} {http.client.responses.get(status, '')}"
-    words = code.lower().replace("_", " ") if code in _KNOWN else "unknown"
-    return f"{words}: {error.get('message', '')}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from doubles import Request, Response, refusal
+from services import Registry
 
 from hosts import Difference, Imitation, manifest_of
 
@@ -16,8 +17,8 @@ class Acr(Imitation):
         Difference("It answers 405 to a write or a delete of what is locked.", "its documentation"),
     )
 
-    def __init__(self) -> None:
-        super().__init__(deletes="digest")
+    def __init__(self, real: Registry) -> None:
+        super().__init__(real)
         self.locked: set[str] = set()
         """Tags that nobody may write or delete."""
 
@@ -35,5 +36,4 @@ class Acr(Imitation):
         return None
 
     def _is_locked(self, name: str, reference: str) -> bool:
-        tags = self.repositories.get(name, {})
-        return reference in self.locked or reference in {tags[tag] for tag in self.locked if tag in tags}
+        return reference in self.locked or reference in {self.held(name, tag) for tag in self.locked}

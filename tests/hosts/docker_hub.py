@@ -36,8 +36,8 @@ class DockerHub(Imitation):
             return self._deleted(name, reference)
         if request.method == "GET" and self.pulls_left is not None:
             return self._pulled()
-        written = request.method == "PUT" and reference in self.repositories.get(name, {})
-        if written and self.immutable and re.fullmatch(self.immutable, reference):
+        again = request.method == "PUT" and self.held(name, reference)
+        if again and self.immutable and re.fullmatch(self.immutable, reference):
             # Docker documentation, "Immutable tags on Docker Hub"; the answer is reported.
             said = (
                 "requested access to the resource is denied. This tag is already assigned to an image in this"
@@ -50,7 +50,7 @@ class DockerHub(Imitation):
         """Delete by digest alone, and only what has no tag (reported of accounts of every kind)."""
         if ":" not in reference:
             return refusal(405, "UNSUPPORTED", "The operation is unsupported.")
-        if reference in self.repositories.get(name, {}).values():
+        if self.tags_on(name, reference):
             return refusal(403, "DENIED", "requested access to the resource is denied")
         return None
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from doubles import Bearer, Request, Response, refusal
+from services import Registry
 
-from hosts import PASSWORD, USER, Difference, Imitation, manifest_of
+from hosts import PASSWORD, USER, Difference, Imitation, list_of, manifest_of
 
 
 class Ghcr(Imitation):
@@ -23,8 +24,8 @@ class Ghcr(Imitation):
     busy = 0
     """How many of the next requests for a list are asked to come back in a moment."""
 
-    def __init__(self) -> None:
-        super().__init__(auth=Bearer(USER, PASSWORD))
+    def __init__(self, real: Registry) -> None:
+        super().__init__(real, Bearer(USER, PASSWORD))
 
     def differs(self, request: Request) -> Response | None:
         """Answer what GitHub answers in its own way."""
@@ -34,7 +35,7 @@ class Ghcr(Imitation):
             )  # reported; its own API deletes versions
         if "/referrers/" in request.path:
             return Response(303, headers={"Location": f"https://127.0.0.1:1{request.path}"})  # reported
-        if request.path.endswith("/tags/list") and self.busy:
+        if list_of(request) and self.busy:
             self.busy -= 1
             # Reported: Go's way to write a duration, where HTTP has seconds.
             return refusal(429, "TOOMANYREQUESTS", "retry-after: 880.092µs", Retry_After="880.092\xb5s")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from doubles import Request, Response, refusal
+from services import Registry
 
 from hosts import Difference, Imitation, manifest_of
 
@@ -19,8 +21,8 @@ class GitLab(Imitation):
         Difference("To the tag `sha256-HEX` it answers with the image of that digest.", "reports"),
     )
 
-    def __init__(self) -> None:
-        super().__init__(deletes="tag")
+    def __init__(self, real: Registry) -> None:
+        super().__init__(real)
         self.protected: set[str] = set()
         """Tags that these credentials may not write or delete."""
 
@@ -29,6 +31,8 @@ class GitLab(Imitation):
         name, reference = manifest_of(request)
         if reference in self.protected and request.method in ("PUT", "DELETE"):
             return refusal(403, "DENIED", "tag is protected")  # GitLab documentation, "Protected container tags"
+        if reference and request.method == "DELETE" and ":" not in reference:
+            return self.untag(name, reference)
         if request.method in ("GET", "HEAD") and re.fullmatch("sha256-[0-9a-f]{64}", reference):
             return self._by_its_digest(name, reference, request)
         return None
@@ -36,6 +40,6 @@ class GitLab(Imitation):
     def _by_its_digest(self, name: str, reference: str, request: Request) -> Response | None:
         """Answer with the image whose digest a tag spells, where there is no such tag (reported)."""
         digest = reference.replace("-", ":")
-        if reference in self.repositories.get(name, {}) or (name, digest) not in self.manifests:
+        if self.held(name, reference) or digest not in self.manifests(name):
             return None
-        return self._get(name, digest, request)
+        return self.pass_on(replace(request, path=f"/v2/{name}/manifests/{digest}"))

@@ -26,7 +26,7 @@ class Nexus(Imitation):
         name, reference = manifest_of(request)
         if reference and request.method == "DELETE":
             return plain(404, "404 page not found\n")  # reported of its hosted repositories
-        again = request.method == "PUT" and reference in self.repositories.get(name, {})
+        again = request.method == "PUT" and self.held(name, reference)
         if again and self.written_once and re.fullmatch(self.written_once, reference):
             # Its source: the reason is in the detail.
             detail = f"Repository does not allow updating assets: {name}"

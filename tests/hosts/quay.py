@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from doubles import Bearer, Request, Response, refusal
+from services import Registry
 
 from hosts import PASSWORD, USER, Difference, Imitation, manifest_of
 
@@ -30,8 +31,8 @@ class Quay(Imitation):
         Difference("A token to push creates the repository.", "its source"),
     )
 
-    def __init__(self) -> None:
-        super().__init__(deletes="digest", auth=Tokens(USER, PASSWORD, frozenset({"pull", "push"})))
+    def __init__(self, real: Registry) -> None:
+        super().__init__(real, Tokens(USER, PASSWORD, frozenset({"pull", "push"})))
 
     def answer(self, request: Request) -> Response:
         """Issue a token in Quay's way, which creates a repository that is to be pushed to; else answer as usual."""
@@ -40,7 +41,7 @@ class Quay(Imitation):
             if not _RIGHTS.issuperset(rights.split(",")):
                 return refusal(400, "INVALID_REQUEST", "Unable to decode repository and actions: " + scope)
             if rights != "pull":
-                self.repositories.setdefault(name, {})
+                self.create(name)
         return super().answer(request)
 
     def differs(self, request: Request) -> Response | None:

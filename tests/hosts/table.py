@@ -38,10 +38,10 @@ trials: list[Trial] = []
 
 _HEAD = """# What works on which registry
 
-**The tests behind this page run against imitations, not against the registries themselves.** An imitation answers as
-its host does where that differs from the OCI distribution specification. What is known of a host comes from its
-documentation, from its source, or from reports by people who use it. Nothing here is a recording, and a host may
-change at any time.
+**The tests behind this page run against imitations, not against the registries themselves.** An imitation is a proxy
+before a real registry, distribution 2.8. It answers as its host does where that differs, and lets the real registry
+answer the rest. What is known of a host comes from its documentation, from its source, or from reports by people who
+use it. Nothing here is a recording, and a host may change at any time.
 
 The imitations are in [tests/hosts](../tests/hosts), and [test_hosts.py](../tests/hosts/test_hosts.py) runs every
 command of the table against every host. This page is made from both.

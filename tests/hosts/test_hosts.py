@@ -1,23 +1,25 @@
 """Every command does its work on the registries that people use, or says what the registry does not offer.
 
-These are imitations (see `hosts`), with an Engine of this process that pushes to them by HTTP.
+These are imitations (see `hosts`) before a real registry, with an Engine of this process that pushes to them by HTTP.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+import secrets
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from inspect import signature
 
 import pytest
 from command import Ran
-from doubles import OCI_INDEX, OCI_MANIFEST, ModelRegistry, digest_of, manifest
+from doubles import OCI_INDEX, OCI_MANIFEST, digest_of, manifest
 from launcher import launched
+from services import Registry
 
-from hosts import REFUSED, Imitation, PushingEngine
+from hosts import REFUSED, Imitation
 from hosts.acr import Acr
 from hosts.artifact_registry import ArtifactRegistry
 from hosts.artifactory import Artifactory
@@ -28,10 +30,12 @@ from hosts.ghes import DeniesEveryHead, Ghes
 from hosts.gitlab import GitLab
 from hosts.harbor import Harbor
 from hosts.nexus import Nexus
+from hosts.pushing import PushingEngine
 from hosts.quay import Quay
 from hosts.table import FILE, table, trials, tried
 
-PATH = "team/app"
+pytestmark = pytest.mark.engine
+
 EVERY: tuple[type[Imitation], ...] = (
     Imitation, DockerHub, Ghcr, Ecr, ArtifactRegistry, Acr, GitLab, Quay, Harbor, Nexus, Artifactory, Ghes,
     DeniesEveryHead,
@@ -55,22 +59,32 @@ SIGNATURE = json.dumps(
 ).encode()
 
 
+def fresh() -> str:
+    """Give a repository path that nobody uses."""
+    return f"team/app-{secrets.token_hex(4)}"
+
+
 @dataclass
 class Shop:
     """A repository with 2.0.6 and 2.1.105, and an Engine that has the image `build`."""
 
     registry: Imitation
     engine: PushingEngine
+    path: str = field(default_factory=fresh)
 
     @property
     def name(self) -> str:
         """Name the repository."""
-        return f"{self.registry.host}/{PATH}"
+        return f"{self.registry.host}/{self.path}"
 
     @property
     def tags(self) -> dict[str, str]:
         """Say where every tag points."""
-        return dict(self.registry.repositories[PATH])
+        return self.registry.tags(self.path)
+
+    def seed(self, contents: Mapping[str, bytes]) -> None:
+        """Publish an image for each tag."""
+        self.registry.seed(self.path, contents)
 
     def run(self, *words: str) -> Ran:
         """Run a command that needs no Engine."""
@@ -78,7 +92,7 @@ class Shop:
 
     def release(self, version: str, *options: str) -> Ran:
         """Release the image `build`."""
-        place = ("--registry", self.registry.host, "--repository", PATH)
+        place = ("--registry", self.registry.host, "--repository", self.path)
         return launched(self.engine, "release", "build", version, *place, *options)
 
     def writes(self) -> list[str]:
@@ -86,21 +100,37 @@ class Shop:
         return [f"{r.method} {r.path}" for r in self.registry.requests if r.method not in ("GET", "HEAD")]
 
 
+def filling(registry: Imitation) -> str:
+    """Give the path of the repository that every filled shop begins as."""
+    if not registry.exists("team/template"):
+        registry.seed("team/template", dict.fromkeys(("2.0.6", "2.0"), OLD))
+        registry.seed("team/template", dict.fromkeys(("2.1.105", "2.1", "2", "latest"), FORMER))
+    return "team/template"
+
+
 @contextmanager
-def opened(registry: Imitation) -> Iterator[Shop]:
+def opened(registry: Imitation, *, filled: bool = True) -> Iterator[Shop]:
     """Open a shop in a registry."""
     with registry, PushingEngine() as engine:
-        registry.seed(PATH, dict.fromkeys(("2.0.6", "2.0"), OLD))
-        registry.seed(PATH, dict.fromkeys(("2.1.105", "2.1", "2", "latest"), FORMER))
+        shop = Shop(registry, engine)
+        if filled:
+            registry.copy(filling(registry), shop.path)
         engine.load("build", NEW)
-        engine.log_in(registry)
-        yield Shop(registry, engine)
+        engine.log_in(registry, shop.path)
+        yield shop
 
 
 @pytest.fixture(params=TRIED)
-def shop(request: pytest.FixtureRequest) -> Iterator[Shop]:
+def shop(request: pytest.FixtureRequest, registry: Registry) -> Iterator[Shop]:
     """Open a shop in the registry of each host."""
-    with opened(HOSTS[request.param]()) as made:
+    with opened(HOSTS[request.param](registry)) as made:
+        yield made
+
+
+@pytest.fixture
+def other(registry: Registry) -> Iterator[Shop]:
+    """Open a shop without tags in a registry that does nothing in its own way."""
+    with opened(Imitation(registry), filled=False) as made:
         yield made
 
 
@@ -109,28 +139,27 @@ def digest(content: bytes) -> str:
     return digest_of(manifest(content))
 
 
-def stored(registry: ModelRegistry) -> None:
+def stored(shop: Shop) -> None:
     """Have an image under the tag build-77, with all that belongs to it."""
-    registry.put(PATH, "build-77", BUILD)
-    registry.blobs |= {(PATH, digest_of(blob)): blob for blob in (b"{}", b"a build")}
+    shop.registry.put(shop.path, "build-77", BUILD, b"{}", b"a build")
 
 
-def signed(registry: ModelRegistry) -> None:
+def signed(shop: Shop) -> None:
     """Have an image with a signature, which the registry lists or else a tag."""
-    stored(registry)
-    registry.manifests[PATH, digest_of(SIGNATURE)] = OCI_MANIFEST, SIGNATURE
-    if not registry.referrers:
+    stored(shop)
+    shop.registry.put(shop.path, digest_of(SIGNATURE), SIGNATURE)
+    if not shop.registry.referrers:
         entry = {"mediaType": OCI_MANIFEST, "digest": digest_of(SIGNATURE), "size": len(SIGNATURE)}
         listing = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [entry]}
-        registry.put(PATH, digest_of(BUILD).replace(":", "-"), json.dumps(listing).encode())
+        shop.registry.put(shop.path, digest_of(BUILD).replace(":", "-"), json.dumps(listing).encode())
 
 
-def lists_the_signature(registry: ModelRegistry) -> bool:
+def lists_the_signature(shop: Shop) -> bool:
     """Say whether the signature is there, and whether the registry lists it or else a tag."""
-    held = registry.repositories[PATH].get(digest_of(BUILD).replace(":", "-"))
-    listing = registry.manifests[PATH, held][1] if held else b""
-    listed = registry.referrers or digest_of(SIGNATURE).encode() in listing
-    return listed and (PATH, digest_of(SIGNATURE)) in registry.manifests
+    manifests = shop.registry.manifests(shop.path)
+    held = shop.tags.get(digest_of(BUILD).replace(":", "-"), "")
+    listed = shop.registry.referrers or digest_of(SIGNATURE).encode() in manifests.get(held, b"")
+    return listed and digest_of(SIGNATURE) in manifests
 
 
 def cascade(image: str, *tags: str) -> dict[str, str]:
@@ -138,25 +167,27 @@ def cascade(image: str, *tags: str) -> dict[str, str]:
     return dict.fromkeys(tags, image)
 
 
+def unchanged(shop: Shop, run: Callable[[], Ran]) -> None:
+    """Hold that a command succeeds and writes nothing."""
+    before = shop.tags
+    shop.registry.requests.clear()
+    ran = run()
+    assert (ran.code, shop.writes(), shop.tags) == (0, [], before), ran.err
+
+
 # -- releasing -----------------------------------------------------------------------------------------------------
 
 
+@tried("again", "The same release again writes nothing.")
 @tried("release", "A release moves the floating tags, by the Engine and by the registry.")
 @pytest.mark.parametrize("via", ["engine", "registry"])
-def test_a_release_moves_the_cascade(shop: Shop, via: str) -> None:
+def test_a_release_moves_the_cascade_and_the_same_again_changes_nothing(shop: Shop, via: str) -> None:
     before = shop.tags
     ran = shop.release("2.1.106", "--floats-via", via)
     assert ran.code == 0, ran.err
     assert shop.tags == before | cascade(digest(NEW), "2.1.106", "2.1", "2", "latest")
-
-
-@tried("again", "The same release again writes nothing.")
-def test_a_release_again_changes_nothing(shop: Shop) -> None:
-    assert shop.release("2.1.106").code == 0
-    before = shop.tags
-    shop.registry.requests.clear()
-    ran = shop.release("2.1.106")
-    assert (ran.code, shop.writes(), shop.tags) == (0, [], before), ran.err
+    if via == "engine":
+        unchanged(shop, lambda: shop.release("2.1.106"))
 
 
 @tried("backport", "A patch of an older line moves the tags of that line alone.")
@@ -193,51 +224,42 @@ def test_the_dry_run_of_an_old_patch_moves_only_its_own_line(shop: Shop) -> None
     assert changes == {"2.0.7": "create", "2.0": "move", "2": "keep", "latest": "keep"}
 
 
+@tried("promote again", "A dry run of a promotion writes nothing, and neither does the same promotion again.")
 @tried("promote to", "An image of this registry or of another one gets the floating tags.")
 @pytest.mark.parametrize("to_another", [False, True])
-def test_a_promotion_moves_the_cascade(shop: Shop, to_another: bool) -> None:
-    with ModelRegistry() as plain:
-        source = plain if to_another else shop.registry
-        stored(source)
-        before = shop.tags
-        ran = shop.run("promote", f"{source.host}/{PATH}:build-77", "2.1.106", "--to", shop.name)
+def test_a_promotion_moves_the_cascade_and_its_dry_run_and_the_same_again_change_nothing(
+    shop: Shop, other: Shop, to_another: bool
+) -> None:
+    source = other if to_another else shop
+    stored(source)
+    words = ("promote", f"{source.name}:build-77", "2.1.106", "--to", shop.name)
+    before = shop.tags
+    if not to_another:
+        unchanged(shop, lambda: shop.run(*words, "--dry-run"))
+    ran = shop.run(*words)
     assert ran.code == 0, ran.err
     assert shop.tags == before | cascade(digest_of(BUILD), "2.1.106", "2.1", "2", "latest")
+    if not to_another:
+        unchanged(shop, lambda: shop.run(*words))
 
 
 @tried("promote from", "An image of this registry is released to another one.")
-def test_what_is_there_is_promoted_to_another_registry(shop: Shop) -> None:
-    stored(shop.registry)
-    with ModelRegistry() as plain:
-        ran = shop.run("promote", f"{shop.name}:build-77", "2.1.106", "--to", f"{plain.host}/{PATH}")
-        assert ran.code == 0, ran.err
-        assert plain.repositories[PATH] == cascade(digest_of(BUILD), "2.1.106", "2.1", "2", "latest")
+def test_what_is_there_is_promoted_to_another_registry(shop: Shop, other: Shop) -> None:
+    stored(shop)
+    ran = shop.run("promote", f"{shop.name}:build-77", "2.1.106", "--to", other.name)
+    assert ran.code == 0, ran.err
+    assert other.tags == cascade(digest_of(BUILD), "2.1.106", "2.1", "2", "latest")
 
 
 @tried("signatures", "What refers to an image, a signature for example, comes along to this registry and from it.")
 @pytest.mark.parametrize("to_this", [True, False])
-def test_what_refers_to_an_image_comes_along(shop: Shop, to_this: bool) -> None:
-    with ModelRegistry() as plain:
-        source, target = (plain, shop.registry) if to_this else (shop.registry, plain)
-        signed(source)
-        ran = shop.run("promote", f"{source.host}/{PATH}:build-77", "2.1.106", "--to", f"{target.host}/{PATH}")
-        assert ran.code == 0, ran.err
-        assert "warning" not in ran.err
-        assert lists_the_signature(target)
-
-
-@tried("promote again", "A dry run of a promotion writes nothing, and neither does the same promotion again.")
-def test_a_promotion_again_and_its_dry_run_change_nothing(shop: Shop) -> None:
-    stored(shop.registry)
-    words = ("promote", f"{shop.name}:build-77", "2.1.106")
-    before = shop.tags
-    ran = shop.run(*words, "--dry-run")
-    assert (ran.code, shop.writes(), shop.tags) == (0, [], before), ran.err
-    assert shop.run(*words).code == 0
-    before = shop.tags
-    shop.registry.requests.clear()
-    ran = shop.run(*words)
-    assert (ran.code, shop.writes(), shop.tags) == (0, [], before), ran.err
+def test_what_refers_to_an_image_comes_along(shop: Shop, other: Shop, to_this: bool) -> None:
+    source, target = (other, shop) if to_this else (shop, other)
+    signed(source)
+    ran = shop.run("promote", f"{source.name}:build-77", "2.1.106", "--to", target.name)
+    assert ran.code == 0, ran.err
+    assert "warning" not in ran.err
+    assert lists_the_signature(target)
 
 
 # -- looking -------------------------------------------------------------------------------------------------------
@@ -263,7 +285,7 @@ def test_a_check_is_content_where_all_is_well(shop: Shop) -> None:
 @tried("repair", "A check finds a floating tag out of place, and a repair puts it back.")
 def test_a_check_sees_drift_and_a_repair_puts_it_right(shop: Shop) -> None:
     before = shop.tags
-    shop.registry.seed(PATH, {"latest": OLD})
+    shop.seed({"latest": OLD})
     ran = shop.run("check", shop.name)
     assert ran.code != 0
     assert "latest" in ran.out + ran.err
@@ -285,15 +307,9 @@ def removed(shop: Shop, command: str, run: Callable[[], Ran], expected: dict[str
         assert (ran.code, shop.tags) == (0, expected), ran.err
 
 
-@tried("rm", "A version goes, and its floating tags fall back.", needs="rm")
-def test_a_version_is_removed_or_nothing_is(shop: Shop) -> None:
-    left = cascade(digest(OLD), "2.0.6", "2.0", "2", "latest")
-    removed(shop, "rm", lambda: shop.run("rm", shop.name, "2.1.105", "--yes"), left)
-
-
-@tried("rm, signature", "The signature of a removed version's image goes along.", needs="rm")
-def test_the_signature_of_what_is_removed_goes_along_or_nothing_does(shop: Shop) -> None:
-    shop.registry.seed(PATH, {f"{digest(FORMER).replace(':', '-')}.sig": b"a signature"})
+@tried("rm", "A version goes with its image's signature, and its floating tags fall back.", needs="rm")
+def test_a_version_is_removed_with_its_signature_or_nothing_is(shop: Shop) -> None:
+    shop.seed({f"{digest(FORMER).replace(':', '-')}.sig": b"a signature"})
     left = cascade(digest(OLD), "2.0.6", "2.0", "2", "latest")
     removed(shop, "rm", lambda: shop.run("rm", shop.name, "2.1.105", "--yes"), left)
 
@@ -301,7 +317,7 @@ def test_the_signature_of_what_is_removed_goes_along_or_nothing_does(shop: Shop)
 @tried("prune", "Old versions go, and no floating tag moves.", needs="prune")
 def test_old_versions_are_pruned_or_nothing_is(shop: Shop) -> None:
     before = shop.tags
-    shop.registry.seed(PATH, {"2.1.104": b"older", "2.0.5": b"oldest"})
+    shop.seed({"2.1.104": b"older", "2.0.5": b"oldest"})
     removed(shop, "prune", lambda: shop.run("prune", shop.name, "--keep", "1", "--yes"), before)
 
 
@@ -319,7 +335,7 @@ def test_a_yanked_version_does_not_count_whether_its_tag_goes_or_not(shop: Shop)
 @tried("rm, dry run", "A dry run of `rm` and `prune` says what would go, or that nothing can.", needs="rm", dry=True)
 @pytest.mark.parametrize("command", ["rm", "prune"])
 def test_a_dry_run_says_what_would_go_or_that_nothing_can(shop: Shop, command: str) -> None:
-    shop.registry.seed(PATH, {"2.1.104": b"older"})
+    shop.seed({"2.1.104": b"older"})
     before = shop.tags
     what = ("2.1.104",) if command == "rm" else ("--keep", "1")
     ran = shop.run(command, shop.name, *what, "--dry-run")
@@ -355,8 +371,8 @@ def test_every_test_of_every_host_is_on_the_page() -> None:
 
 
 @pytest.mark.parametrize("page_size", [1, 2, 4])
-def test_ecr_pages_its_lists_by_a_cursor_of_its_own(page_size: int) -> None:
-    with opened(Ecr(page_size=page_size)) as shop:
+def test_ecr_pages_its_lists_by_a_cursor_of_its_own(registry: Registry, page_size: int) -> None:
+    with opened(Ecr(registry, page_size)) as shop:
         ran = shop.release("2.0.7", "--dry-run", "--json")
         assert ran.code == 0, ran.err
         changes = {change["tag"]: change["action"] for change in ran.json["repositories"][0]["tags"]}
@@ -364,23 +380,25 @@ def test_ecr_pages_its_lists_by_a_cursor_of_its_own(page_size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("made", "said"), [(Ecr, "does not exist in the registry"), (ArtifactRegistry, f'Repository "{PATH}" not found')]
+    ("made", "said"),
+    [(Ecr, "name '{}' does not exist in the registry"), (ArtifactRegistry, 'Repository "{}" not found')],
 )
-def test_a_repository_has_to_be_there_before_anything_is_pushed_anywhere(made: type[Imitation], said: str) -> None:
-    with opened(made()) as shop, ModelRegistry() as other:
-        other.seed(PATH, {"2.1.105": FORMER})
-        del shop.registry.repositories[PATH]
+def test_a_repository_has_to_be_there_before_anything_is_pushed_anywhere(
+    registry: Registry, elsewhere: Registry, made: type[Imitation], said: str
+) -> None:
+    with opened(made(registry), filled=False) as shop, Imitation(elsewhere) as other:
+        other.seed(shop.path, {"2.1.105": FORMER})
         ran = shop.release("2.1.106", "--registry", other.host)
         assert ran.code == REFUSED, ran.err
-        assert said in ran.error
+        assert said.format(shop.path) in ran.error
         assert "create the repository first" in ran.error
-        assert set(other.repositories[PATH]) == {"2.1.105"}
+        assert set(other.tags(shop.path)) == {"2.1.105"}
 
 
-def test_immutable_version_tags_are_in_nobody_s_way() -> None:
-    registry = Ecr()
-    registry.immutable = r"\d+\.\d+\.\d+"
-    with opened(registry) as shop:
+def test_immutable_version_tags_are_in_nobody_s_way(registry: Registry) -> None:
+    host = Ecr(registry)
+    host.immutable = r"\d+\.\d+\.\d+"
+    with opened(host) as shop:
         assert shop.release("2.1.106").code == 0
         assert shop.release("2.1.106").code == 0
         ran = shop.release("2.1.105", "--force", "--floats-via", "registry")
@@ -388,10 +406,10 @@ def test_immutable_version_tags_are_in_nobody_s_way() -> None:
         assert "is immutable" in ran.error
 
 
-def test_immutable_floating_tags_are_named_with_the_way_out() -> None:
-    registry = Ecr()
-    registry.immutable = r"latest|\d+(\.\d+)?"
-    with opened(registry) as shop:
+def test_immutable_floating_tags_are_named_with_the_way_out(registry: Registry) -> None:
+    host = Ecr(registry)
+    host.immutable = r"latest|\d+(\.\d+)?"
+    with opened(host) as shop:
         before = shop.tags
         ran = shop.release("2.1.106", "--floats-via", "registry")
         assert ran.code != 0
@@ -402,34 +420,34 @@ def test_immutable_floating_tags_are_named_with_the_way_out() -> None:
 # How hosts refuse to write a tag again, or at all: the imitation, and what of its own words has to be seen.
 
 
-def hub() -> Imitation:
-    registry = DockerHub()
-    registry.immutable = r"latest|\d+(\.\d+)?"
-    return registry
+def hub(registry: Registry) -> Imitation:
+    host = DockerHub(registry)
+    host.immutable = r"latest|\d+(\.\d+)?"
+    return host
 
 
-def harbor() -> Imitation:
-    registry = Harbor()
-    registry.immutable = r"latest|\d+(\.\d+)?"
-    return registry
+def harbor(registry: Registry) -> Imitation:
+    host = Harbor(registry)
+    host.immutable = r"latest|\d+(\.\d+)?"
+    return host
 
 
-def nexus() -> Imitation:
-    registry = Nexus()
-    registry.written_once = r"latest|\d+(\.\d+)?"
-    return registry
+def nexus(registry: Registry) -> Imitation:
+    host = Nexus(registry)
+    host.written_once = r"latest|\d+(\.\d+)?"
+    return host
 
 
-def acr() -> Imitation:
-    registry = Acr()
-    registry.locked = {"latest", "2", "2.1"}
-    return registry
+def acr(registry: Registry) -> Imitation:
+    host = Acr(registry)
+    host.locked = {"latest", "2", "2.1"}
+    return host
 
 
-def gitlab() -> Imitation:
-    registry = GitLab()
-    registry.protected = {"latest", "2", "2.1"}
-    return registry
+def gitlab(registry: Registry) -> Imitation:
+    host = GitLab(registry)
+    host.protected = {"latest", "2", "2.1"}
+    return host
 
 
 @pytest.mark.parametrize(
@@ -443,9 +461,9 @@ def gitlab() -> Imitation:
     ],
 )
 def test_floating_tags_that_cannot_move_are_named_with_the_registry_s_reason_and_the_way_out(
-    made: Callable[[], Imitation], said: str
+    registry: Registry, made: Callable[[Registry], Imitation], said: str
 ) -> None:
-    with opened(made()) as shop:
+    with opened(made(registry)) as shop:
         before = shop.tags
         ran = shop.release("2.1.106", "--floats-via", "registry")
         assert ran.code == 1, ran.err
@@ -459,11 +477,11 @@ def test_floating_tags_that_cannot_move_are_named_with_the_registry_s_reason_and
         assert (again.code, again.error) == (1, ran.error), "nothing moved, so that nothing is out of place"
 
 
-def test_a_quota_is_named_in_the_registry_s_words() -> None:
-    registry = Harbor()
-    registry.full = True
-    with opened(registry) as shop:
-        stored(registry)
+def test_a_quota_is_named_in_the_registry_s_words(registry: Registry) -> None:
+    host = Harbor(registry)
+    host.full = True
+    with opened(host) as shop:
+        stored(shop)
         before = shop.tags
         ran = shop.run("promote", f"{shop.name}:build-77", "2.1.106")
         assert (ran.code, shop.tags) == (REFUSED, before), ran.err
@@ -471,41 +489,42 @@ def test_a_quota_is_named_in_the_registry_s_words() -> None:
         assert "ask for a larger quota" in ran.error
 
 
-def test_the_reason_in_the_detail_is_shown() -> None:
-    registry = Artifactory()
-    registry.may_overwrite = False
-    with opened(registry) as shop:
+def test_the_reason_in_the_detail_is_shown(registry: Registry) -> None:
+    host = Artifactory(registry)
+    host.may_overwrite = False
+    with opened(host) as shop:
         ran = shop.release("2.1.106", "--floats-via", "registry")
         assert ran.code != 0
         assert "HTTP 403 Forbidden" in ran.error
 
 
-def test_another_repository_s_tags_never_count() -> None:
-    with opened(Artifactory()) as shop:
-        shop.registry.seed("app", {"9.0.0": b"somebody else's"})
+def test_another_repository_s_tags_never_count(registry: Registry) -> None:
+    with opened(Artifactory(registry)) as shop:
+        foreign = shop.path.partition("/")[2]
+        shop.registry.seed(foreign, {"9.0.0": b"somebody else's"})
         before = shop.tags
         ran = shop.release("2.1.106")
         assert ran.code == 0, ran.err
         assert shop.tags == before | cascade(digest(NEW), "2.1.106", "2.1", "2", "latest")
-        assert not [r for r in shop.registry.requests if r.path.startswith("/v2/app/")]
+        assert not [r for r in shop.registry.requests if r.path.startswith(f"/v2/{foreign}/")]
 
 
 @pytest.mark.parametrize("via", ["engine", "registry"])
-def test_a_release_that_replaces_an_image_which_a_policy_holds_back_goes_on(via: str) -> None:
-    for registry in (Harbor(), Artifactory()):
-        held_back = registry.vulnerable if isinstance(registry, Harbor) else registry.blocked
+def test_a_release_that_replaces_an_image_which_a_policy_holds_back_goes_on(registry: Registry, via: str) -> None:
+    for host in (Harbor(registry), Artifactory(registry)):
+        held_back = host.vulnerable if isinstance(host, Harbor) else host.blocked
         held_back.add(digest(FORMER))
-        with opened(registry) as shop:
+        with opened(host) as shop:
             before = shop.tags
             ran = shop.release("2.1.106", "--floats-via", via)
             assert ran.code == 0, ran.err
             assert shop.tags == before | cascade(digest(NEW), "2.1.106", "2.1", "2", "latest")
 
 
-def test_a_backport_leaves_the_floating_tags_of_an_image_that_a_policy_holds_back() -> None:
-    registry = Harbor()
-    registry.vulnerable.add(digest(FORMER))
-    with opened(registry) as shop:
+def test_a_backport_leaves_the_floating_tags_of_an_image_that_a_policy_holds_back(registry: Registry) -> None:
+    host = Harbor(registry)
+    host.vulnerable.add(digest(FORMER))
+    with opened(host) as shop:
         before = shop.tags
         ran = shop.release("2.0.7", "--json")
         assert ran.code == 0, ran.err
@@ -514,12 +533,12 @@ def test_a_backport_leaves_the_floating_tags_of_an_image_that_a_policy_holds_bac
         assert changes == {"2.0.7": "create", "2.0": "move", "2": "keep", "latest": "keep"}
 
 
-def test_one_immutable_version_does_not_keep_the_others_from_being_pruned() -> None:
-    registry = Harbor()
-    registry.immutable = r"2\.0\.5"
-    with opened(registry) as shop:
+def test_one_immutable_version_does_not_keep_the_others_from_being_pruned(registry: Registry) -> None:
+    host = Harbor(registry)
+    host.immutable = r"2\.0\.5"
+    with opened(host) as shop:
         before = shop.tags
-        registry.seed(PATH, {"2.1.104": b"older", "2.0.5": b"oldest", "2.0.4": b"oldest of all"})
+        shop.seed({"2.1.104": b"older", "2.0.5": b"oldest", "2.0.4": b"oldest of all"})
         ran = shop.run("prune", shop.name, "--keep", "1", "--yes")
         assert ran.code == 4, ran.err
         assert shop.tags == before | {"2.0.5": digest(b"oldest")}
@@ -527,31 +546,30 @@ def test_one_immutable_version_does_not_keep_the_others_from_being_pruned() -> N
         assert "configured as immutable" in ran.error
 
 
-def test_a_wait_in_go_s_notation_is_short() -> None:
-    registry = Ghcr()
-    registry.busy = 2
-    with opened(registry) as shop:
+def test_a_wait_in_go_s_notation_is_short(registry: Registry) -> None:
+    host = Ghcr(registry)
+    host.busy = 2
+    with opened(host) as shop:
         ran = shop.release("2.1.106")
-        assert (ran.code, registry.busy) == (0, 0), ran.err
+        assert (ran.code, host.busy) == (0, 0), ran.err
 
 
 # -- the right to read and to write --------------------------------------------------------------------------------
 
 
-def test_what_is_private_is_read_with_the_login_and_never_taken_for_absent() -> None:
-    with opened(Ghcr()) as shop:
+def test_what_is_private_is_read_with_the_login_and_never_taken_for_absent(registry: Registry) -> None:
+    with opened(Ghcr(registry)) as shop:
         ran = shop.run("ls", shop.name, "--json")
         assert [row["version"] for row in ran.json["versions"]] == ["2.1.105", "2.0.6"]
         stranger = launched(None, "ls", shop.name, DOCKER_CONFIG="/nowhere")
         assert stranger.code != 0
 
 
-def test_a_dry_run_asks_for_no_token_that_creates_the_repository() -> None:
-    with opened(Quay()) as shop:
-        del shop.registry.repositories[PATH]
+def test_a_dry_run_asks_for_no_token_that_creates_the_repository(registry: Registry) -> None:
+    with opened(Quay(registry), filled=False) as shop:
         ran = shop.release("2.1.106", "--dry-run")
         assert ran.code == 0, ran.err
-        assert PATH not in shop.registry.repositories
+        assert not shop.registry.exists(shop.path)
         assert shop.release("2.1.106").code == 0
         assert shop.tags == cascade(digest(NEW), "2.1.106", "2.1", "2", "latest")
 
@@ -560,10 +578,10 @@ def test_a_dry_run_asks_for_no_token_that_creates_the_repository() -> None:
 
 
 @pytest.mark.parametrize("via", ["engine", "registry"])
-def test_an_image_whose_scan_is_pending_is_waited_for(via: str) -> None:
-    registry = Harbor()
-    registry.reads_before_scanned = 8
-    with opened(registry) as shop:
+def test_an_image_whose_scan_is_pending_is_waited_for(registry: Registry, via: str) -> None:
+    host = Harbor(registry)
+    host.reads_before_scanned = 8
+    with opened(host) as shop:
         before = shop.tags
         ran = shop.release("2.1.106", "--floats-via", via)
         assert ran.code == 0, ran.err
@@ -571,10 +589,10 @@ def test_an_image_whose_scan_is_pending_is_waited_for(via: str) -> None:
         assert "does not show 2.1.106 yet" in ran.err
 
 
-def test_an_image_that_is_not_served_in_time_is_released_by_two_signs_and_that_is_said() -> None:
-    registry = Harbor()
-    registry.reads_before_scanned = 10_000
-    with opened(registry) as shop:
+def test_an_image_that_is_not_served_in_time_is_released_by_two_signs_and_that_is_said(registry: Registry) -> None:
+    host = Harbor(registry)
+    host.reads_before_scanned = 10_000
+    with opened(host) as shop:
         before = shop.tags
         ran = shop.release("2.1.106", "--timeout", "20", "--json")
         assert ran.code == 0, ran.err
@@ -584,10 +602,10 @@ def test_an_image_that_is_not_served_in_time_is_released_by_two_signs_and_that_i
         assert {change["after"] for change in changes} == {digest(NEW)}
 
 
-def test_where_a_limit_of_pulls_is_used_up_a_head_is_the_second_sign() -> None:
-    registry = DockerHub()
-    registry.pulls_left = 0
-    with opened(registry) as shop:
+def test_where_a_limit_of_pulls_is_used_up_a_head_is_the_second_sign(registry: Registry) -> None:
+    host = DockerHub(registry)
+    host.pulls_left = 0
+    with opened(host) as shop:
         before = shop.tags
         ran = shop.release("2.1.106", "--json")
         assert ran.code == 0, ran.err

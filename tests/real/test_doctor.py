@@ -60,10 +60,10 @@ def checks(ran: Ran, *, of_machine: bool = False) -> Found:
     return {row["check"]: (row["level"], f"{row['text']}: {row['advice']}") for row in rows}
 
 
-def examined(registry: ModelRegistry, *options: str, **environment: str) -> Ran:
-    """Run `tagger doctor` for the repository of a registry in this process, with an Engine."""
+def examined(registry: ModelRegistry | Imitation, *options: str, path: str = PATH, **environment: str) -> Ran:
+    """Run `tagger doctor` for the repository of a registry, with an Engine in this process."""
     with FakeEngine() as engine:
-        return launched(engine, "doctor", f"{registry.host}/{PATH}", "--json", *options, **environment)
+        return launched(engine, "doctor", f"{registry.host}/{path}", "--json", *options, **environment)
 
 
 def problems(ran: Ran) -> set[str]:
@@ -161,41 +161,48 @@ EVERY: dict[type[Imitation], dict[str, tuple[str, str]]] = {
 }
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize("host", EVERY)
-def test_what_a_host_does_in_its_own_way_is_told_and_nothing_is_changed(host: type[Imitation], tmp_path: Path) -> None:
+def test_what_a_host_does_in_its_own_way_is_told_and_nothing_is_changed(
+    host: type[Imitation], registry: Registry, repository: str, tmp_path: Path
+) -> None:
     login = {"auth": base64.b64encode(f"{hosts.USER}:{hosts.PASSWORD}".encode()).decode()}
-    with host() as registry:
-        (tmp_path / "config.json").write_text(json.dumps({"auths": {registry.host: login}}))
-        registry.seed(PATH, dict.fromkeys(("2.1.105", "2", "latest"), b"one"))
-        before = dict(registry.repositories[PATH]), dict(registry.manifests), dict(registry.blobs)
-        ran = examined(registry, DOCKER_CONFIG=str(tmp_path))
+    with host(registry) as imitation:
+        (tmp_path / "config.json").write_text(json.dumps({"auths": {imitation.host: login}}))
+        imitation.seed(repository, dict.fromkeys(("2.1.105", "2", "latest"), b"one"))
+        before = imitation.tags(repository), kept(imitation.folder(repository))
+        ran = examined(imitation, path=repository, DOCKER_CONFIG=str(tmp_path))
         assert (ran.code, problems(ran)) == (0, set()), ran.out
         told = checks(ran)
         for check, (level, words) in EVERY[host].items():
             assert (told[check][0], words in told[check][1]) == (level, True), told[check]
         assert told["push"] == ("ok", "an upload can begin: None")
-        assert (registry.repositories[PATH], registry.manifests, registry.blobs) == before
-        written = [r for r in registry.requests if r.method not in ("GET", "HEAD")]
+        assert (imitation.tags(repository), kept(imitation.folder(repository))) == before
+        written = [r for r in imitation.requests if r.method not in ("GET", "HEAD")]
         begun = [r for r in written if r.method == "POST"]
         given_up = [r for r in written if r.method == "DELETE" and "/uploads/" in r.path]
         assert len(begun) == len(given_up) == 1
         assert all(r.method == "DELETE" and "/manifests/" in r.path for r in written if r not in [*begun, *given_up])
 
 
-def test_what_is_hidden_from_a_stranger_is_not_told_to_be_well() -> None:
-    with Ghcr() as registry:
-        registry.seed(PATH, {"2.1.105": b"one"})
-        ran = examined(registry)
+@pytest.mark.engine
+def test_what_is_hidden_from_a_stranger_is_not_told_to_be_well(registry: Registry, repository: str) -> None:
+    with Ghcr(registry) as imitation:
+        imitation.seed(repository, {"2.1.105": b"one"})
+        ran = examined(imitation, path=repository)
     assert (ran.code, problems(ran)) == (1, {"push"}), ran.out
     told = checks(ran)
-    assert f"docker login {registry.host}" in told["push"][1]
+    assert f"docker login {imitation.host}" in told["push"][1]
     assert told["pull"][0] == "note"
     assert "or the registry hides it from you" in told["pull"][1]
 
 
-def test_a_repository_that_a_push_does_not_create_is_a_problem_with_the_way_out() -> None:
-    with Ecr() as registry:
-        ran = examined(registry)
+@pytest.mark.engine
+def test_a_repository_that_a_push_does_not_create_is_a_problem_with_the_way_out(
+    registry: Registry, repository: str
+) -> None:
+    with Ecr(registry) as imitation:
+        ran = examined(imitation, path=repository)
     assert (ran.code, problems(ran)) == (1, {"push"}), ran.out
     told = checks(ran)
     assert "create the repository first" in told["push"][1]
@@ -316,10 +323,12 @@ def test_the_engine_and_its_image_store_are_told(
     assert said in checks(ran, of_machine=True)["Engine"][1]
 
 
-def test_a_policy_that_holds_an_image_back_is_no_problem() -> None:
-    with Harbor() as registry:
-        registry.vulnerable |= set(registry.seed(PATH, {"2.1.105": b"one"}).values())
-        ran = examined(registry)
+@pytest.mark.engine
+def test_a_policy_that_holds_an_image_back_is_no_problem(registry: Registry, repository: str) -> None:
+    with Harbor(registry) as imitation:
+        imitation.seed(repository, {"2.1.105": b"one"})
+        imitation.vulnerable |= set(imitation.tags(repository).values())
+        ran = examined(imitation, path=repository)
         level, text = checks(ran)["HEAD"]
         assert (level, "holds it back" in text) == ("note", True)
         assert problems(ran) == set(), ran.out

@@ -613,17 +613,23 @@ class Proxy(Server):
         self.host = f"{self._address[0]}:{listener.server_address[1]}"
         return listener
 
+    @contextlib.contextmanager
+    def connected(self) -> Iterator[http.client.HTTPConnection]:
+        """Give a connection to the registry for one request."""
+        with contextlib.closing(http.client.HTTPConnection(self.upstream, timeout=60)) as connection:
+            yield connection
+
     def answer(self, request: Request) -> Response:
         """Ask the registry, and give its answer; the Host header stays, so that its Locations lead back here."""
         path = request.path + (f"?{urlencode(request.query, doseq=True)}" if request.query else "")
         headers = {k: v for k, v in request.headers.items() if k.lower() not in ("transfer-encoding", "content-length")}
-        with contextlib.closing(http.client.HTTPConnection(self.upstream, timeout=60)) as connection:
-            try:
+        try:
+            with self.connected() as connection:
                 connection.request(request.method, path, request.body, headers)
                 answer = connection.getresponse()
                 content = answer.read()
-            except OSError:
-                return Response(drop=True)
+        except OSError:
+            return Response(drop=True)
         kept = {k: v for k, v in answer.getheaders() if k.lower() not in ("transfer-encoding", "connection")}
         return Response(answer.status, content, kept)
 
