@@ -25,7 +25,7 @@ from tagger.names import target as target_of
 from tagger.registry.repository import RemoteRepository
 from tagger.releasing.observe import look
 from tagger.releasing.order import FloatsVia, Opened, Order
-from tagger.releasing.outcome import Outcome, Release
+from tagger.releasing.outcome import Release
 from tagger.releasing.placement import Placement
 from tagger.releasing.steps import release as run
 from tagger.rules.labels import mismatches, missing
@@ -195,12 +195,10 @@ def release_all(
             progress,
             seen,
         )
-        return replace(done, warnings=(*done.warnings, *odd))
     except TaggerError as error:
-        if error.release is None:
-            names = ", ".join(each.image for each in wanted)
-            error.release = Release(names, version, dry_run, Outcome(error.outcome), (), str(error))
-        raise
+        names = ", ".join(each.image for each in wanted)
+        return Release.not_begun(names, version, error, dry_run=dry_run).or_raise()
+    return replace(done.or_raise(), warnings=(*done.warnings, *odd))
 
 
 def promote(
@@ -258,13 +256,11 @@ def promote(
         courier = Courier(original, {target: registries.open(target) for target in targets}, progress, meter)
         order = Order(parsed, FloatsVia.REGISTRY, overwrite=force, dry_run=dry_run, assume_newest=assume_newest)
         done = run(courier, Opened(placements, {named: original}, targets), order, progress, seen)
-        if not dry_run:
-            _bring_signatures(courier)
-        return replace(done, warnings=(*done.warnings, *odd, *courier.warnings))
     except TaggerError as error:
-        if error.release is None:
-            error.release = Release(", ".join(sources), version, dry_run, Outcome(error.outcome), (), str(error))
-        raise
+        return Release.not_begun(", ".join(sources), version, error, dry_run=dry_run).or_raise()
+    if not done.problem and not dry_run:
+        _bring_signatures(courier)
+    return replace(done.or_raise(), warnings=(*done.warnings, *odd, *courier.warnings))
 
 
 def ls(
@@ -350,7 +346,7 @@ def remove(
     from tagger.repository import remove as removal
 
     target = _alone(repository, (insecure, auth_host), trace, progress)
-    return removal.remove(target, schemes, names, dry_run=dry_run, note=progress)
+    return removal.remove(target, schemes, names, dry_run=dry_run, note=progress).or_raise()
 
 
 def remove_all(
@@ -366,7 +362,8 @@ def remove_all(
     """Remove every tag of a repository. Raises what `remove` raises."""
     from tagger.repository import remove as removal
 
-    return removal.remove_all(_alone(repository, (insecure, auth_host), trace, progress), schemes, dry_run=dry_run)
+    target = _alone(repository, (insecure, auth_host), trace, progress)
+    return removal.remove_all(target, schemes, dry_run=dry_run).or_raise()
 
 
 def yank(
@@ -418,7 +415,7 @@ def prune(
 
     policy = retention.Policy(keep, keep_minors, retention.parse_age(older_than) if older_than is not None else None)
     target = _alone(repository, (insecure, auth_host), trace, progress)
-    return retention.prune(target, schemes, policy, dry_run=dry_run, among=among)
+    return retention.prune(target, schemes, policy, dry_run=dry_run, among=among).or_raise()
 
 
 def next_version(

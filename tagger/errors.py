@@ -36,22 +36,17 @@ from elsewhere goes through `printable` first, which makes it short. Whatever is
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import Any
 
 from tagger.text import printable
 
-if TYPE_CHECKING:
-    from tagger.releasing.outcome import Release
-    from tagger.repository.remove import Removal
-
 
 class TaggerError(Exception):
-    """Say why tagger stopped; `release` or `removal` holds what was known and done by then, if anything was."""
+    """Why tagger stopped; the Python API sets `release` or `removal` to what was done by then, if anything was."""
 
     exit_code: int = 1
-    outcome: ClassVar[str] = "failed"
-    release: Release | None = None
-    removal: Removal | None = None
+    release: Any = None
+    removal: Any = None
 
 
 class InputError(TaggerError):
@@ -88,7 +83,6 @@ class Refused(TaggerError):
     """A rule says no; as the end of a command it means that nothing was written."""
 
     exit_code = 3
-    outcome = "refused"
 
 
 class Denied(Refused):
@@ -174,7 +168,6 @@ class Unsettled(TaggerError):
     """Some tags are not where they should be; `tags` names them."""
 
     exit_code = 4
-    outcome = "partial"
 
     def __init__(self, message: str, tags: Sequence[str]) -> None:
         super().__init__(message)

@@ -281,9 +281,9 @@ def _released(run: Callable[[Watch], Release], asked: _Asked, outputs: _Outputs)
 
 
 def _not_begun(asked: _Asked, error: TaggerError) -> Release:
-    from tagger.releasing.outcome import Outcome, Release
+    from tagger.releasing.outcome import Release
 
-    return Release(asked.image, asked.version, asked.dry_run, Outcome(error.outcome), (), str(error))
+    return Release.not_begun(asked.image, asked.version, error, dry_run=asked.dry_run)
 
 
 def _report(done: Release, files: Sequence[Output | None], outputs: _Outputs, *, failed: bool) -> None:

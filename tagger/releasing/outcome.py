@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tagger.errors import Refused, TaggerError, Unsettled
 from tagger.names import Digest, Repository
 from tagger.releasing.placement import Placement
 from tagger.rules.plan import Change
@@ -20,6 +21,13 @@ class Outcome(StrEnum):
     REFUSED = "refused"
     FAILED = "failed"
     PARTIAL = "partial"
+
+    @classmethod
+    def of(cls, problem: TaggerError) -> Outcome:
+        """The outcome of a release that ended with an error."""
+        if isinstance(problem, Refused):
+            return cls.REFUSED
+        return cls.PARTIAL if isinstance(problem, Unsettled) else cls.FAILED
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +56,29 @@ class Released:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A release as it ended: the images and version asked for, the outcome, what happened where, and what is odd."""
+    """A release as it ended: what was asked for, the outcome, what happened where, the error if any, and warnings."""
 
     image: str
     version: str
     dry_run: bool
     outcome: Outcome
     repositories: tuple[Released, ...] = ()
-    error: str | None = None
+    problem: TaggerError | None = None
     warnings: tuple[str, ...] = ()
+
+    @classmethod
+    def not_begun(cls, image: str, version: str, problem: TaggerError, *, dry_run: bool) -> Release:
+        """A release that failed before it looked at any repository."""
+        return cls(image, version, dry_run, Outcome.of(problem), problem=problem)
+
+    @property
+    def error(self) -> str | None:
+        """What went wrong."""
+        return str(self.problem) if self.problem else None
+
+    def or_raise(self) -> Release:
+        """Return this release, or raise its error, which has it as its `release`."""
+        if self.problem is None:
+            return self
+        self.problem.release = self
+        raise self.problem

@@ -23,7 +23,7 @@ from tagger.releasing.state import Foreign, Run, Share
 from tagger.rules.plan import Action, Change
 
 
-def report(run: Run, outcome: Outcome, error: str | None = None) -> Release:
+def report(run: Run, outcome: Outcome, problem: TaggerError | None = None) -> Release:
     """Return what became of every tag."""
     describe = _describe(run.shares, outcome)
     return Release(
@@ -32,7 +32,7 @@ def report(run: Run, outcome: Outcome, error: str | None = None) -> Release:
         run.order.dry_run,
         outcome,
         tuple(Released(share.placement, *describe(share)) for share in run.shares),
-        error,
+        problem,
         (*_differing(run.shares), *(warning for share in run.shares for warning in _odd(share))),
     )
 

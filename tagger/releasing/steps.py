@@ -45,18 +45,15 @@ def release(
     `sights` is what `look` returned for the placements, if it was called just now.
     `progress` is called with what happens; what it raises is ignored, since it must not stop what is under way.
 
-    Raises a TaggerError, or its subclass Interrupted, whose `release` says what became of every tag.
+    A failure is the `problem` of what is returned.
     """
     run = Run(engine, opened, order, progress, LocalTags(engine), sights)
     try:
         outcome = next((ended for step in STEPS if (ended := step(run))), Outcome.RELEASED)
     except (Exception, KeyboardInterrupt) as problem:  # noqa: BLE001 - whatever it is, tags must not stay half moved
         final = put_back(run, problem)
-        final.release = report(run, Outcome(final.outcome), str(final))
-        raise final from final.__cause__
+        return report(run, Outcome.of(final), final)
     done = report(run, outcome)
     if outcome is Outcome.RELEASED and (duels := [text for share in run.shares if (text := duel(share, order))]):
-        conflict = Conflict("; ".join(duels))
-        conflict.release = replace(done, outcome=Outcome.FAILED, error=str(conflict))
-        raise conflict
+        return replace(done, outcome=Outcome.FAILED, problem=Conflict("; ".join(duels)))
     return done

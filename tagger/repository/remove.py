@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Protocol
+from typing import Protocol, Self
 
 from tagger.errors import InputError, Refused, TaggerError, Unreadable, Unsettled
 from tagger.names import Digest, Repository, Tag
@@ -45,6 +45,14 @@ class Removal:
     dry_run: bool
     removed: tuple[Tag, ...]
     moved: tuple[Move, ...]
+    problem: TaggerError | None = None
+
+    def or_raise(self) -> Self:
+        """Return this removal, or raise its error, which has it as its `removal`."""
+        if self.problem is None:
+            return self
+        self.problem.removal = self
+        raise self.problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +116,7 @@ def remove(
     `note` is told of names that are not there.
 
     Raises InputError when none of the names is there, Refused when the registry deletes nothing or a sibling stands in
-    the way, Unsettled when tags are left that should have gone, and what the registry raises.
+    the way, and what the registry raises. What fails after the first delete is the `problem` of what is returned.
     """
     tags = listed_tags(repository)
     return _remove(repository, schemes, tags, _named(repository.name, tags, names, schemes, note), dry_run=dry_run)
@@ -150,7 +158,7 @@ def _remove(
             names, said = [*dict.fromkeys([*map(Tag, error.tags), *plan.doomed])], f"{error}; {said}"
         raise ended(problem or error, said, names) from None
     if left or isinstance(problem, KeyboardInterrupt):
-        raise _incomplete(problem, done, left, astray)
+        return replace(done, problem=_incomplete(problem, done, left, astray))
     return done
 
 
@@ -320,11 +328,8 @@ def _incomplete(
     went = f"removed: {', '.join(done.removed)}; " if done.removed and left else ""
     what = problem or TaggerError(f"{done.repository.registry} took every delete without an error")
     if isinstance(what, Refused) and not done.removed and not astray:
-        what.removal = done
         return what
     partly = left if done.removed and not isinstance(what, KeyboardInterrupt) else ()
     nothing = "" if done.removed or astray or isinstance(what, KeyboardInterrupt) else "nothing was removed, and "
     moved = f"moved: {', '.join(move.tag for move in done.moved)}; " if done.moved else ""
-    found = ended(what, f"{went}{moved}{nothing}{there}", [*dict.fromkeys([*astray, *partly])])
-    found.removal = done
-    return found
+    return ended(what, f"{went}{moved}{nothing}{there}", [*dict.fromkeys([*astray, *partly])])

@@ -73,10 +73,6 @@ def name_of(path: Path) -> str:
 MODULES = {name_of(path): path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py"}
 
 
-# The results that an error carries; nothing else may point backwards.
-BACKWARDS = {"errors": {"releasing.outcome", "repository.remove"}}
-
-
 def imports(module: str) -> set[str]:
     """Name the modules of the package that a module imports: at its top, later, or for types."""
     found: set[str] = set()
@@ -87,7 +83,7 @@ def imports(module: str) -> set[str]:
             assert node.level == 0, f"{module} imports relatively"
             if node.module and node.module.split(".")[0] == "tagger":
                 found |= {home(f"{node.module}.{name.name}".removeprefix("tagger.")) for name in node.names}
-    return found - {""} - BACKWARDS.get(module, set())
+    return found - {""}
 
 
 def home(name: str) -> str:

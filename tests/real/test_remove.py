@@ -11,9 +11,9 @@ import pytest
 from doubles import ModelRegistry, Request, Response
 from hypothesis import given
 from hypothesis import strategies as st
-from model import Crash, Fault, ModelEngine, image, placed, undisturbed
+from model import Crash, Fault, ModelEngine, image, placed, release, undisturbed
 from services import CraneRegistry, Engine, Registry, private_folder
-from shelf import Shelf
+from shelf import Shelf, remove, remove_all
 
 import tagger as api
 from tagger.errors import Immutable, InputError, Interrupted, Refused, RegistryError, TaggerError, Unreadable, Unsettled
@@ -23,9 +23,7 @@ from tagger.oci.placeholder import ARTIFACT_TYPE
 from tagger.registry.answer import Answer
 from tagger.releasing.order import Order
 from tagger.registry.delete import Deleting
-from tagger.releasing.steps import release
 from tagger.repository.check import repair
-from tagger.repository.remove import remove, remove_all
 from tagger.rules.scheme import Scheme, parse_version, published, resolve
 
 SCHEME = Scheme()

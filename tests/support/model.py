@@ -18,9 +18,12 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from tagger.errors import TaggerError, Unreadable
+from tagger.events import Progress
 from tagger.names import Digest, Reference, Repository, Tag
 from tagger.oci.manifest import OCI_MANIFEST, Descriptor, Manifest
-from tagger.releasing.order import Opened, Target
+from tagger.releasing import steps
+from tagger.releasing.order import Engine, Opened, Order, Target
+from tagger.releasing.outcome import Release
 from tagger.releasing.placement import Placement
 from tagger.rules.scheme import Scheme, parse_version, resolve
 from tagger.work import Patience
@@ -56,6 +59,11 @@ def placed(name: str, repositories: Iterable[Target], schemes: Iterable[Scheme] 
     targets = {repository.name: repository for repository in repositories}
     placements = [Placement("image-gallery", target, scheme) for target in targets for scheme in schemes]
     return Opened(placements, {"image-gallery": image(name)}, targets)
+
+
+def release(engine: Engine, opened: Opened, order: Order, progress: Progress = lambda _: None) -> Release:
+    """Release as `tagger.release` does: a failure is raised, with the release that failed."""
+    return steps.release(engine, opened, order, progress).or_raise()
 
 
 class Unhurried(Patience):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from model import ModelRepository
 
 from tagger.errors import Refused, RegistryError
 from tagger.names import Digest, Tag
+from tagger.repository import remove as removal
+from tagger.repository.remove import Removable, Removal
+from tagger.rules.scheme import Scheme
 
 
 @dataclass(slots=True)
@@ -37,3 +40,20 @@ class Shelf(ModelRepository):
         if self.deletes == "siblings" and held:
             self.held = {other: digest for other, digest in self.held.items() if digest != held}
             del self.manifests[held]
+
+
+def remove(
+    repository: Removable,
+    schemes: Sequence[Scheme],
+    names: Sequence[str],
+    *,
+    dry_run: bool = False,
+    note: Callable[[str], None] = lambda _: None,
+) -> Removal:
+    """Remove as `tagger.remove` does: a failure is raised, with what was done by then."""
+    return removal.remove(repository, schemes, names, dry_run=dry_run, note=note).or_raise()
+
+
+def remove_all(repository: Removable, schemes: Sequence[Scheme], *, dry_run: bool = False) -> Removal:
+    """Remove every tag, as `tagger.remove_all` does."""
+    return removal.remove_all(repository, schemes, dry_run=dry_run).or_raise()

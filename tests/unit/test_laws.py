@@ -10,7 +10,20 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from model import Around, Death, Fault, ModelEngine, ModelRepository, OneByOne, Turns, both, image, placed, undisturbed
+from model import (
+    Around,
+    Death,
+    Fault,
+    ModelEngine,
+    ModelRepository,
+    OneByOne,
+    Turns,
+    both,
+    image,
+    placed,
+    release,
+    undisturbed,
+)
 from thinned import EVERY
 
 from tagger.errors import (
@@ -26,7 +39,6 @@ from tagger.errors import (
 from tagger.names import Digest, Repository, Tag
 from tagger.releasing.order import FloatsVia, Order
 from tagger.releasing.outcome import Outcome, Release
-from tagger.releasing.steps import release
 from tagger.repository.check import repair
 from tagger.repository.observe import observe
 from tagger.repository.settle import Goal, settle

@@ -11,6 +11,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from tagger.cli.render.text import release_markdown
+from tagger.errors import TaggerError
 from tagger.names import Digest, Repository, Tag
 from tagger.releasing.outcome import Outcome, Release, Released
 from tagger.releasing.placement import Placement
@@ -38,7 +39,7 @@ def release(text: str) -> Release:
     repository = Repository.parse("registry.local:5000/gallery/ui")
     change = Change(Tag("latest"), Action.KEEP, Version(2, 1, 106), None, DIGEST, text)
     released = Released(Placement(text, repository, Scheme()), DIGEST, (change,))
-    return Release(text, text, False, Outcome.FAILED, (released,), f"{text} failed", (text,))
+    return Release(text, text, False, Outcome.FAILED, (released,), TaggerError(f"{text} failed"), (text,))
 
 
 def inline(markdown: str) -> Iterator[list[Token]]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
-from model import Fault, ModelEngine, ModelRepository, image, placed, undisturbed
+from model import Fault, ModelEngine, ModelRepository, image, placed, release, undisturbed
 from shelf import Shelf
 
 from tagger.errors import (
@@ -35,7 +35,6 @@ from tagger.names import Repository, Tag
 from tagger.releasing.order import FloatsVia, Opened, Order
 from tagger.releasing.outcome import Release
 from tagger.releasing.placement import Placement
-from tagger.releasing.steps import release
 from tagger.repository.check import repair
 from tagger.rules.scheme import Scheme, lines, parse_version
 from tagger.work import Patience
