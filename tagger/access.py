@@ -110,7 +110,7 @@ def _trust(
 def _host(text: str) -> str:
     if "/" in text or "@" in text or not text:
         raise InputError(
-            "--insecure takes HOST or HOST:PORT, such as registry.local:5000: give it without scheme or path"
+            "--insecure takes HOST or HOST:PORT, such as registry.local:5000", "give it without scheme or path"
         )
     return text.lower()
 

@@ -154,7 +154,7 @@ def read_all(given: Given, environment: Mapping[str, str], folder: Path) -> tupl
             if file
             else f"{FILE} or {_PYPROJECT} in {folder.absolute()}, or above it up to the folder with .git"
         )
-        raise InputError(f"there is no table [images.NAME] in {where}: add one for each image, or name the image")
+        raise InputError(f"there is no table [images.NAME] in {where}", "add one for each image, or name the image")
     return tuple(_in_force(given, environment, file, (name,)) for name in file.images)
 
 
@@ -201,7 +201,7 @@ def check_one(tables: Sequence[str]) -> None:
     if len(tables) > 1:
         names = " and ".join(f"[images.{_key(name)}]" for name in tables)
         raise InputError(
-            f"{names} go to one repository, each with an image of its own: say with --variant which one this is"
+            f"{names} go to one repository, each with an image of its own", "say with --variant which one this is"
         )
 
 
@@ -276,15 +276,15 @@ def _file(environment: Mapping[str, str], folder: Path) -> _File | None:
         found = _find(folder.absolute())
     except OSError as error:
         raise InputError(
-            f"no settings can be looked for in {printable(folder)} and above ({printable(error.strerror)}): run tagger"
-            " in a folder that you may read"
+            f"no settings can be looked for in {printable(folder)} and above ({printable(error.strerror)})",
+            "run tagger in a folder that you may read",
         ) from None
     if found is None:
         return None
     if strangers := found.owners - _trusted(environment):
         raise InputError(
-            f"{found.label} belongs to another user ({min(strangers)}), who could steer your release by it: make it"
-            " yours with chown, or run tagger as that user"
+            f"{found.label} belongs to another user ({min(strangers)}), who could steer your release by it",
+            "make it yours with chown, or run tagger as that user",
         )
     return _from_table(found)
 
@@ -317,7 +317,7 @@ def _find(start: Path) -> _Found | None:
             if isinstance(table, dict):
                 return _Found(path, label, table, owners)
             if table is not None:
-                raise InputError(f"{label} is no table: write its keys below that heading")
+                raise InputError(f"{label} is no table", "write its keys below that heading")
     return None
 
 
@@ -343,7 +343,7 @@ def _parsed(path: Path) -> tuple[Mapping[str, object], frozenset[int]]:
         return tomllib.loads(content.decode()), owners
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
-        raise InputError(f"{path} is not UTF-8 (at line {line}): save it as that") from None
+        raise InputError(f"{path} is not UTF-8 (at line {line})", "save it as that") from None
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path} is not TOML: {printable(error)}") from None
     except RecursionError:
@@ -364,7 +364,7 @@ def _given(label: str, where: str, table: Mapping[str, object], further: tuple[s
     for key in table:
         if key not in KEYS:
             allowed = ", ".join((*KEYS, *further))
-            raise InputError(f"{label} has an unknown key {where}{printable(key)}: the keys are {allowed}")
+            raise InputError(f"{label} has an unknown key {where}{printable(key)}", f"the keys are {allowed}")
     values = {key: _KINDS[key].typed(value, label, where + key) for key, value in table.items()}
     return Given(**values)  # type: ignore[arg-type]  # each kind gives what its field takes
 
@@ -393,7 +393,8 @@ def _joined(file: _File, names: Sequence[str]) -> Given:
         if differing and differing != ["repository"]:
             raise InputError(
                 f"{file.label}: images.{names[0]} and images.{name} go to one repository and differ in"
-                f" {', '.join(differing)}: say it at the file's top, or alike in both"
+                f" {', '.join(differing)}",
+                "say it at the file's top, or alike in both",
             )
     variants = dict.fromkeys(v for name in names for v in file.images[name].variants or (DEFAULT_VARIANT,))
     return replace(first, variants=tuple(variants)) if len(names) > 1 else first
@@ -411,7 +412,7 @@ class _Kind:
 
 
 def _wrong(label: str, key: str, allowed: str) -> NoReturn:
-    raise InputError(f"{label}: {key} takes {allowed}")
+    raise InputError(label, f"{key} takes {allowed}")
 
 
 def _text(value: object, label: str, key: str) -> str:

@@ -40,6 +40,8 @@ from typing import Any
 
 from tagger.text import printable
 
+AGAIN = "run the same command again"
+
 
 class TaggerError(Exception):
     """Why tagger stopped; the Python API sets `release` or `removal` to what was done by then, if anything was."""
@@ -47,6 +49,12 @@ class TaggerError(Exception):
     exit_code: int = 1
     release: Any = None
     removal: Any = None
+
+    def __init__(self, what: str, hint: str = "") -> None:
+        """Take what is wrong, and what to do next."""
+        super().__init__(f"{what}: {hint}" if hint else what)
+        self.what = what
+        self.hint = hint
 
 
 class InputError(TaggerError):
@@ -108,8 +116,8 @@ class EngineError(TaggerError):
 class WrongImage(EngineError):
     """The Engine pushed something else than the image, whose digest is `digest`."""
 
-    def __init__(self, message: str, digest: str | None) -> None:
-        super().__init__(message)
+    def __init__(self, what: str, digest: str | None, hint: str = "") -> None:
+        super().__init__(what, hint)
         self.digest = digest
 
 
@@ -158,8 +166,8 @@ class Fault(TaggerError):
 
     def __init__(self, cause: BaseException) -> None:
         super().__init__(
-            f"tagger met a fault of its own, {type(cause).__name__}: {printable(cause)}: please report it, with what"
-            " --verbose shows"
+            f"tagger met a fault of its own, {type(cause).__name__}: {printable(cause)}",
+            "please report it, with what --verbose shows",
         )
         self.__cause__ = cause
 
@@ -169,8 +177,8 @@ class Unsettled(TaggerError):
 
     exit_code = 4
 
-    def __init__(self, message: str, tags: Sequence[str]) -> None:
-        super().__init__(message)
+    def __init__(self, what: str, tags: Sequence[str], hint: str = "") -> None:
+        super().__init__(what, hint)
         self.tags = tuple(tags)
 
 
@@ -189,6 +197,6 @@ class Abandoned(KeyboardInterrupt):
 class Interrupted(TaggerError):
     """A signal came, and the floating tags were put back."""
 
-    def __init__(self, message: str, cause: KeyboardInterrupt | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, what: str, cause: KeyboardInterrupt | None = None, hint: str = "") -> None:
+        super().__init__(what, hint)
         self.exit_code = 128 + (cause.signal if isinstance(cause, Terminated) else 2)

@@ -50,8 +50,8 @@ def parse_asked(
         asked = Asked(parse_version(text, build_metadata=build_metadata))
     if spells_mark(asked.version.prerelease or ""):
         raise InputError(
-            f"{asked.version} would mark a version as yanked: withdraw a version with tagger yank, or name the"
-            " pre-release otherwise"
+            f"{asked.version} would mark a version as yanked",
+            "withdraw a version with tagger yank, or name the pre-release otherwise",
         )
     return asked
 
@@ -61,8 +61,8 @@ def _at_head(folder: Path, build_metadata: str, environment: Mapping[str, str]) 
     # A file that git does not track is in no commit, and in no image that is built from one.
     if changed := _git(folder, "status", "--porcelain", "--untracked-files=no").splitlines():
         raise InputError(
-            f"the checkout has changes that are not committed, such as {printable(changed[0][3:])}: commit them, or"
-            " give the version itself"
+            f"the checkout has changes that are not committed, such as {printable(changed[0][3:])}",
+            "commit them, or give the version itself",
         )
     tags = _git(folder, "tag", "--points-at", "HEAD").splitlines()
     versions = {tag: version for tag in tags if (version := _version(tag, build_metadata))}
@@ -72,8 +72,8 @@ def _at_head(folder: Path, build_metadata: str, environment: Mapping[str, str]) 
     if named is not None:
         there = f"the tags there are {_listed(tags)}" if tags else "there is none"
         raise InputError(
-            f"this job runs for tag {printable(named)}, which is not at HEAD ({there}): check out that tag and fetch"
-            " the tags, or give the version itself"
+            f"this job runs for tag {printable(named)}, which is not at HEAD ({there})",
+            "check out that tag and fetch the tags, or give the version itself",
         )
     found = newest_first({*versions.values()})
     if not found:
@@ -81,7 +81,7 @@ def _at_head(folder: Path, build_metadata: str, environment: Mapping[str, str]) 
     if len(found) > 1:
         spelt = {version: tag for tag, version in versions.items()}
         names = _listed([spelt[version] for version in found])
-        raise InputError(f"there are several versions at HEAD, {names}: give the one that is meant")
+        raise InputError(f"there are several versions at HEAD, {names}", "give the one that is meant")
     return Asked(found[0], revision)
 
 
@@ -125,18 +125,18 @@ def _git(folder: Path, *words: str) -> str:
             capture_output=True, text=True, errors="replace", timeout=_SECONDS, check=False,
         )  # fmt: skip
     except FileNotFoundError:
-        raise InputError("there is no git here to ask for the version: install it, or give the version") from None
+        raise InputError("there is no git here to ask for the version", "install it, or give the version") from None
     except subprocess.TimeoutExpired:
-        raise InputError(f"git {words[0]} gave no answer within {_SECONDS} s: give the version itself") from None
+        raise InputError(f"git {words[0]} gave no answer within {_SECONDS} s", "give the version itself") from None
     if done.returncode and (distrusted := _DISTRUSTED.search(done.stderr)):
         where = printable(distrusted[1])
         raise InputError(
-            f"git does not trust the checkout at {where}, which belongs to another user: git config --global --add"
-            f" safe.directory {where}, or give the version itself"
+            f"git does not trust the checkout at {where}, which belongs to another user",
+            f"git config --global --add safe.directory {where}, or give the version itself",
         )
     if done.returncode:
         said = printable(done.stderr.strip().splitlines()[0] if done.stderr.strip() else f"exit code {done.returncode}")
         raise InputError(
-            f"git cannot say the version ({said}): run this in a checkout with a commit, or give the version"
+            f"git cannot say the version ({said})", "run this in a checkout with a commit, or give the version"
         )
     return done.stdout.rstrip("\n")

@@ -48,12 +48,12 @@ def parse_tag(text: str) -> Tag:
     """
     if not _TAG.fullmatch(text):
         raise InvalidReference(
-            f"'{printable(text)}' is not a tag: use letters, digits, '_', '.' and '-', and start with none of the"
-            " last two"
+            f"'{printable(text)}' is not a tag",
+            "use letters, digits, '_', '.' and '-', and start with none of the last two",
         )
     if len(text) > LONGEST_TAG:
         raise InvalidReference(
-            f"tag '{printable(text, 40)}' has {len(text)} characters: shorten it to at most {LONGEST_TAG}"
+            f"tag '{printable(text, 40)}' has {len(text)} characters", f"shorten it to at most {LONGEST_TAG}"
         )
     return Tag(text)
 
@@ -67,7 +67,7 @@ def parse_digest(text: str) -> Digest:
     Raises InvalidReference.
     """
     if not _DIGEST.fullmatch(text):
-        raise InvalidReference(f"'{printable(text)}' is not a digest: it looks like sha256:<64 hexadecimal digits>")
+        raise InvalidReference(f"'{printable(text)}' is not a digest", "it looks like sha256:<64 hexadecimal digits>")
     return Digest(text)
 
 
@@ -87,19 +87,19 @@ class Registry:
         Raises InvalidReference, also for a host that the Engine would take for the first part of a Docker Hub name.
         """
         if "@" in text:
-            raise InvalidReference("a registry is named without user and password: run docker login for it instead")
+            raise InvalidReference("a registry is named without user and password", "run docker login for it instead")
         if "://" in text:
             raise InvalidReference(
-                f"registry '{printable(text)}' is a URL: give the host and port alone, such as registry.local:5000"
+                f"registry '{printable(text)}' is a URL", "give the host and port alone, such as registry.local:5000"
             )
         if not _DOMAIN.fullmatch(text):
             raise InvalidReference(
-                f"'{printable(text)}' is not a registry: give HOST or HOST:PORT, such as registry.local:5000"
+                f"'{printable(text)}' is not a registry", "give HOST or HOST:PORT, such as registry.local:5000"
             )
         if not _is_domain(text):
             raise InvalidReference(
-                f"'{printable(text)}' names no registry, since the Engine takes it for a part of a Docker Hub name:"
-                f" write {printable(text)}:PORT or the full host name"
+                f"'{printable(text)}' names no registry, since the Engine takes it for a part of a Docker Hub name",
+                f"write {printable(text)}:PORT or the full host name",
             )
         return cls(DOCKER_HUB if text == "index.docker.io" else text)
 
@@ -143,7 +143,7 @@ class Repository:
         reference = Reference.parse(text)
         if reference.tag or reference.digest:
             raise InvalidReference(
-                f"'{printable(text)}' names one image: give the repository alone, without tag or digest"
+                f"'{printable(text)}' names one image", "give the repository alone, without tag or digest"
             )
         return reference.repository
 
@@ -158,10 +158,10 @@ class Repository:
         """
         if not _PATH.fullmatch(path):
             hint = _path_hint(path)
-            raise InvalidReference(f"'{printable(path)}' is not a repository name: {hint}")
+            raise InvalidReference(f"'{printable(path)}' is not a repository name", hint)
         if len(path) > _LONGEST_PATH:
             raise InvalidReference(
-                f"repository '{path[:40]}…' has {len(path)} characters: shorten it to at most {_LONGEST_PATH}"
+                f"repository '{path[:40]}…' has {len(path)} characters", f"shorten it to at most {_LONGEST_PATH}"
             )
         return cls(registry, path)
 
@@ -193,7 +193,7 @@ class Reference:
         Raises InvalidReference.
         """
         if _IMAGE_ID.fullmatch(text):
-            raise InvalidReference(f"'{text}' is an image ID and names no repository: say which with --repository")
+            raise InvalidReference(f"'{text}' is an image ID and names no repository", "say which with --repository")
         rest, at, digest = text.partition("@")
         head, slash, last = rest.rpartition("/")
         last, colon, tag = last.partition(":")
@@ -230,15 +230,15 @@ def target(image: str, registry: str | None = None, repository: str | None = Non
     """
     own = None if is_image_id(image) else Reference.parse(image).repository
     if own is None and repository is None:
-        raise InvalidReference(f"'{image}' is an image ID and names no repository: say which with --repository")
+        raise InvalidReference(f"'{image}' is an image ID and names no repository", "say which with --repository")
     host = Registry.parse(registry) if registry is not None else own.registry if own else Registry(DOCKER_HUB)
     path = _familiar_path(own) if own and repository is None else repository or ""
     found = Repository.at(host, path)
     if host.is_docker_hub and (path.startswith("library/") or "/" not in path):
         name = path.removeprefix("library/")
         raise Refused(
-            f"{DOCKER_HUB}/library/{name} belongs to Docker's official images and takes no pushes:"
-            f" name yours with --repository USER/{name}, or another registry with --registry"
+            f"{DOCKER_HUB}/library/{name} belongs to Docker's official images and takes no pushes",
+            f"name yours with --repository USER/{name}, or another registry with --registry",
         )
     return found
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
 from typing import TypeVar, cast
 
-from tagger.errors import Abandoned, CalledOff, TimedOut
+from tagger.errors import AGAIN, Abandoned, CalledOff, TimedOut
 
 AT_ONCE = 8
 """So many tasks run at once, the others after them."""
@@ -43,7 +43,7 @@ class Patience:
         """Raise CalledOff or TimedOut when there is no more time."""
         self.left()
         if self._called_off.is_set():
-            raise CalledOff("called off: run the same command again")
+            raise CalledOff("called off", AGAIN)
 
     def left(self) -> float | None:
         """Give the seconds that are left, more than none; None for no end. Raises TimedOut."""
@@ -52,8 +52,8 @@ class Patience:
         left = self._deadline - time.monotonic()
         if left <= 0:
             raise TimedOut(
-                f"it was not done within the {self._seconds:g} s of --timeout: see what is slow with --verbose, or give"
-                " it more"
+                f"it was not done within the {self._seconds:g} s of --timeout",
+                "see what is slow with --verbose, or give it more",
             )
         return left
 

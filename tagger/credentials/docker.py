@@ -91,7 +91,7 @@ class DockerConfig:
     def _from_entry(self, name: str, entry: object) -> Credential | None:
         where = self._place(name)
         if not isinstance(entry, dict):
-            raise CredentialsError(f"{where} is no JSON object: run docker login {printable(name)} again")
+            raise CredentialsError(f"{where} is no JSON object", f"run docker login {printable(name)} again")
         token = entry.get("identitytoken")
         try:
             login = _decode(str(entry.get("auth") or ""), where, name) or _spelt_out(entry)
@@ -114,7 +114,7 @@ def _decode(auth: str, where: str, name: str) -> Credential | None:
     except ValueError:  # no base64, not ASCII, or not UTF-8 inside
         colon = ""
     if not colon:
-        raise CredentialsError(f"{where} does not decode to USER:PASSWORD: run docker login {printable(name)} again")
+        raise CredentialsError(f"{where} does not decode to USER:PASSWORD", f"run docker login {printable(name)} again")
     return credential_of(username, password.rstrip("\0"))
 
 
@@ -147,7 +147,9 @@ def _read(file: Path) -> dict[str, Any]:
         return {}
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise CredentialsError(f"{file} cannot be read ({reason}): fix it, or point DOCKER_CONFIG elsewhere") from None
+        raise CredentialsError(
+            f"{file} cannot be read ({reason})", "fix it, or point DOCKER_CONFIG elsewhere"
+        ) from None
 
 
 def _parse(text: str, where: str) -> dict[str, Any]:
@@ -156,19 +158,19 @@ def _parse(text: str, where: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict):
-        raise CredentialsError(f"{where} is not a JSON object: fix it, or run docker login with a new one")
+        raise CredentialsError(f"{where} is not a JSON object", "fix it, or run docker login with a new one")
     return content
 
 
 def _mapping(content: dict[str, Any], key: str, where: str) -> dict[str, Any]:
     value = content.get(key) or {}
     if not isinstance(value, dict):
-        raise CredentialsError(f"{key} in {where} is not a JSON object: fix it")
+        raise CredentialsError(f"{key} in {where} is not a JSON object", "fix it")
     return value
 
 
 def _text(content: dict[str, Any], key: str, where: str) -> str | None:
     value = content.get(key) or None
     if value is not None and not isinstance(value, str):
-        raise CredentialsError(f"{key} in {where} is not a text: fix it")
+        raise CredentialsError(f"{key} in {where} is not a text", "fix it")
     return value

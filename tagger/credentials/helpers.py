@@ -42,7 +42,8 @@ class Helpers:
         """
         if not isinstance(helper, str) or not _HELPER_NAME.fullmatch(helper):
             raise CredentialsError(
-                f"'{printable(helper)}' in the Docker configuration does not name a credential helper: fix config.json"
+                f"'{printable(helper)}' in the Docker configuration does not name a credential helper",
+                "fix config.json",
             )
         server = server_of(repository)
         with self._lock:
@@ -54,19 +55,19 @@ class Helpers:
             code, output = _run([program, "get"], server.encode(), self._patience)
         except OSError:
             raise CredentialsError(
-                f"{program}, which the Docker configuration names for {server}, cannot be started: install it, or take"
-                " it out of config.json and run docker login again"
+                f"{program}, which the Docker configuration names for {server}, cannot be started",
+                "install it, or take it out of config.json and run docker login again",
             ) from None
         if code is None:
             raise CredentialsError(
-                f"{program} gave no answer for {server} within {HELPER_SECONDS:g} s: run it by hand to see what it"
-                " waits for"
+                f"{program} gave no answer for {server} within {HELPER_SECONDS:g} s",
+                "run it by hand to see what it waits for",
             )
         if code:
             if _NOT_FOUND in output:
                 return None
             raise CredentialsError(
-                f"{program} failed for {server} with exit code {code}: try docker login {server} again"
+                f"{program} failed for {server} with exit code {code}", f"try docker login {server} again"
             )
         return _helper_answer(program, server, output)
 
@@ -160,5 +161,6 @@ def _helper_answer(program: str, server: str, output: bytes) -> Credential | Non
         return credential_of(str(found["Username"] or ""), str(found["Secret"] or ""))
     except (ValueError, KeyError, TypeError, RecursionError):
         raise CredentialsError(
-            f"{program} answered for {server} with something that is not a credential: try docker login {server} again"
+            f"{program} answered for {server} with something that is not a credential",
+            f"try docker login {server} again",
         ) from None

@@ -22,7 +22,7 @@ from tagger.engine.address import addresses
 from tagger.engine.connect import SILENCE_SECONDS, connect
 from tagger.engine.failures import nonsense, translated
 from tagger.engine.push_stream import pushed_digest, upload
-from tagger.errors import BrokenOff, EngineError, ImageNotFound, InputError, InvalidReference
+from tagger.errors import AGAIN, BrokenOff, EngineError, ImageNotFound, InputError, InvalidReference
 from tagger.events import Meter
 from tagger.names import Digest, Reference, Registry, Repository, is_image_id, parse_digest
 from tagger.text import printable
@@ -107,14 +107,14 @@ class Engine:
         found = self._inspect(name)
         if found is None:
             raise ImageNotFound(
-                f"the Engine at {printable(self.host)} has no image {printable(name)}: build or pull it, or see"
-                " docker images"
+                f"the Engine at {printable(self.host)} has no image {printable(name)}",
+                "build or pull it, or see docker images",
             )
         if self._is_podman_list(name):
             raise InputError(
-                f"{printable(name)} is a manifest list of Podman, whose Docker API shows one platform of it alone: push"
-                f" it with podman manifest push --all {printable(name)} docker://REPOSITORY:TAG, and release that with"
-                " tagger promote"
+                f"{printable(name)} is a manifest list of Podman, whose Docker API shows one platform of it alone",
+                f"push it with podman manifest push --all {printable(name)} docker://REPOSITORY:TAG, and release"
+                f" that with tagger promote",
             )
         return found
 
@@ -135,8 +135,8 @@ class Engine:
             if held and held.id == image:
                 return
         raise EngineError(
-            f"the Engine says that it made the local tag {reference}, and does not have it: keep other programs away"
-            " from it, and run the same command again"
+            f"the Engine says that it made the local tag {reference}, and does not have it",
+            f"keep other programs away from it, and {AGAIN}",
         )
 
     def untag(self, reference: Reference) -> None:
@@ -233,7 +233,7 @@ class Engine:
             except docker.errors.APIError as error:
                 said = printable(error.explanation)
                 if "lowercase" in said or "invalid reference" in said:
-                    raise InvalidReference(f"the Engine takes no image of the name {printable(name)}: {said}") from None
+                    raise InvalidReference(f"the Engine takes no image of the name {printable(name)}", said) from None
                 raise
         try:
             image_id, names = parse_digest(str(found["Id"])), tuple(map(str, found.get("RepoTags") or ()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from tagger.errors import BrokenOff, EngineError, EngineUnreachable
+from tagger.errors import AGAIN, BrokenOff, EngineError, EngineUnreachable
 from tagger.text import printable
 
 
@@ -22,11 +22,9 @@ def translated(what: str) -> Iterator[None]:
         page = "<" in str(error.explanation)
         said = f"HTTP {error.status_code}" if page or not error.explanation else printable(error.explanation)
         advice = "let the proxy before its socket allow that" if page and error.is_client_error() else "see its log"
-        raise EngineError(f"the Engine failed to {what} ({said}): {advice}, and run the same command again") from None
+        raise EngineError(f"the Engine failed to {what} ({said})", f"{advice}, and {AGAIN}") from None
     except (docker.errors.StreamParseError, RecursionError):
-        raise BrokenOff(
-            f"the Engine's answer to {what} broke off: see its log, and run the same command again"
-        ) from None
+        raise BrokenOff(f"the Engine's answer to {what} broke off", f"see its log, and {AGAIN}") from None
     except (
         docker.errors.DockerException,
         requests.exceptions.RequestException,
@@ -36,14 +34,14 @@ def translated(what: str) -> Iterator[None]:
     ) as error:
         # The exception's text may hold request headers, and so credentials: its class has to do.
         raise BrokenOff(
-            f"the connection to the Engine broke while it was to {what} ({type(error).__name__}): see whether it runs,"
-            " and run the same command again"
+            f"the connection to the Engine broke while it was to {what} ({type(error).__name__})",
+            f"see whether it runs, and {AGAIN}",
         ) from None
 
 
 def nonsense(of: str) -> EngineError:
     """The error for an answer that no Engine gives."""
-    return EngineError(f"the Engine says of {printable(of)} what no Engine says: check DOCKER_HOST and its version")
+    return EngineError(f"the Engine says of {printable(of)} what no Engine says", "check DOCKER_HOST and its version")
 
 
 def unreachable(host: str, error: Exception) -> EngineUnreachable:
@@ -57,4 +55,4 @@ def unreachable(host: str, error: Exception) -> EngineUnreachable:
         reason = "ssh needs docker-py's extra: pip install 'docker[ssh]'"
     else:
         reason = "start it, or say where it is with DOCKER_HOST or docker context use"
-    return EngineUnreachable(f"no Docker Engine answers at {printable(host)}: {reason}")
+    return EngineUnreachable(f"no Docker Engine answers at {printable(host)}", reason)

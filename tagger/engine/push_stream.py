@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tagger.errors import (
+    AGAIN,
     Denied,
     EngineError,
     Immutable,
@@ -32,7 +33,7 @@ _STATUS = re.compile(
     re.IGNORECASE,
 )
 _LONGEST_REASON, _MOST_READ = 900, 4000
-_PUT_RIGHT = "put that right and run the same command again"
+_PUT_RIGHT = f"put that right and {AGAIN}"
 _RIGHT = "ask for the right to push"
 
 
@@ -52,7 +53,7 @@ _MEANINGS: tuple[tuple[re.Pattern[str], type[TaggerError], str], ...] = (
         Immutable,
         "release a new version, and exclude floating tags from the immutability rule or set floats = []",
     ),
-    (_says(r"^4(?:08|25|29) |toomanyrequests|too many requests"), Transient, "run the same command again later"),
+    (_says(r"^4(?:08|25|29) |toomanyrequests|too many requests"), Transient, f"{AGAIN} later"),
     (_says(r"quota|storage resource|exceed\w* .*\blimit\b"), Refused, "make room in the registry, or ask for more"),
     (
         _says(r"^(?:404)? name unknown|repository with name .* does not exist|project .*not found"),
@@ -103,7 +104,7 @@ def pushed_digest(messages: Iterable[object], tag: Tag, *, logged_in: bool = Fal
     for message in messages:
         if not isinstance(message, dict):
             raise EngineError(
-                f"the Engine's push of {tag} said {printable(message, 80)}, which is no message: try again"
+                f"the Engine's push of {tag} said {printable(message, 80)}, which is no message", "try again"
             )
         if problem := _problem(message):
             raise _push_error(problem, tag, logged_in=logged_in)
@@ -112,16 +113,16 @@ def pushed_digest(messages: Iterable[object], tag: Tag, *, logged_in: bool = Fal
         found |= _digests(message, aux, tag)
     if narrowed:
         raise WrongImage(
-            f"the Engine lacks a platform of the image behind {tag} and pushed another one alone: pull or build every"
-            " platform, or release an image of one platform",
+            f"the Engine lacks a platform of the image behind {tag} and pushed another one alone",
             _only(found),
+            hint="pull or build every platform, or release an image of one platform",
         )
     if digest := _only(found):
         return digest
     seen = " and ".join(sorted(map(printable, found))) or "none"
     # Podman 3 may say nothing of a push that went well, so that the registry has to be asked.
     kind = EngineError if found else Unproven
-    raise kind(f"the Engine's push of {tag} ended with digest: {seen}; run the same command again")
+    raise kind(f"the Engine's push of {tag} ended with digest: {seen}", AGAIN)
 
 
 def _digests(message: Mapping[str, Any], aux: Mapping[str, Any], tag: Tag) -> set[str]:
@@ -167,4 +168,4 @@ def _push_error(text: str, tag: Tag, *, logged_in: bool) -> TaggerError:
     kind, advice = next(fitting, (EngineError, _PUT_RIGHT))
     if advice == _RIGHT and not logged_in:  # registries do not say which of the two is missing
         advice = f"run docker login for the registry, or {_RIGHT}"
-    return kind(f"the push of {tag} failed: {printable(text, _LONGEST_REASON)}: {advice}")
+    return kind(f"the push of {tag} failed: {printable(text, _LONGEST_REASON)}", advice)

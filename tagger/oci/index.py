@@ -38,7 +38,9 @@ def platform(entry: Entry) -> str | None:
 def check_platforms(index: Manifest, name: str) -> None:
     """Refuse an index that has an image for no platform. Raises InputError, and RegistryError for a broken one."""
     if index.is_index and not any(map(platform, index.entries())):
-        raise InputError(f"{name} is an index without an image for any platform: build and push one, then promote that")
+        raise InputError(
+            f"{name} is an index without an image for any platform", "build and push one, then promote that"
+        )
 
 
 def entry(image: Manifest, config: bytes, name: str) -> Entry:
@@ -53,7 +55,7 @@ def entry(image: Manifest, config: bytes, name: str) -> Entry:
         found = {}
     described = {"mediaType": image.media_type, "digest": image.digest, "size": len(image.body), "platform": found}
     if platform(described) is None:
-        raise InputError(f"{name} does not say which platform it is for: build it again, or leave it out")
+        raise InputError(f"{name} does not say which platform it is for", "build it again, or leave it out")
     return described
 
 
@@ -75,7 +77,7 @@ def joined(parts: Sequence[tuple[str, Iterable[Entry]]]) -> Manifest:
             where = platform(each)
             if where and where in holders:
                 raise InputError(
-                    f"{holders[where]} and {name} are both for {printable(where)}: give one image for each platform"
+                    f"{holders[where]} and {name} are both for {printable(where)}", "give one image for each platform"
                 )
             if where:
                 holders[where] = name

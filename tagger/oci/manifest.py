@@ -149,7 +149,7 @@ def beneath(
         level = [manifest for digest in listed if (manifest := found[digest]) and manifest.is_index]
         if not level:
             return found
-    raise RegistryError(f"{root.digest} lists indexes of indexes without end: push that image again")
+    raise RegistryError(f"{root.digest} lists indexes of indexes without end", "push that image again")
 
 
 def _descriptors(entries: object) -> Iterator[Descriptor]:
@@ -178,4 +178,4 @@ def _content(body: bytes) -> dict[str, Any]:
 
 
 def _unusable(digest: Digest) -> RegistryError:
-    return RegistryError(f"manifest {digest} does not say what it is made of: push that image again")
+    return RegistryError(f"manifest {digest} does not say what it is made of", "push that image again")

@@ -130,8 +130,7 @@ class Courier:
             except (Unreadable, RegistryUnreachable) as error:
                 if pause is None:
                     raise
-                because = str(error).rpartition(": ")[0]
-                self.note(Line.about("sending", blob.digest, f" again in {pause:g} s, since {because}"))
+                self.note(Line.about("sending", blob.digest, f" again in {pause:g} s, since {error.what}"))
                 target.patience.sleep(pause)
             else:
                 self.note(Line.about("copied", blob.digest, f", {blob.size} bytes, to {target.name}"))
@@ -264,9 +263,9 @@ def _kept(home: RemoteRepository, foreign: Blob) -> bool:
 
 def _incomplete(target: RemoteRepository, absent: Sequence[Digest], error: RegistryError) -> RegistryError:
     return RegistryError(
-        f"{target.name} may not take an image without its foreign layers, and {', '.join(absent)} cannot be copied from"
-        f" where the image is ({error}): push the image there with all of its layers, or promote it to a registry that"
-        " takes it without"
+        f"{target.name} may not take an image without its foreign layers, and {', '.join(absent)} cannot"
+        f" be copied from where the image is ({error})",
+        "push the image there with all of its layers, or promote it to a registry that takes it without",
     )
 
 
@@ -286,7 +285,7 @@ def _list_by_tag(target: RemoteRepository, subject: Digest, entries: Sequence[in
         if added is None:
             return
         target.put(tag, added)
-    raise RegistryError(f"{target.name}:{tag} does not keep what is written there: promote the image again")
+    raise RegistryError(f"{target.name}:{tag} does not keep what is written there", "promote the image again")
 
 
 def _send_manifest(target: RemoteRepository, manifest: Manifest) -> None:

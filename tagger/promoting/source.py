@@ -111,10 +111,10 @@ def join(references: Sequence[Reference], repositories: Open) -> Original:
 def _found(reference: Reference, repository: RemoteRepository) -> Manifest:
     wanted = reference.digest or reference.tag
     if wanted is None:
-        raise InputError(f"{reference} names a whole repository: say which image by :TAG or @DIGEST")
+        raise InputError(f"{reference} names a whole repository", "say which image by :TAG or @DIGEST")
     manifest = repository.manifest(wanted)
     if manifest is None:
-        raise InputError(f"there is no {reference}: push it first, or check its name")
+        raise InputError(f"there is no {reference}", "push it first, or check its name")
     return manifest
 
 
@@ -130,7 +130,7 @@ def _part(reference: Reference, repository: RemoteRepository) -> tuple[str, Sequ
 def _config(manifest: Manifest, repository: RemoteRepository) -> bytes:
     config = manifest.blobs()[0]
     if config.size > _CONFIG_BYTES:
-        raise RegistryError(f"the configuration of {manifest.digest} has {config.size} bytes: push that image again")
+        raise RegistryError(f"the configuration of {manifest.digest} has {config.size} bytes", "push that image again")
     with repository.blobs.opened(config) as pieces:
         return b"".join(pieces)
 
@@ -174,7 +174,7 @@ def _keep_home(manifest: Manifest, home: RemoteRepository, of: dict[Digest, Remo
 def _child(home: RemoteRepository, digest: Digest) -> Manifest:
     manifest = home.manifest(digest)
     if manifest is None:
-        raise RegistryError(f"{home.name} has an index without {digest}, which it lists: push that image again")
+        raise RegistryError(f"{home.name} has an index without {digest}, which it lists", "push that image again")
     return manifest
 
 

@@ -82,23 +82,22 @@ class Answer:
         registry, path = repository.registry, repository.path
         why = self.why(path)
         if why is Why.NO_RIGHT:
-            return Denied(
-                f"{registry} does not let you {what} in {path} ({self.complaint()}): {self._way_in(registry)}"
-            )
+            return Denied(f"{registry} does not let you {what} in {path} ({self.complaint()})", self._way_in(registry))
         failed = f"{registry} failed to {what} in {path} ({self.complaint()})"
         if why:
             kind, advice = _REFUSALS[why]
-            return kind(f"{failed}: {advice}")
+            return kind(failed, advice)
         if self.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             return RegistryError(
-                f"{failed}: that is too large for the registry or for a proxy before it, so ask whoever runs it for a"
-                " higher limit"
+                failed,
+                "that is too large for the registry or for a proxy before it, so ask whoever runs it for a"
+                " higher limit",
             )
         if self.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            return Unreadable(f"{failed}: try again, and see the registry's log")
+            return Unreadable(failed, "try again, and see the registry's log")
         if self.status == HTTPStatus.TOO_MANY_REQUESTS:
-            return Unreadable(f"{failed}: try again later")
-        return RegistryError(f"{failed}: see whether the registry's rules allow that")
+            return Unreadable(failed, "try again later")
+        return RegistryError(failed, "see whether the registry's rules allow that")
 
     def codes(self) -> list[str]:
         """The codes of the errors that the body names."""
@@ -134,7 +133,7 @@ class Answer:
         except ValueError:
             host = urllib.parse.urlsplit(self.url).netloc.rpartition("@")[2]
             raise RegistryError(
-                f"{host} points to '{shown(reference)}', which is no URL: ask whoever runs it"
+                f"{host} points to '{shown(reference)}', which is no URL", "ask whoever runs it"
             ) from None
 
 

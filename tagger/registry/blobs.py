@@ -161,7 +161,7 @@ class Blobs:
             raise Unreadable(f"{self.name.registry} broke off {blob.digest} after {seen} of {blob.size} bytes")
         if seen > blob.size or hashed.hexdigest() != expected:
             raise RegistryError(
-                f"{self.name} serves {blob.digest} with other content than that: push the image again, or ask whoever"
-                " runs the registry"
+                f"{self.name} serves {blob.digest} with other content than that",
+                "push the image again, or ask whoever runs the registry",
             )
         yield held

@@ -9,6 +9,7 @@ from enum import Enum
 from http import HTTPStatus
 
 from tagger.errors import (
+    AGAIN,
     Abandoned,
     CalledOff,
     Denied,
@@ -125,9 +126,9 @@ class Deleting:
         if as_before:
             return False
         raise Unsettled(
-            f"{self._name}:{tag} may hold a placeholder now, since its removal broke off ({problem}): run the same"
-            f" command again, or point it at {before.digest if before else 'its image'} again",
+            f"{self._name}:{tag} may hold a placeholder now, since its removal broke off ({problem})",
             [tag],
+            hint=f"{AGAIN}, or point it at {before.digest if before else 'its image'} again",
         )
 
     def takes_single_tags(self) -> bool:
@@ -182,15 +183,16 @@ class Deleting:
         self._check_mutable(answer, reference)
         if answer.why(self._name.path) is Why.NO_RIGHT and answer.status == HTTPStatus.FORBIDDEN:
             raise Denied(
-                f"{self._refused(answer, reference)}: ask for the right to delete, or use {self._own_tool}",
+                self._refused(answer, reference),
+                f"ask for the right to delete, or use {self._own_tool}",
             )
         answer.check(self._name, f"delete {reference}", *_GONE)
 
     def _check_mutable(self, answer: Answer, reference: str) -> None:
         if answer.why(self._name.path) is Why.IMMUTABLE:
             raise Immutable(
-                f"{self._refused(answer, reference)}: keep it, or take it out of the rule or the lock that makes it"
-                " immutable"
+                self._refused(answer, reference),
+                "keep it, or take it out of the rule or the lock that makes it immutable",
             )
 
     def _refused(self, answer: Answer, reference: str) -> str:

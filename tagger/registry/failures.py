@@ -6,14 +6,14 @@ import urllib.parse
 
 import urllib3
 
-from tagger.errors import RegistryUnreachable, Unreadable
+from tagger.errors import AGAIN, RegistryUnreachable, Unreadable
 from tagger.names import Registry
 from tagger.text import printable
 
 
 def broken_off(registry: Registry, error: Exception) -> Unreadable:
     """The error for a connection that ended before the answer did."""
-    return Unreadable(f"{registry} broke off the connection ({_cause(error)}): run the same command again")
+    return Unreadable(f"{registry} broke off the connection ({_cause(error)})", AGAIN)
 
 
 def unreachable(registry: Registry, url: str, error: Exception) -> RegistryUnreachable:

@@ -13,7 +13,7 @@ from http import HTTPStatus
 import urllib3
 
 from tagger import __version__
-from tagger.errors import TooLong, Unreadable
+from tagger.errors import AGAIN, TooLong, Unreadable
 from tagger.names import Registry
 from tagger.registry.answer import Answer
 from tagger.registry.bounded import BLOB_SILENCE_SECONDS, SILENCE_SECONDS
@@ -72,8 +72,8 @@ class Transport:
                 answer, first = first or self.once(method, url, headers, body, limit=limit), None
             except urllib3.exceptions.ReadTimeoutError:
                 raise Unreadable(
-                    f"{self.registry} took the request and did not answer in time: see its log, and run the same"
-                    " command again"
+                    f"{self.registry} took the request and did not answer in time",
+                    f"see its log, and {AGAIN}",
                 ) from None
             except urllib3.exceptions.ProtocolError as error:
                 if not (retried and self._wait(delay)):
@@ -166,8 +166,8 @@ class Transport:
             if len(content) > limit:
                 response.close()
                 raise TooLong(
-                    f"{self.registry} answers with more than {limit} bytes where a registry has less:"
-                    " check the host and the port"
+                    f"{self.registry} answers with more than {limit} bytes where a registry has less",
+                    "check the host and the port",
                 )
             return bytes(content)
         except ValueError:  # http.client's own for a chunk of a negative size

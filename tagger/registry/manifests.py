@@ -137,7 +137,8 @@ class Manifests:
         if self._is_withheld(answer, reference):
             raise Unreadable(
                 f"{self.name.registry} lists the tags of {self.name.path} and does not serve {reference}"
-                f" ({answer.complaint()}): see whether a policy of the registry, or a scan under way, holds it back"
+                f" ({answer.complaint()})",
+                "see whether a policy of the registry, or a scan under way, holds it back",
             )
         answer.check(self.name, f"read {reference}", HTTPStatus.OK)
         manifest = self._read_manifest(answer, reference)
@@ -222,8 +223,8 @@ class Manifests:
         media_type = media_type_of(answer)
         if media_type not in MEDIA_TYPES:
             raise RegistryError(
-                f"{self.name} serves {reference} as '{printable(media_type)}', which is no image manifest of today:"
-                " push the image again"
+                f"{self.name} serves {reference} as '{printable(media_type)}', which is no image manifest of today",
+                "push the image again",
             )
         expected = reference if ":" in reference else answer.headers.get("docker-content-digest")
         algorithm = (expected or "").partition(":")[0]
@@ -231,7 +232,8 @@ class Manifests:
         if expected and manifest.digest != expected:
             raise RegistryError(
                 f"{self.name} serves {reference} with content whose digest is {manifest.digest}, not"
-                f" {printable(expected)}: push the image again, or ask whoever runs the registry"
+                f" {printable(expected)}",
+                "push the image again, or ask whoever runs the registry",
             )
         return manifest
 

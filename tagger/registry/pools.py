@@ -90,13 +90,13 @@ def _login(proxy: str) -> dict[str, str] | None:
     kind = proxy.partition("://")[0].lower()
     if kind not in ("http", "https") and re.fullmatch("[a-z][a-z0-9]*", kind):
         raise RegistryUnreachable(
-            f"HTTPS_PROXY or HTTP_PROXY names a {kind} proxy, a kind of proxy that tagger cannot use: give"
-            " http://HOST:PORT, or name the registry in NO_PROXY"
+            f"HTTPS_PROXY or HTTP_PROXY names a {kind} proxy, a kind of proxy that tagger cannot use",
+            "give http://HOST:PORT, or name the registry in NO_PROXY",
         )
     if not parts.host or parts.scheme not in ("http", "https"):
         raise RegistryUnreachable(
-            "the proxy that HTTPS_PROXY or HTTP_PROXY names is not a URL: give http://HOST:PORT, with the special"
-            " characters of a password as % and two hexadecimal digits"
+            "the proxy that HTTPS_PROXY or HTTP_PROXY names is not a URL",
+            "give http://HOST:PORT, with the special characters of a password as % and two hexadecimal digits",
         )
     if not parts.auth:
         return None

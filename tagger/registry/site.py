@@ -85,8 +85,8 @@ class Site:
         self.check_not_downgraded(url)
         if not self.owns(url):
             raise RegistryError(
-                f"{self.registry} points to another host, {shown(url)}, which tagger does not follow:"
-                " ask whoever runs it for the right address"
+                f"{self.registry} points to another host, {shown(url)}, which tagger does not follow",
+                "ask whoever runs it for the right address",
             )
 
     def check_not_downgraded(self, url: str) -> None:
@@ -96,7 +96,8 @@ class Site:
         if scheme == "https" and origin_of(url) == plain:
             raise RegistryError(
                 f"{self.registry} is reached over https and points to {shown(url)}, which tagger does not follow:"
-                " have the proxy before it send X-Forwarded-Proto: https, or set the registry's external URL"
+                f" have the proxy before it send X-Forwarded-Proto",
+                "https, or set the registry's external URL",
             )
 
     def _probed(self) -> str:

@@ -70,8 +70,8 @@ class TagList:
                 return list(_valid(found))
             if url in visited or barren > _MOST_BARREN_PAGES or len(found) > _MOST_TAGS:
                 raise RegistryError(
-                    f"{self._name} lists its tags without end, and tagger decides nothing from half a list:"
-                    " ask whoever runs the registry"
+                    f"{self._name} lists its tags without end, and tagger decides nothing from half a list",
+                    "ask whoever runs the registry",
                 )
             visited.add(url)
             answer = self._ask(url)
@@ -109,15 +109,16 @@ class TagList:
             return self._connection.request("GET", url, scope=self._scope, limit=_PAGE_BYTES)
         except TooLong:
             raise RegistryError(
-                f"the list of the tags of {self._name} has more than {_PAGE_BYTES >> 20} MB in one answer, and tagger"
-                " decides nothing from half a list: remove old tags, or release with --assume-newest"
+                f"the list of the tags of {self._name} has more than {_PAGE_BYTES >> 20} MB in one answer, and"
+                f" tagger decides nothing from half a list",
+                "remove old tags, or release with --assume-newest",
             ) from None
 
     def _tags(self, answer: Answer) -> list[str]:
         foreign = not _has_errors(answer) if answer.status == HTTPStatus.NOT_FOUND else not _is_page(answer)
         if foreign and answer.status in (HTTPStatus.OK, HTTPStatus.NOT_FOUND):
             raise RegistryUnreachable(
-                f"what answers at {self._name.registry} is not a registry: check the host and the port"
+                f"what answers at {self._name.registry} is not a registry", "check the host and the port"
             )
         try:
             answer.check(self._name, "list the tags", HTTPStatus.OK)
@@ -129,7 +130,7 @@ class TagList:
         tags = answer.json().get("tags") or []
         if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
             raise RegistryError(
-                f"{self._name} lists tags that are no texts: the registry is broken, ask whoever runs it"
+                f"{self._name} lists tags that are no texts", "the registry is broken, ask whoever runs it"
             )
         return tags
 

@@ -53,5 +53,5 @@ def _add_certificates(found: ssl.SSLContext, registry: Registry) -> None:
                 found.load_cert_chain(certificate, certificate.with_suffix(".key"))
         except (OSError, ssl.SSLError) as error:
             raise RegistryUnreachable(
-                f"a certificate in {folder} cannot be used ({printable(error)}): each *.cert needs its *.key, in PEM"
+                f"a certificate in {folder} cannot be used ({printable(error)})", "each *.cert needs its *.key, in PEM"
             ) from None

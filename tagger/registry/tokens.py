@@ -75,16 +75,17 @@ class Tokens:
         plain = parts.scheme == "http" and self._site.origin.startswith("http:")
         if not host or parts.username or not (parts.scheme == "https" or plain):
             raise RegistryError(
-                f"{self._registry} names '{shown(realm)}' as its token server, which is not an address to trust:"
-                " ask whoever runs it"
+                f"{self._registry} names '{shown(realm)}' as its token server, which is not an address to trust",
+                "ask whoever runs it",
             )
         own = urllib.parse.urlsplit(self._site.origin).hostname
         named = {text.lower() for text in self._site.trust.token_hosts}
         allowed = {own, *hosts.known(self._registry).token_hosts, *named}
         if credential and allowed.isdisjoint({host, parts.netloc.lower()}):
             raise Denied(
-                f"{self._registry} wants its credentials sent to {printable(host)}: if that is its token server,"
-                f" allow it with --auth-host {printable(host)}, or with auth_hosts in tagger.toml"
+                f"{self._registry} wants its credentials sent to {printable(host)}",
+                f"if that is its token server, allow it with --auth-host {printable(host)}, or with auth_hosts in"
+                f" tagger.toml",
             )
 
     def _ask(self, asked: Challenge, scope: str, credential: Credential | None) -> Answer:
@@ -121,8 +122,8 @@ class Tokens:
             token = None
         if not isinstance(token, str) or not token.isascii() or not token.isprintable():
             raise RegistryError(
-                f"the token server {host_of(asked)} of {self._registry} gave no token ({answer.complaint()}): try again"
-                f" later, or run docker login {self._registry}"
+                f"the token server {host_of(asked)} of {self._registry} gave no token ({answer.complaint()})",
+                f"try again later, or run docker login {self._registry}",
             )
         return token
 
@@ -131,17 +132,17 @@ class Tokens:
         identity_only = credential is not None and credential.is_identity_token and not credential.login
         if answer.status in _DENIALS and self.logged_in:
             raise Denied(
-                f"{server} gives your login no right to {challenge.right(wanted)} ({said}):"
-                f" ask whoever runs {self._registry} for it"
+                f"{server} gives your login no right to {challenge.right(wanted)} ({said})",
+                f"ask whoever runs {self._registry} for it",
             )
         if answer.status in _DENIALS and not credential:
-            raise Denied(f"{server} gives nobody a token for {self._registry} ({said}): {login}")
+            raise Denied(f"{server} gives nobody a token for {self._registry} ({said})", login)
         if answer.status == HTTPStatus.UNAUTHORIZED or (answer.status in _DENIALS and not identity_only):
-            raise Denied(f"{server} refuses the credentials for {self._registry} ({said}): {login}")
+            raise Denied(f"{server} refuses the credentials for {self._registry} ({said})", login)
         if answer.status != HTTPStatus.OK and identity_only:
             raise RegistryError(
-                f"{server} of {self._registry} takes no identity token ({said}), and your login has no password to try:"
-                f" {login} with a password or an access token"
+                f"{server} of {self._registry} takes no identity token ({said}), and your login has no password to try",
+                f"{login} with a password or an access token",
             )
 
 

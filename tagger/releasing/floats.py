@@ -10,7 +10,6 @@ from tagger.events import Line
 from tagger.names import Digest, Tag
 from tagger.releasing.observe import check_version_tag, planned_again
 from tagger.releasing.order import FloatsVia
-from tagger.releasing.push import reason
 from tagger.releasing.state import Run, Share
 from tagger.repository.settle import Goal, settle
 from tagger.rules.plan import Observed
@@ -63,7 +62,7 @@ def _push(run: Run, share: Share, tag: Tag) -> None:
         share.written[tag].add(digest)
     except (Transient, BrokenOff, Unproven) as error:
         # Settling looks, and writes what differs.
-        run.progress(Line.about("writing", reference, f" by a manifest PUT instead, since {reason(error)}"))
+        run.progress(Line.about("writing", reference, f" by a manifest PUT instead, since {error.what}"))
     else:
         run.progress(Line.about("pushed", reference, f" at {digest}"))
 

@@ -95,8 +95,9 @@ def _begun(run: Run, placement: Placement, seen: Observed) -> Share:
     own = scheme.version_tag(version)
     if own in seen.unreadable and not run.order.overwrite:
         raise Unreadable(
-            f"{repository.name.registry} fails to say where {repository.name}:{own} points, so that it may be released"
-            " already: try again, and if that goes on, overwrite it with --force"
+            f"{repository.name.registry} fails to say where {repository.name}:{own} points, so that it may be"
+            f" released already",
+            "try again, and if that goes on, overwrite it with --force",
         )
     digest = _digest_here(image, repository, seen, version, own)
     planned = rules.plan(version, digest, seen, scheme, overwrite=run.order.overwrite)
@@ -188,8 +189,8 @@ def overwritten(share: Share, digest: Digest | None) -> Conflict:
     """Return the error that says that somebody else wrote the version tag."""
     now = f"it holds another image now, {digest}" if digest else "it is gone now"
     return Conflict(
-        f"somebody else wrote {share.reference} during this release, and {now}: agree on one image, and"
-        " release the other under a new version"
+        f"somebody else wrote {share.reference} during this release, and {now}",
+        "agree on one image, and release the other under a new version",
     )
 
 

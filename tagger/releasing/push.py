@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from tagger.errors import (
+    AGAIN,
     BrokenOff,
     RegistryError,
     RegistryUnreachable,
@@ -64,7 +65,7 @@ def _pushed(run: Run, share: Share) -> Digest:
                 return landed
             if pause is None or isinstance(error, Unproven):
                 raise
-            run.progress(Line.about("pushing", share.reference, f" again in {pause:g} s, since {reason(error)}"))
+            run.progress(Line.about("pushing", share.reference, f" again in {pause:g} s, since {error.what}"))
             run.patience.sleep(pause)
     raise AssertionError("the last attempt returns or raises")
 
@@ -94,11 +95,6 @@ def _landed(share: Share) -> Digest | None:
     return None
 
 
-def reason(error: TaggerError) -> str:
-    """Return what is wrong, without what to do about it."""
-    return str(error).rpartition(": ")[0]
-
-
 # -- verify --------------------------------------------------------------------------------------------------------
 
 
@@ -122,17 +118,17 @@ def _confirmed(run: Run, share: Share, pushed: Digest) -> Ours:
         if not _is_held_back(share) or tag in share.first.listed:
             share.repository.manifest(tag)  # raises why it is not served, if that is so
             raise RegistryError(
-                f"the Engine pushed {tag} as {pushed}, but {share.repository.name} does not show it: run the"
-                " same command again"
+                f"the Engine pushed {tag} as {pushed}, but {share.repository.name} does not show it",
+                AGAIN,
             )
     if fetching.fetched is None:
         return Ours(pushed, served=False)
     if not fetching.fetched.is_image(share.image.id):
         share.state = Foreign(pushed)
         raise WrongImage(
-            f"{share.reference} was pushed as {pushed}, which is not image {share.image.id}: another"
-            " program moved the local tag meanwhile, keep it away and run the same command again",
+            f"{share.reference} was pushed as {pushed}, which is not image {share.image.id}",
             pushed,
+            hint=f"another program moved the local tag meanwhile, keep it away and {AGAIN}",
         )
     return Ours(pushed)
 
@@ -178,6 +174,6 @@ def _check_whole(share: Share) -> None:
         return
     if gone := lost(share.repository, share.digest):
         raise RegistryError(
-            f"{share.repository.name} still lacks {', '.join(gone)}, which {share.version_tag} lists: promote the image"
-            " from a registry that has all of it"
+            f"{share.repository.name} still lacks {', '.join(gone)}, which {share.version_tag} lists",
+            "promote the image from a registry that has all of it",
         )

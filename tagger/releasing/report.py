@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from tagger.errors import (
+    AGAIN,
     Conflict,
     Fault,
     Immutable,
@@ -166,7 +167,7 @@ def ended(problem: Exception | KeyboardInterrupt, shares: Sequence[Share], stuck
     begun = [share for share in shares if share.begun]
     said = _said(problem) + "".join(f"; the local tag {reference} is not put back" for reference in stuck)
     if lost := [str(s.repository.name.tagged(tag)) for s in begun for tag in sorted(s.in_doubt) if _matters(s, tag)]:
-        return Unsettled(f"{said}; not put back, or not known: {', '.join(lost)}: run the same command again", lost)
+        return Unsettled(f"{said}; not put back, or not known: {', '.join(lost)}", lost, hint=AGAIN)
     if isinstance(problem, TaggerError) and not stuck and (not begun or isinstance(problem, Conflict)):
         return problem
     if isinstance(problem, Refused) and not stuck and not any(_left_something(share) for share in begun):

@@ -91,7 +91,7 @@ def _put(share: Share, tag: Tag, digest: Digest) -> None:
     kept = share.unmarked if share.unmarked and share.unmarked.digest == digest else None
     manifest = kept or share.repository.manifest(digest)
     if manifest is None:
-        raise RegistryError(f"{share.repository.name} no longer has {digest}: push that image again")
+        raise RegistryError(f"{share.repository.name} no longer has {digest}", "push that image again")
     share.repository.put(tag, manifest)
 
 

@@ -102,9 +102,9 @@ def listed_tags(repository: Listed) -> Sequence[Tag]:
     found = repository.listed()
     if found is None:
         raise InputError(
-            f"there is no repository {repository.name.path} at {repository.name.registry}: check the name, whether its"
-            f" first version was released, and whether you may read it (docker login {repository.name.registry}), since"
-            " registries hide what one may not read"
+            f"there is no repository {repository.name.path} at {repository.name.registry}",
+            f"check the name, whether its first version was released, and whether you may read it (docker"
+            f" login {repository.name.registry}), since registries hide what one may not read",
         )
     return found
 
@@ -146,7 +146,7 @@ def _check_named(name: Repository, tags: Sequence[Tag], scheme: Scheme, *, alone
     if named and not published(tags, scheme):
         variant = f"of variant {scheme.variant}" if scheme.variant else "of the plain line"
         prefix = f" with prefix {scheme.prefix}" if scheme.prefix else ""
-        raise InputError(f"{name} has no version {variant}{prefix}: tagger ls {name} shows what it has")
+        raise InputError(f"{name} has no version {variant}{prefix}", f"tagger ls {name} shows what it has")
 
 
 def _check_line(repository: Listed, tags: Sequence[Tag], scheme: Scheme) -> tuple[list[Floating], list[Tag]]:

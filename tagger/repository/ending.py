@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tagger.errors import CalledOff, Interrupted, TaggerError, Unsettled
-
-_AGAIN = ": run the same command again"
+from tagger.errors import AGAIN, CalledOff, Interrupted, TaggerError, Unsettled
 
 
 def ended(problem: TaggerError | KeyboardInterrupt, said: str, astray: Sequence[str]) -> TaggerError:
@@ -18,11 +16,13 @@ def ended(problem: TaggerError | KeyboardInterrupt, said: str, astray: Sequence[
     >>> error.exit_code, str(error)
     (4, 'interrupted; 2.1 may hold a yanked image: run the same command again')
     """
-    interrupted = isinstance(problem, KeyboardInterrupt | CalledOff)
-    reason = "interrupted" if interrupted else str(problem).removesuffix(_AGAIN)
-    text = f"{reason}; {said}{_AGAIN}"
+    if isinstance(problem, KeyboardInterrupt | CalledOff):
+        reason = "interrupted"
+    else:
+        reason = problem.what if problem.hint == AGAIN else str(problem)
+    what = f"{reason}; {said}"
     if astray:
-        return Unsettled(text, astray)
+        return Unsettled(what, astray, AGAIN)
     if isinstance(problem, KeyboardInterrupt):
-        return Interrupted(text, problem)
-    return Interrupted(text) if interrupted else TaggerError(text)
+        return Interrupted(what, problem, AGAIN)
+    return Interrupted(what, hint=AGAIN) if isinstance(problem, CalledOff) else TaggerError(what, AGAIN)

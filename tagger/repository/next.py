@@ -45,16 +45,18 @@ def successor(
     Raises InputError for a label that is none and for a repository that does not exist, and what the registry raises.
     """
     if label is not None and spells_mark(label):
-        raise InputError(f"'{printable(label)}' would mark a version as yanked: give another label, such as rc or beta")
+        raise InputError(
+            f"'{printable(label)}' would mark a version as yanked", "give another label, such as rc or beta"
+        )
     if label is not None and not _LABEL.fullmatch(label):
         raise InputError(
-            f"'{printable(label)}' is no pre-release label: give letters, digits and hyphens, such as rc or beta"
+            f"'{printable(label)}' is no pre-release label", "give letters, digits and hyphens, such as rc or beta"
         )
     tags = repository.listed()
     if tags is None and not first:
         raise InputError(
-            f"there is no repository {repository.name.path} at {repository.name.registry}: check the name, or give"
-            " --first for the first version of a new one"
+            f"there is no repository {repository.name.path} at {repository.name.registry}",
+            "check the name, or give --first for the first version of a new one",
         )
     versions: dict[Version, list[Tag]] = {}
     for scheme in schemes:

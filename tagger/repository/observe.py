@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-from tagger.errors import Unreadable
+from tagger.errors import AGAIN, Unreadable
 from tagger.names import Digest, Repository, Tag
 from tagger.oci.manifest import Descriptor, Manifest
 from tagger.rules.plan import Observed
@@ -171,8 +171,8 @@ def digest_of(observed: Observed, version: Version, name: Repository) -> Digest:
     if digest := observed.digests[tag]:
         return digest
     raise Unreadable(
-        f"{name.registry} does not say where {name}:{tag} points, and that decides where floating tags go: run the same"
-        " command again"
+        f"{name.registry} does not say where {name}:{tag} points, and that decides where floating tags go",
+        AGAIN,
     )
 
 

@@ -56,7 +56,7 @@ class Policy:
 
     def __post_init__(self) -> None:
         if self.keep < 1 or (self.keep_minors is not None and self.keep_minors < 1):
-            raise InputError("--keep and --keep-minors take a number from 1 on: tagger rm --all empties a repository")
+            raise InputError("--keep and --keep-minors take a number from 1 on", "tagger rm --all empties a repository")
 
 
 def parse_age(text: str) -> timedelta:
@@ -69,7 +69,7 @@ def parse_age(text: str) -> timedelta:
     """
     found = _DAYS.fullmatch(text)
     if not found:
-        raise InputError(f"'{printable(text)}' is no age: give days, such as 180d")
+        raise InputError(f"'{printable(text)}' is no age", "give days, such as 180d")
     return timedelta(days=int(found[1]))
 
 
@@ -164,8 +164,8 @@ def _held(
     held = ask(repository, tags)
     if unreadable := [tag for tag, digest in held.items() if isinstance(digest, Unreadable)]:
         raise RegistryError(
-            f"{repository.name} fails to say what {', '.join(unreadable)} holds, which may be an image that would go:"
-            " repair a floating tag with tagger repair, or remove the tag with tagger rm, and run this again"
+            f"{repository.name} fails to say what {', '.join(unreadable)} holds, which may be an image that would go",
+            "repair a floating tag with tagger repair, or remove the tag with tagger rm, and run this again",
         )
     digests = {tag: digest for tag in candidates if isinstance(digest := held[tag], str)}
     holders: dict[Digest, tuple[Tag, ...]] = dict.fromkeys(digests.values(), ())

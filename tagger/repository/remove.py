@@ -189,8 +189,9 @@ def _take_first(repository: Removable, tag: Tag, expected: Digest | None, tags: 
         for other in (*lost, tag):
             repository.put(other, image)
         raise Refused(
-            f"{repository.name.registry} deletes an image with every tag on it ({', '.join(sorted(lost))} went with"
-            f" {tag}), so the tags are back and nothing is removed: move the others to another image first"
+            f"{repository.name.registry} deletes an image with every tag on it ({', '.join(sorted(lost))}"
+            f" went with {tag}), so the tags are back and nothing is removed",
+            "move the others to another image first",
         )
 
 
@@ -262,7 +263,7 @@ def _named(
             note(f"{name} has no tag {printable(text)}, so there is nothing to remove")
         found |= dict.fromkeys(here)
     if not found:
-        raise InputError(f"{name} has none of the tags named: tagger ls {name} shows those that it has")
+        raise InputError(f"{name} has none of the tags named", f"tagger ls {name} shows those that it has")
     return tuple(found)
 
 

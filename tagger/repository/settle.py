@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from tagger.errors import Refused, RegistryError, TaggerError, Unreadable, Unsettled
+from tagger.errors import AGAIN, Refused, RegistryError, TaggerError, Unreadable, Unsettled
 from tagger.names import Digest, Tag
 from tagger.oci.manifest import Manifest
 from tagger.repository.observe import Tags, digest_of, holders, observe
@@ -89,9 +89,11 @@ def settle(
                 goal.wrote.setdefault(tag, set()).update({digest} if digest else ())
         problems = _write(repository, wrong)
     causes = [unseen] if unseen else [problems[tag] for tag in left if tag in problems]
-    because = f": {causes[0]}" if causes else ", since something keeps moving them: run the same command again"
+    because = f": {causes[0].what}" if causes else ", since something keeps moving them"
     raise Unsettled(
-        f"in {repository.name} these tags are not verified to be where they belong: {', '.join(left)}{because}", [*left]
+        f"in {repository.name} these tags are not verified to be where they belong: {', '.join(left)}{because}",
+        [*left],
+        hint=causes[0].hint if causes else AGAIN,
     ) from next(iter(causes), None)
 
 
@@ -205,5 +207,5 @@ def _is_final(problem: TaggerError | None) -> bool:
 def _fetch(repository: Tags, digest: Digest) -> Manifest:
     manifest = repository.manifest(digest)
     if manifest is None:
-        raise RegistryError(f"{repository.name} no longer has {digest}: push that image again")
+        raise RegistryError(f"{repository.name} no longer has {digest}", "push that image again")
     return manifest

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tagger.errors import InputError, Refused, RegistryError, TaggerError, Unreadable, Unsettled
+from tagger.errors import AGAIN, InputError, Refused, RegistryError, TaggerError, Unreadable, Unsettled
 from tagger.names import Digest, Repository, Tag
 from tagger.repository.check import Move, listed_tags, moved
 from tagger.repository.ending import ended
@@ -72,12 +72,14 @@ def yank(repository: Removable, schemes: Sequence[Scheme], text: str, *, dry_run
     """
     version = parse_version(text, build_metadata="drop")
     if yanked_by(version):
-        raise InputError(f"{version} is the mark of a yanked version already: give the version itself")
+        raise InputError(f"{version} is the mark of a yanked version already", "give the version itself")
     tags = listed_tags(repository)
     found = [_look(repository, tags, scheme, version) for scheme in schemes]
     lines = [line for line in found if line is not None]
     if not lines:
-        raise InputError(f"{repository.name} has no version {version}: tagger ls {repository.name} shows what it has")
+        raise InputError(
+            f"{repository.name} has no version {version}", f"tagger ls {repository.name} shows what it has"
+        )
     deletes = _deletes(repository) if any(line.doomed for line in lines) else False
     moves = tuple(move for line in lines for move in line.moves)
     if dry_run:
@@ -145,16 +147,16 @@ def _put_marks(repository: Removable, lines: Sequence[_Line]) -> None:
             continue
         manifest = repository.manifest(line.digest)
         if manifest is None:
-            raise RegistryError(f"{repository.name} no longer has {line.digest}: take the version away with tagger rm")
+            raise RegistryError(
+                f"{repository.name} no longer has {line.digest}", "take the version away with tagger rm"
+            )
         repository.put(line.mark, manifest)
         for pause in _PAUSES:
             repository.patience.sleep(pause)
             if repository.digest(line.mark) == line.digest:
                 break
         else:
-            raise RegistryError(
-                f"{repository.name} does not show {line.mark}, which was just written: run the same command again"
-            )
+            raise RegistryError(f"{repository.name} does not show {line.mark}, which was just written", AGAIN)
 
 
 def _withdrawn(

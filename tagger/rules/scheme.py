@@ -123,14 +123,14 @@ class Scheme:
         tag = parse_tag(f"{self.prefix}{version}{self._suffix}")
         if len(tag) > self._longest:
             raise InvalidReference(
-                f"{printable(tag, 40)} has {len(tag)} characters, and its floating tags would get too long: shorten it"
-                f" to at most {self._longest}"
+                f"{printable(tag, 40)} has {len(tag)} characters, and its floating tags would get too long",
+                f"shorten it to at most {self._longest}",
             )
         if version.prerelease and tag.endswith(self._others):
             other = max((o for o in self._others if tag.endswith(o)), key=len)
             raise InputError(
-                f"{version} would be tagged {tag}, which belongs to variant {other[1:]}: release"
-                f" {tag.removesuffix(other)} with --variant {other[1:]}, or name the pre-release otherwise"
+                f"{version} would be tagged {tag}, which belongs to variant {other[1:]}",
+                f"release {tag.removesuffix(other)} with --variant {other[1:]}, or name the pre-release otherwise",
             )
         return tag
 
@@ -256,7 +256,7 @@ def lines(scheme: Scheme, variants: Iterable[str], known: Iterable[str] = ()) ->
     asked = list(variants) or [DEFAULT_VARIANT]
     twice = next((name for number, name in enumerate(asked) if name in asked[:number]), None)
     if twice is not None:
-        raise InputError(f"variant '{printable(twice)}' is named twice: name it once")
+        raise InputError(f"variant '{printable(twice)}' is named twice", "name it once")
     everyone = frozenset({*asked, *known} - {DEFAULT_VARIANT})
     found = {
         name: replace(scheme, variant="" if name == DEFAULT_VARIANT else name, variants=everyone)
@@ -358,19 +358,20 @@ def _pieces(template: str) -> tuple[list[str], list[str]]:
     names = [name for _, name, _ in parsed if name is not None]
     if any(odd for *_, odd in parsed) or any(name not in _FIELDS for name in names):
         raise InputError(
-            f"template '{printable(template)}' is malformed: write it with {{major}}, {{minor}} and {{patch}} alone"
+            f"template '{printable(template)}' is malformed", "write it with {major}, {minor} and {patch} alone"
         )
     if (*names,) != _FIELDS[: len(names)]:
         raise InputError(
-            f"template '{printable(template)}' cannot be read back, since versions of different lines would share its"
-            " tag: use {major}, then {minor}, then {patch}, each once"
+            f"template '{printable(template)}' cannot be read back, since versions of different lines would"
+            f" share its tag",
+            "use {major}, then {minor}, then {patch}, each once",
         )
     texts = [text for text, _, _ in parsed]
     before = texts[: len(names)]
     if not all(before[1:]) or (names and any(map(_LONE_DIGIT.search, texts))) or any(map(_ends_in_digit, before)):
         raise InputError(
-            f"template '{printable(template)}' cannot be read back, since its numbers run into one another: put a dot"
-            " or a letter between them, and digits of its own behind letters alone"
+            f"template '{printable(template)}' cannot be read back, since its numbers run into one another",
+            "put a dot or a letter between them, and digits of its own behind letters alone",
         )
     return texts, names
 
@@ -383,8 +384,9 @@ def _check(scheme: Scheme) -> None:
     """Refuse whatever could not be read back. Raises InputError."""
     if scheme.prefix and (not _WORD.fullmatch(scheme.prefix) or _ends_in_digit(scheme.prefix)):
         raise InputError(
-            f"prefix '{printable(scheme.prefix)}' would run into the version: begin it with a letter, use letters,"
-            " digits, '_', '.' and '-', and end it in no digit, such as v or release-"
+            f"prefix '{printable(scheme.prefix)}' would run into the version",
+            "begin it with a letter, use letters, digits, '_', '.' and '-', and end it in no digit, such as"
+            " v or release-",
         )
     for variant in {*scheme.variants, *([scheme.variant] if scheme.variant else ())}:
         _check_variant(variant, scheme)
@@ -393,13 +395,13 @@ def _check(scheme: Scheme) -> None:
     for channel in scheme.channels:
         if not _CHANNEL.fullmatch(channel) or channel == "latest" or spells_mark(channel):
             raise InputError(
-                f"channel '{printable(channel)}' is no pre-release label: give letters, digits and hyphens, such as"
-                " rc or beta"
+                f"channel '{printable(channel)}' is no pre-release label",
+                "give letters, digits and hyphens, such as rc or beta",
             )
     for what, names in (("alias", [name for name, _ in scheme.aliases]), ("channel", scheme.channels)):
         twice = next((name for number, name in enumerate(names) if name in names[:number]), None)
         if twice is not None:
-            raise InputError(f"{what} '{printable(twice)}' is named twice: name it once")
+            raise InputError(f"{what} '{printable(twice)}' is named twice", "name it once")
     _check_apart([scheme])
 
 
@@ -407,18 +409,19 @@ def _check_variant(variant: str, scheme: Scheme) -> None:
     shown = printable(variant)
     if not _WORD.fullmatch(variant) or variant in {"latest", DEFAULT_VARIANT}:
         raise InputError(
-            f"'{shown}' cannot name a variant, whose tags end in it: begin with a letter, use letters, digits, '_', '.'"
-            " and '-', such as alpine (and leave latest, and v before a number, to versions)"
+            f"'{shown}' cannot name a variant, whose tags end in it",
+            "begin with a letter, use letters, digits, '_', '.' and '-', such as alpine (and leave latest,"
+            " and v before a number, to versions)",
         )
     if spells_mark(variant):
         raise InputError(
-            f"variant '{shown}' would mark versions as yanked, since 2.1.106-{shown} could be such a mark: name it"
-            " otherwise"
+            f"variant '{shown}' would mark versions as yanked, since 2.1.106-{shown} could be such a mark",
+            "name it otherwise",
         )
     if _STAGE.match(variant) or variant in scheme.channels:
         raise InputError(
-            f"variant '{shown}' looks like a pre-release, so that 2.1.106-{shown} could be either: name it otherwise,"
-            " or release it as a version of its own"
+            f"variant '{shown}' looks like a pre-release, so that 2.1.106-{shown} could be either",
+            "name it otherwise, or release it as a version of its own",
         )
 
 
@@ -426,8 +429,8 @@ def _check_alias(name: str, line: str) -> None:
     parse_tag(name)
     if not _LINE.fullmatch(line):
         raise InputError(
-            f"alias '{printable(name)}' is bound to '{printable(line)}', which is no line: give MAJOR or MAJOR.MINOR,"
-            " such as 24 or 1.30"
+            f"alias '{printable(name)}' is bound to '{printable(line)}', which is no line",
+            "give MAJOR or MAJOR.MINOR, such as 24 or 1.30",
         )
 
 
@@ -436,12 +439,13 @@ def _check_apart(schemes: Sequence[Scheme]) -> None:
     spellings = [spelling for scheme in schemes for spelling in _spellings(scheme)]
     for one in spellings:
         if _read(one.example.removeprefix("v")) or any(scheme.parse(one.example) for scheme in schemes):
-            raise InputError(f"{one} spells {one.example}, which is a version tag and never moves: name it otherwise")
+            raise InputError(f"{one} spells {one.example}, which is a version tag and never moves", "name it otherwise")
     for one, other in combinations(spellings, 2):
         if one.meets(other):
             raise InputError(
                 f"{one} and {other} can spell the same tag, such as"
-                f" {other.example if one.pattern.fullmatch(other.example) else one.example}: name one of them otherwise"
+                f" {other.example if one.pattern.fullmatch(other.example) else one.example}",
+                "name one of them otherwise",
             )
 
 
@@ -491,20 +495,20 @@ def parse_version(text: str, *, build_metadata: str = "refuse") -> Version:
     """
     if build_metadata not in ("refuse", "drop"):
         raise InputError(
-            f"--build-metadata takes 'refuse' or 'drop', not '{printable(build_metadata)}': give one of the two"
+            f"--build-metadata takes 'refuse' or 'drop', not '{printable(build_metadata)}'", "give one of the two"
         )
     try:
         version = Version.parse(text.removeprefix("v"))
     except ValueError:
         raise InvalidVersion(
-            f"'{printable(text)}' is not a semantic version: give MAJOR.MINOR.PATCH without leading zeros,"
-            " such as 2.1.106 or 3.0.0-rc.1"
+            f"'{printable(text)}' is not a semantic version",
+            "give MAJOR.MINOR.PATCH without leading zeros, such as 2.1.106 or 3.0.0-rc.1",
         ) from None
     if version.build and build_metadata != "drop":
         plain = version.replace(build=None)
         raise Refused(
-            f"{printable(text)} carries build metadata, and a tag cannot hold '+': release {plain}, or let"
-            " --build-metadata drop cut it off"
+            f"{printable(text)} carries build metadata, and a tag cannot hold '+'",
+            f"release {plain}, or let --build-metadata drop cut it off",
         )
     return version.replace(build=None) if version.build else version
 

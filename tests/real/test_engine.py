@@ -329,13 +329,13 @@ def aux(tag: str, digest: str | None) -> Message:
 @pytest.mark.parametrize(
     ("messages", "error", "message"),
     [
-        ([], Unproven, "push of 2.1 ended with digest: none; run the same command again"),
+        ([], Unproven, "push of 2.1 ended with digest: none: run the same command again"),
         ([{"status": "Pushed", "id": "c722b2e5e5dc"}], Unproven, "ended with digest: none"),
         ([status("2", A), aux("2", A)], Unproven, "ended with digest: none"),
         ([status("2.1.106", A)], Unproven, "ended with digest: none"),
-        ([status("2.1", A), aux("2.1", B)], EngineError, f"ended with digest: {'.*'.join(sorted((A, B)))}; run"),
-        ([aux("2.1", "nonsense")], EngineError, "ended with digest: nonsense; run the same command again"),
-        ([aux("2.1", None)], EngineError, "ended with digest: None; run the same command again"),
+        ([status("2.1", A), aux("2.1", B)], EngineError, f"ended with digest: {'.*'.join(sorted((A, B)))}: run"),
+        ([aux("2.1", "nonsense")], EngineError, "ended with digest: nonsense: run the same command again"),
+        ([aux("2.1", None)], EngineError, "ended with digest: None: run the same command again"),
         ([{"status": "2.1: digest: sha256:12 size: 5"}], Unproven, "ended with digest: none"),
         ([status("2.1", A), push_error("EOF")], Transient, "push of 2.1 failed: EOF: put that right and run"),
         ([{"error": "denied: no"}], Denied, "push of 2.1 failed: denied: no: run docker login"),

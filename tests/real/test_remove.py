@@ -21,8 +21,8 @@ from tagger.names import Tag
 from tagger.oci.manifest import OCI_INDEX, OCI_MANIFEST, Manifest
 from tagger.oci.placeholder import ARTIFACT_TYPE
 from tagger.registry.answer import Answer
-from tagger.releasing.order import Order
 from tagger.registry.delete import Deleting
+from tagger.releasing.order import Order
 from tagger.repository.check import repair
 from tagger.rules.scheme import Scheme, parse_version, published, resolve
 
