@@ -21,7 +21,7 @@ from tagger.credentials.docker import DockerConfig
 from tagger.engine.address import addresses
 from tagger.engine.connect import SILENCE_SECONDS, connect
 from tagger.engine.failures import nonsense, translated
-from tagger.engine.push_stream import pushed_digest, upload
+from tagger.engine.push_stream import as_refusal, pushed_digest, upload
 from tagger.errors import AGAIN, BrokenOff, EngineError, ImageNotFound, InputError, InvalidReference
 from tagger.events import Meter
 from tagger.names import Digest, Reference, Registry, Repository, is_image_id, parse_digest
@@ -159,14 +159,28 @@ class Engine:
         left = self._patience.left()
         self._client.timeout = SILENCE_SECONDS if left is None else min(math.ceil(left), SILENCE_SECONDS)
         with self._timed(), translated(f"push {reference}"):
-            messages = self._client.push(
-                str(reference.repository), tag=reference.tag, stream=True, decode=True, auth_config=auth
-            )
+            messages = self._messages(reference, auth)
             try:
                 return pushed_digest(self._in_time(messages), reference.tag, logged_in=credential is not None)
             finally:
                 # Closing the answer is what makes the Engine give up a push that was interrupted.
                 self._answers.last.close()
+
+    def _messages(self, reference: Reference, auth: dict[str, str]) -> Iterable[object]:
+        """What the Engine says while it pushes a tag."""
+        import docker.errors
+
+        messages: Iterable[object]
+        try:
+            messages = self._client.push(
+                str(reference.repository), tag=reference.tag, stream=True, decode=True, auth_config=auth
+            )
+        except docker.errors.APIError as error:
+            # Podman 5 refuses with the message of a stream, and with HTTP 500 since nothing was streamed yet.
+            if not (refusal := as_refusal(str(error.explanation))):
+                raise
+            messages = [refusal]
+        return messages
 
     @contextlib.contextmanager
     def _timed(self) -> Iterator[None]:

@@ -53,6 +53,13 @@ def _client(place: Endpoint, headers: Mapping[str, Any]) -> docker.APIClient:
                 self.close()
                 raise
 
+        def _raise_for_status(self, response: Any) -> None:
+            # docker-py takes every error for an object with a `message`, which not every Engine gives.
+            try:
+                super()._raise_for_status(response)  # type: ignore[misc] # the stubs lack it
+            except (LookupError, TypeError):
+                raise docker.errors.APIError("", response=response, explanation=response.text) from None
+
         def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
             # Else REQUESTS_CA_BUNDLE would override the CA that the context or DOCKER_CERT_PATH gives.
             verify = self.verify if verify is None else verify

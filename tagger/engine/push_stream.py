@@ -5,6 +5,7 @@ A push that fails answers HTTP 200 and says so in the stream, so success is prov
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -123,6 +124,19 @@ def pushed_digest(messages: Iterable[object], tag: Tag, *, logged_in: bool = Fal
     # Podman 3 may say nothing of a push that went well, so that the registry has to be asked.
     kind = EngineError if found else Unproven
     raise kind(f"the Engine's push of {tag} ended with digest: {seen}", AGAIN)
+
+
+def as_refusal(text: str) -> Mapping[str, Any] | None:
+    """The message that a text is, if that reports an error.
+
+    >>> as_refusal('{"error": "denied", "errorDetail": {"message": "denied"}}')["error"], as_refusal("denied")
+    ('denied', None)
+    """
+    try:
+        message = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return message if isinstance(message, dict) and _problem(message) else None
 
 
 def _digests(message: Mapping[str, Any], aux: Mapping[str, Any], tag: Tag) -> set[str]:

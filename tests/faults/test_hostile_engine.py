@@ -27,6 +27,8 @@ ANSWERS: dict[str, Response] = {
     "half of an object": Response(200, b'{"Id": "sha'),
     "escapes": Response(500, json.dumps({"message": ESC + "##[error]x ##vso[task.complete]"}).encode()),
     "a failure": Response(500, b'{"message": 7}'),
+    "a failure without a message": Response(500, b'{"error": "no", "errorDetail": {"message": "no"}}'),
+    "a failure that is a list": Response(500, b"[1]"),
     "a failure in HTML": Response(503, b"<html>busy</html>"),
     "a redirect": Response(301, b"", {"Location": "http://198.51.100.1/"}),
 }

@@ -54,6 +54,7 @@ from tagger.errors import (
     EngineError,
     EngineUnreachable,
     ImageNotFound,
+    Immutable,
     InputError,
     InvalidReference,
     TaggerError,
@@ -1040,6 +1041,12 @@ def test_what_kept_a_push_out_is_shown_whole_with_advice_that_fits(reason: dict[
     assert advice in said.removeprefix(text)
     # Who has logged in is sent there again only when it is the credentials that are refused.
     assert (LOGIN in said) is (advice == LOGIN or (advice == RIGHT and not logged_in))
+
+
+def test_a_refusal_that_comes_with_an_http_error_is_one_of_the_registry(fake: FakeEngine) -> None:
+    fake.intercept(on("POST", "/push$", as_json(500, push_error("tag invalid: 2.1.503 is immutable"))))  # Podman 5
+    with open_engine(fake) as engine, pytest.raises(Immutable, match=r"tag invalid: 2\.1\.503 is immutable: release"):
+        engine.push(reference())
 
 
 def test_a_long_reason_keeps_its_end(fake: FakeEngine) -> None:
