@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from enum import Enum
 from functools import partial
 from typing import TypeVar, cast
 
 from tagger.errors import AGAIN, Abandoned, CalledOff, TimedOut
 
 AT_ONCE = 8
-"""So many tasks run at once, the others after them."""
+"""How many tasks run at once; the others wait for them."""
 # The part of the time, and the most seconds of it, that are kept for putting tags back.
 _RESERVED, _MOST_RESERVED = 0.25, 60.0
 # A signal that comes just before the interpreter begins to wait is seen only when that wait ends.
@@ -23,20 +25,68 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 
+class Pauses(Enum):
+    """The seconds between one attempt and the next, by what the next one may meet."""
+
+    REQUEST = (0.2, 0.6, 1.5)
+    """A server that was busy or broke off."""
+    BLOB = (1.0, 4.0)
+    """A way to or from a registry that broke off under a blob."""
+    PUSH = (1.0, 4.0, 10.0)
+    """An Engine that was started again, or a registry that was down for it."""
+    STALE = (0.5, 1.0, 2.0, 4.0)
+    """A registry that serves stale reads and lists for a while after a write."""
+    SETTLE = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
+    """Other releases that move the same tags, as well."""
+    SHOWN = (0.3, 1.0, 2.0, 4.0, 8.0)
+    """A registry that does not show yet what was pushed."""
+    SCANNED = (15.0, 30.0, 60.0, 60.0, 60.0)
+    """A registry that serves an image only after a scan."""
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One attempt: the seconds until the next (None: there is none), and why that waits, if a person should know."""
+
+    pause: float | None
+    since: str = ""
+
+
+class Clock:
+    """The time, and waiting."""
+
+    def monotonic(self) -> float:
+        """The seconds since some moment."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        time.sleep(seconds)
+
+
 class Patience:
     """The time that one command has: `seconds` in all (None: as long as it takes); safe to use from several threads.
 
-    A part of it is kept for putting tags back, which `put_back` begins.
+    A part of it is kept for putting tags back, which `put_back` begins. `told` hears of long waits; `pool` makes what
+    runs tasks at once.
     """
 
-    def __init__(self, seconds: float | None = None, told: Trace = lambda _: None) -> None:
-        """Take the time in all, and who is told of long waits."""
+    def __init__(
+        self,
+        seconds: float | None = None,
+        told: Trace = lambda _: None,
+        *,
+        clock: Clock | None = None,
+        pool: Callable[[int], Executor] = ThreadPoolExecutor,
+    ) -> None:
+        self.clock = clock or Clock()
         self._seconds = seconds
         self._told = told
+        self._pool = pool
         self._called_off = threading.Event()
         self._deadline = self._last_deadline = None
         if seconds is not None:
-            self._last_deadline = time.monotonic() + seconds
+            self._last_deadline = self.clock.monotonic() + seconds
             self._deadline = self._last_deadline - min(seconds * _RESERVED, _MOST_RESERVED)
 
     def check(self) -> None:
@@ -46,10 +96,10 @@ class Patience:
             raise CalledOff("called off", AGAIN)
 
     def left(self) -> float | None:
-        """Give the seconds that are left, more than none; None for no end. Raises TimedOut."""
+        """The seconds that are left, more than 0; None for no end. Raises TimedOut."""
         if self._deadline is None:
             return None
-        left = self._deadline - time.monotonic()
+        left = self._deadline - self.clock.monotonic()
         if left <= 0:
             raise TimedOut(
                 f"it was not done within the {self._seconds:g} s of --timeout",
@@ -60,7 +110,7 @@ class Patience:
     def sleep(self, seconds: float, since: str = "") -> None:
         """Wait; raise TimedOut at once when the time ends before that, and CalledOff as soon as it is called off.
 
-        A wait that a person would notice is told, with its reason.
+        A wait that a person would notice is reported, with its reason.
         """
         if since and seconds >= _NOTICED_SECONDS:
             self.tell(f"waiting {seconds:.2g} s, since {since}")
@@ -68,29 +118,40 @@ class Patience:
         if left is not None and left < seconds:
             self._deadline = 0.0
             self.left()
-        end = time.monotonic() + seconds
-        while not self._called_off.is_set() and (rest := end - time.monotonic()) > 0:
-            self._called_off.wait(min(rest, _GLANCE_SECONDS))
+        end = self.clock.monotonic() + seconds
+        while not self._called_off.is_set() and (rest := end - self.clock.monotonic()) > 0:
+            self.clock.sleep(min(rest, _GLANCE_SECONDS))
         self.check()
 
+    def attempts(self, *pauses: Pauses, since: str = "") -> Iterator[Attempt]:
+        """Attempts with pauses between them; who is done stops asking for more. The last attempt has no pause.
+
+        An attempt's `pause` and `since` may be changed while it lasts. Raises what `sleep` raises.
+        """
+        for pause in (*(pause for each in pauses for pause in each.value), None):
+            attempt = Attempt(pause, since)
+            yield attempt
+            if attempt.pause is not None:
+                self.sleep(attempt.pause, attempt.since)
+
     def tell(self, line: str) -> None:
-        """Tell whoever waits, in a line."""
+        """Report a line to whoever waits."""
         self._told(line)
 
     def put_back(self) -> None:
-        """Begin to put things back: the time that is kept for this begins."""
+        """Begin to put things back, for which time is kept."""
         self._deadline = self._last_deadline
 
     def at_once(self, tasks: Iterable[Callable[[], T]]) -> list[T]:
-        """Run independent tasks at once and give their results in order; the first exception is raised at the end.
+        """Run independent tasks at once; their results, in order. The first exception is raised at the end.
 
-        An interruption calls off their waits and reads; what they write is waited for, so that nothing happens behind
-        the caller's back. A second one does not wait either, and raises Abandoned.
+        An interruption calls off their waits and reads, and waits for what they write, so that nothing happens behind
+        the caller's back. A second interruption does not wait, and raises Abandoned.
         """
         pending = list(tasks)
         if len(pending) <= 1:
             return [task() for task in pending]
-        pool, running = ThreadPoolExecutor(max_workers=AT_ONCE), _Running()
+        pool, running = self._pool(AT_ONCE), _Running()
         try:
             futures = [pool.submit(running.run, partial(self._unless_called_off, task)) for task in pending]
             for future in futures:
@@ -117,7 +178,7 @@ class Patience:
 
 
 class _Running:
-    """A count of the tasks that run: a pool interrupted while it starts a thread does not know of that one."""
+    """A count of the tasks that run: a pool that is interrupted while it starts a thread does not know of it."""
 
     def __init__(self) -> None:
         self._count = 0

@@ -11,6 +11,7 @@ from typing import Any
 import canary
 import hypothesis
 import pytest
+from clocks import Skipping
 from doubles import FakeEngine, ModelRegistry
 from services import (
     ENVIRONMENT,
@@ -227,3 +228,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(line)
     searched = len(canary.searched) + config.stash.get(runs, 0)
     terminalreporter.write_line(f"{searched} runs of the command searched for the password, and none shows it")
+
+
+@pytest.fixture
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give every command of this process a clock that is set forward instead of waiting."""
+    monkeypatch.setattr("tagger.work.Clock", Skipping)

@@ -9,7 +9,6 @@ import re
 import select
 import subprocess
 import threading
-import time
 from collections.abc import Callable
 
 from tagger.credentials.credential import Credential, credential_of, server_of
@@ -116,13 +115,13 @@ class _Wait:
 
     def __init__(self, patience: Patience, awaited: str) -> None:
         self._patience, self._awaited = patience, awaited
-        self._begun = time.monotonic()
+        self._begun = patience.clock.monotonic()
         self._told = False
 
     def check(self) -> None:
         """Raise TimeoutError at its end, and what `Patience.check` raises."""
         self._patience.check()
-        waited = time.monotonic() - self._begun
+        waited = self._patience.clock.monotonic() - self._begun
         if waited >= HELPER_SECONDS:
             raise TimeoutError
         if waited >= NOTICED_SECONDS and not self._told:

@@ -19,11 +19,7 @@ from tagger.oci.referrers import referrers_tag
 from tagger.promoting.source import FAILURES, Belongings, Original, Piece, belongings
 from tagger.registry.referrers import referrers
 from tagger.registry.repository import RemoteRepository
-
-# Seconds before a blob is sent again whose way broke off.
-_PAUSES = (1.0, 4.0)
-# Seconds before each look at a list of referrers under a tag: two promotions may write one list at once.
-_LISTING_PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0)
+from tagger.work import Pauses
 
 
 @dataclass(slots=True)
@@ -123,15 +119,15 @@ class Courier:
         if home.name.registry == target.name.registry and target.blobs.mount(blob, home.name):
             self.note(Line.about("mounted", blob.digest, f" in {target.name}"))
             return True
-        for pause in (*_PAUSES, None):
+        for attempt in target.patience.attempts(Pauses.BLOB):
             try:
                 with home.blobs.opened(blob) as pieces:
                     target.blobs.write(blob, self._metered(blob, pieces))
             except (Unreadable, RegistryUnreachable) as error:
-                if pause is None:
+                if attempt.pause is None:
                     raise
-                self.note(Line.about("sending", blob.digest, f" again in {pause:g} s, since {error.what}"))
-                target.patience.sleep(pause)
+                again = f" again in {attempt.pause:g} s, since {error.what}"
+                self.note(Line.about("sending", blob.digest, again))
             else:
                 self.note(Line.about("copied", blob.digest, f", {blob.size} bytes, to {target.name}"))
                 return True
@@ -275,8 +271,7 @@ def _list_by_tag(target: RemoteRepository, subject: Digest, entries: Sequence[in
     Raises RegistryError where the tag holds something else or does not keep the entries, and what the registry raises.
     """
     tag = referrers_tag(subject)
-    for pause in _LISTING_PAUSES:
-        target.patience.sleep(pause)
+    for _ in target.patience.attempts(Pauses.STALE):  # two promotions may write one list at once
         held = target.manifest(tag)
         before = held if index.tagged_referrers(held, subject) is not None else None
         if held and not before and held.digest != subject:

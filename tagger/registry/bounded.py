@@ -10,7 +10,6 @@ import http.client
 import io
 import math
 import socket
-import time
 from typing import Any
 
 import urllib3
@@ -56,31 +55,37 @@ class _Response(http.client.HTTPResponse):
 
     def __init__(self, connection: socket.socket, *arguments: Any, **named: Any) -> None:
         super().__init__(connection, *arguments, **named)
-        patience = self.patience if named.get("method") in _READS else None
         seconds = (BLOB_SILENCE_SECONDS, math.inf) if self.endless else (SILENCE_SECONDS, ANSWER_SECONDS)
-        self.fp = io.BufferedReader(_Incoming(self.fp.detach(), connection, patience, seconds))
+        reads = named.get("method") in _READS
+        self.fp = io.BufferedReader(_Incoming(self.fp.detach(), connection, self.patience, seconds, reads=reads))
 
 
 class _Incoming(io.RawIOBase):
     """The bytes of one answer; a read ends as soon as it is called off, the answer to a write is waited for."""
 
     def __init__(
-        self, raw: io.RawIOBase, connection: socket.socket, patience: Patience | None, seconds: tuple[float, float]
+        self,
+        raw: io.RawIOBase,
+        connection: socket.socket,
+        patience: Patience,
+        seconds: tuple[float, float],
+        *,
+        reads: bool,
     ) -> None:
         self._raw = raw  # holds the socket open for as long as the answer is read
         self._socket = connection
-        self._patience = patience
+        self._check = patience.check if reads else lambda: None
+        self._now = patience.clock.monotonic
         self._silence, in_all = seconds
-        self._end = time.monotonic() + in_all
+        self._end = self._now() + in_all
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        silent = time.monotonic() + self._silence
-        while (left := min(silent, self._end) - time.monotonic()) > 0:
-            if self._patience:
-                self._patience.check()
+        end = min(self._now() + self._silence, self._end)
+        while (left := end - self._now()) > 0:
+            self._check()
             self._socket.settimeout(min(left, _SLICE_SECONDS))
             with contextlib.suppress(TimeoutError):
                 return self._socket.recv_into(buffer)

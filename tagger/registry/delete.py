@@ -30,8 +30,8 @@ from tagger.registry.answer import Answer
 from tagger.registry.blobs import Blobs
 from tagger.registry.manifests import WRITTEN, Manifests
 from tagger.registry.refusal import Why
+from tagger.work import Pauses
 
-_PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0)
 _GONE = (HTTPStatus.ACCEPTED, HTTPStatus.OK, HTTPStatus.NO_CONTENT)
 # What a registry says of a manifest that is not there. A 404 without this says that it does not know such a request.
 _NOT_THERE = frozenset({"MANIFEST_UNKNOWN", "NAME_UNKNOWN", "TAG_UNKNOWN", "NOT_FOUND"})
@@ -104,25 +104,25 @@ class Deleting:
     def _went(self, tag: Tag, before: Manifest | None, problem: TaggerError | KeyboardInterrupt) -> bool:
         """Whether a tag whose removal broke off is gone; otherwise it is as it was.
 
-        A write without an answer may still land, so that a tag that reads as before is looked at until the pauses end.
+        A write without an answer may still land, so a tag that reads as before is read again for some seconds.
 
         Raises Unsettled when it is neither, since the placeholder is not what anybody should pull.
         """
         self._manifests.patience.put_back()
         answered = isinstance(problem, RegistryError | Refused) and not isinstance(problem, Unreadable)
         as_before = False
-        for pause in _PAUSES:
-            with contextlib.suppress(RegistryError, RegistryUnreachable, TimedOut, CalledOff):
-                self._manifests.patience.sleep(pause)
-                held = self._manifests.held(tag)
-                if held is None:
-                    return True
-                as_before = not is_placeholder(tag, held.digest)
-                if before and not as_before:
-                    self._manifests.put(tag, before)
-                    return False
-                if as_before and answered:
-                    return False
+        with contextlib.suppress(TimedOut, CalledOff):
+            for _ in self._manifests.patience.attempts(Pauses.STALE):
+                with contextlib.suppress(RegistryError, RegistryUnreachable):
+                    held = self._manifests.held(tag)
+                    if held is None:
+                        return True
+                    as_before = not is_placeholder(tag, held.digest)
+                    if before and not as_before:
+                        self._manifests.put(tag, before)
+                        return False
+                    if as_before and answered:
+                        return False
         if as_before:
             return False
         raise Unsettled(

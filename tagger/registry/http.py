@@ -21,12 +21,11 @@ from tagger.registry.failures import broken_off, unreachable
 from tagger.registry.pools import Pools
 from tagger.registry.retry_after import seconds_to_wait
 from tagger.registry.url import shown
-from tagger.work import Patience, Trace
+from tagger.work import Attempt, Patience, Pauses, Trace
 
 _CONNECT_SECONDS = 15.0
 _PIECE_BYTES = 256 * 1024
-_DELAYS = (0.2, 0.6, 1.5)
-# What a command may spend on waiting for retries in all: a registry that is down for good is soon said to be.
+# What a command may wait for retries in all, so that it soon says that a registry is down for good.
 _WAITING_SECONDS = 120.0
 _REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 Body = bytes | Iterator[bytes] | None
@@ -58,16 +57,14 @@ class Transport:
         limit: int,
         first: Answer | None = None,
     ) -> Answer:
-        """Send a request and give its answer; transient failures of repeatable requests are tried again.
-
-        What carries the pieces of a blob is not repeatable.
+        """Send a request; its answer. Transient failures are tried again, unless the request has the pieces of a blob.
 
         `first` is the answer to the first attempt, if that was made already.
 
         Raises Unreadable, RegistryUnreachable, RegistryError for an answer that is too long, TimedOut and CalledOff.
         """
-        for delay in (*_DELAYS, None):
-            retried = delay is not None and method in _REPEATABLE and not isinstance(body, Iterator)
+        repeatable = method in _REPEATABLE and not isinstance(body, Iterator)
+        for attempt in self.patience.attempts(Pauses.REQUEST):
             try:
                 answer, first = first or self.once(method, url, headers, body, limit=limit), None
             except urllib3.exceptions.ReadTimeoutError:
@@ -76,28 +73,32 @@ class Transport:
                     f"see its log, and {AGAIN}",
                 ) from None
             except urllib3.exceptions.ProtocolError as error:
-                if not (retried and self._wait(delay)):
+                if not (repeatable and self._may_wait(attempt, "broke off the connection")):
                     raise broken_off(self.registry, error) from None
             except urllib3.exceptions.HTTPError as error:
                 raise unreachable(self.registry, url, error) from None
             else:
-                if not (retried and answer.passes() and self._wait(delay, answer)):
+                asked = answer.headers.get("retry-after", "")
+                if not (
+                    repeatable
+                    and answer.passes()
+                    and self._may_wait(attempt, f"answered HTTP {answer.status}", seconds_to_wait(asked, time.time()))
+                ):
                     return answer
         raise AssertionError("the last attempt returns or raises")
 
-    def _wait(self, delay: float | None, answer: Answer | None = None) -> bool:
-        """Wait before the next attempt, as long as the registry asks; say no when all waiting is spent."""
-        seconds = max(
-            delay or 0.0, seconds_to_wait(answer.headers.get("retry-after", ""), time.time()) if answer else 0.0
-        )
+    def _may_wait(self, attempt: Attempt, because: str, seconds: float = 0.0) -> bool:
+        """Whether there is to be another attempt, at the earliest in so many seconds."""
+        if attempt.pause is None:
+            return False
+        pause = max(attempt.pause, seconds)
         with self._lock:
-            if self._waited + seconds > _WAITING_SECONDS:
+            if self._waited + pause > _WAITING_SECONDS:
                 return False
-            self._waited += seconds
+            self._waited += pause
         if self._trace:
-            self._trace(f"{self.registry} is asked again in {seconds:.1f} s")
-        said = f"answered HTTP {answer.status}" if answer else "broke off the connection"
-        self.patience.sleep(seconds, f"{self.registry} {said}")
+            self._trace(f"{self.registry} is asked again in {pause:.1f} s")
+        attempt.pause, attempt.since = pause, f"{self.registry} {because}"
         return True
 
     def once(self, method: str, url: str, headers: Mapping[str, str], body: Body = None, *, limit: int) -> Answer:

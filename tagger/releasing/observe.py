@@ -20,10 +20,7 @@ from tagger.repository.settle import explained
 from tagger.rules import plan as rules
 from tagger.rules.plan import Action, Observed, Plan
 from tagger.rules.scheme import Scheme, Version, mark, resolve
-
-CONFIRM_PAUSES = (0.0, 0.3, 1.0, 2.0, 4.0, 8.0)
-"""The seconds before each look at a version tag that was pushed and does not show yet."""
-
+from tagger.work import Pauses
 
 # -- step 1: observe -----------------------------------------------------------------------------------------------
 
@@ -176,10 +173,10 @@ def check_version_tag(share: Share, seen: Observed) -> None:
     held = seen.digests[share.version_tag]
     if share.unserved and share.version_tag in seen.unreadable:
         return
-    for pause in CONFIRM_PAUSES:
+    since = f"{share.repository.name.registry} does not show {share.version_tag}"
+    for _ in share.repository.patience.attempts(Pauses.SHOWN, since=since):
         if held is not None:
             break
-        share.repository.patience.sleep(pause, f"{share.repository.name.registry} does not show {share.version_tag}")
         held = share.repository.digest(share.version_tag)
     if held != share.digest:
         raise overwritten(share, held)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 from tagger.errors import (
@@ -20,17 +20,15 @@ from tagger.errors import (
 from tagger.events import Line
 from tagger.names import Digest, Registry, Tag
 from tagger.oci.manifest import Manifest
-from tagger.releasing.observe import CONFIRM_PAUSES, check_still_true, observe_line, overwritten
+from tagger.releasing.observe import check_still_true, observe_line, overwritten
 from tagger.releasing.order import Target
 from tagger.releasing.state import Foreign, Ours, Run, Share, Unknown
 from tagger.repository.observe import View
 from tagger.repository.platforms import lost
 from tagger.rules.plan import WRITES
+from tagger.work import Attempt, Pauses
 
-_SCAN_PAUSES = (15.0, 30.0, 60.0, 60.0, 60.0)
 _SECONDS_TO_GO_ON = 5.0
-# Seconds before a push is tried again; an Engine that restarts takes some.
-_PUSH_PAUSES = (1.0, 4.0, 10.0)
 
 
 def push_version_tags(run: Run) -> None:
@@ -56,17 +54,17 @@ def _push_to_one_registry(run: Run, shares: Sequence[Share]) -> None:
 
 def _pushed(run: Run, share: Share) -> Digest:
     """Push the version tag; if that fails for now and the registry shows that it did not land, push it again."""
-    for pause in (*_PUSH_PAUSES, None):
+    for attempt in run.patience.attempts(Pauses.PUSH):
         try:
             return _push_once(run, share)
         except (Transient, BrokenOff, Unproven) as error:
             if landed := _landed(share):
                 share.state = Unknown(may_land=False)
                 return landed
-            if pause is None or isinstance(error, Unproven):
+            if attempt.pause is None or isinstance(error, Unproven):
                 raise
-            run.progress(Line.about("pushing", share.reference, f" again in {pause:g} s, since {error.what}"))
-            run.patience.sleep(pause)
+            again = f" again in {attempt.pause:g} s, since {error.what}"
+            run.progress(Line.about("pushing", share.reference, again))
     raise AssertionError("the last attempt returns or raises")
 
 
@@ -105,8 +103,8 @@ def _confirmed(run: Run, share: Share, pushed: Digest) -> Ours:
     the repository again, so that is done here, and one answer says where the tag points and to what.
     """
     tag = share.version_tag
-    for pause in _pauses_to_confirm(share):
-        run.patience.sleep(pause, f"{share.repository.name.registry} does not show {tag} yet")
+    since = f"{share.repository.name.registry} does not show {tag} yet"
+    for attempt in run.patience.attempts(Pauses.SHOWN, Pauses.SCANNED, since=since):
         fetching = _Fetching(share.repository, tag)
         share.seen = observe_line(fetching, run.order.version, share.scheme)
         held = share.seen.digests[tag]
@@ -114,13 +112,9 @@ def _confirmed(run: Run, share: Share, pushed: Digest) -> Ours:
             break
         if held not in (None, share.plan.version_change.before, pushed):
             raise overwritten(share, held)
-    else:
-        if not _is_held_back(share) or tag in share.first.listed:
-            share.repository.manifest(tag)  # raises why it is not served, if that is so
-            raise RegistryError(
-                f"the Engine pushed {tag} as {pushed}, but {share.repository.name} does not show it",
-                AGAIN,
-            )
+        if _is_last(share, attempt):
+            _check_held_back(share, pushed)
+            break
     if fetching.fetched is None:
         return Ours(pushed, served=False)
     if not fetching.fetched.is_image(share.image.id):
@@ -139,15 +133,21 @@ def _is_held_back(share: Share) -> bool:
     return seen is not None and share.version_tag in seen.unreadable and share.version_tag in seen.listed
 
 
-def _pauses_to_confirm(share: Share) -> Iterator[float]:
-    """Yield the seconds before each look; while the image is held back there are more, as far as there is time."""
-    for pause in (*CONFIRM_PAUSES, *_SCAN_PAUSES):
-        left = share.repository.patience.left()
-        if pause in _SCAN_PAUSES and not _is_held_back(share):
-            return
-        if _is_held_back(share) and left is not None and left < pause + _SECONDS_TO_GO_ON:
-            return
-        yield pause
+def _check_held_back(share: Share, pushed: Digest) -> None:
+    """Raise why the version tag is not served, unless the image is held back and was not before."""
+    if not _is_held_back(share) or share.version_tag in share.first.listed:
+        share.repository.manifest(share.version_tag)  # raises why it is not served, if that is so
+        raise RegistryError(
+            f"the Engine pushed {share.version_tag} as {pushed}, but {share.repository.name} does not show it", AGAIN
+        )
+
+
+def _is_last(share: Share, attempt: Attempt) -> bool:
+    """Return whether to look no more: the long pauses are for an image that is held back, as far as there is time."""
+    if attempt.pause is None or not _is_held_back(share):
+        return attempt.pause is None or attempt.pause in Pauses.SCANNED.value
+    left = share.repository.patience.left()
+    return left is not None and left < attempt.pause + _SECONDS_TO_GO_ON
 
 
 class _Fetching(View):

@@ -13,8 +13,8 @@ from tagger.releasing.decision import Decision, Sight, astray, decide, touched
 from tagger.releasing.report import ended
 from tagger.releasing.state import Run, Share
 from tagger.repository.observe import ask
-from tagger.repository.settle import PAUSES, Goal, settle
-from tagger.work import Patience
+from tagger.repository.settle import Goal, settle
+from tagger.work import Patience, Pauses
 
 T = TypeVar("T")
 
@@ -65,13 +65,13 @@ def _sight(share: Share) -> Sight:
 
 
 def _patiently(patience: Patience, ask: Callable[[], T]) -> T:
-    for pause in PAUSES:
-        patience.sleep(pause)
+    for attempt in patience.attempts(Pauses.SETTLE):
         try:
             return ask()
         except (Unreadable, RegistryUnreachable):
-            continue
-    return ask()
+            if attempt.pause is None:
+                raise
+    raise AssertionError("the last attempt returns or raises")
 
 
 def _write(share: Share, decision: Decision) -> None:

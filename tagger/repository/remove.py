@@ -21,9 +21,8 @@ from tagger.repository.observe import AsListed, View, ask, observe
 from tagger.repository.settle import Goal, settle
 from tagger.rules.scheme import Scheme, floating, newest_first, published
 from tagger.text import printable
+from tagger.work import Pauses
 
-# Seconds before each look at a tag that was deleted: a registry may serve stale reads for a while.
-_PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0)
 Note = Callable[[str], None]
 
 
@@ -177,8 +176,8 @@ def _take_first(repository: Removable, tag: Tag, expected: Digest | None, tags: 
     """
     image = repository.manifest(expected) if expected else None
     take(repository, tag, expected)
-    for pause in _PAUSES:
-        repository.patience.sleep(pause, f"{repository.name.registry} still shows {tag}, which was deleted")
+    since = f"{repository.name.registry} still shows {tag}, which was deleted"
+    for _ in repository.patience.attempts(Pauses.STALE, since=since):
         (held,) = ask(repository, [tag]).values()
         if held is None or held != expected:
             break
@@ -233,8 +232,8 @@ def _look(repository: Removable, plan: _Plan) -> tuple[Removal, list[Tag], list[
 
 def _asked_for_some_time(repository: Removable, tags: Sequence[Tag]) -> dict[Tag, Digest | Unreadable | None]:
     """Ask where tags point, and again while the registry does not say it of one."""
-    for pause in _PAUSES:
-        repository.patience.sleep(pause, f"{repository.name.registry} does not say where {', '.join(tags)} point")
+    since = f"{repository.name.registry} does not say where {', '.join(tags)} point"
+    for _ in repository.patience.attempts(Pauses.STALE, since=since):
         held = ask(repository, tags)
         if not any(isinstance(answer, Unreadable) for answer in held.values()):
             break

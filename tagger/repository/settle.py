@@ -17,11 +17,7 @@ from tagger.oci.manifest import Manifest
 from tagger.repository.observe import Tags, digest_of, holders, observe
 from tagger.rules.plan import Observed
 from tagger.rules.scheme import Scheme, Version, resolve
-
-# Seconds before each round: some registries serve stale reads for a while after a write.
-PAUSES = (0.0, 0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
-# Seconds before each further list, while a floating tag holds an image that no list explains: some lists lag.
-LIST_PAUSES = (0.5, 1.0, 2.0, 4.0)
+from tagger.work import Pauses
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +61,8 @@ def settle(
     problems: Mapping[Tag, TaggerError] = {}
     unseen: TaggerError | None = None
     look = partial(observe, repository, scheme, floats, present=goal.present, absent=goal.absent)
-    for pause in PAUSES:
-        repository.patience.sleep(pause, f"{repository.name.registry} does not show {', '.join(left)} in place yet")
+    for attempt in repository.patience.attempts(Pauses.SETTLE):
+        attempt.since = f"{repository.name.registry} does not show {', '.join(left)} in place yet"
         try:
             observed = seen or look()
             wrong = _differences(observed, scheme, floats, goal, repository)
@@ -105,15 +101,16 @@ def explained(
     A list may lag by some seconds behind the tags that it names, and then a newer version is hidden that has moved a
     floating tag already. `holders` of the result says whose images were found.
     """
-    for pause in (*LIST_PAUSES, None):
+    seen: Observed | None = observed
+    for attempt in repository.patience.attempts(Pauses.STALE):
+        observed, seen = seen or look(), None
         versions, nearly = holders(repository, scheme, observed, tags)
         observed = replace(observed, holders={**observed.holders, **versions}, nearly=nearly)
         unknown = [tag for tag in tags if observed.digests.get(tag) and tag not in versions and tag not in nearly]
-        if not unknown or pause is None:
+        if not unknown:
             break
-        since = f"{', '.join(unknown)} in {repository.name} holds an image of no listed version, and lists may lag"
-        repository.patience.sleep(pause, since)
-        observed = look()
+        names = ", ".join(unknown)
+        attempt.since = f"{names} in {repository.name} holds an image of no listed version, and lists may lag"
     return observed
 
 

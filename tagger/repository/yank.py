@@ -17,9 +17,7 @@ from tagger.repository.observe import AsListed, ask, observe
 from tagger.repository.remove import Removable, take
 from tagger.repository.settle import Goal, settle
 from tagger.rules.scheme import Scheme, Version, mark, parse_version, published, yanked_by
-
-# Seconds before each look at what was just written: a registry may serve stale reads for a while.
-_PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0)
+from tagger.work import Pauses
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +149,7 @@ def _put_marks(repository: Removable, lines: Sequence[_Line]) -> None:
                 f"{repository.name} no longer has {line.digest}", "take the version away with tagger rm"
             )
         repository.put(line.mark, manifest)
-        for pause in _PAUSES:
-            repository.patience.sleep(pause)
+        for _ in repository.patience.attempts(Pauses.STALE):
             if repository.digest(line.mark) == line.digest:
                 break
         else:
@@ -205,8 +202,7 @@ def _broken_off(
 
 def _shown(repository: Removable, marks: Sequence[Tag], *, refused: bool) -> bool:
     """Say whether a mark is there; one whose write broke off may come late, unless the registry refused it."""
-    for pause in _PAUSES:
-        repository.patience.sleep(pause)
+    for _ in repository.patience.attempts(Pauses.STALE):
         if any(ask(repository, marks).values()):
             return True
         if refused:
@@ -236,11 +232,8 @@ def _removed(repository: Removable, tag: Tag, image: Digest) -> bool:
         raise
     except (Refused, RegistryError):
         return False
-    for pause in _PAUSES:
-        repository.patience.sleep(pause, f"{repository.name.registry} still shows {tag}, which was deleted")
-        if repository.digest(tag) != image:
-            return True
-    return False
+    since = f"{repository.name.registry} still shows {tag}, which was deleted"
+    return any(repository.digest(tag) != image for _ in repository.patience.attempts(Pauses.STALE, since=since))
 
 
 def _kept(repository: Removable, tags: Sequence[Tag], digests: set[Digest], gone: set[Tag]) -> list[Tag]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import socket
 import ssl
 import subprocess
@@ -18,6 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import canary
 import pytest
+from clocks import Racing, Skipping
 from command import tagger
 from doubles import (
     DOCKER_MANIFEST,
@@ -43,7 +45,6 @@ from services import free_port
 from tagger.credentials.credential import Credential, Secret
 from tagger.errors import CredentialsError, Denied, RegistryError, RegistryUnreachable, TaggerError, Unreadable
 from tagger.names import Registry, Repository
-from tagger.registry import bounded
 from tagger.registry.answer import Answer
 from tagger.registry.connection import Connection
 from tagger.registry.proxies import proxy_of
@@ -64,25 +65,27 @@ Connect = Callable[..., Connection]
 
 
 @pytest.fixture
-def connect() -> Iterator[Connect]:
+def waits() -> list[str]:
+    """Give what connections said of the seconds before they asked again, none of which really pass."""
+    return []
+
+
+@pytest.fixture
+def connect(waits: list[str]) -> Iterator[Connect]:
     """Open connections, and close them at the end."""
     opened: list[Connection] = []
 
+    def trace(line: str) -> None:
+        waits.extend(re.findall(r"is asked again in (\S+) s", line))
+
     def open_connection(host: str, credential: Credential | None = None, trust: Trust = LOOPBACK) -> Connection:
-        opened.append(Connection(Registry(host), lambda: credential, trust))
+        patience = Patience(clock=Skipping())
+        opened.append(Connection(Registry(host), lambda: credential, trust, patience=patience, trace=trace))
         return opened[-1]
 
     yield open_connection
     for each in opened:
         each.close()
-
-
-@pytest.fixture(autouse=True)
-def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Give the seconds that a connection has slept, none of which really pass."""
-    seconds: list[float] = []
-    monkeypatch.setattr(Patience, "sleep", lambda _, pause, __="": seconds.append(pause))
-    return seconds
 
 
 @pytest.fixture(scope="module")
@@ -1072,18 +1075,18 @@ def test_nothing_compressed_is_asked_for(connect: Connect, registry: ModelRegist
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE"])
 def test_a_passing_failure_is_tried_again(
-    connect: Connect, registry: ModelRegistry, slept: list[float], status: int, method: str
+    connect: Connect, registry: ModelRegistry, waits: list[str], status: int, method: str
 ) -> None:
     registry.intercept(on(method, "/v2/x", Response(status), times=2))
     registry.intercept(on(method, "/v2/x", Response(204)))
     assert connect(registry.host).request(method, "/v2/x").status == 204
-    assert slept == [0.2, 0.6]
+    assert waits == ["0.2", "0.6"]
 
 
-def test_a_failure_that_stays_is_the_answer(connect: Connect, registry: ModelRegistry, slept: list[float]) -> None:
+def test_a_failure_that_stays_is_the_answer(connect: Connect, registry: ModelRegistry, waits: list[str]) -> None:
     registry.intercept(on("GET", TAGS, Response(503)))
     assert connect(registry.host).request("GET", TAGS).status == 503
-    assert (len(registry.requests), slept) == (4, [0.2, 0.6, 1.5])
+    assert (len(registry.requests), waits) == (4, ["0.2", "0.6", "1.5"])
 
 
 @pytest.mark.parametrize(
@@ -1102,11 +1105,11 @@ def test_a_failure_that_stays_is_the_answer(connect: Connect, registry: ModelReg
     ],
 )
 def test_a_registry_says_how_long_to_wait_within_bounds(
-    connect: Connect, registry: ModelRegistry, slept: list[float], asked: Callable[[], str], seconds: float
+    connect: Connect, registry: ModelRegistry, waits: list[str], asked: Callable[[], str], seconds: float
 ) -> None:
     registry.intercept(on("GET", TAGS, Response(429, b"", {"Retry-After": asked()}), times=1))
     assert connect(registry.host).request("GET", TAGS).status == 200
-    assert slept == [pytest.approx(seconds, abs=2 if seconds == 20 else 0)]
+    assert [float(wait) for wait in waits] == [pytest.approx(seconds, abs=2 if seconds == 20 else 0)]
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
@@ -1148,20 +1151,19 @@ def test_a_body_that_is_cut_off_is_not_an_answer(
         connect(server.host).request("GET", TAGS)
 
 
-def test_a_registry_that_falls_silent_leaves_us_knowing_nothing(
-    connect: Connect, registry: ModelRegistry, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_registry_that_falls_silent_leaves_us_knowing_nothing(registry: ModelRegistry) -> None:
     go = threading.Event()
 
     def hold(_: Request) -> Response:
         go.wait(10)
         return Response(drop=True)
 
-    opened = connect(registry.host)
-    assert opened.request("GET", TAGS).status == 200
-    monkeypatch.setattr(bounded, "SILENCE_SECONDS", 0.05)
     registry.intercept(on("GET", TAGS, hold))
-    with pytest.raises(Unreadable, match=r"did not answer in time: see its log, and run the same command again"):
+    patience = Patience(clock=Racing(600))
+    with (
+        contextlib.closing(Connection(Registry(registry.host), lambda: None, LOOPBACK, patience=patience)) as opened,
+        pytest.raises(Unreadable, match=r"did not answer in time: see its log, and run the same command again"),
+    ):
         opened.request("GET", TAGS)
     go.set()
 

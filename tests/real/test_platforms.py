@@ -78,10 +78,8 @@ def test_what_is_gone_below_an_index_of_indexes_is_seen(source: Repository) -> N
 
 
 @pytest.mark.parametrize("status", [401, 403, 412, 429, 500, 503])
-def test_what_cannot_be_read_is_not_said_to_be_gone(
-    source: Repository, monkeypatch: pytest.MonkeyPatch, status: int
-) -> None:
-    monkeypatch.setattr("tagger.registry.http._DELAYS", ())
+@pytest.mark.usefixtures("no_waiting")
+def test_what_cannot_be_read_is_not_said_to_be_gone(source: Repository, status: int) -> None:
     built = source.index("build-77", "gallery")
     api.promote(f"{source}:build-77", "2.1.106")
     with Proxy(source.registry.host) as proxy:

@@ -326,10 +326,10 @@ def test_a_tag_that_answers_with_the_image_itself_is_no_list(source: Repository,
     assert cascade_of(target) == dict.fromkeys(CASCADE, built.digest)
 
 
+@pytest.mark.usefixtures("no_waiting")
 def test_a_target_that_answers_with_the_image_itself_still_gets_what_refers_to_it(
-    source: Repository, target: Repository, monkeypatch: pytest.MonkeyPatch
+    source: Repository, target: Repository
 ) -> None:
-    monkeypatch.setattr("tagger.promoting.copy._LISTING_PAUSES", (0.0, 0.0))
     built = source.image("build-77", "gallery")
     signature = source.referrer(built, "signed")
     with Proxy(target.registry.host) as proxy:
@@ -370,11 +370,10 @@ def test_what_is_listed_and_refers_to_something_else_stays_behind_and_is_named(
 
 @pytest.mark.parametrize("status", [403, 404, 412, 500])
 @pytest.mark.parametrize("what", ["manifest", "blob"])
+@pytest.mark.usefixtures("no_waiting")
 def test_a_referrer_that_cannot_be_fetched_is_named_and_keeps_nothing_back(
-    source: Repository, target: Repository, monkeypatch: pytest.MonkeyPatch, what: str, status: int
+    source: Repository, target: Repository, what: str, status: int
 ) -> None:
-    monkeypatch.setattr("tagger.promoting.copy._PAUSES", ())
-    monkeypatch.setattr("tagger.registry.http._DELAYS", ())
     built = source.image("build-77", "gallery")
     there, lost = source.referrer(built, "there"), source.referrer(built, "lost")
     digest = lost.digest if what == "manifest" else json.loads(lost.body)["layers"][0]["digest"]
@@ -390,11 +389,10 @@ def test_a_referrer_that_cannot_be_fetched_is_named_and_keeps_nothing_back(
 
 @pytest.mark.parametrize("status", [400, 403, 413, 500])
 @pytest.mark.parametrize("what", ["manifest", "blob", "list"])
+@pytest.mark.usefixtures("no_waiting")
 def test_a_referrer_that_cannot_be_stored_is_named_and_keeps_nothing_back(
-    source: Repository, target: Repository, monkeypatch: pytest.MonkeyPatch, what: str, status: int
+    source: Repository, target: Repository, what: str, status: int
 ) -> None:
-    monkeypatch.setattr("tagger.promoting.copy._PAUSES", ())
-    monkeypatch.setattr("tagger.registry.http._DELAYS", ())
     built = source.image("build-77", "gallery")
     lost = source.referrer(built, "lost")
     layer = json.loads(lost.body)["layers"][0]["digest"]
@@ -429,10 +427,10 @@ def test_a_referrer_that_cannot_be_stored_is_named_and_keeps_nothing_back(
         (("GET", "sha256-[0-9a-f]{64}$"), "source"),
     ],
 )
+@pytest.mark.usefixtures("no_waiting")
 def test_whatever_fails_about_signatures_is_a_warning_and_no_failure(
-    source: Repository, target: Repository, monkeypatch: pytest.MonkeyPatch, failing: tuple[str, str], side: str
+    source: Repository, target: Repository, failing: tuple[str, str], side: str
 ) -> None:
-    monkeypatch.setattr("tagger.registry.http._DELAYS", ())
     built = source.image("build-77", "gallery")
     source.attached(built, "sig", "signature")
     with Proxy(source.registry.host) as here, Proxy(target.registry.host) as there:
@@ -495,10 +493,10 @@ def test_a_broken_entry_of_a_list_of_referrers_hides_no_other_one_and_stays_in_t
 
 
 @pytest.mark.parametrize("rivals", [1, 2])
+@pytest.mark.usefixtures("no_waiting")
 def test_an_entry_that_another_promotion_overwrites_is_written_again(
-    source: Repository, target: Repository, monkeypatch: pytest.MonkeyPatch, rivals: int
+    source: Repository, target: Repository, rivals: int
 ) -> None:
-    monkeypatch.setattr("tagger.promoting.copy._LISTING_PAUSES", (0.0,) * 5)
     built = source.image("build-77", "gallery")
     ours = source.referrer(built, "ours")
     target.image("mine", "gallery")
@@ -521,10 +519,8 @@ def test_an_entry_that_another_promotion_overwrites_is_written_again(
     assert {ours.digest, theirs[0].digest} <= listed_by_tag(target, built.digest)
 
 
-def test_a_list_that_never_keeps_an_entry_ends_with_a_warning(
-    source: Repository, target: Repository, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("tagger.promoting.copy._LISTING_PAUSES", (0.0,) * 5)
+@pytest.mark.usefixtures("no_waiting")
+def test_a_list_that_never_keeps_an_entry_ends_with_a_warning(source: Repository, target: Repository) -> None:
     built = source.image("build-77", "gallery")
     lost = source.referrer(built, "lost")
     with Proxy(target.registry.host) as proxy:
@@ -632,10 +628,8 @@ def test_what_cannot_be_promoted_is_one_sentence(registry: Registry, words: list
 # -- faults --------------------------------------------------------------------------------------------------------
 
 
-def test_a_source_that_vanishes_during_the_copy_moves_nothing(
-    source: Repository, target: Repository, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("tagger.promoting.copy._PAUSES", ())
+@pytest.mark.usefixtures("no_waiting")
+def test_a_source_that_vanishes_during_the_copy_moves_nothing(source: Repository, target: Repository) -> None:
     source.image("build-77", "gallery", layers=6)
     target.image("1.0.0", "before")
     with Proxy(source.registry.host) as proxy:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+from clocks import Skipping
 from doubles import (
     DOCKER_MANIFEST,
     OCI_INDEX,
@@ -62,18 +63,14 @@ ADVICE = r": (try again|see whether|run docker login|run the same command again)
 Open = Callable[..., RemoteRepository]
 
 
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Patience, "sleep", lambda *_: None)
-
-
 @pytest.fixture
 def remote() -> Iterator[Open]:
     """Open repositories over plain HTTP, and close their connections at the end."""
     with contextlib.ExitStack() as opened:
 
         def open_repository(host: str, path: str = PATH, credential: Credential | None = None) -> RemoteRepository:
-            pool = Connection(Registry(host), lambda: credential, Trust(insecure=True, plain_credentials=True))
+            trust, patience = Trust(insecure=True, plain_credentials=True), Patience(clock=Skipping())
+            pool = Connection(Registry(host), lambda: credential, trust, patience=patience)
             opened.callback(pool.close)
             return RemoteRepository(Repository.at(Registry(host), path), pool)
 
@@ -638,10 +635,7 @@ def test_a_registry_that_refuses_tags_beside_a_digest_took_none(remote: Open, st
         assert put_together(remote(server.host), ["3.0", "3"]) == set()
 
 
-def test_a_registry_that_breaks_off_at_tags_beside_a_digest_took_none(
-    remote: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("tagger.registry.http._DELAYS", ())
+def test_a_registry_that_breaks_off_at_tags_beside_a_digest_took_none(remote: Open) -> None:
     with ModelRegistry(tags_at_once=10) as server:
         server.intercept(on("PUT", "/sha256:", Response(drop=True)))
         assert put_together(remote(server.host), ["3.0", "3"]) == set()

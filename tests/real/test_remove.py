@@ -364,10 +364,10 @@ def test_an_interruption_puts_the_tag_back(
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
 @pytest.mark.parametrize("applied", [False, True])
+@pytest.mark.usefixtures("no_waiting")
 def test_an_answer_that_is_always_lost_leaves_the_tag_as_it_was_or_gone(
-    beside: tuple[ModelRegistry, dict[str, str]], monkeypatch: pytest.MonkeyPatch, method: str, applied: bool
+    beside: tuple[ModelRegistry, dict[str, str]], method: str, applied: bool
 ) -> None:
-    monkeypatch.setattr("tagger.registry.http._DELAYS", (0.0,))
     model, before = beside
 
     def lose(request: Request) -> Response | None:
@@ -391,12 +391,10 @@ def test_an_answer_that_is_always_lost_leaves_the_tag_as_it_was_or_gone(
     assert holds_nothing_empty(model)
 
 
+@pytest.mark.usefixtures("no_waiting")
 def test_a_registry_that_goes_away_in_the_middle_has_the_tag_and_its_image_named(
-    beside: tuple[ModelRegistry, dict[str, str]], monkeypatch: pytest.MonkeyPatch
+    beside: tuple[ModelRegistry, dict[str, str]],
 ) -> None:
-    monkeypatch.setattr("tagger.registry.http._DELAYS", ())
-    monkeypatch.setattr("tagger.registry.delete._PAUSES", (0.0, 0.0))
-    monkeypatch.setattr("tagger.repository.settle.PAUSES", (0.0, 0.0))
     model, before = beside
     down = False
 

@@ -215,13 +215,10 @@ def test_yanking_again_finishes_what_broke_off(registry: Registry, repository: s
     assert held(shop) == now
 
 
-def test_a_registry_that_goes_away_in_the_middle_has_the_tags_named(
-    registry: Registry, repository: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("no_waiting")
+def test_a_registry_that_goes_away_in_the_middle_has_the_tags_named(registry: Registry, repository: str) -> None:
     shop = filled(Repository(registry, repository))
-    with Proxy(registry.host) as proxy, monkeypatch.context() as patch:
-        patch.setattr("tagger.repository.settle.PAUSES", (0.0,))
-        patch.setattr("tagger.registry.http._DELAYS", ())
+    with Proxy(registry.host) as proxy:
 
         def gone(request: Request) -> Response | None:
             marked = any(r.method == "PUT" and r.path.endswith("2.1.106-yanked") for r in proxy.requests[:-1])

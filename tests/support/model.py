@@ -12,10 +12,12 @@ import hashlib
 import json
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Executor, Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from clocks import Skipping
 
 from tagger.errors import TaggerError, Unreadable
 from tagger.events import Progress
@@ -66,19 +68,6 @@ def release(engine: Engine, opened: Opened, order: Order, progress: Progress = l
     return steps.release(engine, opened, order, progress).or_raise()
 
 
-class Unhurried(Patience):
-    """Take every pause without waiting, and keep it in `slept`."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.slept: list[float] = []
-
-    def sleep(self, seconds: float, since: str = "") -> None:  # noqa: ARG002 - told to nobody
-        """Wait for nothing."""
-        self.slept.append(seconds)
-        self.check()
-
-
 @dataclass(slots=True)
 class ModelRepository:
     """A repository as a dict: `held` says which digest every tag points at.
@@ -96,11 +85,15 @@ class ModelRepository:
     unreadable: set[Tag] = field(default_factory=set)
     together: set[Tag] = field(default_factory=set)
     half_removed: set[Tag] = field(default_factory=set)
-    patience: Unhurried = field(default_factory=Unhurried)
+    clock: Skipping = field(default_factory=Skipping)
+    patience: Patience = field(init=False)
     around: Around = undisturbed
     writes: list[str] = field(default_factory=list)
     _past: list[Mapping[Tag, Digest]] = field(default_factory=list)
     _shown: Mapping[Tag, Digest] | None = None
+
+    def __post_init__(self) -> None:
+        self.patience = Patience(clock=self.clock, pool=OneByOne)
 
     @classmethod
     def published(cls, versions: Mapping[str, str] | Iterable[str] = (), **held: str) -> ModelRepository:
@@ -250,10 +243,21 @@ class ModelEngine:
 
 
 class Fault:
-    """Count the operations, and let number `at` fail once: before anything happened, or after all of it."""
+    """Count the operations, and let number `at` fail: before anything happened, or after all of it.
 
-    def __init__(self, at: int, error: Callable[[str], BaseException] = TaggerError, *, after: bool = False) -> None:
+    It fails once, or, if that is `lasting`, whenever the operation is tried again.
+    """
+
+    def __init__(
+        self,
+        at: int,
+        error: Callable[[str], BaseException] = TaggerError,
+        *,
+        after: bool = False,
+        lasting: bool = False,
+    ) -> None:
         self.operations: list[str] = []
+        self._lasting = lasting
         self._at = at
         self._error = error
         self._after = after
@@ -263,6 +267,7 @@ class Fault:
         """Run one operation."""
         self.operations.append(operation)
         due = len(self.operations) - 1 == self._at
+        due = due or (self._lasting and operation in self.operations[self._at : self._at + 1])
         if due and not self._after:
             raise self._error(operation)
         yield
@@ -347,20 +352,17 @@ def both(outer: Around, inner: Around) -> Around:
     return around
 
 
-class OneByOne:
+class OneByOne(Executor):
     """Stand in for a pool of threads: run each task when it is submitted, so that their order is the test's."""
 
-    def __init__(self, **_: object) -> None:
+    def __init__(self, _: int) -> None:
         pass
 
-    def shutdown(self, **_: object) -> None:
-        """Wait for nothing: every task has run."""
-
-    def submit(self, run: Callable[[Callable[[], T]], T], task: Callable[[], T]) -> Future[T]:
+    def submit(self, task: Callable[..., T], /, *given: Any, **named: Any) -> Future[T]:
         """Run a task."""
         future: Future[T] = Future()
         try:
-            future.set_result(run(task))
+            future.set_result(task(*given, **named))
         except (Exception, KeyboardInterrupt, Crash) as problem:  # noqa: BLE001 - a pool keeps whatever it is
             future.set_exception(problem)
         return future

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from clocks import Racing
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tagger.credentials import helpers
 from tagger.credentials.credential import Credential, Secret
 from tagger.credentials.docker import DockerConfig
 from tagger.credentials.helpers import Helpers
@@ -444,14 +444,12 @@ def test_a_helper_that_failed_is_not_asked_once_more(
 
 
 def test_a_long_wait_for_a_helper_is_told(
-    configure: Callable[[object], DockerConfig], helper: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+    configure: Callable[[object], DockerConfig], helper: Callable[[str], Path]
 ) -> None:
-    monkeypatch.setattr(helpers, "NOTICED_SECONDS", 0.0)
-    helper(f"echo '{ANSWER}'")
+    helper(f"sleep 0.5; echo '{ANSWER}'")
     told: list[str] = []
-    credential = configure({"credsStore": "test"}).credential(
-        Repository.parse(REPOSITORY), Helpers(Patience(None, told.append))
-    )
+    asked = Helpers(Patience(None, told.append, clock=Racing(20)))
+    credential = configure({"credsStore": "test"}).credential(Repository.parse(REPOSITORY), asked)
     assert credential
     assert told == ["waiting for docker-credential-test to give the login of registry.local:5000"]
 
@@ -492,12 +490,12 @@ def test_a_broken_helper_is_named_and_its_output_never_shown(
 
 
 def test_a_helper_that_hangs_is_given_up(
-    configure: Callable[[object], DockerConfig], helper: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+    configure: Callable[[object], DockerConfig], helper: Callable[[str], Path]
 ) -> None:
-    monkeypatch.setattr(helpers, "HELPER_SECONDS", 0.1)
     helper(f"echo {CANARY}; exec sleep 600")
-    with pytest.raises(CredentialsError, match=r"test gave no answer .* within 0.1 s: run it by hand") as caught:
-        configure({"credsStore": "test"}).credential(Repository.parse(REPOSITORY))
+    asked = Helpers(Patience(clock=Racing(600)))
+    with pytest.raises(CredentialsError, match=r"test gave no answer .* within 120 s: run it by hand") as caught:
+        configure({"credsStore": "test"}).credential(Repository.parse(REPOSITORY), asked)
     assert_hidden(caught.value)
 
 

@@ -12,11 +12,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 
 import pytest
+from clocks import Racing
 
 from tagger.errors import CalledOff, TimedOut, Unreadable
 from tagger.names import Registry
-from tagger.registry import bounded
-from tagger.registry import http as transport
 from tagger.registry.http import Transport
 from tagger.registry.retry_after import seconds_to_wait
 from tagger.work import Patience
@@ -105,13 +104,9 @@ def get() -> Iterator[Callable[[str, Patience], object]]:
 
 
 @pytest.mark.parametrize("answer", ENDLESS)
-def test_an_answer_without_end_is_given_up(
-    answer: str, get: Callable[[str, Patience], object], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(bounded, "ANSWER_SECONDS", 0.3)
-    monkeypatch.setattr(transport, "_DELAYS", ())
+def test_an_answer_without_end_is_given_up(answer: str, get: Callable[[str, Patience], object]) -> None:
     with sending(ENDLESS[answer]) as host, pytest.raises(Unreadable, match="run the same command again"):
-        get(host, Patience())
+        get(host, Patience(clock=Racing(400)))
 
 
 def test_the_time_of_the_whole_command_ends_an_answer_too(get: Callable[[str, Patience], object]) -> None:

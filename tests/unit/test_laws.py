@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -16,7 +16,6 @@ from model import (
     Fault,
     ModelEngine,
     ModelRepository,
-    OneByOne,
     Turns,
     both,
     image,
@@ -68,10 +67,16 @@ foreign_tags = st.sets(
 )
 
 
-@pytest.fixture(autouse=True)
-def _in_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run tasks in their order, so that a failing example fails again."""
-    monkeypatch.setattr("tagger.work.ThreadPoolExecutor", OneByOne)
+def noted(repository: ModelRepository) -> list[str]:
+    """Give a list to which each operation of a repository is added from now on."""
+    operations: list[str] = []
+
+    def around(operation: str) -> AbstractContextManager[None]:
+        operations.append(operation)
+        return undisturbed(operation)
+
+    repository.around = around
+    return operations
 
 
 def names(found: Iterable[Version]) -> list[str]:
@@ -252,9 +257,9 @@ def test_settling_leads_to_the_resolved_tags_and_settling_again_writes_nothing(
         assert repository.held == before | wanted
         repository.writes.clear()
         if not repository.unreadable & set(floats):
-            repository.patience.slept.clear()
+            asked = noted(repository)
             settle(repository, SCHEME, floats, goal)
-            assert (repository.writes, len(repository.patience.slept)) == ([], 1)
+            assert (repository.writes, asked.count("list")) == ([], 1)
 
 
 @law

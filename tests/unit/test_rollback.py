@@ -42,13 +42,6 @@ from tagger.work import Patience
 FLOATS = ("2.1", "2", "latest")
 
 
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tagger.releasing.rollback.PAUSES", (0.0, 0.0))
-    monkeypatch.setattr("tagger.releasing.observe.CONFIRM_PAUSES", (0.0, 0.0))
-    monkeypatch.setattr("tagger.releasing.push.CONFIRM_PAUSES", (0.0, 0.0))
-
-
 def held(repository: ModelRepository) -> dict[str, str]:
     """Say which image each tag holds, by name."""
     known = {
@@ -239,7 +232,7 @@ def test_a_list_that_lags_behind_a_newer_version_moves_no_floating_tag_back(via:
         "2.1.106": "new",
         **dict.fromkeys(("2.1.107", *FLOATS), "2.1.107"),
     }
-    assert sum(repository.patience.slept) > 0
+    assert repository.clock.slept > 0
     assert done.warnings == ()
 
 
@@ -300,11 +293,10 @@ def test_a_version_tag_that_cannot_be_read_is_written_by_force_alone() -> None:
     assert held(repository) == dict.fromkeys(("2.1.106", *FLOATS), "new") | {"2.1.105": "2.1.105"}
 
 
-def test_a_push_that_breaks_off_is_not_said_to_have_failed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tagger.releasing.push._PUSH_PAUSES", ())
+def test_a_push_that_breaks_off_is_not_said_to_have_failed() -> None:
     repository = ModelRepository.published(["2.1.105"])
     at = operations_of_a_release().index("start to push 2.1.106")
-    found = attempt(repository, Fault(at, lambda _: BrokenOff("the connection broke: run it again")))
+    found = attempt(repository, Fault(at, lambda _: BrokenOff("the connection broke: run it again"), lasting=True))
     assert isinstance(found, ReleaseFailed)
     assert "2.1.106 was published, or will be yet, is not known" in str(found)
     assert held(repository)["latest"] == "2.1.105"

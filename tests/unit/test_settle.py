@@ -9,9 +9,12 @@ from model import ModelRepository, image
 from tagger.errors import Denied, RegistryError, TaggerError, Unreadable, Unsettled
 from tagger.names import Digest, Tag
 from tagger.repository.observe import observe
-from tagger.repository.settle import PAUSES, Goal, settle
+from tagger.repository.settle import Goal, settle
 from tagger.rules.plan import Observed
 from tagger.rules.scheme import Scheme, Version, parse_version
+from tagger.work import Pauses
+
+ROUNDS = len(Pauses.SETTLE.value) + 1
 
 SCHEME = Scheme()
 FLOATS = [Tag("2.1"), Tag("2"), Tag("latest")]
@@ -43,9 +46,9 @@ def at_every_tag(name: str) -> dict[str, str]:
 
 def test_a_settled_repository_is_observed_once_and_not_written() -> None:
     repository = ModelRepository.published(["2.1.105", "2.1.106"])
+    watched = Watch(repository)
     seen = settled(repository)
-    assert repository.writes == []
-    assert repository.patience.slept == [PAUSES[0]]
+    assert (repository.writes, watched.operations.count("list")) == ([], 1)
     assert [seen.digests[tag] for tag in FLOATS] == [digest("2.1.106")] * 3
 
 
@@ -146,24 +149,26 @@ class Watch:
         yield
 
 
-@pytest.mark.parametrize("lists", range(len(PAUSES) - 1))
+@pytest.mark.parametrize("lists", range(ROUNDS - 1))
 def test_reads_that_stay_stale_for_some_rounds_are_waited_out(lists: int) -> None:
     repository = ModelRepository.published(["2.1.105"])
     repository.answer_late(lists)
     repository.hold("2.1.106", "2.1.106")
+    watched = Watch(repository)
     settled(repository, Goal(present={version("2.1.106"): digest("2.1.106")}))
     assert floating(repository) == at_every_tag("2.1.106")
-    assert tuple(repository.patience.slept) == PAUSES[: max(lists + 1, 2)]
+    assert watched.operations.count("list") == max(lists + 1, 2)
 
 
 def test_reads_that_stay_stale_for_good_are_told_with_the_tags() -> None:
     repository = ModelRepository.published(["2.1.105"])
-    repository.answer_late(len(PAUSES))
+    repository.answer_late(ROUNDS)
     repository.hold("2.1.106", "2.1.106")
+    watched = Watch(repository)
     with pytest.raises(Unsettled, match=r"2\.1, 2, latest, since something keeps moving them") as problem:
         settled(repository, Goal(present={version("2.1.106"): digest("2.1.106")}))
     assert problem.value.tags == ("2.1", "2", "latest")
-    assert tuple(repository.patience.slept) == PAUSES
+    assert watched.operations.count("list") == ROUNDS
 
 
 def test_an_unreadable_tag_is_healed_by_a_write() -> None:
@@ -239,11 +244,11 @@ def test_a_fault_that_passes_is_waited_out(operation: str) -> None:
 @pytest.mark.parametrize("operation", ["list", "put"])
 def test_a_fault_that_stays_is_told_after_the_last_round(operation: str) -> None:
     repository = ModelRepository.published(["2.1.105", "2.1.106"], latest="2.1.105")
-    Watch(repository, {operation: failing(Unreadable("no answer"))})
+    watched = Watch(repository, {operation: failing(Unreadable("no answer"))})
     with pytest.raises(Unsettled, match=r"in registry\.local:5000/gallery/ui .* latest: no answer") as problem:
         settled(repository)
     assert "latest" in problem.value.tags
-    assert tuple(repository.patience.slept) == PAUSES
+    assert watched.operations.count("list") == ROUNDS
 
 
 @pytest.mark.parametrize("refusal", [Denied("no right"), RegistryError("the tag is immutable")])
@@ -254,7 +259,7 @@ def test_a_refusal_for_good_stops_early(refusal: TaggerError) -> None:
         settled(repository)
     assert problem.value.tags == ("latest",)
     assert watched.operations.count("put latest") == 1
-    assert len(repository.patience.slept) == 2
+    assert watched.operations.count("list") == 2
 
 
 def test_one_tags_refusal_does_not_keep_the_others_from_being_written() -> None:
@@ -283,10 +288,11 @@ def test_an_image_that_the_registry_lost_is_told() -> None:
         settled(repository)
 
 
-def test_without_a_round_nothing_is_verified(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tagger.repository.settle.PAUSES", ())
+def test_what_is_never_seen_is_not_verified() -> None:
+    repository = ModelRepository.published(["2.1.106"])
+    Watch(repository, {"list": failing(Unreadable("no answer"))})
     with pytest.raises(Unsettled) as problem:
-        settle(ModelRepository.published(["2.1.106"]), SCHEME, FLOATS, Goal())
+        settle(repository, SCHEME, FLOATS, Goal())
     assert problem.value.tags == ("2.1", "2", "latest")
 
 

@@ -3,13 +3,13 @@
 import os
 import signal
 import threading
-import time
 from functools import partial
 
 import pytest
+from clocks import Skipping
 
 from tagger.errors import CalledOff, TaggerError, TimedOut
-from tagger.work import Patience
+from tagger.work import Patience, Pauses
 
 
 def test_without_a_limit_there_is_no_end() -> None:
@@ -22,6 +22,44 @@ def test_without_a_limit_there_is_no_end() -> None:
 def test_a_pause_that_would_outlast_the_time_is_not_begun() -> None:
     with pytest.raises(TimedOut, match=r"not done within the 60 s of --timeout: .*give it more"):
         Patience(60).sleep(3600)
+
+
+def test_a_long_wait_is_reported_with_its_reason_and_a_short_one_is_not() -> None:
+    told: list[str] = []
+    patience = Patience(None, told.append, clock=Skipping())
+    patience.sleep(0.5, "the registry is busy")
+    patience.sleep(2, "the registry is down")
+    assert told == ["waiting 2 s, since the registry is down"]
+
+
+def test_attempts_have_pauses_between_them_and_none_after_the_last() -> None:
+    clock = Skipping()
+    pauses = [attempt.pause for attempt in Patience(clock=clock).attempts(Pauses.BLOB, Pauses.REQUEST)]
+    assert pauses == [*Pauses.BLOB.value, *Pauses.REQUEST.value, None]
+    assert clock.slept == pytest.approx(sum(filter(None, pauses)), rel=0.2)
+
+
+def test_whoever_is_done_waits_for_no_further_attempt() -> None:
+    clock = Skipping()
+    for _ in Patience(clock=clock).attempts(Pauses.BLOB):
+        break
+    assert clock.slept == 0
+
+
+def test_an_attempt_may_ask_for_a_longer_pause_than_the_table_has() -> None:
+    clock, told = Skipping(), list[str]()
+    for attempt in Patience(None, told.append, clock=clock).attempts(Pauses.REQUEST):
+        if attempt.pause is None:
+            break
+        attempt.pause, attempt.since = 30.0, "the registry asks for it"
+    assert told == ["waiting 30 s, since the registry asks for it"] * 3
+
+
+def test_attempts_end_with_the_time_of_the_command() -> None:
+    attempts = Patience(20, clock=Skipping()).attempts(Pauses.SCANNED)
+    next(attempts)
+    with pytest.raises(TimedOut):
+        next(attempts)
 
 
 def test_a_part_of_the_time_is_kept_for_putting_back() -> None:
@@ -38,8 +76,8 @@ def test_of_a_long_time_a_minute_is_kept() -> None:
 
 
 def test_when_the_time_is_over_nothing_goes_on() -> None:
-    patience = Patience(0.0001)
-    time.sleep(0.01)
+    patience = Patience(60, clock=(clock := Skipping()))
+    clock.sleep(50)
     for question in (patience.left, patience.check, lambda: patience.sleep(0)):
         with pytest.raises(TimedOut):
             question()

@@ -1,0 +1,35 @@
+"""Clocks for tests, so that nobody waits."""
+
+import time
+
+from tagger.work import Clock
+
+
+class Skipping(Clock):
+    """A clock that is set forward instead of waiting; `slept` is the seconds that were waited for in all."""
+
+    def __init__(self) -> None:
+        self.slept = 0.0
+
+    def monotonic(self) -> float:
+        """Give the seconds since some moment."""
+        return time.monotonic() + self.slept
+
+    def sleep(self, seconds: float) -> None:
+        """Wait for nothing."""
+        self.slept += seconds
+
+
+class Racing(Clock):
+    """A clock that runs so many times as fast."""
+
+    def __init__(self, times: float) -> None:
+        self._times = times
+
+    def monotonic(self) -> float:
+        """Give the seconds since some moment."""
+        return time.monotonic() * self._times
+
+    def sleep(self, seconds: float) -> None:
+        """Wait for a part of it."""
+        time.sleep(seconds / self._times)
