@@ -39,7 +39,7 @@ _SHORT_ID = re.compile(r"sha256:[0-9a-f]{2,64}")
 
 
 def parse_tag(text: str) -> Tag:
-    """Check a tag (OCI distribution spec, "Pulling manifests").
+    """The text as a tag (OCI distribution spec, "Pulling manifests").
 
     >>> parse_tag("2.1.106-rc.1")
     '2.1.106-rc.1'
@@ -59,7 +59,7 @@ def parse_tag(text: str) -> Tag:
 
 
 def parse_digest(text: str) -> Digest:
-    """Check a digest (OCI image spec, "Digests"), of an algorithm that Docker knows.
+    """The text as a digest (OCI image spec, "Digests"), of an algorithm that Docker knows.
 
     >>> parse_digest("sha256:" + "0" * 64)[:10]
     'sha256:000'
@@ -105,17 +105,17 @@ class Registry:
 
     @property
     def is_docker_hub(self) -> bool:
-        """Say whether this is Docker Hub."""
+        """Whether this is Docker Hub."""
         return self.host == DOCKER_HUB
 
     @property
     def hostname(self) -> str:
-        """Give the host without its port and without an IPv6 address's brackets."""
+        """The host without its port, and without the brackets of an IPv6 address."""
         return re.sub(r":[0-9]+$", "", self.host).strip("[]")
 
     @property
     def api_host(self) -> str:
-        """Give the host that serves the HTTP API, which for Docker Hub is another one."""
+        """The host that serves the HTTP API; Docker Hub has another one for that."""
         return "registry-1.docker.io" if self.is_docker_hub else self.host
 
     def __str__(self) -> str:
@@ -131,7 +131,7 @@ class Repository:
 
     @classmethod
     def parse(cls, text: str) -> Repository:
-        """Parse a repository, with its registry or, for Docker Hub, without.
+        """Parse a repository; without a registry it is Docker Hub's.
 
         >>> str(Repository.parse("registry.local:5000/gallery/ui"))
         'registry.local:5000/gallery/ui'
@@ -149,7 +149,7 @@ class Repository:
 
     @classmethod
     def at(cls, registry: Registry, path: str) -> Repository:
-        """Check a path and put it into a registry.
+        """The repository at a path in a registry.
 
         >>> str(Repository.at(Registry("localhost"), "gallery/ui"))
         'localhost/gallery/ui'
@@ -166,7 +166,7 @@ class Repository:
         return cls(registry, path)
 
     def tagged(self, tag: Tag) -> Reference:
-        """Name one tag of this repository."""
+        """The reference to one tag of this repository."""
         return Reference(self, tag=tag)
 
     def __str__(self) -> str:
@@ -175,7 +175,7 @@ class Repository:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """What names an image: a repository, and perhaps a tag, a digest, or both."""
+    """The name of an image: a repository, and perhaps a tag, a digest, or both."""
 
     repository: Repository
     tag: Tag | None = None
@@ -210,7 +210,7 @@ class Reference:
 
 
 def is_image_id(text: str) -> bool:
-    """Say whether the text can only be an image ID: 64 hexadecimal digits, or fewer behind `sha256:`.
+    """Whether the text can only be an image ID: 64 hexadecimal digits, or fewer after `sha256:`.
 
     >>> is_image_id("sha256:" + "a" * 64), is_image_id("redis")
     (True, False)
@@ -219,7 +219,7 @@ def is_image_id(text: str) -> bool:
 
 
 def target(image: str, registry: str | None = None, repository: str | None = None) -> Repository:
-    """Say where an image is to be released: the registry and path given, else those of the image's own name.
+    """The repository to release an image to: by default the registry and path of the image's own name.
 
     >>> str(target("image-gallery", "registry.local:5000", "gallery/ui"))
     'registry.local:5000/gallery/ui'
@@ -244,7 +244,7 @@ def target(image: str, registry: str | None = None, repository: str | None = Non
 
 
 def is_loopback(host: str) -> bool:
-    """Say whether a host is a loopback address as it stands, without asking any resolver.
+    """Whether a host is a loopback address; no name is resolved.
 
     >>> is_loopback("127.0.0.1"), is_loopback("::1"), is_loopback("registry.local")
     (True, True, False)

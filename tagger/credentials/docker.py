@@ -1,8 +1,8 @@
-"""Credentials from the Docker configuration, resolved once for the Engine's push and the registry client alike.
+"""Credentials from the Docker configuration, the same for the Engine's push and for the registry.
 
-The order: $DOCKER_AUTH_CONFIG; then the host's `credHelpers`, which has the last word where there is one, as for the
-docker command line; then `auths`; then `credsStore`. Entries are tried by the longest `host/path` that leads to the
-repository, then by host. One of another host or of another team's path is never used, and cannot break anything.
+The order: $DOCKER_AUTH_CONFIG; then the host's `credHelpers`, which decides if there is one, as for the docker command
+line; then `auths`; then `credsStore`. The entry with the longest `host/path` that leads to the repository comes first,
+the host's own last. An entry of another host or of another team's path is never used, and cannot break anything.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _DOCKER_HUB_HOSTS = frozenset({DOCKER_HUB, "index.docker.io", "registry-1.docker
 
 @dataclass(frozen=True, slots=True)
 class DockerConfig:
-    """What tagger reads of the Docker configuration, and the folder where that is.
+    """What tagger reads of the Docker configuration, and the folder that holds it.
 
-    `injected` names those of `auths` that come from $DOCKER_AUTH_CONFIG.
+    `injected` names the entries of `auths` that come from $DOCKER_AUTH_CONFIG.
     """
 
     folder: Path = field(default_factory=lambda: Path.home() / ".docker")
@@ -43,7 +43,7 @@ class DockerConfig:
     def load(cls, environ: Mapping[str, str] | None = None) -> DockerConfig:
         """Read `config.json` of $DOCKER_CONFIG or ~/.docker, with $DOCKER_AUTH_CONFIG's entries before its own.
 
-        Raises CredentialsError when a file is there that cannot be read or is no JSON object.
+        Raises CredentialsError for a file that cannot be read or is no JSON object.
         """
         environ = os.environ if environ is None else environ
         folder = Path(environ.get("DOCKER_CONFIG") or Path(environ.get("HOME") or Path.home(), ".docker"))
@@ -62,16 +62,16 @@ class DockerConfig:
         )
 
     def credential(self, repository: Repository, helpers: Helpers | None = None) -> Credential | None:
-        """Resolve the credential for a repository; None means anonymous. Raises what `resolved` raises."""
+        """The credential for a repository; None means anonymous. Raises what `resolved` raises."""
         return self.resolved(repository, helpers)[0]
 
     def resolved(self, repository: Repository, helpers: Helpers | None = None) -> tuple[Credential | None, str]:
-        """Resolve the credential for a repository, and say where it was looked for last; None means anonymous.
+        """The credential for a repository, None for anonymous; and where it was looked for last.
 
-        Raises CredentialsError when the entry or the helper that is to give it is broken.
+        Raises CredentialsError when the entry or the helper that has it is broken.
         """
         host = _plain_key(repository.registry.host)
-        # As for the docker command line, one that is empty means that not even `credsStore` is asked.
+        # As for the docker command line, an empty helper means that not even `credsStore` is asked.
         own = next((helper or "" for name, helper in self.helpers.items() if _plain_key(name) == host), None)
         for key in _keys(repository):
             for name, entry in self.auths.items():
@@ -94,18 +94,18 @@ class DockerConfig:
             raise CredentialsError(f"{where} is no JSON object", f"run docker login {printable(name)} again")
         token = entry.get("identitytoken")
         try:
-            login = _decode(str(entry.get("auth") or ""), where, name) or _spelt_out(entry)
+            login = _decode(str(entry.get("auth") or ""), where, name) or _plain(entry)
         except CredentialsError:
             if not token:
                 raise
-            login = None  # what is broken beside an identity token need not matter
+            login = None  # the identity token is enough
         if not token:
             return login
         return Credential("", Secret(str(token)), login if _is_password(login) else None)
 
 
 def _decode(auth: str, where: str, name: str) -> Credential | None:
-    """Read what base64 hides, None where it is no user and no password; as in Go its line breaks do not count."""
+    """The user and password in base64, None for an empty text; line breaks do not count, as in Go."""
     encoded = auth.replace("\r", "").replace("\n", "")
     if not encoded:
         return None
@@ -118,7 +118,7 @@ def _decode(auth: str, where: str, name: str) -> Credential | None:
     return credential_of(username, password.rstrip("\0"))
 
 
-def _spelt_out(entry: Mapping[str, Any]) -> Credential | None:
+def _plain(entry: Mapping[str, Any]) -> Credential | None:
     username, password = entry.get("username"), entry.get("password")
     return credential_of(str(username), str(password)) if username and password else None
 
@@ -133,7 +133,7 @@ def _keys(repository: Repository) -> Iterator[str]:
 
 
 def _plain_key(key: str) -> str:
-    """Bring a key to host or host/path: `https://registry.local:5000/v1/` means its host."""
+    """A key as host or host/path: `https://registry.local:5000/v1/` means its host."""
     host, _, path = key.rpartition("://")[2].partition("/")
     host = DOCKER_HUB if host in _DOCKER_HUB_HOSTS else host
     path = path.strip("/")
@@ -172,5 +172,5 @@ def _mapping(content: dict[str, Any], key: str, where: str) -> dict[str, Any]:
 def _text(content: dict[str, Any], key: str, where: str) -> str | None:
     value = content.get(key) or None
     if value is not None and not isinstance(value, str):
-        raise CredentialsError(f"{key} in {where} is not a text", "fix it")
+        raise CredentialsError(f"{key} in {where} is not a string", "fix it")
     return value

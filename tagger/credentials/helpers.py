@@ -27,7 +27,7 @@ _NOT_FOUND = b"credentials not found"
 
 
 class Helpers:
-    """The credential helpers that one command asks: each once for a host, however many repositories there are."""
+    """The credential helpers that one command asks: each once per host, however many repositories there are."""
 
     def __init__(self, patience: Patience | None = None) -> None:
         self._patience = patience or Patience()
@@ -35,9 +35,9 @@ class Helpers:
         self._asked: dict[tuple[object, str], _Once] = {}
 
     def credential(self, helper: object, repository: Repository) -> Credential | None:
-        """Ask a helper for a repository's host; None when it knows no credential.
+        """The credential that a helper has for a repository's host; None when it has none.
 
-        Raises CredentialsError for one that is broken or does not answer, TimedOut and CalledOff.
+        Raises CredentialsError for a helper that is broken or does not answer, TimedOut and CalledOff.
         """
         if not isinstance(helper, str) or not _HELPER_NAME.fullmatch(helper):
             raise CredentialsError(
@@ -72,7 +72,7 @@ class Helpers:
 
 
 class _Once:
-    """What is asked for once and remembered, an error too; who comes meanwhile waits for it."""
+    """An answer, or an error, that is asked for once and remembered; everybody else waits for it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -93,10 +93,10 @@ class _Once:
 
 
 def _run(command: list[str], words: bytes, patience: Patience) -> tuple[int | None, bytes]:
-    """Run a credential helper; give its exit code, None when it took too long, and the beginning of what it printed.
+    """Run a credential helper: its exit code, None when it took too long, and the beginning of what it printed.
 
-    The output may hold the secret, so it is never shown, not even in an error; and the helper does not inherit the
-    secrets of other hosts.
+    The output may hold the secret, so it is never shown, not even in an error. The helper does not inherit the secrets
+    of other hosts.
     """
     environment = {name: value for name, value in os.environ.items() if name != "DOCKER_AUTH_CONFIG"}
     with subprocess.Popen(  # noqa: S603 - the caller checks the name, and the configuration names it
@@ -111,7 +111,7 @@ def _run(command: list[str], words: bytes, patience: Patience) -> tuple[int | No
 
 
 class _Wait:
-    """A wait for a helper, piece by piece: it ends in time or when it is called off, and a long one is told."""
+    """A wait for a helper, piece by piece: it ends in time or when it is called off, and a long one is reported."""
 
     def __init__(self, patience: Patience, awaited: str) -> None:
         self._patience, self._awaited = patience, awaited
@@ -119,7 +119,7 @@ class _Wait:
         self._told = False
 
     def check(self) -> None:
-        """Raise TimeoutError at its end, and what `Patience.check` raises."""
+        """Raise TimeoutError when it is over, and what `Patience.check` raises."""
         self._patience.check()
         waited = self._patience.clock.monotonic() - self._begun
         if waited >= HELPER_SECONDS:
@@ -130,7 +130,7 @@ class _Wait:
 
 
 def _converse(process: subprocess.Popen[bytes], words: bytes, wait: _Wait) -> tuple[int, bytes]:
-    """Give a helper its words and take its answer; raise TimeoutError when it, or what it started, does not end."""
+    """Send a helper its words and read its answer; raise TimeoutError when it, or what it started, does not end."""
     assert process.stdin and process.stdout, "they are pipes"  # noqa: S101, PT018 - the caller makes them so
     with contextlib.suppress(BrokenPipeError):
         process.stdin.write(words)
@@ -147,7 +147,7 @@ def _converse(process: subprocess.Popen[bytes], words: bytes, wait: _Wait) -> tu
             break
         output += piece
     else:
-        return 0, b""  # nobody's credential is that long
+        return 0, b""  # no credential is that long
     while True:
         wait.check()
         with contextlib.suppress(subprocess.TimeoutExpired):

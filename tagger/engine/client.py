@@ -1,7 +1,4 @@
-"""The Docker Engine, through docker-py: find an image, tag it, push a tag; its stream's errors become ours.
-
-A push that fails answers HTTP 200 and says so in the stream, so success is proved: no error, and a digest for our tag.
-"""
+"""The Docker Engine, through docker-py: find an image, tag it, push a tag."""
 
 from __future__ import annotations
 
@@ -37,7 +34,7 @@ _CONTAINERD_STORE = ["driver-type", "io.containerd.snapshotter.v1"]
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image in the Engine: its ID, its names, its manifest's digest where the store has one, and its labels."""
+    """An image in the Engine: its ID, names and labels, and the digest of its manifest if the store has one."""
 
     id: Digest
     names: tuple[str, ...]
@@ -45,7 +42,7 @@ class Image:
     labels: Mapping[str, str] = field(default_factory=dict)
 
     def is_named(self, text: str) -> bool:
-        """Say whether the text is a name of the image, rather than the beginning of its ID."""
+        """Whether the text is a name of the image, rather than the beginning of its ID."""
         hexadecimal = self.id.partition(":")[2]
         if is_image_id(text) or not hexadecimal.startswith(text):
             return not is_image_id(text)
@@ -74,7 +71,7 @@ class Engine:
         self._known: Mapping[str, Any] | None = None
         self._podman = ""
         self._tagging = threading.Lock()
-        # docker-py's push gives a generator of messages and keeps the HTTP answer to itself.
+        # docker-py's push returns a generator of messages, and no HTTP answer.
         self._answers = threading.local()
         client.hooks["response"].append(self._remember)
 
@@ -98,12 +95,12 @@ class Engine:
         return cls(client, place.host, credential, patience=patience, trace=trace, meter=meter)
 
     def image(self, name: str) -> Image:
-        """Find an image by its name, ID or digest.
+        """The image with a name, ID or digest.
 
         Raises ImageNotFound, InvalidReference, and InputError for a manifest list of Podman.
         """
         if not is_image_id(name):
-            Reference.parse(name)  # a path such as ../volumes/x would reach another endpoint of the Engine
+            Reference.parse(name)  # a path such as ../volumes/x would be another endpoint of the Engine
         found = self._inspect(name)
         if found is None:
             raise ImageNotFound(
@@ -119,13 +116,13 @@ class Engine:
         return found
 
     def tagged(self, reference: Reference) -> Image | None:
-        """Give the image that a local tag points at, None if there is no such tag."""
+        """The image that a local tag points at, None if there is no such tag."""
         return self._inspect(str(reference))
 
     def tag(self, image: Digest, reference: Reference) -> None:
-        """Point a local tag at an image ID, and see that it is there. Raises EngineError.
+        """Point a local tag at an image ID, and check that it is there. Raises EngineError.
 
-        One tag is made after the other: of two at once Podman loses one, and says that it made both.
+        Tags are made one after the other: of two at once Podman loses one, and reports both as made.
         """
         for _ in range(_TAG_ATTEMPTS):
             with self._tagging:
@@ -140,7 +137,7 @@ class Engine:
         )
 
     def untag(self, reference: Reference) -> None:
-        """Take a local tag away, unless it is the image's last name, since then the image would go with it."""
+        """Remove a local tag, unless it is the last name of the image, which would go with it."""
         image = self.tagged(reference)
         if image is None or len(image.names) == 1:
             return
@@ -148,7 +145,7 @@ class Engine:
             self._client.remove_image(str(reference), noprune=True)
 
     def push(self, reference: Reference) -> Digest:
-        """Push one tag and give the digest that the Engine says it has now.
+        """Push one tag; the digest that the Engine reports for it.
 
         Raises Denied, EngineError, CredentialsError.
         """
@@ -184,7 +181,7 @@ class Engine:
 
     @contextlib.contextmanager
     def _timed(self) -> Iterator[None]:
-        """Say of a push that broke off at the end of the time that the time was over."""
+        """Raise TimedOut for a push that broke off because the time was over."""
         try:
             yield
         except BrokenOff:
@@ -192,7 +189,7 @@ class Engine:
             raise
 
     def _in_time(self, messages: Iterable[object]) -> Iterator[object]:
-        """Pass the messages of a push on until the time is over, also when none comes."""
+        """The messages of a push, until the time is over, also when none comes."""
         for message in messages:
             left, connection = self._patience.left(), self._answers.last.raw.connection
             if left is not None and connection and connection.sock:
@@ -202,7 +199,7 @@ class Engine:
             yield message
 
     def allows_insecure(self, registry: Registry) -> bool:
-        """Say whether the Engine would use plain HTTP or unverified TLS for a registry (`insecure-registries`)."""
+        """Whether the Engine would use plain HTTP or unverified TLS for a registry (`insecure-registries`)."""
         try:
             config = self._info().get("RegistryConfig") or {}
             listed = (config.get("IndexConfigs") or {}).get(registry.host)
@@ -214,7 +211,7 @@ class Engine:
         return any(address in network for address in addresses(registry.hostname) for network in networks)
 
     def about(self) -> str:
-        """Say what it is, and how it stores images. Raises EngineError."""
+        """What Engine this is, and how it stores images. Raises EngineError."""
         info = self._info()
         kind = "Podman" if self._podman else "Docker Engine"
         if not info:
@@ -223,7 +220,7 @@ class Engine:
         return f"{kind} {version}, {'containerd image store' if self._keeps_manifests() else f'image store {driver}'}"
 
     def close(self) -> None:
-        """Close every connection; a push under way is given up."""
+        """Close every connection; a push under way ends."""
         self._client.close()
 
     def _remember(self, answer: Any, **_: object) -> None:
@@ -257,7 +254,7 @@ class Engine:
         return Image(image_id, names, image_id if self._keeps_manifests() else None, labels)
 
     def _is_podman_list(self, name: str) -> bool:
-        """Say whether a name is a manifest list, which only Podman's own API tells."""
+        """Whether a name is a manifest list, which only Podman's own API says."""
         if not self._podman:
             return False
         version, path = urllib.parse.quote(self._podman), urllib.parse.quote(name, safe="/:@")
@@ -279,7 +276,7 @@ class Engine:
                 except docker.errors.APIError as error:
                     if not error.is_client_error():
                         raise
-                    self._known = {}  # a proxy before the Engine's socket keeps that to itself
+                    self._known = {}  # a proxy before the Engine's socket hides it
         if not isinstance(self._known, dict):
             raise nonsense("its configuration")
         return self._known

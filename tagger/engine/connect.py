@@ -35,9 +35,9 @@ def _client(place: Endpoint, headers: Mapping[str, Any]) -> docker.APIClient:
     import urllib3
 
     class Client(docker.APIClient):
-        # docker-py reads the whole Docker configuration, and a bad entry of any other host breaks it; it takes no other
-        # file than the environment's, which belongs to the whole process. An entry without a name keeps it from a look
-        # for credentials elsewhere: a push brings its own.
+        # docker-py reads the whole Docker configuration, and a bad entry of any other host breaks it; only the
+        # environment, which belongs to the whole process, could name it another file. An entry without a name keeps it
+        # from a search for credentials elsewhere: a push brings its own.
         @property
         def _general_configs(self) -> dict[str, Any]:
             return {"auths": {"": {}}, "HttpHeaders": {name: str(value) for name, value in headers.items()}}

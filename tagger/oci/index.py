@@ -1,4 +1,4 @@
-"""Indexes: join images that were built for one platform each, and say which platforms an index has."""
+"""Indexes: the platforms that an index has, images joined into one, and lists of referrers."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 from tagger.errors import InputError
 from tagger.names import Digest, parse_digest
-from tagger.oci.manifest import DOCKER_LIST, OCI_INDEX, Manifest
+from tagger.oci.manifest import DOCKER_LIST, OCI_INDEX, Manifest, content_of
 from tagger.text import printable
 
 Entry = Mapping[str, Any]
-"""A descriptor of an index: what it lists of one platform, or an attestation of that."""
+"""A descriptor in an index: the image of one platform, or an attestation of it."""
 
 _PLATFORM = ("os", "architecture", "variant", "os.version", "os.features")
 _DOCKER = "application/vnd.docker."
@@ -20,7 +20,7 @@ _SCHEMA = 2
 
 
 def platform(entry: Entry) -> str | None:
-    """Name the platform of an entry as Docker does; None for one that is none, such as an attestation.
+    """The platform of an entry, as Docker spells it; None for an entry without one, such as an attestation.
 
     >>> platform({"platform": {"os": "linux", "architecture": "arm64", "variant": "v8"}})
     'linux/arm64/v8'
@@ -36,7 +36,7 @@ def platform(entry: Entry) -> str | None:
 
 
 def check_platforms(index: Manifest, name: str) -> None:
-    """Refuse an index that has an image for no platform. Raises InputError, and RegistryError for a broken one."""
+    """Raise InputError for an index without an image for any platform, RegistryError for a broken index."""
     if index.is_index and not any(map(platform, index.entries())):
         raise InputError(
             f"{name} is an index without an image for any platform", "build and push one, then promote that"
@@ -44,9 +44,9 @@ def check_platforms(index: Manifest, name: str) -> None:
 
 
 def entry(image: Manifest, config: bytes, name: str) -> Entry:
-    """Describe an image of one platform, which its configuration names (OCI image spec, "Image Configuration").
+    """The entry for an image, whose configuration names its platform (OCI image spec, "Image Configuration").
 
-    Raises InputError for a configuration that names none.
+    Raises InputError for a configuration that names no platform.
     """
     try:
         told = json.loads(config)
@@ -60,15 +60,15 @@ def entry(image: Manifest, config: bytes, name: str) -> Entry:
 
 
 def joined(parts: Sequence[tuple[str, Iterable[Entry]]]) -> Manifest:
-    """Join what several images list into one index; the same entries in whatever order give the same digest.
+    """The index of what several images list; the order of the entries does not change its digest.
 
-    `parts` are each image's name and its entries.
+    `parts` are the name and the entries of each image.
 
     >>> arm = {"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": "sha256:" + "0" * 64, "size": 2}
     >>> joined([("a", [arm | {"platform": {"os": "linux", "architecture": "arm64"}}])]).is_index
     True
 
-    Raises InputError when two are for one platform.
+    Raises InputError for two entries of one platform.
     """
     found: dict[str, Entry] = {}
     holders: dict[str, str] = {}
@@ -88,15 +88,15 @@ def joined(parts: Sequence[tuple[str, Iterable[Entry]]]) -> Manifest:
 
 
 def referrers_in(answer: bytes, media_type: str) -> tuple[Entry, ...] | None:
-    """Read the list of referrers that a registry answers; None for what is no such list.
+    """The list of referrers in a registry's answer; None for any other answer.
 
-    Some registries send one under another media type, and some send a web page under this one: the body decides.
+    Some registries send it under another media type, and some send a web page under this one: the body decides.
 
     >>> referrers_in(b'{"schemaVersion": 2, "mediaType": "%s", "manifests": null}' % OCI_INDEX.encode(), "text/plain")
     ()
     >>> referrers_in(b"<html>Sign in</html>", OCI_INDEX)
     """
-    content = _content(answer)
+    content = content_of(answer)
     if content.get("schemaVersion") != _SCHEMA or content.get("mediaType", media_type) != OCI_INDEX:
         return None
     entries = content.get("manifests", ()) or []
@@ -104,20 +104,20 @@ def referrers_in(answer: bytes, media_type: str) -> tuple[Entry, ...] | None:
 
 
 def tagged_referrers(tagged: Manifest | None, subject: Digest) -> tuple[Entry, ...] | None:
-    """Read the list of referrers that is under the tag for it; None where that holds something else.
+    """The list of referrers under its tag; None when the tag holds something else.
 
-    Some registries answer the image itself, and people give a tag of that name to their images.
+    Some registries answer with the image itself, and people give a tag of that name to their images.
     """
     if tagged is None or tagged.media_type != OCI_INDEX or tagged.digest == subject:
         return None
-    entries = tuple(_described(_content(tagged.body).get("manifests")))
+    entries = tuple(_described(content_of(tagged.body).get("manifests")))
     images = any(platform(each) or each["digest"] == subject for each in entries)
     return None if images else entries
 
 
 def with_referrers(before: Manifest | None, referring: Iterable[Entry]) -> Manifest | None:
-    """Add entries to the list of referrers under a tag, None where it has them; what it says of them already stays."""
-    content = _content(before.body) if before else {}
+    """The list of referrers with some more entries, None when it has them; what it says of them already stays."""
+    content = content_of(before.body) if before else {}
     found = content.get("manifests")
     entries = [*found] if isinstance(found, list) else []
     known = {str(each["digest"]): place for place, each in enumerate(entries) if _is_entry(each)}
@@ -146,14 +146,6 @@ def _is_entry(entry: object) -> bool:
         return isinstance(entry, Mapping) and bool(parse_digest(entry["digest"]))
     except (ValueError, LookupError, TypeError):
         return False
-
-
-def _content(body: bytes) -> Mapping[str, Any]:
-    try:
-        content = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _index(media_type: str, entries: Sequence[Entry], more: Mapping[str, Any] | None = None) -> Manifest:

@@ -28,22 +28,22 @@ _MOST_LISTED = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Descriptor:
-    """What a tag points at, without its content: media type and digest (OCI image spec, "Content Descriptors")."""
+    """What a tag points at, by media type and digest (OCI image spec, "Content Descriptors")."""
 
     media_type: str
     digest: Digest
 
     @property
     def is_index(self) -> bool:
-        """Say whether it has one manifest per platform."""
+        """Whether it has one manifest per platform."""
         return self.media_type in INDEXES
 
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """What a manifest is made of: a configuration or a layer, by its digest and size in bytes.
+    """A configuration or a layer, by its digest and size in bytes.
 
-    A `foreign` one may be kept elsewhere than in the registry (OCI image spec, "Content Descriptors", urls).
+    A `foreign` blob may be somewhere else than in the registry (OCI image spec, "Content Descriptors", urls).
     """
 
     digest: Digest
@@ -65,7 +65,7 @@ class Manifest:
 
     @classmethod
     def of(cls, media_type: str, body: bytes, algorithm: str = "sha256") -> Manifest:
-        """Take bytes for a manifest and compute their digest.
+        """The manifest with these bytes; their digest is computed.
 
         >>> Manifest.of(OCI_INDEX, b"{}").digest[:14]
         'sha256:44136fa'
@@ -75,29 +75,29 @@ class Manifest:
 
     @property
     def is_index(self) -> bool:
-        """Say whether it has one manifest per platform."""
+        """Whether it has one manifest per platform."""
         return self.media_type in INDEXES
 
     def listed(self) -> tuple[Descriptor, ...]:
-        """Give what an index lists; an entry that is no descriptor hides none of the others."""
-        return tuple(_descriptors(_content(self.body).get("manifests")))
+        """What an index lists, without entries that are no descriptors."""
+        return tuple(_descriptors(content_of(self.body).get("manifests")))
 
     def children(self) -> tuple[Digest, ...]:
-        """Give the digests of the manifests that an index lists."""
+        """The digests of the manifests that an index lists."""
         return tuple(each.digest for each in self.listed())
 
     def entries(self) -> tuple[Mapping[str, Any], ...]:
-        """Give the descriptors of an index as they stand. Raises RegistryError for those that are none."""
-        entries = _content(self.body).get("manifests")
+        """The entries of an index, unchanged. Raises RegistryError for an entry that is no descriptor."""
+        entries = content_of(self.body).get("manifests")
         if not isinstance(entries, list) or len(self.children()) != len(entries):
             raise _unusable(self.digest)
         return tuple(entries)
 
     def blobs(self) -> tuple[Blob, ...]:
-        """Give the configuration and the layers of an image. Raises RegistryError for descriptors that are none."""
+        """The configuration and the layers of an image. Raises RegistryError for an entry that is no descriptor."""
         if self.is_index:
             return ()
-        content = _content(self.body)
+        content = content_of(self.body)
         try:
             return tuple(
                 Blob(parse_digest(each["digest"]), int(each["size"]), _is_foreign(each))
@@ -108,15 +108,15 @@ class Manifest:
 
     @property
     def subject(self) -> Digest | None:
-        """Give the digest of the manifest that this one refers to, as a signature does (OCI image spec, subject)."""
+        """The digest of the manifest that this one refers to, as a signature does (OCI image spec, subject)."""
         try:
-            return parse_digest(_content(self.body)["subject"]["digest"])
+            return parse_digest(content_of(self.body)["subject"]["digest"])
         except (ValueError, LookupError, TypeError):
             return None
 
     def referrer(self) -> Mapping[str, Any]:
-        """Give the descriptor by which a list of referrers names this (OCI distribution spec, "Pushing Manifests")."""
-        content = _content(self.body)
+        """The entry for this in a list of referrers (OCI distribution spec, "Pushing Manifests")."""
+        content = content_of(self.body)
         config = content.get("config")
         kind = content.get("artifactType") or (config.get("mediaType") if isinstance(config, dict) else None)
         told = {"artifactType": kind, "annotations": content.get("annotations")}
@@ -124,16 +124,16 @@ class Manifest:
         return found | {name: value for name, value in told.items() if value}
 
     def is_image(self, image_id: Digest) -> bool:
-        """Say whether an Engine's image ID means this: the configuration's digest, or in a containerd store its own."""
+        """Whether an Engine's image ID means this: the configuration's digest, or in a containerd store its own."""
         return image_id in (self.digest, self.config)
 
 
 def beneath(
     root: Manifest, read: Callable[[Sequence[Descriptor]], Sequence[Manifest | None]]
 ) -> dict[Digest, Manifest | None]:
-    """Give all that an index lists, down to the images; what lists comes before what it lists.
+    """All that an index lists, down to the images; an index comes before what it lists.
 
-    `read` fetches what is listed, one level at a time; it may give None for what is not there or lists nothing.
+    `read` fetches what is listed, one level at a time; it may return None for what is missing or lists nothing.
 
     Raises RegistryError for an index of too many manifests or too many levels, and what `read` raises.
     """
@@ -144,7 +144,7 @@ def beneath(
         if len(found.keys() | listed.keys()) > _MOST_LISTED:
             break
         for digest, manifest in zip(listed, read([*listed.values()]), strict=True):
-            found.pop(digest, None)  # listed here too: its place is behind this one
+            found.pop(digest, None)  # this index lists it too, so it comes after this one
             found[digest] = manifest
         level = [manifest for digest in listed if (manifest := found[digest]) and manifest.is_index]
         if not level:
@@ -164,12 +164,13 @@ def _is_foreign(layer: Mapping[str, Any]) -> bool:
 
 def _config(body: bytes) -> Digest | None:
     try:
-        return parse_digest(_content(body)["config"]["digest"])
+        return parse_digest(content_of(body)["config"]["digest"])
     except (ValueError, LookupError, TypeError):
         return None
 
 
-def _content(body: bytes) -> dict[str, Any]:
+def content_of(body: bytes) -> dict[str, Any]:
+    """The JSON object of a body; an empty one for anything else."""
     try:
         content = json.loads(body)
     except (ValueError, RecursionError):

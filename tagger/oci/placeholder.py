@@ -1,7 +1,6 @@
-"""The placeholder that a tag holds for a moment on its way out, where a registry deletes manifests but no single tags.
+"""The placeholder that a tag holds while it is removed, in a registry that deletes manifests but no single tags.
 
-It depends on the tag alone, so that one look at a digest tells a tag whose removal broke off. Such a tag counts as
-absent.
+It depends on the tag alone, so its digest shows a tag whose removal broke off. Such a tag counts as absent.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ EMPTY_BLOB = Blob(Manifest.of(_EMPTY_TYPE, EMPTY).digest, len(EMPTY))
 
 
 def placeholders(tag: str) -> tuple[Manifest, Manifest]:
-    """Make the placeholders of a tag: an index of nothing, and for registries that refuse that, an image of nothing.
+    """The placeholders of a tag: an empty index and, for registries that refuse that, an empty image.
 
     >>> first, second = placeholders("2.1.106")
     >>> first.is_index, second.is_index, first.digest == placeholders("2.1")[0].digest
@@ -38,7 +37,7 @@ def placeholders(tag: str) -> tuple[Manifest, Manifest]:
 
 
 def is_placeholder(tag: str, digest: Digest | None) -> bool:
-    """Say whether a digest is that of a placeholder of this tag.
+    """Whether a digest is that of a placeholder of this tag.
 
     >>> is_placeholder("2.1", placeholders("2.1")[0].digest), is_placeholder("2.1", placeholders("2")[0].digest)
     (True, False)

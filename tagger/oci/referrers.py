@@ -1,4 +1,4 @@
-"""Tags that hang on an image, since they spell its digest: signatures, attestations, SBOMs, and what refers to it."""
+"""Tags that belong to an image because they spell its digest: signatures, attestations, SBOMs, lists of referrers."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Iterable
 
 from tagger.names import Digest, Tag, parse_tag
 
-# What cosign hangs on an image where it does not use referrers.
+# The tags of cosign, when it does not use referrers.
 _KINDS = ("sig", "att", "sbom")
 
 
 def referrers_tag(digest: Digest) -> Tag:
-    """Spell the tag of a list of referrers (OCI distribution spec, "Referrers Tag Schema").
+    """The tag of a list of referrers (OCI distribution spec, "Referrers Tag Schema").
 
     >>> referrers_tag(Digest("sha256:" + "0" * 64))[:10]
     'sha256-000'
@@ -21,7 +21,7 @@ def referrers_tag(digest: Digest) -> Tag:
 
 
 def signature_tags(tags: Iterable[Tag], digest: Digest) -> list[Tag]:
-    """Give those of some tags that hold signatures, attestations or SBOMs of an image.
+    """The tags that hold signatures, attestations or SBOMs of an image.
 
     >>> image, other = (Digest("sha256:" + digit * 64) for digit in "01")
     >>> [tag[-7:] for tag in signature_tags([Tag(f"{image.replace(':', '-')}.sig"), Tag("latest")], image)]
@@ -35,9 +35,9 @@ def signature_tags(tags: Iterable[Tag], digest: Digest) -> list[Tag]:
 
 
 def hanging_tags(tags: Iterable[Tag], digest: Digest) -> list[Tag]:
-    """Give those of some tags that are of no use when an image is gone, its list of referrers among them.
+    """The tags that are of no use once an image is gone, its list of referrers among them.
 
-    What hangs on these in turn, the signature of an SBOM for example, hangs on the digests that they hold.
+    A tag that belongs to one of these, such as the signature of an SBOM, spells the digest that this one holds.
 
     >>> image = Digest("sha256:" + "0" * 64)
     >>> listed = [Tag("2.1.106"), Tag(f"sha256-{'0' * 64}"), Tag(f"sha256-{'0' * 64}.att"), Tag(f"sha256-{'1' * 64}")]

@@ -1,6 +1,6 @@
-"""Bring an image from where it is to where it is released, digest for digest.
+"""Copy an image to the repository where it is released, digest for digest.
 
-To a release this is what an Engine is: it "pushes" a tag by sending what the repository lacks, and then the manifest.
+For a release this is an Engine: it "pushes" a tag by sending what the repository lacks, and then the manifest.
 """
 
 from __future__ import annotations
@@ -24,11 +24,9 @@ from tagger.work import Pauses
 
 @dataclass(slots=True)
 class Courier:
-    """Brings an image to repositories; `note` is told what was sent, `meter` how far it is.
+    """Copies an image to repositories, with its signatures and attestations: by reference and by tag.
 
-    `warnings` says what was not sent, and why.
-
-    Signatures and attestations go along: what refers to the image, and what hangs on it by a tag.
+    `note` hears what was sent, `meter` how far it is. `warnings` says what was not sent, and why.
     """
 
     original: Original
@@ -42,14 +40,14 @@ class Courier:
     _done: set[Repository] = field(default_factory=set)
 
     def tagged(self, reference: Reference) -> None:  # noqa: ARG002 - an Engine's signature
-        """Give no local tag, since there are none."""
+        """None, since there are no local tags."""
         return
 
     def tag(self, image: Digest, reference: Reference) -> None:
-        """Make no local tag."""
+        """Do nothing, since there are no local tags."""
 
     def untag(self, reference: Reference) -> None:
-        """Take no local tag away."""
+        """Do nothing, since there are no local tags."""
 
     def push(self, reference: Reference) -> Digest:
         """Send what the repository lacks, signatures and attestations too, and then the manifest under the tag.
@@ -63,7 +61,7 @@ class Courier:
         return self.original.digest
 
     def bring(self, target: RemoteRepository) -> None:
-        """Send all but the tag, once; what is there already is not sent again. Raises what `push` raises."""
+        """Send all but the tag, once, without what is there already. Raises what `push` raises."""
         if target.name in self._done:
             return
         pieces = [piece for piece in self._image() if piece.home.name != target.name]
@@ -91,7 +89,7 @@ class Courier:
     # -- blobs -----------------------------------------------------------------------------------------------------
 
     def _send_blobs(self, target: RemoteRepository, pieces: Iterable[Piece]) -> list[Digest]:
-        """Send the blobs of manifests, and give the foreign ones that are nowhere to be had."""
+        """Send the blobs of manifests; the foreign ones that no registry has."""
         wanted = {blob.digest: (piece.home, blob) for piece in pieces for blob in piece.manifest.blobs()}
         failed = threading.Event()
         sending = [partial(self._send_unless, failed, target, *which) for which in wanted.values()]
@@ -101,7 +99,7 @@ class Courier:
     def _send_unless(
         self, failed: threading.Event, target: RemoteRepository, home: RemoteRepository, blob: Blob
     ) -> bool:
-        """Send a blob as `_send_blob` does, unless another one has failed meanwhile."""
+        """Send a blob as `_send_blob` does, unless another blob has failed meanwhile."""
         if failed.is_set():
             return False
         try:
@@ -111,7 +109,7 @@ class Courier:
             raise
 
     def _send_blob(self, target: RemoteRepository, home: RemoteRepository, blob: Blob) -> bool:
-        """Send a blob that is not there; say whether it is there now, since a foreign one may be nowhere to be had."""
+        """Send a blob that is missing; whether it is there now, since no registry may have a foreign blob."""
         if target.blobs.has(blob.digest):
             return True
         if blob.foreign and not _kept(home, blob):
@@ -144,7 +142,7 @@ class Courier:
     # -- manifests -------------------------------------------------------------------------------------------------
 
     def _send_manifests(self, target: RemoteRepository, pieces: Sequence[Piece]) -> None:
-        """Send manifests: images at once, and indexes in their order, since a registry wants to have what they list."""
+        """Send manifests: images at once, then indexes in order, since a registry wants what they list first."""
         manifests = {piece.manifest.digest: piece.manifest for piece in pieces}.values()
         target.patience.at_once([partial(_send_manifest, target, each) for each in manifests if not each.is_index])
         for each in manifests:
@@ -154,7 +152,7 @@ class Courier:
     # -- what belongs to the image ---------------------------------------------------------------------------------
 
     def _send_belongings(self, target: RemoteRepository) -> None:
-        """Send what refers to the image and what hangs on it; a warning names each that does not arrive."""
+        """Send what belongs to the image; a warning names each part that does not arrive."""
         there = self._what_belongs_to_it()
         referring = [piece for piece in there.referring if piece.home.name != target.name]
         hanging = {tag: piece for tag, piece in there.hanging.items() if piece.home.name != target.name}
@@ -163,7 +161,7 @@ class Courier:
         images = [piece for piece in sent if not piece.manifest.is_index]
         answers = target.patience.at_once([partial(self._try_manifest, target, piece) for piece in images])
         known = {piece.manifest.digest: answer for piece, answer in zip(images, answers, strict=True)}
-        for piece in sent:  # a registry wants to have what an index lists
+        for piece in sent:  # a registry wants what an index lists first
             if piece.manifest.is_index:
                 known[piece.manifest.digest] = self._try_manifest(target, piece)
         self._list_referrers(target, [piece for piece in sent if known[piece.manifest.digest] is False])
@@ -172,7 +170,7 @@ class Courier:
                 self._try_to_hang(target, tag, piece.manifest)
 
     def _try_blobs(self, target: RemoteRepository, pieces: Iterable[Piece]) -> set[Digest]:
-        """Send the blobs of manifests, and give the manifests of which one did not arrive."""
+        """Send the blobs of manifests; the manifests that miss a blob now."""
         wanted: dict[Digest, tuple[RemoteRepository, Blob]] = {}
         blobs: dict[Digest, Sequence[Blob]] = {}
         lost: set[Digest] = set()
@@ -201,9 +199,9 @@ class Courier:
         return None
 
     def _try_manifest(self, target: RemoteRepository, piece: Piece) -> bool | None:
-        """Send what refers to the image; say whether the registry lists it now, None where it does not take it.
+        """Send what refers to the image; whether the registry lists it now, None when the registry refuses it.
 
-        Only the answer to a write says that, so that what is there is written again.
+        Only the answer to a write says that, so what is there is written again.
         """
         manifest = piece.manifest
         try:
@@ -213,7 +211,7 @@ class Courier:
             return None
 
     def _list_referrers(self, target: RemoteRepository, pieces: Iterable[Piece]) -> None:
-        """See to it that the repository lists what refers to the image, by its own means or by the tag for that."""
+        """Make the repository list what refers to the image, by its API or by the tag for that."""
         by_subject: dict[Digest, list[Piece]] = {}
         for piece in pieces:
             if piece.manifest.subject:
@@ -248,7 +246,7 @@ class Courier:
 
 
 def _kept(home: RemoteRepository, foreign: Blob) -> bool:
-    """Say whether a repository keeps a foreign layer itself; some refuse to be asked for what they do not."""
+    """Whether a repository has a foreign layer itself; some refuse requests for layers that they do not have."""
     try:
         return home.blobs.has(foreign.digest)
     except Unreadable:
@@ -266,7 +264,7 @@ def _incomplete(target: RemoteRepository, absent: Sequence[Digest], error: Regis
 
 
 def _list_by_tag(target: RemoteRepository, subject: Digest, entries: Sequence[index.Entry]) -> None:
-    """Add entries to the list of referrers under a tag, and look again whether another promotion has lost them there.
+    """Add entries to the list of referrers under a tag, and check that no other promotion has overwritten them.
 
     Raises RegistryError where the tag holds something else or does not keep the entries, and what the registry raises.
     """

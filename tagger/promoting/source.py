@@ -1,4 +1,4 @@
-"""An image that is in a registry already: its manifest, and all that belongs to it, wherever that is."""
+"""An image that is in a registry: its manifest, and all that belongs to it, wherever that is."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tagger.registry.repository import RemoteRepository
 Open = Callable[[Repository], RemoteRepository]
 
 FAILURES = (RegistryError, Refused, RegistryUnreachable)
-"""What may go wrong with a signature, and is no reason to keep the image back."""
+"""What may go wrong with a signature, without keeping the image back."""
 
 _DEEPEST = 8
 _CONFIG_BYTES = 8 * 1024 * 1024
@@ -33,7 +33,7 @@ class Piece:
     listed: index.Entry = field(default_factory=dict)
 
     def referrer(self) -> index.Entry:
-        """Give the entry of it for a list of referrers; some say there more of it than it does itself."""
+        """Its entry for a list of referrers, which may say more than the manifest itself."""
         said = {name: self.listed[name] for name in ("artifactType", "annotations") if self.listed.get(name)}
         return {**self.manifest.referrer(), **said}
 
@@ -57,16 +57,16 @@ class Original:
 
     @property
     def id(self) -> Digest:
-        """Give the digest, which is what identifies it."""
+        """The digest, which identifies it."""
         return self.manifest.digest
 
     @property
     def digest(self) -> Digest:
-        """Give the digest, which is the same everywhere."""
+        """The digest, which is the same everywhere."""
         return self.manifest.digest
 
     def labels(self) -> dict[str, Mapping[str, str]]:
-        """Read the labels of each image that it holds, by the name of the image, with its platform in an index."""
+        """The labels of each image that it holds, by the name of the image, with its platform in an index."""
         home = next(iter(self.homes.values()))
         if not self.manifest.is_index:
             return {self.name: _labels(_config(self.manifest, home))}
@@ -79,13 +79,13 @@ class Original:
         return dict(zip(images, home.patience.at_once(reading), strict=True))
 
     def pieces(self) -> list[Piece]:
-        """Read every manifest of it, children first. Raises RegistryError for what is listed and not there."""
+        """Every manifest of it, children first. Raises RegistryError for a manifest that is listed and missing."""
         root = Piece(self.manifest, next(iter(self.homes.values())))
         return _tree(root, self.homes)
 
 
 def find(reference: Reference, repository: RemoteRepository) -> Original:
-    """Find the image of a reference.
+    """The image of a reference.
 
     Raises InputError when there is none, or it is an index without a platform, and what the registry raises.
     """
@@ -95,9 +95,9 @@ def find(reference: Reference, repository: RemoteRepository) -> Original:
 
 
 def join(references: Sequence[Reference], repositories: Open) -> Original:
-    """Join images of single platforms into one index.
+    """The index of several images of single platforms.
 
-    Raises what `find` raises, and InputError for two images of one platform or one of none.
+    Raises what `find` raises, and InputError for two images of one platform, or one without.
     """
     homes = [repositories(reference.repository) for reference in references]
     reading = [partial(_part, reference, home) for reference, home in zip(references, homes, strict=True)]
@@ -119,7 +119,7 @@ def _found(reference: Reference, repository: RemoteRepository) -> Manifest:
 
 
 def _part(reference: Reference, repository: RemoteRepository) -> tuple[str, Sequence[index.Entry]]:
-    """Give what one of the images to join lists: itself, or all that its index has."""
+    """The name and the entries of one image to join: itself, or all that its index lists."""
     manifest = _found(reference, repository)
     if manifest.is_index:
         index.check_platforms(manifest, str(reference))
@@ -149,7 +149,7 @@ def _labels(config: bytes) -> Mapping[str, str]:
 
 
 def _tree(root: Piece, homes: Mapping[Digest, RemoteRepository]) -> list[Piece]:
-    """Read what an index lists, and what that lists: children first. Raises RegistryError for what is not there."""
+    """The manifests beneath one, children first, and itself. Raises RegistryError for a missing one."""
     of = dict(homes)
 
     def read(listed: Sequence[Descriptor]) -> list[Manifest]:
@@ -166,7 +166,7 @@ def _tree(root: Piece, homes: Mapping[Digest, RemoteRepository]) -> list[Piece]:
 
 
 def _keep_home(manifest: Manifest, home: RemoteRepository, of: dict[Digest, RemoteRepository]) -> None:
-    """Note where what an index lists is: beside the index. Raises RegistryError for an index with a broken entry."""
+    """Note that what an index lists is beside it. Raises RegistryError for an index with a broken entry."""
     for entry in manifest.entries() if manifest.is_index else ():
         of.setdefault(Digest(str(entry["digest"])), home)
 
@@ -179,9 +179,9 @@ def _child(home: RemoteRepository, digest: Digest) -> Manifest:
 
 
 def belongings(pieces: Sequence[Piece]) -> Belongings:
-    """Read what refers to these manifests and what hangs on them by tags that spell their digests.
+    """What refers to these manifests, and what tags that spell their digests hold.
 
-    What cannot be read keeps nothing else back.
+    What cannot be read does not keep anything else back.
     """
     found = Belongings()
     _add_referring(pieces, found)
@@ -190,7 +190,7 @@ def belongings(pieces: Sequence[Piece]) -> Belongings:
 
 
 def _add_referring(pieces: Sequence[Piece], found: Belongings) -> None:
-    """Read what refers to these manifests, and what refers to that: a signature of an SBOM, say."""
+    """Add what refers to these manifests, and what refers to that: the signature of an SBOM, for example."""
     patience = pieces[0].home.patience
     known = {piece.manifest.digest for piece in pieces}
     layer: Sequence[Piece] = pieces
@@ -206,7 +206,7 @@ def _add_referring(pieces: Sequence[Piece], found: Belongings) -> None:
 
 
 def _referring_to(subject: Piece) -> tuple[list[Piece], list[str]]:
-    """Read what refers to a manifest, children first; and say what could not be read."""
+    """What refers to a manifest, children first; and a line about each part that cannot be read."""
     home, digest = subject.home, subject.manifest.digest
     listed: dict[Digest, index.Entry] = {}
     lost = []
@@ -228,7 +228,7 @@ def _referring_to(subject: Piece) -> tuple[list[Piece], list[str]]:
 
 
 def _referrer(home: RemoteRepository, entry: index.Entry) -> list[Piece] | str:
-    """Read a referrer, with all of it if it is an index, children first; or say why it cannot be read."""
+    """A referrer and, if it is an index, all of it, children first; or why it cannot be read."""
     try:
         manifest = home.manifest(Digest(entry["digest"]))
         return _tree(Piece(manifest, home, entry), {}) if manifest else f"{home.name} does not have it"
@@ -237,7 +237,7 @@ def _referrer(home: RemoteRepository, entry: index.Entry) -> list[Piece] | str:
 
 
 def _add_hanging(pieces: Iterable[Piece], found: Belongings) -> None:
-    """Read what hangs on these manifests by tags that spell their digests, and on that in turn."""
+    """Add what tags that spell the digests of these manifests hold, and so on for what those hold."""
     homes = {piece.home.name: piece.home for piece in pieces}
     new = {piece.manifest.digest for piece in pieces}
     listed = {name: _tags(home, found) for name, home in homes.items()}

@@ -1,4 +1,4 @@
-"""The blobs of one repository, its layers and configurations: ask for them, mount, read and write them.
+"""The blobs of one repository, its layers and configurations: look for them, mount, read and write them.
 
 OCI distribution spec, "Pulling blobs" and "Pushing blobs".
 """
@@ -18,7 +18,7 @@ from tagger.names import Digest, Repository
 from tagger.oci.manifest import Blob
 from tagger.registry.connection import Connection
 
-# A registry that takes no HEAD is sent the blob once more, which changes nothing there.
+# A registry that answers no HEAD gets the blob once more, which changes nothing there.
 _NOT_KNOWN = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED)
 
 
@@ -35,7 +35,7 @@ class Scopes:
 
 
 def scopes_of(name: Repository) -> Scopes:
-    """Spell the scopes of a repository (distribution, "Token Scope Documentation").
+    """The scopes of a repository (distribution, "Token Scope Documentation").
 
     >>> scopes_of(Repository.parse("registry.local:5000/gallery/ui")).push
     'repository:gallery/ui:pull,push'
@@ -53,7 +53,7 @@ class Blobs:
         self._scopes = scopes_of(name)
 
     def has(self, digest: Digest) -> bool:
-        """Say whether a blob is there. Raises Unreadable, Denied, RegistryUnreachable."""
+        """Whether a blob is there. Raises Unreadable, Denied, RegistryUnreachable."""
         answer = self._connection.request("HEAD", f"{self._base}/{digest}", scope=self._scopes.pull)
         if answer.status in _NOT_KNOWN:
             return False
@@ -62,20 +62,20 @@ class Blobs:
 
     @contextlib.contextmanager
     def opened(self, blob: Blob) -> Iterator[Iterator[bytes]]:
-        """Read a blob piece by piece; the last one comes when all of them together are what the digest says.
+        """Read a blob piece by piece; the last piece comes when all of them together match the digest.
 
-        Raises RegistryError for content that is something else, at the piece that shows it; Unreadable where the
-        reading breaks off; and Denied, RegistryUnreachable.
+        Raises RegistryError for other content, at the piece that shows it; Unreadable when the connection breaks off;
+        and Denied, RegistryUnreachable.
         """
         with self._connection.opened(f"{self._base}/{blob.digest}", scope=self._scopes.pull) as (answer, pieces):
             answer.check(self.name, f"read {blob.digest}", HTTPStatus.OK)
             yield self._verified(blob, pieces)
 
     def mount(self, blob: Blob, source: Repository) -> bool:
-        """Take a blob over from another repository of this registry; say whether the registry did.
+        """Mount a blob from another repository of this registry; whether the registry did that.
 
-        The right to read there is asked for together with that to write here; a registry that grants no such token, or
-        mounts nothing, gets the blob sent.
+        One token has to allow the read there and the write here. A registry that grants no such token, or mounts
+        nothing, has to be sent the blob.
         """
         scope = f"{self._scopes.push} {scopes_of(source).pull}"
         query = urllib.parse.urlencode({"mount": blob.digest, "from": source.path})
@@ -88,9 +88,9 @@ class Blobs:
         return answer.status == HTTPStatus.CREATED
 
     def write(self, blob: Blob, pieces: Iterable[bytes]) -> None:
-        """Send a blob in one upload; what raises while it gives the pieces ends that.
+        """Send a blob in one upload; an error while the pieces are read ends it.
 
-        Raises Unreadable where the upload breaks off, RegistryError, Denied, RegistryUnreachable.
+        Raises Unreadable when the upload breaks off, RegistryError, Denied, RegistryUnreachable.
         """
         begun = self._connection.request("POST", f"{self._base}/uploads/", scope=self._scopes.push)
         begun.check(self.name, f"upload {blob.digest}", HTTPStatus.ACCEPTED)
@@ -106,9 +106,9 @@ class Blobs:
             raise
 
     def begin(self) -> str | None:
-        """Begin an upload and give its URL, None where the registry begins none.
+        """Begin an upload; its URL, None when the registry begins none.
 
-        Raises Refused of the kind that the registry says when nothing can be pushed, RegistryError,
+        Raises a kind of Refused when nothing can be pushed, RegistryError,
         RegistryUnreachable.
         """
         answer = self._connection.request("POST", f"{self._base}/uploads/", scope=self._scopes.push)
@@ -118,7 +118,7 @@ class Blobs:
         return answer.resolve(place) if answer.status == HTTPStatus.ACCEPTED and place else None
 
     def give_up(self, upload: str) -> None:
-        """Give an upload up, so that the registry need not keep what it got; it forgets it later anyway."""
+        """Give an upload up, so that the registry need not keep what it received."""
         with contextlib.suppress(TaggerError):
             self._connection.request("DELETE", upload, scope=self._scopes.push)
 
@@ -130,7 +130,7 @@ class Blobs:
         """
         with contextlib.suppress(RegistryError):
             if upload := self.begin():
-                # Nothing depends on when, so that nobody waits for it.
+                # Nobody has to wait for that.
                 threading.Thread(target=self.give_up, args=(upload,)).start()
 
     def lets_push(self) -> bool:
@@ -161,7 +161,7 @@ class Blobs:
             raise Unreadable(f"{self.name.registry} broke off {blob.digest} after {seen} of {blob.size} bytes")
         if seen > blob.size or hashed.hexdigest() != expected:
             raise RegistryError(
-                f"{self.name} serves {blob.digest} with other content than that",
+                f"{self.name} serves {blob.digest} with other content",
                 "push the image again, or ask whoever runs the registry",
             )
         yield held

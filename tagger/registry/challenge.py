@@ -1,4 +1,4 @@
-"""What a registry asks for when it answers 401: the `WWW-Authenticate` header, parsed (RFC 9110, section 11)."""
+"""What a registry asks for when it answers 401: the header `WWW-Authenticate` (RFC 9110, section 11)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Challenge:
 
 
 def parse(headers: Iterable[str]) -> list[Challenge]:
-    """Parse every challenge of every header.
+    """The challenges of some headers.
 
     >>> parse(['Bearer realm="https://auth.local/token",scope="repository:a:pull,push", Basic realm=x'])[0].parameters
     {'realm': 'https://auth.local/token', 'scope': 'repository:a:pull,push'}
@@ -40,13 +40,13 @@ def parse(headers: Iterable[str]) -> list[Challenge]:
                 found.append(Challenge(scheme[1].lower()))
                 position = scheme.end()
             elif junk := _JUNK.match(header, position):
-                # Past all of it at once: step by step would take a time that grows with the square of its length.
+                # Skip all of it at once: step by step would take time that grows with the square of its length.
                 position = junk.end()
     return found
 
 
 def choose(headers: Iterable[str]) -> Challenge | None:
-    """Choose the challenge to answer: Bearer before Basic, and no other.
+    """The challenge to answer: Bearer before Basic, and no other.
 
     >>> choose(['Negotiate', 'Basic realm="r"']).scheme
     'basic'
@@ -56,10 +56,10 @@ def choose(headers: Iterable[str]) -> Challenge | None:
 
 
 def scopes(wanted: str, named: str) -> list[str]:
-    """Give the scopes to ask a token for, one after the other; `named` is the one in the challenge, if any.
+    """The scopes to ask a token for, one after the other; `named` is the one in the challenge, if any.
 
-    Token servers do not agree on what the right to delete is called. A read asks for nothing but reading, and a write
-    for nothing that is not enough to write.
+    Token servers disagree on the name of the right to delete. A read asks for nothing but the right to read, and a
+    write for nothing that would not allow it.
 
     >>> scopes("repository:app:delete", "repository:app:delete")
     ['repository:app:delete', 'repository:app:pull,push', 'repository:app:*']
@@ -81,7 +81,7 @@ def scopes(wanted: str, named: str) -> list[str]:
 
 
 def right(scope: str) -> str:
-    """Name the greatest right of a scope.
+    """The greatest right of a scope.
 
     >>> right("repository:app:pull,push")
     'push'

@@ -1,4 +1,4 @@
-"""What is known of registries that people use and that their answers do not say: one table, from which hints come.
+"""What is known of well-known registries that their answers do not say: one table, for hints.
 
 What a registry does is decided by its answers, not by its name, wherever an answer can tell.
 """
@@ -15,7 +15,7 @@ from tagger.names import Registry
 class Host:
     """What is known of one registry.
 
-    `hosts` are patterns of its API's host names, `token_hosts` the hosts of its token server where that is elsewhere.
+    `hosts` are patterns of its API's host names, `token_hosts` the hosts of a token server that is elsewhere.
     `page` is where a person does what the registry's API does not: its web page, or its own tool.
     """
 
@@ -44,7 +44,7 @@ _KNOWN = (
 
 
 def known(registry: Registry) -> Host:
-    """Give what is known of a registry, which of most is nothing.
+    """What is known of a registry; of most that is nothing.
 
     >>> known(Registry("012345678901.dkr.ecr.eu-west-1.amazonaws.com")).name
     'Amazon ECR'

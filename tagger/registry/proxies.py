@@ -1,4 +1,4 @@
-"""Which proxy a request takes: the Engine is written in Go, and decides as golang.org/x/net/http/httpproxy does."""
+"""Which proxy a request takes: the same as for the Engine, which uses golang.org/x/net/http/httpproxy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PORTS = {"http": 80, "https": 443}
 
 
 def proxy_of(url: SplitResult, environ: Mapping[str, str]) -> str | None:
-    """Give the proxy that the environment names for a URL, None for none; loopback never goes through one.
+    """The proxy that the environment names for a URL, None for none; loopback never goes through one.
 
     >>> from urllib.parse import urlsplit
     >>> environ = {"HTTPS_PROXY": "proxy:3128", "NO_PROXY": "10.0.0.0/8, .example"}
@@ -24,18 +24,18 @@ def proxy_of(url: SplitResult, environ: Mapping[str, str]) -> str | None:
     try:
         host, port = url.hostname or "", url.port or _PORTS[url.scheme]
     except ValueError:
-        return None  # no port can be that: the request itself says so
+        return None  # this is no port, and the request itself fails
     if host == "localhost" or is_loopback(host):
         return None
     if any(_matches(each.strip(), host, port) for each in _named("NO_PROXY", environ).lower().split(",")):
         return None
-    if url.scheme == "http" and "REQUEST_METHOD" in environ:  # there HTTP_PROXY is a header of whoever asks
+    if url.scheme == "http" and "REQUEST_METHOD" in environ:  # in CGI, HTTP_PROXY is a header that the client chose
         return None
     return proxies_of(environ).get(url.scheme)
 
 
 def proxies_of(environ: Mapping[str, str]) -> dict[str, str]:
-    """Give the proxies that the environment names, by the scheme of what goes through them."""
+    """The proxies that the environment names, by the scheme of the requests that they serve."""
     named = {scheme: _named(f"{scheme.upper()}_PROXY", environ) for scheme in ("https", "http")}
     return {scheme: proxy if "://" in proxy else f"http://{proxy}" for scheme, proxy in named.items() if proxy}
 
@@ -45,7 +45,7 @@ def _named(name: str, environ: Mapping[str, str]) -> str:
 
 
 def _matches(exception: str, host: str, port: int) -> bool:
-    """Say whether an entry of NO_PROXY covers a host: *, a network, or a name or address, which may have a port."""
+    """Whether an entry of NO_PROXY covers a host: *, a network, or a name or address, perhaps with a port."""
     if exception in ("", "*"):
         return exception == "*"
     address = _address(host)

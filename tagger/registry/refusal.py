@@ -1,4 +1,4 @@
-"""Why a registry refuses a request, read from its answer and never from its name.
+"""Why a registry refuses a request, decided by its answer and never by its name.
 
 Every registry has its own status, code and sentence for the same reason. An Engine quotes only the sentence.
 """
@@ -49,9 +49,9 @@ _QUOTED = re.compile(r"(?<!\w)'[^']*'(?!\w)|\"[^\"]*\"|`[^`]*`")
 
 
 def reason(said: str, status: int | None = None, name: str = "") -> Why | None:
-    """Say why a request was refused for good, None where the answer does not tell or the refusal may pass.
+    """Why a request was refused for good, None when the answer does not say or the refusal may pass.
 
-    `said` has the codes and messages of the answer, `status` its HTTP status where there is one, and `name` is the
+    `said` has the codes and messages of the answer, `status` is its HTTP status if there is one, and `name` is the
     repository's, which may contain any word.
 
     >>> reason("TAG_INVALID: The image tag '2.1.403' already exists and cannot be overwritten", 400)

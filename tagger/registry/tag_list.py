@@ -27,14 +27,14 @@ _PAGE_TAGS = 1000  # Amazon ECR refuses more
 _MOST_TAGS = 1_000_000
 _MOST_BARREN_PAGES = 10
 _LINK = re.compile(r"<([^<>]*)>\s*((?:;[^,]*)?)")
-# Not as the RFC wants it, but what it says is clear, and without it half a list would be taken for all.
+# This breaks the RFC, but its meaning is clear, and without it half a list would be taken for all of it.
 _BARE_LINK = re.compile(r"([^<>;,\s]+)\s*(;[^,]*)")
-# What a registry answers when it has nothing against the size of the page that was asked for.
+# Statuses of a registry that has nothing against the size of the page.
 _NOT_ABOUT_SIZE = frozenset({401, 403, 404, 408, 429})
 
 
 class TagList:
-    """The tags of one repository, as the registry lists them; it remembers which ones it named last."""
+    """The tags of one repository, as the registry lists them; the last list is remembered."""
 
     def __init__(self, name: Repository, connection: Connection, scope: str) -> None:
         self._name = name
@@ -47,9 +47,9 @@ class TagList:
         """How many tags each page had when the list was read last."""
 
     def read(self) -> list[Tag] | None:
-        """Read every page and give the tags in the registry's order; None when there is no such repository.
+        """Read every page; the tags in the registry's order, None when there is no such repository.
 
-        Raises RegistryError rather than give half a list, Denied, RegistryUnreachable.
+        Raises RegistryError rather than return half a list, Denied, RegistryUnreachable.
         """
         found: dict[str, None] = {}
         visited: set[str] = set()
@@ -77,15 +77,15 @@ class TagList:
             answer = self._ask(url)
 
     def named(self, tag: str) -> bool:
-        """Say whether the list named a tag when it was read last."""
+        """Whether the list named a tag when it was read last."""
         return tag in self._named
 
     def is_shown(self) -> bool:
-        """Say whether the registry shows this list."""
+        """Whether the registry shows this list."""
         return bool(self._named) or self._shows_now()
 
     def names(self, reference: Tag | Digest) -> bool:
-        """Say whether the list is shown and names a tag, if need be now; of a digest it says nothing, so any may be."""
+        """Whether the list is shown and names a tag, now if not before; of a digest, whether the list is shown."""
         if ":" in reference:
             return self.is_shown()
         return self.named(reference) or (self._shows_now() and self.named(reference))
@@ -100,7 +100,7 @@ class TagList:
         answer = self._ask(self._first)
         about_size = 400 <= answer.status < 500 and answer.status not in _NOT_ABOUT_SIZE  # noqa: PLR2004 - HTTP's own
         if about_size and self._first != self._path:
-            self._first = self._path  # some registries allow smaller pages than this, and say so by 400
+            self._first = self._path  # some registries allow only smaller pages, and answer 400
             answer = self._ask(self._first)
         return answer
 
@@ -130,16 +130,16 @@ class TagList:
         tags = answer.json().get("tags") or []
         if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
             raise RegistryError(
-                f"{self._name} lists tags that are no texts", "the registry is broken, ask whoever runs it"
+                f"{self._name} lists tags that are no strings", "the registry is broken, ask whoever runs it"
             )
         return tags
 
 
 def following(answer: Answer, path: str) -> str | None:
-    """Give the URL of the next page of what is at a path, by the `next` link (RFC 8288); None after the last page.
+    """The URL of the next page of what is at a path, from the link `next` (RFC 8288); None after the last page.
 
-    Of the link only the query counts: registries behind a proxy leave out a part of the path, and what is there then
-    may be another repository.
+    Only the query of the link counts: registries behind a proxy leave out a part of the path, and may name another
+    repository then.
     """
     link = answer.headers.get("link", "")
     for target, parameters in (_LINK if "<" in link else _BARE_LINK).findall(link):
@@ -150,7 +150,7 @@ def following(answer: Answer, path: str) -> str | None:
 
 def _valid(texts: Iterable[str]) -> Iterator[Tag]:
     for text in texts:
-        # No registry can serve a tag that is none, so it cannot be one of ours.
+        # No registry can serve such a tag, so it is not one of ours.
         with contextlib.suppress(InvalidReference):
             yield parse_tag(text)
 

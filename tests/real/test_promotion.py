@@ -781,7 +781,7 @@ def test_content_that_is_not_what_its_digest_says_is_not_sent(source: Repository
     layer = json.loads(built.body)["layers"][0]
     with Proxy(source.registry.host) as proxy:
         proxy.intercept(on("GET", re.escape(layer["digest"]), Response(200, b"x" * layer["size"])))
-        with pytest.raises(api.TaggerError, match="other content than that"):
+        with pytest.raises(api.TaggerError, match="with other content"):
             api.promote(f"{proxy.host}/{source.path}:build-77", "2.1.106", to=str(target))
     assert target.tags() == []
 

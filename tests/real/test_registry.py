@@ -278,7 +278,7 @@ def test_what_is_no_tag_is_not_in_the_list(remote: Open, model: ModelRegistry) -
 def test_a_list_of_anything_but_texts_is_refused(remote: Open, model: ModelRegistry, tags: object) -> None:
     model.intercept(on("GET", LIST, page(tags)))
     with pytest.raises(
-        RegistryError, match="lists tags that are no texts: the registry is broken, ask whoever runs it"
+        RegistryError, match="lists tags that are no strings: the registry is broken, ask whoever runs it"
     ):
         remote(model.host).tags()
 
