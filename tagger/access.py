@@ -16,7 +16,7 @@ from tagger.registry.repository import RemoteRepository
 from tagger.registry.site import Trust
 from tagger.releasing.order import Target
 from tagger.repository.observe import AsListed
-from tagger.work import Patience, Trace
+from tagger.work import Deadline, Trace
 
 Hosts = tuple[Collection[str], Collection[str]]
 """The registries that may be reached without TLS, and the token servers on other hosts."""
@@ -29,13 +29,13 @@ class Registries:
         self,
         config: DockerConfig,
         hosts: Hosts,
-        patience: Patience,
+        deadline: Deadline,
         trace: Trace | None,
         engine: Callable[[], Engine] | None = None,
     ) -> None:
-        self._config, self._helpers = config, Helpers(patience)
+        self._config, self._helpers = config, Helpers(deadline)
         self._hosts = hosts
-        self._patience = patience
+        self._deadline = deadline
         self._trace = trace
         self._engine = engine
         self._opened: dict[Repository, RemoteRepository] = {}
@@ -49,7 +49,7 @@ class Registries:
                 target.registry,
                 lambda: self._config.credential(target, self._helpers),
                 trust,
-                patience=self._patience,
+                deadline=self._deadline,
                 trace=self._trace,
             )
             self._opened[target] = RemoteRepository(target, connection)

@@ -31,7 +31,7 @@ from tagger.releasing.steps import release as run
 from tagger.rules.labels import mismatches, missing
 from tagger.rules.scheme import Scheme, Version
 from tagger.text import printable
-from tagger.work import Patience, Trace
+from tagger.work import Deadline, Trace
 
 # What only some commands need is imported there.
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def release_all(
     Takes and raises what `release` does.
     """
     try:
-        patience = _patience(timeout, progress)
+        deadline = _deadline(timeout, progress)
         asked = parse_asked(version, build_metadata=build_metadata)
         parsed = asked.version
         via = _floats_via(floats_via)
@@ -170,19 +170,19 @@ def release_all(
             return Engine.open(
                 config,
                 lambda target: registries.open(target).credential(),
-                patience=patience,
+                deadline=deadline,
                 trace=trace,
                 meter=meter,
             )
 
-        registries = Registries(config, (insecure, auth_host), patience, trace, engine)
+        registries = Registries(config, (insecure, auth_host), deadline, trace, engine)
         # A broken credential helper is found before anything is pushed.
         targets = {
             placement.repository: registries.pushed_to(placement.repository, listed=not assume_newest)
             for placement in placements
         }
         # The Engine's client takes as long to import as a registry to answer.
-        seen, images = patience.both(
+        seen, images = deadline.both(
             functools.partial(look, placements, targets, parsed),
             lambda: {each.image: _image(engine(), each) for each in wanted},
         )
@@ -230,7 +230,7 @@ def promote(
 
     sources = [source] if isinstance(source, str) else source
     try:
-        patience = _patience(timeout, progress)
+        deadline = _deadline(timeout, progress)
         asked = parse_asked(version, build_metadata=build_metadata)
         parsed = asked.version
         references = [_in_registry(text) for text in sources]
@@ -241,7 +241,7 @@ def promote(
             for scheme in schemes
         ]
         _check_apart(placements, parsed)
-        registries = Registries(DockerConfig.load(), (insecure, auth_host), patience, trace)
+        registries = Registries(DockerConfig.load(), (insecure, auth_host), deadline, trace)
         targets = {
             placement.repository: registries.pushed_to(placement.repository, listed=not assume_newest)
             for placement in placements
@@ -251,7 +251,7 @@ def promote(
             if isinstance(source, str)
             else functools.partial(join, references, registries.open)
         )
-        seen, original = patience.both(functools.partial(look, placements, targets, parsed), finding)
+        seen, original = deadline.both(functools.partial(look, placements, targets, parsed), finding)
         odd = _check_labels(original.labels(), asked, placements, strict=strict)
         courier = Courier(original, {target: registries.open(target) for target in targets}, progress, meter)
         order = Order(parsed, FloatsVia.REGISTRY, overwrite=force, dry_run=dry_run, assume_newest=assume_newest)
@@ -474,8 +474,8 @@ def diagnose(
         )
     )
     loaded = doctor.once(DockerConfig.load)
-    docker, patience = doctor.got(loaded) or DockerConfig(), Patience(None, progress)
-    engine = doctor.once(lambda: Engine.open(docker, lambda _: None, patience=patience, trace=trace))
+    docker, deadline = doctor.got(loaded) or DockerConfig(), Deadline(None, progress)
+    engine = doctor.once(lambda: Engine.open(docker, lambda _: None, deadline=deadline, trace=trace))
     findings = [
         doctor.found("settings", lambda: doctor.settings(settings)),
         doctor.found("Docker configuration", lambda: doctor.docker_configuration(loaded)),
@@ -485,7 +485,7 @@ def diagnose(
     answering = doctor.got(engine)
     in_force = doctor.got(settings) or ()
     auth_hosts = {*auth_host, *(host for each in in_force for host in each.settings.auth_hosts)}
-    registries = Registries(docker, (insecure, auth_hosts), patience, trace, engine if answering else None)
+    registries = Registries(docker, (insecure, auth_hosts), deadline, trace, engine if answering else None)
 
     def credential(target: Repository) -> tuple[Credential | None, str]:
         loaded()  # where it cannot be read, nobody knows
@@ -497,10 +497,10 @@ def diagnose(
     return Diagnosis(tuple(findings))
 
 
-def _patience(seconds: float | None, told: Progress) -> Patience:
+def _deadline(seconds: float | None, told: Progress) -> Deadline:
     if seconds is not None and not seconds > 0:
         raise InputError("--timeout takes a number of seconds that is more than 0: give such as 600")
-    return Patience(seconds, told)
+    return Deadline(seconds, told)
 
 
 def _in_registry(text: str) -> Reference:
@@ -585,7 +585,7 @@ def _alone(
     repository: str, hosts: Hosts, trace: Trace | None = None, progress: Progress = lambda _: None
 ) -> RemoteRepository:
     """Open a repository without an Engine, whose list of insecure registries is then not known."""
-    registries = Registries(DockerConfig.load(), hosts, Patience(None, progress), trace)
+    registries = Registries(DockerConfig.load(), hosts, Deadline(None, progress), trace)
     return registries.open(Repository.parse(repository))
 
 

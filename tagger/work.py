@@ -64,7 +64,7 @@ class Clock:
         time.sleep(seconds)
 
 
-class Patience:
+class Deadline:
     """The time that one command has: `seconds` in all (None: as long as it takes); safe to use from several threads.
 
     A part of it is kept for putting tags back, which `put_back` begins. `told` hears of long waits; `pool` makes what
@@ -84,10 +84,10 @@ class Patience:
         self._told = told
         self._pool = pool
         self._called_off = threading.Event()
-        self._deadline = self._last_deadline = None
+        self._end = self._last_end = None
         if seconds is not None:
-            self._last_deadline = self.clock.monotonic() + seconds
-            self._deadline = self._last_deadline - min(seconds * _RESERVED, _MOST_RESERVED)
+            self._last_end = self.clock.monotonic() + seconds
+            self._end = self._last_end - min(seconds * _RESERVED, _MOST_RESERVED)
 
     def check(self) -> None:
         """Raise CalledOff or TimedOut when there is no more time."""
@@ -97,9 +97,9 @@ class Patience:
 
     def left(self) -> float | None:
         """The seconds that are left, more than 0; None for no end. Raises TimedOut."""
-        if self._deadline is None:
+        if self._end is None:
             return None
-        left = self._deadline - self.clock.monotonic()
+        left = self._end - self.clock.monotonic()
         if left <= 0:
             raise TimedOut(
                 f"it was not done within the {self._seconds:g} s of --timeout",
@@ -116,7 +116,7 @@ class Patience:
             self.tell(f"waiting {seconds:.2g} s, since {since}")
         left = self.left()
         if left is not None and left < seconds:
-            self._deadline = 0.0
+            self._end = 0.0
             self.left()
         end = self.clock.monotonic() + seconds
         while not self._called_off.is_set() and (rest := end - self.clock.monotonic()) > 0:
@@ -140,7 +140,7 @@ class Patience:
 
     def put_back(self) -> None:
         """Begin to put things back, for which time is kept."""
-        self._deadline = self._last_deadline
+        self._end = self._last_end
 
     def at_once(self, tasks: Iterable[Callable[[], T]]) -> list[T]:
         """Run independent tasks at once; their results, in order. The first exception is raised at the end.

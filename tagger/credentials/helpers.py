@@ -15,7 +15,7 @@ from tagger.credentials.credential import Credential, credential_of, server_of
 from tagger.errors import CredentialsError
 from tagger.names import Repository
 from tagger.text import printable
-from tagger.work import Patience
+from tagger.work import Deadline
 
 # Helpers of cloud providers may take a minute, and the docker command line waits for ever.
 HELPER_SECONDS = 120.0
@@ -29,8 +29,8 @@ _NOT_FOUND = b"credentials not found"
 class Helpers:
     """The credential helpers that one command asks: each once per host, however many repositories there are."""
 
-    def __init__(self, patience: Patience | None = None) -> None:
-        self._patience = patience or Patience()
+    def __init__(self, deadline: Deadline | None = None) -> None:
+        self._deadline = deadline or Deadline()
         self._lock = threading.Lock()
         self._asked: dict[tuple[object, str], _Once] = {}
 
@@ -51,7 +51,7 @@ class Helpers:
 
     def _ask(self, program: str, server: str) -> Credential | None:
         try:
-            code, output = _run([program, "get"], server.encode(), self._patience)
+            code, output = _run([program, "get"], server.encode(), self._deadline)
         except OSError:
             raise CredentialsError(
                 f"{program}, which the Docker configuration names for {server}, cannot be started",
@@ -92,7 +92,7 @@ class _Once:
             return self._found
 
 
-def _run(command: list[str], words: bytes, patience: Patience) -> tuple[int | None, bytes]:
+def _run(command: list[str], words: bytes, deadline: Deadline) -> tuple[int | None, bytes]:
     """Run a credential helper: its exit code, None when it took too long, and the beginning of what it printed.
 
     The output may hold the secret, so it is never shown, not even in an error. The helper does not inherit the secrets
@@ -103,7 +103,7 @@ def _run(command: list[str], words: bytes, patience: Patience) -> tuple[int | No
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
     ) as process:
         try:
-            return _converse(process, words, _Wait(patience, f"{command[0]} to give the login of {words.decode()}"))
+            return _converse(process, words, _Wait(deadline, f"{command[0]} to give the login of {words.decode()}"))
         except TimeoutError:
             return None, b""
         finally:
@@ -113,20 +113,20 @@ def _run(command: list[str], words: bytes, patience: Patience) -> tuple[int | No
 class _Wait:
     """A wait for a helper, piece by piece: it ends in time or when it is called off, and a long one is reported."""
 
-    def __init__(self, patience: Patience, awaited: str) -> None:
-        self._patience, self._awaited = patience, awaited
-        self._begun = patience.clock.monotonic()
+    def __init__(self, deadline: Deadline, awaited: str) -> None:
+        self._deadline, self._awaited = deadline, awaited
+        self._begun = deadline.clock.monotonic()
         self._told = False
 
     def check(self) -> None:
-        """Raise TimeoutError when it is over, and what `Patience.check` raises."""
-        self._patience.check()
-        waited = self._patience.clock.monotonic() - self._begun
+        """Raise TimeoutError when it is over, and what `Deadline.check` raises."""
+        self._deadline.check()
+        waited = self._deadline.clock.monotonic() - self._begun
         if waited >= HELPER_SECONDS:
             raise TimeoutError
         if waited >= NOTICED_SECONDS and not self._told:
             self._told = True
-            self._patience.tell(f"waiting for {self._awaited}")
+            self._deadline.tell(f"waiting for {self._awaited}")
 
 
 def _converse(process: subprocess.Popen[bytes], words: bytes, wait: _Wait) -> tuple[int, bytes]:

@@ -23,7 +23,7 @@ from tagger.errors import AGAIN, BrokenOff, EngineError, ImageNotFound, InputErr
 from tagger.events import Meter
 from tagger.names import Digest, Reference, Registry, Repository, is_image_id, parse_digest
 from tagger.text import printable
-from tagger.work import Patience, Trace
+from tagger.work import Deadline, Trace
 
 if TYPE_CHECKING:
     import docker
@@ -58,13 +58,13 @@ class Engine:
         host: str,
         credential: Callable[[Repository], Credential | None],
         *,
-        patience: Patience | None = None,
+        deadline: Deadline | None = None,
         trace: Trace | None = None,
         meter: Meter | None = None,
     ) -> None:
         self.host = host
         self._meter = meter
-        self._patience = patience or Patience()
+        self._deadline = deadline or Deadline()
         self._trace = trace
         self._client = client
         self._credential = credential
@@ -82,7 +82,7 @@ class Engine:
         credential: Callable[[Repository], Credential | None],
         environ: Mapping[str, str] | None = None,
         *,
-        patience: Patience | None = None,
+        deadline: Deadline | None = None,
         trace: Trace | None = None,
         meter: Meter | None = None,
     ) -> Engine:
@@ -92,7 +92,7 @@ class Engine:
         """
         place = endpoint(config, environ)
         client = connect(place, config.http_headers)
-        return cls(client, place.host, credential, patience=patience, trace=trace, meter=meter)
+        return cls(client, place.host, credential, deadline=deadline, trace=trace, meter=meter)
 
     def image(self, name: str) -> Image:
         """The image with a name, ID or digest.
@@ -153,7 +153,7 @@ class Engine:
         credential = self._credential(reference.repository)
         # An empty mapping means anonymous; None would make docker-py look for credentials by rules of its own.
         auth = credential.for_engine(reference.repository) if credential else {}
-        left = self._patience.left()
+        left = self._deadline.left()
         self._client.timeout = SILENCE_SECONDS if left is None else min(math.ceil(left), SILENCE_SECONDS)
         with self._timed(), translated(f"push {reference}"):
             messages = self._messages(reference, auth)
@@ -185,13 +185,13 @@ class Engine:
         try:
             yield
         except BrokenOff:
-            self._patience.left()
+            self._deadline.left()
             raise
 
     def _in_time(self, messages: Iterable[object]) -> Iterator[object]:
         """The messages of a push, until the time is over, also when none comes."""
         for message in messages:
-            left, connection = self._patience.left(), self._answers.last.raw.connection
+            left, connection = self._deadline.left(), self._answers.last.raw.connection
             if left is not None and connection and connection.sock:
                 connection.sock.settimeout(min(left, SILENCE_SECONDS))
             if self._meter and (far := upload(message)):

@@ -93,7 +93,7 @@ class Courier:
         wanted = {blob.digest: (piece.home, blob) for piece in pieces for blob in piece.manifest.blobs()}
         failed = threading.Event()
         sending = [partial(self._send_unless, failed, target, *which) for which in wanted.values()]
-        there = target.patience.at_once(sending)
+        there = target.deadline.at_once(sending)
         return [digest for digest, sent in zip(wanted, there, strict=True) if not sent]
 
     def _send_unless(
@@ -117,7 +117,7 @@ class Courier:
         if home.name.registry == target.name.registry and target.blobs.mount(blob, home.name):
             self.note(Line.about("mounted", blob.digest, f" in {target.name}"))
             return True
-        for attempt in target.patience.attempts(Pauses.BLOB):
+        for attempt in target.deadline.attempts(Pauses.BLOB):
             try:
                 with home.blobs.opened(blob) as pieces:
                     target.blobs.write(blob, self._metered(blob, pieces))
@@ -144,7 +144,7 @@ class Courier:
     def _send_manifests(self, target: RemoteRepository, pieces: Sequence[Piece]) -> None:
         """Send manifests: images at once, then indexes in order, since a registry wants what they list first."""
         manifests = {piece.manifest.digest: piece.manifest for piece in pieces}.values()
-        target.patience.at_once([partial(_send_manifest, target, each) for each in manifests if not each.is_index])
+        target.deadline.at_once([partial(_send_manifest, target, each) for each in manifests if not each.is_index])
         for each in manifests:
             if each.is_index:
                 _send_manifest(target, each)
@@ -159,7 +159,7 @@ class Courier:
         lost = self._try_blobs(target, [*referring, *hanging.values()])
         sent = [piece for piece in referring if piece.manifest.digest not in lost]
         images = [piece for piece in sent if not piece.manifest.is_index]
-        answers = target.patience.at_once([partial(self._try_manifest, target, piece) for piece in images])
+        answers = target.deadline.at_once([partial(self._try_manifest, target, piece) for piece in images])
         known = {piece.manifest.digest: answer for piece, answer in zip(images, answers, strict=True)}
         for piece in sent:  # a registry wants what an index lists first
             if piece.manifest.is_index:
@@ -183,7 +183,7 @@ class Courier:
             else:
                 wanted |= {blob.digest: (piece.home, blob) for blob in piece.manifest.blobs()}
         sending = [partial(self._try_blob, target, *which) for which in wanted.values()]
-        failed = {d: error for d, error in zip(wanted, target.patience.at_once(sending), strict=True) if error}
+        failed = {d: error for d, error in zip(wanted, target.deadline.at_once(sending), strict=True) if error}
         for piece in pieces:
             broken = [failed[b.digest] for b in blobs.get(piece.manifest.digest, ()) if b.digest in failed]
             if broken:
@@ -216,7 +216,7 @@ class Courier:
         for piece in pieces:
             if piece.manifest.subject:
                 by_subject.setdefault(piece.manifest.subject, []).append(piece)
-        target.patience.at_once([partial(self._try_to_list, target, *which) for which in by_subject.items()])
+        target.deadline.at_once([partial(self._try_to_list, target, *which) for which in by_subject.items()])
 
     def _try_to_list(self, target: RemoteRepository, subject: Digest, pieces: Sequence[Piece]) -> None:
         try:
@@ -269,7 +269,7 @@ def _list_by_tag(target: RemoteRepository, subject: Digest, entries: Sequence[in
     Raises RegistryError where the tag holds something else or does not keep the entries, and what the registry raises.
     """
     tag = referrers_tag(subject)
-    for _ in target.patience.attempts(Pauses.STALE):  # two promotions may write one list at once
+    for _ in target.deadline.attempts(Pauses.STALE):  # two promotions may write one list at once
         held = target.manifest(tag)
         before = held if index.tagged_referrers(held, subject) is not None else None
         if held and not before and held.digest != subject:

@@ -76,7 +76,7 @@ class Original:
             if (platform := index.platform(entry))
         }
         reading = [partial(_labels_of, self.homes.get(digest, home), digest) for digest in images.values()]
-        return dict(zip(images, home.patience.at_once(reading), strict=True))
+        return dict(zip(images, home.deadline.at_once(reading), strict=True))
 
     def pieces(self) -> list[Piece]:
         """Every manifest of it, children first. Raises RegistryError for a manifest that is listed and missing."""
@@ -101,7 +101,7 @@ def join(references: Sequence[Reference], repositories: Open) -> Original:
     """
     homes = [repositories(reference.repository) for reference in references]
     reading = [partial(_part, reference, home) for reference, home in zip(references, homes, strict=True)]
-    parts = homes[0].patience.at_once(reading)
+    parts = homes[0].deadline.at_once(reading)
     of = {
         Digest(str(entry["digest"])): home for (_, entries), home in zip(parts, homes, strict=True) for entry in entries
     }
@@ -154,7 +154,7 @@ def _tree(root: Piece, homes: Mapping[Digest, RemoteRepository]) -> list[Piece]:
 
     def read(listed: Sequence[Descriptor]) -> list[Manifest]:
         reading = [partial(_child, of.get(each.digest, root.home), each.digest) for each in listed]
-        found = root.home.patience.at_once(reading)
+        found = root.home.deadline.at_once(reading)
         for manifest in found:
             _keep_home(manifest, of.get(manifest.digest, root.home), of)
         return found
@@ -191,11 +191,11 @@ def belongings(pieces: Sequence[Piece]) -> Belongings:
 
 def _add_referring(pieces: Sequence[Piece], found: Belongings) -> None:
     """Add what refers to these manifests, and what refers to that: the signature of an SBOM, for example."""
-    patience = pieces[0].home.patience
+    deadline = pieces[0].home.deadline
     known = {piece.manifest.digest for piece in pieces}
     layer: Sequence[Piece] = pieces
     for _ in range(_DEEPEST):
-        answers = patience.at_once([partial(_referring_to, piece) for piece in layer])
+        answers = deadline.at_once([partial(_referring_to, piece) for piece in layer])
         found.lost += [line for _, lost in answers for line in lost]
         read = {piece.manifest.digest: piece for referring, _ in answers for piece in referring}
         layer = [piece for digest, piece in read.items() if digest not in known]
@@ -215,7 +215,7 @@ def _referring_to(subject: Piece) -> tuple[list[Piece], list[str]]:
             listed.setdefault(Digest(entry["digest"]), entry)
     except FAILURES as error:
         lost.append(f"there may be more that refers to {digest} than came along: {error}")
-    read = home.patience.at_once([partial(_referrer, home, entry) for entry in listed.values()])
+    read = home.deadline.at_once([partial(_referrer, home, entry) for entry in listed.values()])
     referring = [trees for trees in read if not isinstance(trees, str) and trees[-1].manifest.subject == digest]
     # A tag that spells a digest may hold any index, whose images refer to nothing.
     if referring or any(isinstance(trees, str) for trees in read):

@@ -15,7 +15,7 @@ from typing import Any
 import urllib3
 import urllib3.connection
 
-from tagger.work import Patience
+from tagger.work import Deadline
 
 SILENCE_SECONDS = 30.0
 ANSWER_SECONDS = 120.0
@@ -25,11 +25,11 @@ _SLICE_SECONDS = 0.2
 _READS = frozenset({"GET", "HEAD"})
 
 
-def pool_classes(given: Patience, *, of_blob: bool) -> dict[str, type[urllib3.HTTPConnectionPool]]:
+def pool_classes(given: Deadline, *, of_blob: bool) -> dict[str, type[urllib3.HTTPConnectionPool]]:
     """The classes, by scheme, of pools whose answers end; a blob may take longer, as long as it moves."""
 
     class Response(_Response):
-        patience = given
+        deadline = given
         endless = of_blob
 
     class Plain(urllib3.connection.HTTPConnection):
@@ -50,14 +50,14 @@ def pool_classes(given: Patience, *, of_blob: bool) -> dict[str, type[urllib3.HT
 class _Response(http.client.HTTPResponse):
     """An answer that has to be complete within ANSWER_SECONDS."""
 
-    patience: Patience
+    deadline: Deadline
     endless: bool
 
     def __init__(self, connection: socket.socket, *arguments: Any, **named: Any) -> None:
         super().__init__(connection, *arguments, **named)
         seconds = (BLOB_SILENCE_SECONDS, math.inf) if self.endless else (SILENCE_SECONDS, ANSWER_SECONDS)
         reads = named.get("method") in _READS
-        self.fp = io.BufferedReader(_Incoming(self.fp.detach(), connection, self.patience, seconds, reads=reads))
+        self.fp = io.BufferedReader(_Incoming(self.fp.detach(), connection, self.deadline, seconds, reads=reads))
 
 
 class _Incoming(io.RawIOBase):
@@ -67,15 +67,15 @@ class _Incoming(io.RawIOBase):
         self,
         raw: io.RawIOBase,
         connection: socket.socket,
-        patience: Patience,
+        deadline: Deadline,
         seconds: tuple[float, float],
         *,
         reads: bool,
     ) -> None:
         self._raw = raw  # holds the socket open for as long as the answer is read
         self._socket = connection
-        self._check = patience.check if reads else lambda: None
-        self._now = patience.clock.monotonic
+        self._check = deadline.check if reads else lambda: None
+        self._now = deadline.clock.monotonic
         self._silence, in_all = seconds
         self._end = self._now() + in_all
 

@@ -17,7 +17,7 @@ from tagger.registry.auth import Auth
 from tagger.registry.http import Body, Transport
 from tagger.registry.site import Site, Trust
 from tagger.registry.url import shown
-from tagger.work import Patience, Trace
+from tagger.work import Deadline, Trace
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MOST_REDIRECTS = 5
@@ -34,13 +34,13 @@ class Connection:
         credential: Callable[[], Credential | None],
         trust: Trust | None = None,
         *,
-        patience: Patience | None = None,
+        deadline: Deadline | None = None,
         trace: Trace | None = None,
     ) -> None:
         trust = trust or Trust()
         self.registry = registry
-        self.patience = patience or Patience()
-        self._transport = Transport(registry, insecure=trust.insecure, patience=self.patience, trace=trace)
+        self.deadline = deadline or Deadline()
+        self._transport = Transport(registry, insecure=trust.insecure, deadline=self.deadline, trace=trace)
         self.site = Site(registry, trust, self._transport)
         self.auth = Auth(self.site, self._transport, credential)
         self.close = self._transport.close

@@ -108,11 +108,11 @@ class Deleting:
 
         Raises Unsettled when it is neither, since the placeholder is not what anybody should pull.
         """
-        self._manifests.patience.put_back()
+        self._manifests.deadline.put_back()
         answered = isinstance(problem, RegistryError | Refused) and not isinstance(problem, Unreadable)
         as_before = False
         with contextlib.suppress(TimedOut, CalledOff):
-            for _ in self._manifests.patience.attempts(Pauses.STALE):
+            for _ in self._manifests.deadline.attempts(Pauses.STALE):
                 with contextlib.suppress(RegistryError, RegistryUnreachable):
                     held = self._manifests.held(tag)
                     if held is None:

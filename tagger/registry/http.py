@@ -21,7 +21,7 @@ from tagger.registry.failures import broken_off, unreachable
 from tagger.registry.pools import Pools
 from tagger.registry.retry_after import seconds_to_wait
 from tagger.registry.url import shown
-from tagger.work import Attempt, Patience, Pauses, Trace
+from tagger.work import Attempt, Deadline, Pauses, Trace
 
 _CONNECT_SECONDS = 15.0
 _PIECE_BYTES = 256 * 1024
@@ -38,12 +38,12 @@ class Transport:
     `insecure` says that the registry's own certificate is not verified. `trace` is told of every request.
     """
 
-    def __init__(self, registry: Registry, *, insecure: bool, patience: Patience, trace: Trace | None = None) -> None:
+    def __init__(self, registry: Registry, *, insecure: bool, deadline: Deadline, trace: Trace | None = None) -> None:
         self.registry = registry
-        self.patience = patience
+        self.deadline = deadline
         self._trace = trace
         self._lock = threading.Lock()
-        self._pools = Pools(registry, insecure=insecure, patience=patience)
+        self._pools = Pools(registry, insecure=insecure, deadline=deadline)
         self.close = self._pools.close
         self._waited = 0.0
 
@@ -64,7 +64,7 @@ class Transport:
         Raises Unreadable, RegistryUnreachable, RegistryError for an answer that is too long, TimedOut and CalledOff.
         """
         repeatable = method in _REPEATABLE and not isinstance(body, Iterator)
-        for attempt in self.patience.attempts(Pauses.REQUEST):
+        for attempt in self.deadline.attempts(Pauses.REQUEST):
             try:
                 answer, first = first or self.once(method, url, headers, body, limit=limit), None
             except urllib3.exceptions.ReadTimeoutError:
@@ -133,12 +133,12 @@ class Transport:
     def _begun(
         self, method: str, url: str, headers: Mapping[str, str], body: Body, *, of_blob: bool
     ) -> urllib3.BaseHTTPResponse:
-        self.patience.check()
+        self.deadline.check()
         fields = {"User-Agent": f"tagger/{__version__}", "Accept-Encoding": "identity", **headers}
         silence = BLOB_SILENCE_SECONDS if of_blob else SILENCE_SECONDS
         return self._pools.to(url, of_blob=of_blob).request(
             method, url, headers=fields, body=body, redirect=False, retries=False, preload_content=False,
-            timeout=urllib3.Timeout(connect=min(_CONNECT_SECONDS, self.patience.left() or math.inf), read=silence),
+            timeout=urllib3.Timeout(connect=min(_CONNECT_SECONDS, self.deadline.left() or math.inf), read=silence),
         )  # fmt: skip
 
     @contextlib.contextmanager
@@ -153,7 +153,7 @@ class Transport:
     def _pieces(self, response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
         try:
             while piece := response.read(_PIECE_BYTES, decode_content=False):
-                self.patience.left()
+                self.deadline.left()
                 yield piece
         except (urllib3.exceptions.HTTPError, ValueError) as error:  # the latter as in `_content`
             raise broken_off(self.registry, error) from None

@@ -20,7 +20,7 @@ from tagger.registry.blobs import scopes_of
 from tagger.registry.connection import Connection
 from tagger.registry.tag_list import TagList
 from tagger.text import printable
-from tagger.work import AT_ONCE, Patience
+from tagger.work import AT_ONCE, Deadline
 
 # Without the full list some registries answer another digest (schema 1), others 404 for a manifest that is there.
 _ACCEPT = {"Accept": ", ".join(MEDIA_TYPES)}
@@ -53,9 +53,9 @@ class Manifests:
         self._heads = True
 
     @property
-    def patience(self) -> Patience:
+    def deadline(self) -> Deadline:
         """The time that there is for asking and waiting."""
-        return self.connection.patience
+        return self.connection.deadline
 
     def digest(self, tag: Tag | Digest) -> Digest | None:
         """Where a tag points, or the digest itself if it is there; None when absent.
@@ -182,7 +182,7 @@ class Manifests:
         if self.is_dockers and len(tags) <= AT_ONCE:
             return set()
         groups = [tags[start : start + _TOGETHER] for start in range(0, len(tags), _TOGETHER)]
-        taken = self.patience.at_once([functools.partial(self._put_group, group, manifest) for group in groups])
+        taken = self.deadline.at_once([functools.partial(self._put_group, group, manifest) for group in groups])
         return {tag for tag in tags if any(tag in group for group in taken)}
 
     def _put_group(self, tags: Sequence[Tag], manifest: Manifest) -> set[str]:

@@ -16,7 +16,7 @@ from tagger.registry.bounded import pool_classes
 from tagger.registry.proxies import proxies_of, proxy_of
 from tagger.registry.url import shown
 from tagger.text import hide
-from tagger.work import Patience
+from tagger.work import Deadline
 
 _CONNECTIONS = 8
 
@@ -27,10 +27,10 @@ class Pools:
     `insecure` says that the registry's own certificate is not verified.
     """
 
-    def __init__(self, registry: Registry, *, insecure: bool, patience: Patience) -> None:
+    def __init__(self, registry: Registry, *, insecure: bool, deadline: Deadline) -> None:
         self._registry = registry
         self._insecure = insecure
-        self._patience = patience
+        self._deadline = deadline
         self._lock = threading.Lock()
         self._pools: dict[tuple[bool, bool, str | None], urllib3.PoolManager] = {}
 
@@ -53,7 +53,7 @@ class Pools:
             if proxy
             else urllib3.PoolManager(maxsize=_CONNECTIONS, ssl_context=context)
         )
-        pool.pool_classes_by_scheme = pool_classes(self._patience, of_blob=of_blob)
+        pool.pool_classes_by_scheme = pool_classes(self._deadline, of_blob=of_blob)
         return pool
 
     def close(self) -> None:

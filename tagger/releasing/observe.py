@@ -33,7 +33,7 @@ def observe(run: Run) -> None:
 def look(placements: Sequence[Placement], targets: Mapping[Repository, Target], version: Version) -> list[Observed]:
     """Return what there is at each placement of what the release of a version may touch. Raises TaggerError."""
     looks = [partial(_first_look, targets[each.repository], version, each.scheme) for each in placements]
-    return next(iter(targets.values())).patience.at_once(looks)
+    return next(iter(targets.values())).deadline.at_once(looks)
 
 
 def _first_look(repository: Target, version: Version, scheme: Scheme) -> Observed:
@@ -174,7 +174,7 @@ def check_version_tag(share: Share, seen: Observed) -> None:
     if share.unserved and share.version_tag in seen.unreadable:
         return
     since = f"{share.repository.name.registry} does not show {share.version_tag}"
-    for _ in share.repository.patience.attempts(Pauses.SHOWN, since=since):
+    for _ in share.repository.deadline.attempts(Pauses.SHOWN, since=since):
         if held is not None:
             break
         held = share.repository.digest(share.version_tag)

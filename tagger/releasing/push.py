@@ -54,7 +54,7 @@ def _push_to_one_registry(run: Run, shares: Sequence[Share]) -> None:
 
 def _pushed(run: Run, share: Share) -> Digest:
     """Push the version tag; if that fails for now and the registry shows that it did not land, push it again."""
-    for attempt in run.patience.attempts(Pauses.PUSH):
+    for attempt in run.deadline.attempts(Pauses.PUSH):
         try:
             return _push_once(run, share)
         except (Transient, BrokenOff, Unproven) as error:
@@ -104,7 +104,7 @@ def _confirmed(run: Run, share: Share, pushed: Digest) -> Ours:
     """
     tag = share.version_tag
     since = f"{share.repository.name.registry} does not show {tag} yet"
-    for attempt in run.patience.attempts(Pauses.SHOWN, Pauses.SCANNED, since=since):
+    for attempt in run.deadline.attempts(Pauses.SHOWN, Pauses.SCANNED, since=since):
         fetching = _Fetching(share.repository, tag)
         share.seen = observe_line(fetching, run.order.version, share.scheme)
         held = share.seen.digests[tag]
@@ -146,7 +146,7 @@ def _is_last(share: Share, attempt: Attempt) -> bool:
     """Return whether to look no more: the long pauses are for an image that is held back, as far as there is time."""
     if attempt.pause is None or not _is_held_back(share):
         return attempt.pause is None or attempt.pause in Pauses.SCANNED.value
-    left = share.repository.patience.left()
+    left = share.repository.deadline.left()
     return left is not None and left < attempt.pause + _SECONDS_TO_GO_ON
 
 

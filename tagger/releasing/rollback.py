@@ -14,7 +14,7 @@ from tagger.releasing.report import ended
 from tagger.releasing.state import Run, Share
 from tagger.repository.observe import ask
 from tagger.repository.settle import Goal, settle
-from tagger.work import Patience, Pauses
+from tagger.work import Deadline, Pauses
 
 T = TypeVar("T")
 
@@ -32,7 +32,7 @@ def put_back(run: Run, problem: Exception | KeyboardInterrupt) -> TaggerError:
     try:
         if begun and not isinstance(problem, Abandoned):
             run.progress("putting the tags back")
-            run.patience.put_back()
+            run.deadline.put_back()
             run.at_once([partial(_restore, share) for share in begun])
         stuck = run.local.put_back([share.reference for share in run.shares if share.published])
     except KeyboardInterrupt as signal:
@@ -60,12 +60,12 @@ def _restore(share: Share) -> None:
 
 def _sight(share: Share) -> Sight:
     """Look at the version tag; a registry that has just failed may be back in some seconds."""
-    manifest = _patiently(share.repository.patience, partial(share.repository.manifest, share.version_tag))
+    manifest = _until_answered(share.repository.deadline, partial(share.repository.manifest, share.version_tag))
     return Sight(manifest.digest, manifest.is_image(share.image.id)) if manifest else Sight(None)
 
 
-def _patiently(patience: Patience, ask: Callable[[], T]) -> T:
-    for attempt in patience.attempts(Pauses.SETTLE):
+def _until_answered(deadline: Deadline, ask: Callable[[], T]) -> T:
+    for attempt in deadline.attempts(Pauses.SETTLE):
         try:
             return ask()
         except (Unreadable, RegistryUnreachable):

@@ -15,7 +15,7 @@ from tagger.releasing.order import Engine, Image, Opened, Order, Target
 from tagger.releasing.placement import Placement
 from tagger.rules.plan import WRITES, Observed, Plan
 from tagger.rules.scheme import Scheme
-from tagger.work import Patience
+from tagger.work import Deadline
 
 T = TypeVar("T")
 
@@ -144,13 +144,13 @@ class Run:
     shares: list[Share] = field(default_factory=list)
 
     @property
-    def patience(self) -> Patience:
+    def deadline(self) -> Deadline:
         """The time that the release has."""
-        return next(iter(self.opened.targets.values())).patience
+        return next(iter(self.opened.targets.values())).deadline
 
     def at_once(self, tasks: Iterable[Callable[[], T]]) -> list[T]:
         """Run tasks at once, and return their results."""
-        return self.patience.at_once(tasks)
+        return self.deadline.at_once(tasks)
 
     def progress(self, line: str) -> None:
         """Report what happens; an error of whoever listens must not stop the release."""

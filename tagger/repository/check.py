@@ -120,7 +120,7 @@ def check(repository: Listed, schemes: Sequence[Scheme]) -> Check:
     tags = listed_tags(repository)
     for scheme in schemes:
         _check_named(repository.name, tags, scheme, alone=len(schemes) == 1)
-    lines = repository.patience.at_once([partial(_check_line, repository, tags, scheme) for scheme in schemes])
+    lines = repository.deadline.at_once([partial(_check_line, repository, tags, scheme) for scheme in schemes])
     states = [state for line, _ in lines for state in line]
     checked = tuple(state.tag for state in states)
     drift = tuple(state for state in states if not state.ok)
@@ -135,7 +135,7 @@ def _incomplete(repository: Listed, states: Sequence[Floating]) -> tuple[Incompl
     for state in states:
         if state.digest:
             held.setdefault(state.digest, []).append(state.tag)
-    missing = repository.patience.at_once([partial(lost, repository, digest) for digest in held])
+    missing = repository.deadline.at_once([partial(lost, repository, digest) for digest in held])
     found = zip(held.items(), missing, strict=True)
     return tuple(Incomplete(digest, tuple(tags), tuple(gone)) for (digest, tags), gone in found if gone)
 
@@ -179,7 +179,7 @@ def repair(repository: Listed, schemes: Sequence[Scheme], *, dry_run: bool) -> R
     when some tags are not there in the end, and what `check` raises.
     """
     tags = listed_tags(repository)
-    found = repository.patience.at_once([partial(_drifted, repository, tags, scheme) for scheme in schemes])
+    found = repository.deadline.at_once([partial(_drifted, repository, tags, scheme) for scheme in schemes])
     if refused := [reason for line in found for reason in line.refusals()]:
         raise Refused("; ".join(refused))
     warnings = tuple(warning for line in found for warning in line.warnings(repository.name))
@@ -188,7 +188,7 @@ def repair(repository: Listed, schemes: Sequence[Scheme], *, dry_run: bool) -> R
     if dry_run:
         return Repair(repository.name, dry_run, moves, warnings, half)
     try:
-        done = repository.patience.at_once([partial(_fix, repository, line) for line in found if line.moves])
+        done = repository.deadline.at_once([partial(_fix, repository, line) for line in found if line.moves])
     except KeyboardInterrupt as signal:
         raise _interrupted(repository, moves, signal) from None
     if failed := [line for line in done if isinstance(line, Unsettled)]:
@@ -248,7 +248,7 @@ def _fix(repository: Listed, line: _Drifted) -> list[Move] | Unsettled:
 
 def _interrupted(repository: Listed, moves: Sequence[Move], signal: KeyboardInterrupt) -> TaggerError:
     """Look which tags have moved, and return the error that names those and the others."""
-    repository.patience.put_back()
+    repository.deadline.put_back()
     try:
         held = ask(repository, [move.tag for move in moves])
     except (TaggerError, KeyboardInterrupt):

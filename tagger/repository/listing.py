@@ -56,7 +56,7 @@ def ls(repository: Listed, schemes: Sequence[Scheme], limit: int | None = None) 
         for tag, version in line.items()
     )[:limit]
     shown = {tag for *_, tag in newest}
-    parts = repository.patience.at_once(
+    parts = repository.deadline.at_once(
         [partial(_part, repository, tags, scheme, line, shown) for scheme, line in zip(schemes, lines, strict=True)]
     )
     rows = {row.tag: row for part in parts for row in part.rows}

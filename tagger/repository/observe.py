@@ -12,7 +12,7 @@ from tagger.names import Digest, Repository, Tag
 from tagger.oci.manifest import Descriptor, Manifest
 from tagger.rules.plan import Observed
 from tagger.rules.scheme import Scheme, Version, floating, marks, nearly_first, newest_first, published, resolve
-from tagger.work import Patience
+from tagger.work import Deadline
 
 # A floating tag mostly holds the version that it should, or one shortly before; no more than this are asked.
 _SEARCHED = 64
@@ -27,7 +27,7 @@ class Tags(Protocol):
         """Give its name."""
 
     @property
-    def patience(self) -> Patience:
+    def deadline(self) -> Deadline:
         """Give the time that there is for asking and waiting."""
 
     def tags(self) -> Sequence[Tag]:
@@ -61,7 +61,7 @@ class View:
     def __init__(self, repository: Tags) -> None:
         self._repository = repository
         self.name = repository.name
-        self.patience = repository.patience
+        self.deadline = repository.deadline
 
     def tags(self) -> Sequence[Tag]:
         """List every tag."""
@@ -127,7 +127,7 @@ def observe(
     """
     own = {scheme.version_tag(version) for version in present}
     sure = dict.fromkeys((*floats, *own))
-    listed, answers = repository.patience.both(repository.tags, partial(ask, repository, sure))
+    listed, answers = repository.deadline.both(repository.tags, partial(ask, repository, sure))
     # Both were asked at once. A tag that was not found and is listed is looked at again, now that the list is known.
     answers |= ask(repository, [tag for tag in listed if tag in answers and answers[tag] is None])
     found = marks(listed, scheme)
@@ -238,7 +238,7 @@ class _Search:
 def ask(repository: Tags, tags: Collection[Tag]) -> dict[Tag, Digest | Unreadable | None]:
     """Ask at once where tags point; of one that is unreadable give the error itself."""
     asking = [partial(_digest, repository, tag) for tag in tags]
-    return dict(zip(tags, repository.patience.at_once(asking), strict=True))
+    return dict(zip(tags, repository.deadline.at_once(asking), strict=True))
 
 
 def _digest(repository: Tags, tag: Tag) -> Digest | Unreadable | None:

@@ -19,7 +19,7 @@ def lost(repository: Tags, digest: Digest) -> list[Digest]:
     gone: list[Digest] = []
 
     def read(listed: Sequence[Descriptor]) -> list[Manifest | None]:
-        found = repository.patience.at_once([partial(_found, repository, each) for each in listed])
+        found = repository.deadline.at_once([partial(_found, repository, each) for each in listed])
         gone.extend(each.digest for each, answer in zip(listed, found, strict=True) if answer is None)
         return [answer if isinstance(answer, Manifest) else None for answer in found]
 

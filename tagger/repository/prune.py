@@ -182,7 +182,7 @@ def _old(repository: Prunable, digests: Mapping[Tag, Digest], age: timedelta | N
     before = datetime.now(UTC) - age
     distinct = list(dict.fromkeys(digests.values()))
     asking = [partial(_made, repository, digest) for digest in distinct]
-    made = dict(zip(distinct, repository.patience.at_once(asking), strict=True))
+    made = dict(zip(distinct, repository.deadline.at_once(asking), strict=True))
     return {tag for tag, digest in digests.items() if (when := made[digest]) and _EARLIEST <= when < before}
 
 

@@ -143,10 +143,10 @@ def _remove(
         _settle(repository, plan, tuple(plan.doomed), _Fall.moving)
         # While the tag of a version is there, the same command finds what is left of a removal that broke off.
         for group in ([t for t in others if t not in plan.versions], [t for t in others if t in plan.versions]):
-            repository.patience.at_once([partial(take, repository, tag, plan.doomed[tag]) for tag in group])
+            repository.deadline.at_once([partial(take, repository, tag, plan.doomed[tag]) for tag in group])
     except (TaggerError, KeyboardInterrupt) as error:
         problem = error
-    repository.patience.put_back()
+    repository.deadline.put_back()
     try:
         done, left, unknown = _look(repository, plan)
         astray = [*unknown, *(tag for tag in left if tag not in unknown and repository.is_half_removed(tag))]
@@ -177,7 +177,7 @@ def _take_first(repository: Removable, tag: Tag, expected: Digest | None, tags: 
     image = repository.manifest(expected) if expected else None
     take(repository, tag, expected)
     since = f"{repository.name.registry} still shows {tag}, which was deleted"
-    for _ in repository.patience.attempts(Pauses.STALE, since=since):
+    for _ in repository.deadline.attempts(Pauses.STALE, since=since):
         (held,) = ask(repository, [tag]).values()
         if held is None or held != expected:
             break
@@ -233,7 +233,7 @@ def _look(repository: Removable, plan: _Plan) -> tuple[Removal, list[Tag], list[
 def _asked_for_some_time(repository: Removable, tags: Sequence[Tag]) -> dict[Tag, Digest | Unreadable | None]:
     """Ask where tags point, and again while the registry does not say it of one."""
     since = f"{repository.name.registry} does not say where {', '.join(tags)} point"
-    for _ in repository.patience.attempts(Pauses.STALE, since=since):
+    for _ in repository.deadline.attempts(Pauses.STALE, since=since):
         held = ask(repository, tags)
         if not any(isinstance(answer, Unreadable) for answer in held.values()):
             break

@@ -61,7 +61,7 @@ def settle(
     problems: Mapping[Tag, TaggerError] = {}
     unseen: TaggerError | None = None
     look = partial(observe, repository, scheme, floats, present=goal.present, absent=goal.absent)
-    for attempt in repository.patience.attempts(Pauses.SETTLE):
+    for attempt in repository.deadline.attempts(Pauses.SETTLE):
         attempt.since = f"{repository.name.registry} does not show {', '.join(left)} in place yet"
         try:
             observed = seen or look()
@@ -102,7 +102,7 @@ def explained(
     floating tag already. `holders` of the result says whose images were found.
     """
     seen: Observed | None = observed
-    for attempt in repository.patience.attempts(Pauses.STALE):
+    for attempt in repository.deadline.attempts(Pauses.STALE):
         observed, seen = seen or look(), None
         versions, nearly = holders(repository, scheme, observed, tags)
         observed = replace(observed, holders={**observed.holders, **versions}, nearly=nearly)
@@ -167,7 +167,7 @@ def _write(repository: Tags, wanted: Mapping[Tag, Digest | None]) -> dict[Tag, T
     for tag, digest in wanted.items():
         by_digest.setdefault(digest, []).append(tag)
     writing = [partial(_write_one_manifest, repository, tags, digest) for digest, tags in by_digest.items()]
-    return {tag: problem for problems in repository.patience.at_once(writing) for tag, problem in problems.items()}
+    return {tag: problem for problems in repository.deadline.at_once(writing) for tag, problem in problems.items()}
 
 
 def _write_one_manifest(repository: Tags, tags: Sequence[Tag], digest: Digest | None) -> dict[Tag, TaggerError]:
@@ -184,7 +184,7 @@ def _write_one_manifest(repository: Tags, tags: Sequence[Tag], digest: Digest | 
     except TaggerError as error:
         return dict.fromkeys(tags, error)
     left = [tag for tag in tags if tag not in taken]
-    problems = repository.patience.at_once([partial(_problem, write, tag) for tag in left])
+    problems = repository.deadline.at_once([partial(_problem, write, tag) for tag in left])
     return {tag: problem for tag, problem in zip(left, problems, strict=True) if problem}
 
 

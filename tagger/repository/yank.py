@@ -149,7 +149,7 @@ def _put_marks(repository: Removable, lines: Sequence[_Line]) -> None:
                 f"{repository.name} no longer has {line.digest}", "take the version away with tagger rm"
             )
         repository.put(line.mark, manifest)
-        for _ in repository.patience.attempts(Pauses.STALE):
+        for _ in repository.deadline.attempts(Pauses.STALE):
             if repository.digest(line.mark) == line.digest:
                 break
         else:
@@ -170,7 +170,7 @@ def _withdrawn(
         for line in lines:
             _settle(repository, line, version, line.unclaimed)
     except (TaggerError, KeyboardInterrupt) as problem:
-        repository.patience.put_back()
+        repository.deadline.put_back()
         if error := _broken_off(repository, lines, version, problem):
             raise error from None
         return tuple(move for line in lines for move in line.moves), [tag for line in lines for tag in line.doomed]
@@ -202,7 +202,7 @@ def _broken_off(
 
 def _shown(repository: Removable, marks: Sequence[Tag], *, refused: bool) -> bool:
     """Say whether a mark is there; one whose write broke off may come late, unless the registry refused it."""
-    for _ in repository.patience.attempts(Pauses.STALE):
+    for _ in repository.deadline.attempts(Pauses.STALE):
         if any(ask(repository, marks).values()):
             return True
         if refused:
@@ -233,7 +233,7 @@ def _removed(repository: Removable, tag: Tag, image: Digest) -> bool:
     except (Refused, RegistryError):
         return False
     since = f"{repository.name.registry} still shows {tag}, which was deleted"
-    return any(repository.digest(tag) != image for _ in repository.patience.attempts(Pauses.STALE, since=since))
+    return any(repository.digest(tag) != image for _ in repository.deadline.attempts(Pauses.STALE, since=since))
 
 
 def _kept(repository: Removable, tags: Sequence[Tag], digests: set[Digest], gone: set[Tag]) -> list[Tag]:

@@ -50,7 +50,7 @@ from tagger.registry.connection import Connection
 from tagger.registry.proxies import proxy_of
 from tagger.registry.site import Trust
 from tagger.registry.url import origin_of
-from tagger.work import Patience
+from tagger.work import Deadline
 
 CANARY = "correct-horse-canary"
 ANN = Credential("ann", Secret(CANARY))
@@ -79,8 +79,8 @@ def connect(waits: list[str]) -> Iterator[Connect]:
         waits.extend(re.findall(r"is asked again in (\S+) s", line))
 
     def open_connection(host: str, credential: Credential | None = None, trust: Trust = LOOPBACK) -> Connection:
-        patience = Patience(clock=Skipping())
-        opened.append(Connection(Registry(host), lambda: credential, trust, patience=patience, trace=trace))
+        deadline = Deadline(clock=Skipping())
+        opened.append(Connection(Registry(host), lambda: credential, trust, deadline=deadline, trace=trace))
         return opened[-1]
 
     yield open_connection
@@ -1159,9 +1159,9 @@ def test_a_registry_that_falls_silent_leaves_us_knowing_nothing(registry: ModelR
         return Response(drop=True)
 
     registry.intercept(on("GET", TAGS, hold))
-    patience = Patience(clock=Racing(600))
+    deadline = Deadline(clock=Racing(600))
     with (
-        contextlib.closing(Connection(Registry(registry.host), lambda: None, LOOPBACK, patience=patience)) as opened,
+        contextlib.closing(Connection(Registry(registry.host), lambda: None, LOOPBACK, deadline=deadline)) as opened,
         pytest.raises(Unreadable, match=r"did not answer in time: see its log, and run the same command again"),
     ):
         opened.request("GET", TAGS)

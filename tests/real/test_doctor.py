@@ -35,7 +35,7 @@ from tagger.doctor.finding import Level
 from tagger.engine import client as engine_module
 from tagger.names import Repository
 from tagger.registry.repository import RemoteRepository
-from tagger.work import Patience
+from tagger.work import Deadline
 
 PATH = "team/app"
 MACHINE = ["settings", "Docker configuration", "Engine", "proxy"]
@@ -73,7 +73,7 @@ def problems(ran: Ran) -> set[str]:
 
 def opened_at(registry: ModelRegistry, *, insecure: Sequence[str] = ()) -> RemoteRepository:
     """Open the repository of a registry in this process."""
-    registries = Registries(DockerConfig(), (insecure, ()), Patience(), None)
+    registries = Registries(DockerConfig(), (insecure, ()), Deadline(), None)
     return registries.open(Repository.parse(f"{registry.host}/{PATH}"))
 
 

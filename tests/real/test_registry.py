@@ -50,7 +50,7 @@ from tagger.registry.answer import Answer
 from tagger.registry.connection import Connection
 from tagger.registry.repository import RemoteRepository
 from tagger.registry.site import Trust
-from tagger.work import Patience
+from tagger.work import Deadline
 
 PATH = "gallery/ui"
 LIST = f"/v2/{PATH}/tags/list"
@@ -69,8 +69,8 @@ def remote() -> Iterator[Open]:
     with contextlib.ExitStack() as opened:
 
         def open_repository(host: str, path: str = PATH, credential: Credential | None = None) -> RemoteRepository:
-            trust, patience = Trust(insecure=True, plain_credentials=True), Patience(clock=Skipping())
-            pool = Connection(Registry(host), lambda: credential, trust, patience=patience)
+            trust, deadline = Trust(insecure=True, plain_credentials=True), Deadline(clock=Skipping())
+            pool = Connection(Registry(host), lambda: credential, trust, deadline=deadline)
             opened.callback(pool.close)
             return RemoteRepository(Repository.at(Registry(host), path), pool)
 

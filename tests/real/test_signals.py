@@ -22,7 +22,7 @@ from tagger import api
 from tagger.cli import app as cli
 from tagger.cli import signals
 from tagger.cli.render import live as terminal
-from tagger.work import Patience
+from tagger.work import Deadline
 from tagger.events import Line
 
 def ready():
@@ -62,8 +62,8 @@ PLACES = {
     while True: watch.progress(Line.about("pushing", "r:1"))""",
     "having the terminal's locks": "with watch._live.console._lock, watch._live._lock: ready(); time.sleep(60)",
     "waiting for work at once": """
-    patience = Patience()
-    patience.at_once([lambda: (ready(), patience.sleep(60))] * 3)""",
+    deadline = Deadline()
+    deadline.at_once([lambda: (ready(), deadline.sleep(60))] * 3)""",
 }
 STUCK = {
     "since a thread has the terminal's locks": """
@@ -71,7 +71,7 @@ STUCK = {
         with watch._live.console._lock, watch._live._lock: ready(); time.sleep(60)
     beside(keep)
     time.sleep(60)""",
-    "since work at once does not end": "Patience().at_once([lambda: (ready(), time.sleep(60))] * 3)",
+    "since work at once does not end": "Deadline().at_once([lambda: (ready(), time.sleep(60))] * 3)",
     "where Python notices no signal": """
     lock = ctypes.create_string_buffer(64)
     ready()

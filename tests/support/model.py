@@ -28,7 +28,7 @@ from tagger.releasing.order import Engine, Opened, Order, Target
 from tagger.releasing.outcome import Release
 from tagger.releasing.placement import Placement
 from tagger.rules.scheme import Scheme, parse_version, resolve
-from tagger.work import Patience
+from tagger.work import Deadline
 
 Around = Callable[[str], AbstractContextManager[None]]
 T = TypeVar("T")
@@ -86,14 +86,14 @@ class ModelRepository:
     together: set[Tag] = field(default_factory=set)
     half_removed: set[Tag] = field(default_factory=set)
     clock: Skipping = field(default_factory=Skipping)
-    patience: Patience = field(init=False)
+    deadline: Deadline = field(init=False)
     around: Around = undisturbed
     writes: list[str] = field(default_factory=list)
     _past: list[Mapping[Tag, Digest]] = field(default_factory=list)
     _shown: Mapping[Tag, Digest] | None = None
 
     def __post_init__(self) -> None:
-        self.patience = Patience(clock=self.clock, pool=OneByOne)
+        self.deadline = Deadline(clock=self.clock, pool=OneByOne)
 
     @classmethod
     def published(cls, versions: Mapping[str, str] | Iterable[str] = (), **held: str) -> ModelRepository:

@@ -24,7 +24,7 @@ from tagger.credentials.docker import DockerConfig
 from tagger.credentials.helpers import Helpers
 from tagger.errors import CredentialsError, TimedOut
 from tagger.names import Repository
-from tagger.work import Patience
+from tagger.work import Deadline
 
 CANARY = "correct-horse-canary"
 HUB_KEY = "https://index.docker.io/v1/"
@@ -448,7 +448,7 @@ def test_a_long_wait_for_a_helper_is_told(
 ) -> None:
     helper(f"sleep 0.5; echo '{ANSWER}'")
     told: list[str] = []
-    asked = Helpers(Patience(None, told.append, clock=Racing(20)))
+    asked = Helpers(Deadline(None, told.append, clock=Racing(20)))
     credential = configure({"credsStore": "test"}).credential(Repository.parse(REPOSITORY), asked)
     assert credential
     assert told == ["waiting for docker-credential-test to give the login of registry.local:5000"]
@@ -459,7 +459,7 @@ def test_a_wait_for_a_helper_is_a_part_of_the_time_that_there_is(
 ) -> None:
     helper("exec sleep 600")
     with pytest.raises(TimedOut, match=r"not done within the 0\.01 s of --timeout"):
-        configure({"credsStore": "test"}).credential(Repository.parse(REPOSITORY), Helpers(Patience(0.01)))
+        configure({"credsStore": "test"}).credential(Repository.parse(REPOSITORY), Helpers(Deadline(0.01)))
 
 
 def test_a_helper_that_knows_no_credential_means_anonymous(
@@ -493,7 +493,7 @@ def test_a_helper_that_hangs_is_given_up(
     configure: Callable[[object], DockerConfig], helper: Callable[[str], Path]
 ) -> None:
     helper(f"echo {CANARY}; exec sleep 600")
-    asked = Helpers(Patience(clock=Racing(600)))
+    asked = Helpers(Deadline(clock=Racing(600)))
     with pytest.raises(CredentialsError, match=r"test gave no answer .* within 120 s: run it by hand") as caught:
         configure({"credsStore": "test"}).credential(Repository.parse(REPOSITORY), asked)
     assert_hidden(caught.value)

@@ -18,7 +18,7 @@ from tagger.errors import CalledOff, TimedOut, Unreadable
 from tagger.names import Registry
 from tagger.registry.http import Transport
 from tagger.registry.retry_after import seconds_to_wait
-from tagger.work import Patience
+from tagger.work import Deadline
 
 
 @pytest.mark.parametrize(
@@ -91,12 +91,12 @@ def sending(pieces: Iterable[bytes]) -> Iterator[str]:
 
 
 @pytest.fixture
-def get() -> Iterator[Callable[[str, Patience], object]]:
-    """Ask a host for something, with some patience."""
+def get() -> Iterator[Callable[[str, Deadline], object]]:
+    """Ask a host for something before a deadline."""
     with contextlib.ExitStack() as opened:
 
-        def ask(host: str, patience: Patience) -> object:
-            asked = Transport(Registry(host), insecure=True, patience=patience)
+        def ask(host: str, deadline: Deadline) -> object:
+            asked = Transport(Registry(host), insecure=True, deadline=deadline)
             opened.callback(asked.close)
             return asked.send("GET", f"http://{host}/v2/", {}, limit=1000)
 
@@ -104,18 +104,18 @@ def get() -> Iterator[Callable[[str, Patience], object]]:
 
 
 @pytest.mark.parametrize("answer", ENDLESS)
-def test_an_answer_without_end_is_given_up(answer: str, get: Callable[[str, Patience], object]) -> None:
+def test_an_answer_without_end_is_given_up(answer: str, get: Callable[[str, Deadline], object]) -> None:
     with sending(ENDLESS[answer]) as host, pytest.raises(Unreadable, match="run the same command again"):
-        get(host, Patience(clock=Racing(400)))
+        get(host, Deadline(clock=Racing(400)))
 
 
-def test_the_time_of_the_whole_command_ends_an_answer_too(get: Callable[[str, Patience], object]) -> None:
+def test_the_time_of_the_whole_command_ends_an_answer_too(get: Callable[[str, Deadline], object]) -> None:
     with sending(iter([b""])) as host, pytest.raises(TimedOut):
-        get(host, Patience(0.5))
+        get(host, Deadline(0.5))
 
 
-def test_what_reads_is_called_off_at_once(get: Callable[[str, Patience], object]) -> None:
-    patience, asked = Patience(), threading.Event()
+def test_what_reads_is_called_off_at_once(get: Callable[[str, Deadline], object]) -> None:
+    deadline, asked = Deadline(), threading.Event()
 
     def answer() -> Iterator[bytes]:
         asked.set()
@@ -129,10 +129,10 @@ def test_what_reads_is_called_off_at_once(get: Callable[[str, Patience], object]
 
     def read(host: str) -> None:
         try:
-            get(host, patience)
+            get(host, deadline)
         except CalledOff as error:
             ended.append(error)
 
     with sending(answer()) as host, pytest.raises(KeyboardInterrupt):
-        patience.at_once([interrupt, lambda: read(host)])
+        deadline.at_once([interrupt, lambda: read(host)])
     assert len(ended) == 1

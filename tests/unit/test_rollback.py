@@ -37,7 +37,7 @@ from tagger.releasing.outcome import Release
 from tagger.releasing.placement import Placement
 from tagger.repository.check import repair
 from tagger.rules.scheme import Scheme, lines, parse_version
-from tagger.work import Patience
+from tagger.work import Deadline
 
 FLOATS = ("2.1", "2", "latest")
 
@@ -350,11 +350,11 @@ def test_a_signal_waits_for_what_runs_and_a_second_one_says_that_it_does_not() -
         go.wait(10)
         finished.append(number)
 
-    def interrupt(patience: Patience, again: bool) -> None:
+    def interrupt(deadline: Deadline, again: bool) -> None:
         running.wait(10)
         os.kill(os.getpid(), signal.SIGINT)
         with contextlib.suppress(CalledOff):
-            patience.sleep(10)
+            deadline.sleep(10)
         if again:
             os.kill(os.getpid(), signal.SIGINT)
         else:
@@ -363,11 +363,11 @@ def test_a_signal_waits_for_what_runs_and_a_second_one_says_that_it_does_not() -
     for again, error, done in ((False, KeyboardInterrupt, 2), (True, Abandoned, 0)):
         go.clear()
         finished.clear()
-        patience = Patience()
-        hand = threading.Thread(target=interrupt, args=(patience, again))
+        deadline = Deadline()
+        hand = threading.Thread(target=interrupt, args=(deadline, again))
         hand.start()
         with pytest.raises(KeyboardInterrupt) as caught:
-            patience.at_once([lambda: task(1), lambda: task(2)])
+            deadline.at_once([lambda: task(1), lambda: task(2)])
         assert (type(caught.value), len(finished)) == (error, done)
         go.set()
         hand.join()

@@ -9,46 +9,46 @@ import pytest
 from clocks import Skipping
 
 from tagger.errors import CalledOff, TaggerError, TimedOut
-from tagger.work import Patience, Pauses
+from tagger.work import Deadline, Pauses
 
 
 def test_without_a_limit_there_is_no_end() -> None:
-    patience = Patience()
-    assert patience.left() is None
-    patience.check()
-    patience.sleep(0)
+    deadline = Deadline()
+    assert deadline.left() is None
+    deadline.check()
+    deadline.sleep(0)
 
 
 def test_a_pause_that_would_outlast_the_time_is_not_begun() -> None:
     with pytest.raises(TimedOut, match=r"not done within the 60 s of --timeout: .*give it more"):
-        Patience(60).sleep(3600)
+        Deadline(60).sleep(3600)
 
 
 def test_a_long_wait_is_reported_with_its_reason_and_a_short_one_is_not() -> None:
     told: list[str] = []
-    patience = Patience(None, told.append, clock=Skipping())
-    patience.sleep(0.5, "the registry is busy")
-    patience.sleep(2, "the registry is down")
+    deadline = Deadline(None, told.append, clock=Skipping())
+    deadline.sleep(0.5, "the registry is busy")
+    deadline.sleep(2, "the registry is down")
     assert told == ["waiting 2 s, since the registry is down"]
 
 
 def test_attempts_have_pauses_between_them_and_none_after_the_last() -> None:
     clock = Skipping()
-    pauses = [attempt.pause for attempt in Patience(clock=clock).attempts(Pauses.BLOB, Pauses.REQUEST)]
+    pauses = [attempt.pause for attempt in Deadline(clock=clock).attempts(Pauses.BLOB, Pauses.REQUEST)]
     assert pauses == [*Pauses.BLOB.value, *Pauses.REQUEST.value, None]
     assert clock.slept == pytest.approx(sum(filter(None, pauses)), rel=0.2)
 
 
 def test_whoever_is_done_waits_for_no_further_attempt() -> None:
     clock = Skipping()
-    for _ in Patience(clock=clock).attempts(Pauses.BLOB):
+    for _ in Deadline(clock=clock).attempts(Pauses.BLOB):
         break
     assert clock.slept == 0
 
 
 def test_an_attempt_may_ask_for_a_longer_pause_than_the_table_has() -> None:
     clock, told = Skipping(), list[str]()
-    for attempt in Patience(None, told.append, clock=clock).attempts(Pauses.REQUEST):
+    for attempt in Deadline(None, told.append, clock=clock).attempts(Pauses.REQUEST):
         if attempt.pause is None:
             break
         attempt.pause, attempt.since = 30.0, "the registry asks for it"
@@ -56,40 +56,40 @@ def test_an_attempt_may_ask_for_a_longer_pause_than_the_table_has() -> None:
 
 
 def test_attempts_end_with_the_time_of_the_command() -> None:
-    attempts = Patience(20, clock=Skipping()).attempts(Pauses.SCANNED)
+    attempts = Deadline(20, clock=Skipping()).attempts(Pauses.SCANNED)
     next(attempts)
     with pytest.raises(TimedOut):
         next(attempts)
 
 
 def test_a_part_of_the_time_is_kept_for_putting_back() -> None:
-    patience = Patience(60)
-    assert 44 < (patience.left() or 0) <= 45
+    deadline = Deadline(60)
+    assert 44 < (deadline.left() or 0) <= 45
     with pytest.raises(TimedOut):
-        patience.sleep(50)
-    patience.put_back()
-    assert 59 < (patience.left() or 0) <= 60
+        deadline.sleep(50)
+    deadline.put_back()
+    assert 59 < (deadline.left() or 0) <= 60
 
 
 def test_of_a_long_time_a_minute_is_kept() -> None:
-    assert 3539 < (Patience(3600).left() or 0) <= 3540
+    assert 3539 < (Deadline(3600).left() or 0) <= 3540
 
 
 def test_when_the_time_is_over_nothing_goes_on() -> None:
-    patience = Patience(60, clock=(clock := Skipping()))
+    deadline = Deadline(60, clock=(clock := Skipping()))
     clock.sleep(50)
-    for question in (patience.left, patience.check, lambda: patience.sleep(0)):
+    for question in (deadline.left, deadline.check, lambda: deadline.sleep(0)):
         with pytest.raises(TimedOut):
             question()
 
 
 def test_an_interruption_ends_the_waits_of_what_runs_at_once() -> None:
-    patience, begun, ended = Patience(), threading.Barrier(3), []
+    deadline, begun, ended = Deadline(), threading.Barrier(3), []
 
     def wait() -> None:
         begun.wait(10)
         try:
-            patience.sleep(3600)
+            deadline.sleep(3600)
         except CalledOff as error:
             ended.append(error)
             raise
@@ -101,10 +101,10 @@ def test_an_interruption_ends_the_waits_of_what_runs_at_once() -> None:
     hand = threading.Thread(target=interrupt)
     hand.start()
     with pytest.raises(KeyboardInterrupt):
-        patience.at_once([wait, wait])
+        deadline.at_once([wait, wait])
     hand.join()
     assert len(ended) == 2
-    patience.check()  # what comes after, such as putting things back, is not called off
+    deadline.check()  # what comes after, such as putting things back, is not called off
 
 
 def test_tasks_run_at_once_and_their_results_keep_their_order() -> None:
@@ -114,7 +114,7 @@ def test_tasks_run_at_once_and_their_results_keep_their_order() -> None:
         meeting.wait(10)
         return number
 
-    assert Patience().at_once([partial(meet, number) for number in range(4)]) == [0, 1, 2, 3]
+    assert Deadline().at_once([partial(meet, number) for number in range(4)]) == [0, 1, 2, 3]
 
 
 def test_the_first_problem_is_raised_after_every_task_has_run() -> None:
@@ -125,9 +125,9 @@ def test_the_first_problem_is_raised_after_every_task_has_run() -> None:
         raise TaggerError(str(number))
 
     with pytest.raises(TaggerError, match="1"):
-        Patience().at_once([lambda: done.append(0), lambda: fail(1), lambda: fail(2), lambda: done.append(3)])
+        Deadline().at_once([lambda: done.append(0), lambda: fail(1), lambda: fail(2), lambda: done.append(3)])
     assert sorted(done) == [0, 1, 2, 3]
 
 
 def test_no_task_gives_no_result() -> None:
-    assert Patience().at_once([]) == []
+    assert Deadline().at_once([]) == []
