@@ -13,11 +13,12 @@ from tagger.registry.site import Trust
 from tagger.releasing.order import FloatsVia, Opened, Order
 from tagger.releasing.placement import Placement
 from tagger.releasing.steps import release
-from tagger.rules.scheme import Scheme, parse_version
+from tagger.rules.scheme import Scheme
+from tagger.rules.version import parse_version
 
 
 def main(aliases: int, image: str, host: str, path: str) -> None:
-    """Release an image as 2.1.106 with so many aliases of the line 2, without TLS or a password."""
+    """Release an image as 2.1.106 with so many aliases of the series 2, without TLS or a password."""
     scheme = Scheme(aliases=tuple((f"alias-{n}", "2") for n in range(aliases)))
     engine = Engine.open(DockerConfig.load(), lambda _: None)
     connection = Connection(Registry(host), lambda: None, Trust(insecure=True, plain_first=True))

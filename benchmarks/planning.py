@@ -15,13 +15,13 @@ def main(what: str, number: int) -> None:
         return
     from tagger.names import Digest
     from tagger.rules.plan import Observed, plan
-    from tagger.rules.scheme import Scheme, parse_version, published
+    from tagger.rules.resolve import Published
+    from tagger.rules.scheme import Scheme
 
-    scheme = Scheme()
     held = Digest(f"sha256:{'0' * 64}")
-    versions = published(words, scheme)
-    observed = Observed(versions, dict.fromkeys(versions.values(), held))
-    plan(parse_version("6.99.100000"), Digest(f"sha256:{'1' * 64}"), observed, scheme)
+    published = Published.of(words, Scheme())
+    observed = Observed(published, dict.fromkeys(published.tags, held))
+    plan(Version(6, 99, 100000), Digest(f"sha256:{'1' * 64}"), observed)
 
 
 if __name__ == "__main__":

@@ -35,12 +35,14 @@ if TYPE_CHECKING:
     from tagger.errors import InputError, Interrupted, Refused, TaggerError, Unsettled
     from tagger.releasing.order import FloatsVia
     from tagger.releasing.outcome import Outcome, Release, Released
-    from tagger.repository.check import Check, Floating, Move, Repair
+    from tagger.repository.check import Check
+    from tagger.repository.floating import Floating, Move
     from tagger.repository.listing import Listing, Row
-    from tagger.repository.next import Part
     from tagger.repository.prune import Pruning
     from tagger.repository.remove import Removal
+    from tagger.repository.repair import Repair
     from tagger.repository.yank import Yank
+    from tagger.rules.next import Part
     from tagger.rules.plan import Action, Change
     from tagger.rules.scheme import Scheme, lines
 
@@ -50,21 +52,21 @@ _HOMES = {
     "Check": "repository.check",
     "Diagnosis": "doctor.finding",
     "Finding": "doctor.finding",
-    "Floating": "repository.check",
+    "Floating": "repository.floating",
     "FloatsVia": "releasing.order",
     "InputError": "errors",
     "Interrupted": "errors",
     "Level": "doctor.finding",
     "Listing": "repository.listing",
-    "Move": "repository.check",
+    "Move": "repository.floating",
     "Outcome": "releasing.outcome",
-    "Part": "repository.next",
+    "Part": "rules.next",
     "Pruning": "repository.prune",
     "Refused": "errors",
     "Release": "releasing.outcome",
     "Released": "releasing.outcome",
     "Removal": "repository.remove",
-    "Repair": "repository.check",
+    "Repair": "repository.repair",
     "Row": "repository.listing",
     "Scheme": "rules.scheme",
     "TaggerError": "errors",

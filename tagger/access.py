@@ -10,13 +10,13 @@ from tagger.credentials.helpers import Helpers
 from tagger.engine.address import is_at_loopback, is_local
 from tagger.engine.client import Engine
 from tagger.errors import InputError
-from tagger.names import Digest, Repository, Tag
+from tagger.names import Repository
 from tagger.registry.connection import Connection
 from tagger.registry.repository import RemoteRepository
 from tagger.registry.site import Trust
+from tagger.registry.tag_list import NoList
 from tagger.releasing.order import Target
-from tagger.repository.observe import AsListed
-from tagger.work import Deadline, Trace
+from tagger.work import Patience, Trace
 
 Hosts = tuple[Collection[str], Collection[str]]
 """The registries that may be reached without TLS, and the token servers on other hosts."""
@@ -62,27 +62,13 @@ class Registries:
     def pushed_to(self, target: Repository, *, listed: bool) -> Target:
         """Open a repository to release to, if its credential may go there; unless `listed`, no other version counts."""
         opened = self.open(target)
+        if not listed:
+            opened.list = NoList()
         opened.credential()
-        return opened if listed else _Unlisted(opened)
+        return opened
 
     def _engine_allows(self, target: Repository) -> bool:
         return self._engine is not None and self._engine().allows_insecure(target.registry)
-
-
-class _Unlisted(AsListed):
-    """A repository whose other versions nobody asks for."""
-
-    def __init__(self, repository: RemoteRepository) -> None:
-        super().__init__(repository, ())
-        self.check_push = repository.check_push
-        self.check_removal = repository.check_removal
-
-    def digest(self, tag: Tag | Digest) -> Digest | None:
-        """Ask where a tag points, or whether a digest is there; where no list contradicts HEAD, GET has to agree."""
-        if found := super().digest(tag):
-            return found
-        manifest = self.manifest(tag)
-        return manifest.digest if manifest else None
 
 
 def _trust(

@@ -29,7 +29,8 @@ from tagger.releasing.outcome import Release
 from tagger.releasing.placement import Placement
 from tagger.releasing.steps import release as run
 from tagger.rules.labels import mismatches, missing
-from tagger.rules.scheme import Scheme, Version
+from tagger.rules.scheme import Scheme
+from tagger.rules.version import Version
 from tagger.text import printable
 from tagger.work import Deadline, Trace
 
@@ -37,12 +38,13 @@ from tagger.work import Deadline, Trace
 if TYPE_CHECKING:
     from tagger.doctor.finding import Diagnosis
     from tagger.promoting.copy import Courier
-    from tagger.repository.check import Check, Repair
+    from tagger.repository.check import Check
     from tagger.repository.listing import Listing
-    from tagger.repository.next import Part
     from tagger.repository.prune import Pruning
     from tagger.repository.remove import Removal
+    from tagger.repository.repair import Repair
     from tagger.repository.yank import Yank
+    from tagger.rules.next import Part
 
 PLAIN = (Scheme(),)
 """The plain line, by the rules as they are without any setting."""
@@ -323,7 +325,7 @@ def repair(
     Raises Unsettled when some are not there in the end, InputError when there is no such repository, and TaggerError
     for every other failure.
     """
-    from tagger.repository import check as drift
+    from tagger.repository import repair as drift
 
     return drift.repair(_alone(repository, (insecure, auth_host), trace, progress), schemes, dry_run=dry_run)
 
@@ -412,8 +414,9 @@ def prune(
     Raises what `remove` raises, InputError for numbers that would keep nothing among it.
     """
     from tagger.repository import prune as retention
+    from tagger.rules.keep import Policy, parse_age
 
-    policy = retention.Policy(keep, keep_minors, retention.parse_age(older_than) if older_than is not None else None)
+    policy = Policy(keep, keep_minors, parse_age(older_than) if older_than is not None else None)
     target = _alone(repository, (insecure, auth_host), trace, progress)
     return retention.prune(target, schemes, policy, dry_run=dry_run, among=among).or_raise()
 
@@ -436,13 +439,15 @@ def next_version(
 
     Raises InputError, and TaggerError for every other failure.
     """
-    from tagger.repository.next import Part, successor
+    from tagger.repository import next as following
+    from tagger.rules.next import Part
 
     try:
         raised = Part(part) if part else None
     except ValueError:
         raise InputError(f"a version has no part '{printable(part)}': give patch, minor or major") from None
-    return str(successor(_alone(repository, (insecure, auth_host), trace, progress), schemes, raised, pre, first=first))
+    target = _alone(repository, (insecure, auth_host), trace, progress)
+    return str(following.next_version(target, schemes, raised, pre, first=first))
 
 
 def diagnose(
@@ -461,29 +466,30 @@ def diagnose(
     Raises InvalidReference for a name that is none; whatever else goes wrong is a finding.
     """
     from tagger import config
-    from tagger.doctor import diagnose as doctor
-    from tagger.doctor.finding import Diagnosis
+    from tagger.doctor import machine
+    from tagger.doctor.finding import Diagnosis, found, got, once
+    from tagger.doctor.repository import Examination
 
     named = [Repository.parse(repository)] if repository else []
     given = config.Given(auth_hosts=tuple(auth_host) or None)
-    settings = doctor.once(
+    settings = once(
         lambda: (
             (config.read(given, os.environ, Path(), repository),)
             if repository
             else config.read_any(given, os.environ, Path())
         )
     )
-    loaded = doctor.once(DockerConfig.load)
-    docker, deadline = doctor.got(loaded) or DockerConfig(), Deadline(None, progress)
-    engine = doctor.once(lambda: Engine.open(docker, lambda _: None, deadline=deadline, trace=trace))
+    loaded = once(DockerConfig.load)
+    docker, patience = got(loaded) or DockerConfig(), Patience(None, progress)
+    engine = once(lambda: Engine.open(docker, lambda _: None, patience=patience, trace=trace))
     findings = [
-        doctor.found("settings", lambda: doctor.settings(settings)),
-        doctor.found("Docker configuration", lambda: doctor.docker_configuration(loaded)),
-        doctor.found("Engine", lambda: doctor.engine(docker, os.environ, engine)),
-        doctor.found("proxy", doctor.proxy),
+        found("settings", lambda: machine.settings(settings)),
+        found("Docker configuration", lambda: machine.docker_configuration(loaded)),
+        found("Engine", lambda: machine.engine(docker, os.environ, engine)),
+        found("proxy", machine.proxy),
     ]
-    answering = doctor.got(engine)
-    in_force = doctor.got(settings) or ()
+    answering = got(engine)
+    in_force = got(settings) or ()
     auth_hosts = {*auth_host, *(host for each in in_force for host in each.settings.auth_hosts)}
     registries = Registries(docker, (insecure, auth_hosts), deadline, trace, engine if answering else None)
 
@@ -491,8 +497,8 @@ def diagnose(
         loaded()  # where it cannot be read, nobody knows
         return registries.resolved(target)
 
-    for target in named or doctor.got(lambda: doctor.targets(in_force)) or ():
-        examination = doctor.Examination(registries.open(target), credential, answering)
+    for target in named or got(lambda: machine.targets(in_force)) or ():
+        examination = Examination(registries.open(target), credential, answering)
         findings += examination.findings()
     return Diagnosis(tuple(findings))
 

@@ -21,7 +21,9 @@ from typing import NoReturn
 
 from tagger.errors import InputError, InvalidReference
 from tagger.names import Reference
-from tagger.rules.scheme import DEFAULT_VARIANT, Scheme, lines, parse_version
+from tagger.rules.scheme import Scheme, lines
+from tagger.rules.spelling import DEFAULT_VARIANT
+from tagger.rules.version import parse_version
 from tagger.text import in_lines, neutral_json, printable
 
 FILE = "tagger.toml"

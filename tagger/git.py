@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tagger.errors import InputError, InvalidVersion, Refused
-from tagger.rules.scheme import Version, newest_first, parse_version, spells_mark
+from tagger.rules.version import Version, newest_first, parse_version, spells_mark
 from tagger.text import printable
 
 WORD = "git"

@@ -18,7 +18,7 @@ from tagger.oci.placeholder import is_placeholder
 from tagger.registry.answer import Answer
 from tagger.registry.blobs import scopes_of
 from tagger.registry.connection import Connection
-from tagger.registry.tag_list import TagList
+from tagger.registry.tag_list import NoList, TagList
 from tagger.text import printable
 from tagger.work import AT_ONCE, Deadline
 
@@ -45,7 +45,7 @@ class Manifests:
         self.name = name
         self.connection = connection
         self.scopes = scopes_of(name)
-        self.list = TagList(name, connection, self.scopes.pull)
+        self.list: TagList | NoList = TagList(name, connection, self.scopes.pull)
         self.is_dockers = False
         self._manifests: dict[Digest, Manifest] = {}
         self._seen: dict[Digest, Descriptor] = {}

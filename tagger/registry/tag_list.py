@@ -135,6 +135,28 @@ class TagList:
         return tags
 
 
+class NoList:
+    """The list of a repository whose list nobody asks for: it contradicts no HEAD, so that GET has to confirm one."""
+
+    pages = ()
+
+    def read(self) -> list[Tag]:
+        """Return no tag."""
+        return []
+
+    def named(self, tag: Tag | Digest) -> bool:
+        """Return whether HEAD has to be doubted: for every tag."""
+        return ":" not in tag
+
+    def names(self, _reference: Tag | Digest) -> bool:
+        """Return that no list names anything."""
+        return False
+
+    def is_shown(self) -> bool:
+        """Return that no list was read."""
+        return False
+
+
 def following(answer: Answer, path: str) -> str | None:
     """The URL of the next page of what is at a path, from the link `next` (RFC 8288); None after the last page.
 

@@ -14,12 +14,14 @@ from tagger.releasing.outcome import Outcome
 from tagger.releasing.placement import Placement
 from tagger.releasing.state import NotBegun, Run, Share
 from tagger.repository import observe as repositories
-from tagger.repository.observe import Tags, holders
+from tagger.repository.holders import holders
+from tagger.repository.observe import Tags
 from tagger.repository.platforms import lost
 from tagger.repository.settle import explained
 from tagger.rules import plan as rules
 from tagger.rules.plan import Action, Observed, Plan
-from tagger.rules.scheme import Scheme, Version, mark, resolve
+from tagger.rules.scheme import Scheme
+from tagger.rules.version import Version, mark
 from tagger.work import Pauses
 
 # -- step 1: observe -----------------------------------------------------------------------------------------------
@@ -38,18 +40,23 @@ def look(placements: Sequence[Placement], targets: Mapping[Repository, Target], 
 
 def _first_look(repository: Target, version: Version, scheme: Scheme) -> Observed:
     """Observe, and find whose image each floating tag holds that is to move, or is not where it should be."""
-    seen = observe_line(repository, version, scheme)
-    own, owners = scheme.version_tag(version), resolve({*seen.versions, version}, scheme)
+    seen = observed(repository, version, scheme)
+    own, owners = scheme.version_tag(version), seen.owners([version])
     right = {tag: seen.digests.get(seen.versions.get(owners[tag], own)) for tag in scheme.floating_tags(version)}
     odd = [tag for tag, digest in right.items() if seen.digests[tag] != digest]
     # Without a list nothing is known of other versions, and that was asked for.
-    versions, nearly = holders(repository, scheme, seen, odd) if seen.listed else ({}, {})
+    versions, nearly = holders(repository, seen, odd) if seen.listed else ({}, {})
     return replace(seen, holders=versions, nearly=nearly)
 
 
-def observe_line(repository: Tags, version: Version, scheme: Scheme) -> Observed:
-    """Return what a repository holds of a version, and of the floating tags that it competes for."""
-    return repositories.observe(repository, scheme, scheme.floating_tags(version), present=[version])
+def observed(
+    repository: Tags, version: Version, scheme: Scheme, digest: Callable[[Tag], Digest | None] | None = None
+) -> Observed:
+    """Return what a repository holds of a version, and of the floating tags that it competes for.
+
+    `digest` asks where a tag points (default: as the repository does).
+    """
+    return repositories.look(repository, scheme, scheme.floating_tags(version), present=[version], digest=digest)
 
 
 # -- step 2: plan --------------------------------------------------------------------------------------------------
@@ -97,7 +104,7 @@ def _begun(run: Run, placement: Placement, seen: Observed) -> Share:
             "try again, and if that goes on, overwrite it with --force",
         )
     digest = _digest_here(image, repository, seen, version, own)
-    planned = rules.plan(version, digest, seen, scheme, overwrite=run.order.overwrite)
+    planned = rules.plan(version, digest, seen, overwrite=run.order.overwrite)
     planned = _with_what_is_lost(repository, planned)
     unknown = _unknown(scheme, version, seen, digest)
     return Share(placement, image, repository, seen, planned, NotBegun(digest), unknown=unknown)
@@ -151,7 +158,7 @@ def observe_again(run: Run) -> None:
 
 
 def _observe_again(run: Run, share: Share) -> None:
-    seen = share.seen or observe_line(share.repository, run.order.version, share.scheme)
+    seen = share.seen or observed(share.repository, run.order.version, share.scheme)
     check_version_tag(share, seen)
     share.seen = _explained(share, run.order, seen)
     share.plan = planned_again(share, share.seen)
@@ -160,11 +167,11 @@ def _observe_again(run: Run, share: Share) -> None:
 def planned_again(share: Share, seen: Observed) -> Plan:
     """Plan the floating tags again; what happens to the version tag was decided before its push."""
     version = share.plan.version
-    versions = {**seen.versions, version: share.version_tag}
+    sure = {**seen.sure, version: share.version_tag}
     digests: Mapping[Tag, Digest | None] = {**seen.digests, share.version_tag: share.digest}
     first = {t: v for t, v in share.first.holders.items() if share.first.digests[t] == seen.digests.get(t)}
-    seen = replace(seen, versions=versions, digests=digests, holders={**first, **seen.holders})
-    now = rules.plan(version, share.digest, seen, share.scheme)
+    seen = replace(seen, sure=sure, digests=digests, holders={**first, **seen.holders})
+    now = rules.plan(version, share.digest, seen)
     return Plan(version, (share.plan.version_change, *now.floating_changes))
 
 
@@ -202,8 +209,8 @@ def _explained(share: Share, order: Order, seen: Observed) -> Observed:
         return {tag: held for tag, held in found.items() if held not in known}
 
     if unknown := strange():
-        again = partial(observe_line, share.repository, order.version, share.scheme)
-        seen = explained(share.repository, share.scheme, seen, unknown, again)
+        again = partial(observed, share.repository, order.version, share.scheme)
+        seen = explained(share.repository, seen, unknown, again)
     share.unknown = strange()
     return seen
 
@@ -217,5 +224,5 @@ def _unknown(scheme: Scheme, version: Version, seen: Observed, own: Digest | Non
 
 def due(scheme: Scheme, version: Version, seen: Observed) -> list[Tag]:
     """List the floating tags that belong to a version, by what was seen."""
-    owners = resolve({*seen.versions, version}, scheme)
+    owners = seen.owners([version])
     return [tag for tag in scheme.floating_tags(version) if owners[tag] == version]

@@ -10,7 +10,7 @@ from typing import Protocol
 from tagger.names import Digest, Reference, Repository
 from tagger.releasing.placement import Placement
 from tagger.repository.observe import Tags
-from tagger.rules.scheme import Version
+from tagger.rules.version import Version
 
 
 class FloatsVia(StrEnum):

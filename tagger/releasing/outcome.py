@@ -9,7 +9,7 @@ from tagger.errors import Refused, TaggerError, Unsettled
 from tagger.names import Digest, Repository
 from tagger.releasing.placement import Placement
 from tagger.rules.plan import Change
-from tagger.rules.scheme import DEFAULT_VARIANT
+from tagger.rules.spelling import DEFAULT_VARIANT
 
 
 class Outcome(StrEnum):

@@ -20,10 +20,9 @@ from tagger.errors import (
 from tagger.events import Line
 from tagger.names import Digest, Registry, Tag
 from tagger.oci.manifest import Manifest
-from tagger.releasing.observe import check_still_true, observe_line, overwritten
+from tagger.releasing.observe import check_still_true, observed, overwritten
 from tagger.releasing.order import Target
 from tagger.releasing.state import Foreign, Ours, Run, Share, Unknown
-from tagger.repository.observe import View
 from tagger.repository.platforms import lost
 from tagger.rules.plan import WRITES
 from tagger.work import Attempt, Pauses
@@ -104,9 +103,10 @@ def _confirmed(run: Run, share: Share, pushed: Digest) -> Ours:
     """
     tag = share.version_tag
     since = f"{share.repository.name.registry} does not show {tag} yet"
-    for attempt in run.deadline.attempts(Pauses.SHOWN, Pauses.SCANNED, since=since):
-        fetching = _Fetching(share.repository, tag)
-        share.seen = observe_line(fetching, run.order.version, share.scheme)
+    for attempt in run.patience.attempts(Pauses.SHOWN, Pauses.SCANNED, since=since):
+        fetched: dict[Tag, Manifest | None] = {}
+        fetching = partial(_fetched, share.repository, tag, fetched)
+        share.seen = observed(share.repository, run.order.version, share.scheme, fetching)
         held = share.seen.digests[tag]
         if held == pushed:
             break
@@ -115,9 +115,10 @@ def _confirmed(run: Run, share: Share, pushed: Digest) -> Ours:
         if _is_last(share, attempt):
             _check_held_back(share, pushed)
             break
-    if fetching.fetched is None:
+    manifest = fetched.get(tag)
+    if manifest is None:
         return Ours(pushed, served=False)
-    if not fetching.fetched.is_image(share.image.id):
+    if not manifest.is_image(share.image.id):
         share.state = Foreign(pushed)
         raise WrongImage(
             f"{share.reference} was pushed as {pushed}, which is not image {share.image.id}",
@@ -150,22 +151,13 @@ def _is_last(share: Share, attempt: Attempt) -> bool:
     return left is not None and left < attempt.pause + _SECONDS_TO_GO_ON
 
 
-class _Fetching(View):
-    """A repository that fetches one tag's manifest when it is asked for that tag's digest."""
-
-    def __init__(self, repository: Target, tag: Tag) -> None:
-        super().__init__(repository)
-        self._tag = tag
-        self.fetched: Manifest | None = None
-
-    def digest(self, tag: Tag | Digest) -> Digest | None:
-        """Return where a tag points; of the one tag, keep the manifest."""
-        if tag != self._tag:
-            return self._repository.digest(tag)
+def _fetched(repository: Target, pushed: Tag, kept: dict[Tag, Manifest | None], tag: Tag) -> Digest | None:
+    """Return where a tag points; fetch and keep the manifest of the pushed one."""
+    if tag == pushed:
         with contextlib.suppress(Unreadable):  # some registries limit how often an image is read, but not this
-            self.fetched = self._repository.manifest(tag)
-            return self.fetched.digest if self.fetched else None
-        return self._repository.digest(tag)
+            manifest = kept[tag] = repository.manifest(tag)
+            return manifest.digest if manifest else None
+    return repository.digest(tag)
 
 
 def _check_whole(share: Share) -> None:

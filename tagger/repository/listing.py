@@ -1,24 +1,26 @@
-"""What a repository holds: its versions, the floating tags at each, and everything else."""
+"""`tagger ls`: the versions of a repository, the floating tags at each, and every other tag."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 from tagger.errors import Unreadable
 from tagger.names import Digest, Repository, Tag
-from tagger.repository.check import Floating, Listed, examine, left_behind, listed_tags
-from tagger.repository.observe import AsListed, ask, observe
+from tagger.repository.floating import Floating, examine
+from tagger.repository.observe import Listed, ask, listed_tags, observe
 from tagger.rules.plan import Observed
-from tagger.rules.scheme import Scheme, Version, floating, newest_first, published, yanked_by
+from tagger.rules.resolve import Published
+from tagger.rules.scheme import Scheme
+from tagger.rules.version import Version, newest_first, yanked_by
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A version tag: its version and digest (None: nobody can read it), and the floating tags that it holds.
+    """A version tag: its version and digest (None: it cannot be read), and the floating tags that hold its image.
 
-    A floating tag is at one version alone: the one that it should follow, or else the one that `check` names.
+    A floating tag is shown at one version only: the one that it should follow, or else the one that `check` names.
     """
 
     version: Version
@@ -42,71 +44,65 @@ class Listing:
 
 
 def ls(repository: Listed, schemes: Sequence[Scheme], limit: int | None = None) -> Listing:
-    """List the newest `limit` version tags (None: all) of these lines, asking only for the digests that are shown.
+    """List the newest `limit` version tags (None: all) of these variants; it asks only for the digests that are shown.
 
     Raises InputError when there is no such repository, and what the registry raises.
     """
     tags = listed_tags(repository)
-    lines = [{tag: version for tag in tags if (version := scheme.parse(tag))} for scheme in schemes]
-    versions = newest_first({version for line in lines for version in line.values()})
+    every = [Published.of(tags, scheme) for scheme in schemes]
+    versions = newest_first({version for published in every for version in published.spelt.values()})
     ranks = {version: rank for rank, version in enumerate(versions)}
     newest = sorted(
-        (ranks[version], number, tag != schemes[number].version_tag(version), tag)
-        for number, line in enumerate(lines)
-        for tag, version in line.items()
+        (ranks[version], number, tag != published.scheme.version_tag(version), tag)
+        for number, published in enumerate(every)
+        for tag, version in published.spelt.items()
     )[:limit]
     shown = {tag for *_, tag in newest}
-    parts = repository.deadline.at_once(
-        [partial(_part, repository, tags, scheme, line, shown) for scheme, line in zip(schemes, lines, strict=True)]
-    )
+    parts = repository.patience.at_once([partial(_part, repository, published, shown) for published in every])
     rows = {row.tag: row for part in parts for row in part.rows}
-    other = set(tags) - {tag for line in lines for tag in line} - {tag for part in parts for tag in part.owners}
+    ours = {tag for published in every for tag in published.spelt} | {tag for part in parts for tag in part.floats}
     return Listing(
         repository.name,
         tuple(rows[tag] for *_, tag in newest if tag in rows),
         tuple(state for part in parts for state in part.floating),
-        tuple(sorted(other | (shown - rows.keys()))),
-        sum(map(len, lines)) - len(newest),
+        tuple(sorted({*tags} - ours | (shown - rows.keys()))),
+        sum(len(published.spelt) for published in every) - len(newest),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What one line contributes: rows in no order, the floating tags of what is shown, and all floating tags it has."""
+    """What one variant contributes: rows in no order, the floating tags at them, and the names of all floating tags."""
 
     rows: Sequence[Row]
     floating: Sequence[Floating]
-    owners: Collection[Tag]
+    floats: Collection[Tag]
 
 
-def _part(
-    repository: Listed, tags: Sequence[Tag], scheme: Scheme, spelt: Mapping[Tag, Version], shown: Collection[Tag]
-) -> _Part:
-    owners = floating(published(tags, scheme), scheme)
-    left = left_behind(tags, scheme)
-    mine = [tag for tag in spelt if tag in shown]
-    versions = {spelt[tag] for tag in mine}
-    floats = [*(tag for tag, v in owners.items() if v in versions), *left]
-    observed = observe(AsListed(repository, tags), scheme, floats)
+def _part(repository: Listed, published: Published, shown: Collection[Tag]) -> _Part:
+    owners, left = published.owners, published.left_behind
+    mine = {tag: version for tag, version in published.spelt.items() if tag in shown}
+    versions = {*mine.values()}
+    observed = observe(repository, published, [*(tag for tag, v in owners.items() if v in versions), *left])
     further = ask(repository, [tag for tag in mine if tag not in observed.digests])
-    unreadable = {tag for tag, answer in further.items() if isinstance(answer, Unreadable)}
+    unreadable = observed.unreadable.union(tag for tag, answer in further.items() if isinstance(answer, Unreadable))
     digests = {tag: None if isinstance(answer, Unreadable) else answer for tag, answer in further.items()}
-    observed = replace(observed, digests={**observed.digests, **digests})
+    observed = replace(observed, digests={**observed.digests, **digests}, unreadable=unreadable)
     floats = [tag for tag in (*owners, *left) if tag in observed.digests]
-    states = [*examine(repository, scheme, observed, tags, floats)]
+    states = [*examine(repository, observed, published.tags, floats)]
     holding: dict[Tag, list[Tag]] = {}
     for state in states:
         if state.version:
             holding.setdefault(_tag_of(observed, state.version), []).append(state.tag)
-    rows = []
-    for tag in mine:
-        held = observed.digests[tag]
-        if held is not None or tag in unreadable:
-            rows.append(Row(spelt[tag], tag, held, tuple(holding.get(tag, ()))))
+    rows = [
+        Row(version, tag, observed.digests[tag], tuple(holding.get(tag, ())))
+        for tag, version in mine.items()
+        if observed.digests[tag] is not None or tag in unreadable
+    ]
     return _Part(rows, states, {*owners, *(state.tag for state in states)})
 
 
 def _tag_of(observed: Observed, version: Version) -> Tag:
-    """Give the tag of a version, which may be the mark of a yanked one."""
+    """Return the tag of a version, or the mark of a yanked one."""
     yanked = yanked_by(version)
     return observed.yanked[yanked] if yanked else observed.versions[version]

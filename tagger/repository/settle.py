@@ -14,29 +14,33 @@ from functools import partial
 from tagger.errors import AGAIN, Refused, RegistryError, TaggerError, Unreadable, Unsettled
 from tagger.names import Digest, Tag
 from tagger.oci.manifest import Manifest
-from tagger.repository.observe import Tags, digest_of, holders, observe
+from tagger.repository.holders import holders
+from tagger.repository.observe import Tags, digest_of, look
 from tagger.rules.plan import Observed
-from tagger.rules.scheme import Scheme, Version, resolve
+from tagger.rules.scheme import Scheme
+from tagger.rules.version import Version
 from tagger.work import Pauses
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """The set of versions that tags are settled to: those published, with `present` and without `absent`.
+    """The versions that floating tags should follow: those listed, with `present` and without `absent`.
 
-    `present` gives the digests of versions that are published even if a stale list does not name them yet. `otherwise`
-    says where a tag goes that no version claims: to a digest, or away (None); a tag that it does not name stays. What
-    `rewritten` names is written once even if it reads as right: a registry whose reads are stale would hide a write.
+    `present` are the digests of versions that count even if a stale list does not name them yet; listed tags that are
+    `hidden` do not count. `otherwise` says where a tag goes that belongs to no version: to a digest, or away (None); a
+    tag that it does not name stays. Tags that are `rewritten` are written once even if they read as right, since a
+    stale read would hide a write.
 
-    `wrote` is for a command that may move only what it wrote itself: what it wrote under each tag, to which settling
-    adds. A tag that holds anything else goes to a version of `present` alone. Without it every tag is moved.
+    `wrote` is for a command that may move only what it wrote itself: the digests that it wrote under each tag, to which
+    settling adds. A tag that holds anything else goes only to a version of `present`. Without `wrote` every tag moves.
 
-    `familiar` are digests that tags may be moved away from although no listed version has them. `unserved` are tags
-    that an Engine has pushed to a registry that does not serve the image yet: the list has to be enough.
+    `familiar` are digests that tags may move away from although no listed version has them. `unserved` are tags that an
+    Engine has pushed to a registry that does not serve the image yet: for those the list is enough.
     """
 
     present: Mapping[Version, Digest] = field(default_factory=dict)
     absent: frozenset[Version] = frozenset()
+    hidden: frozenset[Tag] = frozenset()
     otherwise: Mapping[Tag, Digest | None] = field(default_factory=dict)
     rewritten: frozenset[Tag] = frozenset()
     wrote: dict[Tag, set[Digest]] | None = None
@@ -51,25 +55,25 @@ def settle(
     goal: Goal,
     seen: Observed | None = None,
 ) -> Observed:
-    """Put every one of these floating tags where the goal's versions say, by manifest PUT; give what was seen last.
+    """Put each of these floating tags where the goal's versions say, by manifest PUT, and return what was seen last.
 
-    `seen` is what was observed just now, if it was: the first round takes it for what it would see itself.
+    `seen` is what was observed just now, if anything: the first round uses it instead of looking itself.
 
-    Raises Unsettled, naming the tags, when they are not there after the last round.
+    Raises Unsettled, naming the tags, when some are not there after the last round.
     """
     left: Collection[Tag] = floats
     problems: Mapping[Tag, TaggerError] = {}
     unseen: TaggerError | None = None
-    look = partial(observe, repository, scheme, floats, present=goal.present, absent=goal.absent)
-    for attempt in repository.deadline.attempts(Pauses.SETTLE):
+    again = partial(look, repository, scheme, floats, present=goal.present, absent=goal.absent, hidden=goal.hidden)
+    for attempt in repository.patience.attempts(Pauses.SETTLE):
         attempt.since = f"{repository.name.registry} does not show {', '.join(left)} in place yet"
         try:
-            observed = seen or look()
-            wrong = _differences(observed, scheme, floats, goal, repository)
+            observed = seen or again()
+            wrong = _differences(observed, floats, goal, repository)
             if strange := _strange(observed, wrong, goal):
-                observed = explained(repository, scheme, observed, strange, look)
+                observed = explained(repository, observed, strange, again)
                 goal = replace(goal, familiar=goal.familiar | {d for t in strange if (d := observed.digests[t])})
-                wrong = _differences(observed, scheme, floats, goal, repository)
+                wrong = _differences(observed, floats, goal, repository)
         except TaggerError as error:
             unseen, seen = error, None
             continue
@@ -93,18 +97,16 @@ def settle(
     ) from next(iter(causes), None)
 
 
-def explained(
-    repository: Tags, scheme: Scheme, observed: Observed, tags: Collection[Tag], look: Callable[[], Observed]
-) -> Observed:
-    """Look again while one of these floating tags holds an image of no listed version; give the last look.
+def explained(repository: Tags, observed: Observed, tags: Collection[Tag], again: Callable[[], Observed]) -> Observed:
+    """Look again while one of these floating tags holds an image of no listed version; return the last look.
 
-    A list may lag by some seconds behind the tags that it names, and then a newer version is hidden that has moved a
-    floating tag already. `holders` of the result says whose images were found.
+    A list may lag some seconds behind, and so hide a newer version that has already moved a floating tag. `holders` of
+    the result says whose images were found.
     """
     seen: Observed | None = observed
-    for attempt in repository.deadline.attempts(Pauses.STALE):
-        observed, seen = seen or look(), None
-        versions, nearly = holders(repository, scheme, observed, tags)
+    for attempt in repository.patience.attempts(Pauses.STALE):
+        observed, seen = seen or again(), None
+        versions, nearly = holders(repository, observed, tags)
         observed = replace(observed, holders={**observed.holders, **versions}, nearly=nearly)
         unknown = [tag for tag in tags if observed.digests.get(tag) and tag not in versions and tag not in nearly]
         if not unknown:
@@ -115,18 +117,16 @@ def explained(
 
 
 def _strange(observed: Observed, wrong: Collection[Tag], goal: Goal) -> list[Tag]:
-    """Name the tags that are to be moved away from an image of which nothing is known yet."""
+    """Return the tags that would move away from an image of which nothing is known yet."""
     known = {*goal.familiar, *goal.present.values()}
     known |= {digest for tag in observed.versions.values() if (digest := observed.digests.get(tag))}
     known |= {digest for digests in (goal.wrote or {}).values() for digest in digests}
     return [tag for tag in wrong if (digest := observed.digests.get(tag)) and digest not in known]
 
 
-def _differences(
-    observed: Observed, scheme: Scheme, floats: Collection[Tag], goal: Goal, repository: Tags
-) -> dict[Tag, Digest | None]:
-    """Say which tags are wrong, and where each belongs (None: away)."""
-    owners = resolve({*observed.versions, *goal.present}, scheme)
+def _differences(observed: Observed, floats: Collection[Tag], goal: Goal, repository: Tags) -> dict[Tag, Digest | None]:
+    """Return the tags that are wrong, and where each belongs (None: away)."""
+    owners = observed.owners(goal.present)
     wrong: dict[Tag, Digest | None] = {}
     wanted: Digest | None
     for tag in floats:
@@ -135,7 +135,7 @@ def _differences(
         if tag in goal.unserved & observed.unreadable and tag in observed.listed:
             continue
         if tag in owners:
-            wanted = _digest_of(owners[tag], observed, scheme, goal, repository)
+            wanted = _digest_of(owners[tag], observed, goal, repository)
         elif tag in goal.otherwise:
             wanted = goal.otherwise[tag]
         else:
@@ -147,7 +147,7 @@ def _differences(
 
 
 def _may_move(tag: Tag, owner: Version | None, observed: Observed, goal: Goal) -> bool:
-    """Say whether a tag is this command's to move: to what it publishes itself, or away from what it wrote itself."""
+    """Return whether this command may move a tag: to what it publishes itself, or away from what it wrote itself."""
     if goal.wrote is None or owner in goal.present:
         return True
     if tag not in goal.wrote:
@@ -155,14 +155,15 @@ def _may_move(tag: Tag, owner: Version | None, observed: Observed, goal: Goal) -
     return tag in observed.unreadable or observed.digests[tag] in {None, *goal.wrote[tag]}
 
 
-def _digest_of(owner: Version, observed: Observed, scheme: Scheme, goal: Goal, repository: Tags) -> Digest:
+def _digest_of(owner: Version, observed: Observed, goal: Goal, repository: Tags) -> Digest:
     if owner in goal.present:
-        return observed.digests.get(observed.versions.get(owner, scheme.version_tag(owner))) or goal.present[owner]
+        tag = observed.versions.get(owner, observed.published.scheme.version_tag(owner))
+        return observed.digests.get(tag) or goal.present[owner]
     return digest_of(observed, owner, repository.name)
 
 
 def _write(repository: Tags, wanted: Mapping[Tag, Digest | None]) -> dict[Tag, TaggerError]:
-    """Write every tag, and give the problems; one tag's problem does not keep the others from being written."""
+    """Write every tag and return the problems; one tag's problem does not keep the others from being written."""
     by_digest: dict[Digest | None, list[Tag]] = {}
     for tag, digest in wanted.items():
         by_digest.setdefault(digest, []).append(tag)
@@ -171,7 +172,7 @@ def _write(repository: Tags, wanted: Mapping[Tag, Digest | None]) -> dict[Tag, T
 
 
 def _write_one_manifest(repository: Tags, tags: Sequence[Tag], digest: Digest | None) -> dict[Tag, TaggerError]:
-    """Point tags at a manifest, or take them away, and give the problems."""
+    """Point tags at a manifest, or remove them, and return the problems."""
     taken: Collection[Tag] = ()
     try:
         if digest is None:
@@ -197,7 +198,7 @@ def _problem(write: Callable[[Tag], None], tag: Tag) -> TaggerError | None:
 
 
 def _is_final(problem: TaggerError | None) -> bool:
-    """Say whether writing again would meet the same answer: a refusal, rather than a fault that may pass."""
+    """Return whether writing again would get the same answer: a refusal, not a fault that may pass."""
     return isinstance(problem, RegistryError | Refused) and not isinstance(problem, Unreadable)
 
 

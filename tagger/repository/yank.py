@@ -1,7 +1,7 @@
-"""Yank a version: take it out of the running without destroying it.
+"""`tagger yank`: withdraw a version, and keep its image.
 
-Its image is kept under a mark, a pre-release of its own to which nothing floats; while that is there, the version does
-not count. So the floating tags fall back, and the plain tag goes where the registry can delete.
+The image is kept under a mark, a pre-release that no floating tag follows. While the mark is there, the version does
+not count: floating tags fall back, and the version's own tag goes if the registry can delete.
 """
 
 from __future__ import annotations
@@ -11,12 +11,15 @@ from dataclasses import dataclass, field
 
 from tagger.errors import AGAIN, InputError, Refused, RegistryError, TaggerError, Unreadable, Unsettled
 from tagger.names import Digest, Repository, Tag
-from tagger.repository.check import Move, listed_tags, moved
 from tagger.repository.ending import ended
-from tagger.repository.observe import AsListed, ask, observe
-from tagger.repository.remove import Removable, take
+from tagger.repository.floating import Move, moved
+from tagger.repository.observe import ask, listed_tags, observe
+from tagger.repository.removal import Removable
+from tagger.repository.remove import take
 from tagger.repository.settle import Goal, settle
-from tagger.rules.scheme import Scheme, Version, mark, parse_version, published, yanked_by
+from tagger.rules.resolve import Published
+from tagger.rules.scheme import Scheme
+from tagger.rules.version import Version, mark, parse_version, yanked_by
 from tagger.work import Pauses
 
 
@@ -24,9 +27,9 @@ from tagger.work import Pauses
 class Yank:
     """What a yank did, or would do.
 
-    `marks` are the tags under which the image is kept now, `digests` what they hold; `removed` are the tags that went,
-    `kept` those that still lead to it, since the registry does not delete or nobody said that they float. `warnings`
-    names the floating tags among the latter.
+    `marks` are the tags under which the image is kept now, `digests` what they hold. `removed` are the tags that went,
+    `kept` those that still lead to the image, since the registry does not delete or the settings do not name them.
+    `warnings` names the floating tags among the latter.
     """
 
     repository: Repository
@@ -41,10 +44,10 @@ class Yank:
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
-    """What happens in one line: the version's tags that are there, in either spelling, its mark, and the image.
+class _Part:
+    """What happens in one variant: the version's tags that are there, in either spelling, its mark, and the image.
 
-    `marked` says that the mark is there already; `wrote` is what floating tags hold or were put to so far.
+    `marked` is set if the mark is there already; `wrote` is what floating tags hold or were put to so far.
     """
 
     scheme: Scheme
@@ -58,12 +61,12 @@ class _Line:
 
     @property
     def doomed(self) -> tuple[Tag, ...]:
-        """List the tags that are to go: the version's own, and the floating tags that no other version claims."""
+        """The tags that are to go: the version's own, and the floating tags that belong to no other version."""
         return (*self.tags, *self.unclaimed)
 
 
 def yank(repository: Removable, schemes: Sequence[Scheme], text: str, *, dry_run: bool = False) -> Yank:
-    """Take a version out of the running in every line that has it; once more finishes what broke off.
+    """Withdraw a version from every variant that has it; running it again finishes what broke off.
 
     Raises InputError when it is not there, Unsettled when some floating tags are not where they belong in the end, and
     what the registry raises.
@@ -72,21 +75,21 @@ def yank(repository: Removable, schemes: Sequence[Scheme], text: str, *, dry_run
     if yanked_by(version):
         raise InputError(f"{version} is the mark of a yanked version already", "give the version itself")
     tags = listed_tags(repository)
-    found = [_look(repository, tags, scheme, version) for scheme in schemes]
-    lines = [line for line in found if line is not None]
-    if not lines:
+    found = [_look(repository, Published.of(tags, scheme), version) for scheme in schemes]
+    parts = [part for part in found if part is not None]
+    if not parts:
         raise InputError(
             f"{repository.name} has no version {version}", f"tagger ls {repository.name} shows what it has"
         )
-    deletes = _deletes(repository) if any(line.doomed for line in lines) else False
-    moves = tuple(move for line in lines for move in line.moves)
+    deletes = _deletes(repository) if any(part.doomed for part in parts) else False
+    moves = tuple(move for part in parts for move in part.moves)
     if dry_run:
-        gone = [tag for line in lines for tag in line.doomed] if deletes else []
+        gone = [tag for part in parts for tag in part.doomed] if deletes else []
     else:
-        moves, gone = _withdrawn(repository, lines, version, deletes=deletes)
-    kept = _kept(repository, tags, {line.digest for line in lines}, {*gone, *(move.tag for move in moves)})
-    marks = tuple(line.mark for line in lines)
-    floats = {tag for line in lines for tag in line.scheme.floating_tags(version)}
+        moves, gone = _withdrawn(repository, parts, version, deletes=deletes)
+    kept = _kept(repository, tags, {part.digest for part in parts}, {*gone, *(move.tag for move in moves)})
+    marks = tuple(part.mark for part in parts)
+    floats = {tag for part in parts for tag in part.scheme.floating_tags(version)}
     further = tuple(tag for tag in kept if tag not in marks)
     warnings = tuple(
         f"{repository.name}:{tag} still holds the yanked {version}, and no other version can take it: remove it by the"
@@ -94,40 +97,40 @@ def yank(repository: Removable, schemes: Sequence[Scheme], text: str, *, dry_run
         for tag in further
         if tag in floats
     )
-    digests = tuple(dict.fromkeys(line.digest for line in lines))
+    digests = tuple(dict.fromkeys(part.digest for part in parts))
     return Yank(repository.name, dry_run, version, marks, digests, moves, tuple(gone), further, warnings)
 
 
-def _look(repository: Removable, tags: Sequence[Tag], scheme: Scheme, version: Version) -> _Line | None:
-    """See what a line has of a version, and where its floating tags go without it; None where it has nothing of it.
+def _look(repository: Removable, published: Published, version: Version) -> _Part | None:
+    """Return what a variant has of a version, and where its floating tags go without it; None where it has nothing.
 
     A mark that is there already holds the image; what the version's own tag holds then may be anything.
     """
-    marked = scheme.version_tag(mark(version))
-    spelt = sorted((tag for tag in tags if scheme.parse(tag) == version), key=scheme.version_tag(version).__ne__)
-    without = [tag for tag in tags if scheme.parse(tag) != version]
-    floats = [tag for tag in scheme.floating_tags(version) if tag in set(tags)]
+    scheme, marked = published.scheme, published.scheme.version_tag(mark(version))
+    own = scheme.version_tag(version)
+    spelt = sorted((tag for tag, found in published.spelt.items() if found == version), key=own.__ne__)
+    floats = [tag for tag in scheme.floating_tags(version) if tag in set(published.tags)]
     held = ask(repository, [marked, *spelt])
     digest = next((found for found in held.values() if found), None)
     if isinstance(digest, TaggerError):
         raise digest
     if digest is None:
         return None
-    observed = observe(AsListed(repository, without), scheme, floats)
-    claimed = {tag for v in published(without, scheme) for tag in scheme.floating_tags(v)}
+    without = published.without(spelt)
+    observed = observe(repository, without, floats)
     forced = [
         tag
         for tag in floats
         if observed.digests[tag] == digest
         or (observed.digests[tag] is None and tag not in observed.unreadable and repository.is_half_removed(tag))
     ]
-    unclaimed = tuple(tag for tag in forced if tag not in claimed)
-    moves = tuple(moved(observed, scheme, forced, repository.name))
+    unclaimed = tuple(tag for tag in forced if tag not in without.owners)
+    moves = tuple(moved(observed, forced, repository.name))
     going = tuple(
         tag for tag in spelt if held[tag] == digest or (held[tag] is None and repository.is_half_removed(tag))
     )
     wrote = {tag: {digest} for tag in forced}
-    return _Line(scheme, going, marked, digest, moves, unclaimed, held[marked] == digest, wrote)
+    return _Part(scheme, going, marked, digest, moves, unclaimed, held[marked] == digest, wrote)
 
 
 def _deletes(repository: Removable) -> bool:
@@ -138,52 +141,50 @@ def _deletes(repository: Removable) -> bool:
     return True
 
 
-def _put_marks(repository: Removable, lines: Sequence[_Line]) -> None:
+def _put_marks(repository: Removable, parts: Sequence[_Part]) -> None:
     """Keep the image under its mark, and see that, before anything goes."""
-    for line in lines:
-        if line.marked:
+    for part in parts:
+        if part.marked:
             continue
-        manifest = repository.manifest(line.digest)
+        manifest = repository.manifest(part.digest)
         if manifest is None:
-            raise RegistryError(
-                f"{repository.name} no longer has {line.digest}", "take the version away with tagger rm"
-            )
-        repository.put(line.mark, manifest)
-        for _ in repository.deadline.attempts(Pauses.STALE):
-            if repository.digest(line.mark) == line.digest:
+            raise RegistryError(f"{repository.name} no longer has {part.digest}", "remove the version with tagger rm")
+        repository.put(part.mark, manifest)
+        for _ in repository.patience.attempts(Pauses.STALE):
+            if repository.digest(part.mark) == part.digest:
                 break
         else:
-            raise RegistryError(f"{repository.name} does not show {line.mark}, which was just written", AGAIN)
+            raise RegistryError(f"{repository.name} does not show {part.mark}, which was just written", AGAIN)
 
 
 def _withdrawn(
-    repository: Removable, lines: Sequence[_Line], version: Version, *, deletes: bool
+    repository: Removable, parts: Sequence[_Part], version: Version, *, deletes: bool
 ) -> tuple[tuple[Move, ...], list[Tag]]:
-    """Let floating tags fall back, and take away the version's tags; give what moved and what went.
+    """Let floating tags fall back, and remove the version's tags; return what moved and what went.
 
-    Raises Unsettled, naming the tags that may still lead to the version, when that breaks off; or Interrupted.
+    Raises Unsettled or Interrupted when that breaks off; Unsettled names the tags that may still lead to the version.
     """
     try:
-        _put_marks(repository, lines)
-        moves = tuple(move for line in lines for move in _fall_back(repository, line, version))
-        gone = [tag for line in lines for tag in line.doomed if deletes and _removed(repository, tag, line.digest)]
-        for line in lines:
-            _settle(repository, line, version, line.unclaimed)
+        _put_marks(repository, parts)
+        moves = tuple(move for part in parts for move in _fall_back(repository, part, version))
+        gone = [tag for part in parts for tag in part.doomed if deletes and _removed(repository, tag, part.digest)]
+        for part in parts:
+            _settle(repository, part, version, part.unclaimed)
     except (TaggerError, KeyboardInterrupt) as problem:
-        repository.deadline.put_back()
-        if error := _broken_off(repository, lines, version, problem):
+        repository.patience.put_back()
+        if error := _broken_off(repository, parts, version, problem):
             raise error from None
-        return tuple(move for line in lines for move in line.moves), [tag for line in lines for tag in line.doomed]
+        return tuple(move for part in parts for move in part.moves), [tag for part in parts for tag in part.doomed]
     return moves, gone
 
 
 def _broken_off(
-    repository: Removable, lines: Sequence[_Line], version: Version, problem: TaggerError | KeyboardInterrupt
+    repository: Removable, parts: Sequence[_Part], version: Version, problem: TaggerError | KeyboardInterrupt
 ) -> TaggerError | None:
-    """Look what came of a yank that broke off, and return the error that says so; None where all of it is done."""
-    images = {line.digest for line in lines}
-    tags = [*dict.fromkeys(tag for line in lines for tag in (*(move.tag for move in line.moves), *line.doomed))]
-    marks = [line.mark for line in lines]
+    """Look what came of a yank that broke off, and return the error that says so; None if all of it is done."""
+    images = {part.digest for part in parts}
+    tags = [*dict.fromkeys(tag for part in parts for tag in (*(move.tag for move in part.moves), *part.doomed))]
+    marks = [part.mark for part in parts]
     try:
         if not _shown(repository, marks, refused=isinstance(problem, Refused)):
             said = f"{version} is not marked as yanked, and no tag moved"
@@ -201,8 +202,8 @@ def _broken_off(
 
 
 def _shown(repository: Removable, marks: Sequence[Tag], *, refused: bool) -> bool:
-    """Say whether a mark is there; one whose write broke off may come late, unless the registry refused it."""
-    for _ in repository.deadline.attempts(Pauses.STALE):
+    """Return whether a mark is there; one whose write broke off may come late, unless the registry refused it."""
+    for _ in repository.patience.attempts(Pauses.STALE):
         if any(ask(repository, marks).values()):
             return True
         if refused:
@@ -210,22 +211,22 @@ def _shown(repository: Removable, marks: Sequence[Tag], *, refused: bool) -> boo
     return False
 
 
-def _fall_back(repository: Removable, line: _Line, version: Version) -> list[Move]:
-    held = _settle(repository, line, version, [move.tag for move in line.moves])
-    return [Move(m.tag, m.before, held[m.tag], m.version) for m in line.moves]
+def _fall_back(repository: Removable, part: _Part, version: Version) -> list[Move]:
+    held = _settle(repository, part, version, [move.tag for move in part.moves])
+    return [Move(m.tag, m.before, held[m.tag], m.version) for m in part.moves]
 
 
-def _settle(repository: Removable, line: _Line, version: Version, floats: Sequence[Tag]) -> dict[Tag, Digest | None]:
+def _settle(repository: Removable, part: _Part, version: Version, floats: Sequence[Tag]) -> dict[Tag, Digest | None]:
     """Settle floating tags to the other versions; a list may be too old to name the mark."""
     if not floats:
         return {}
-    goal = Goal(absent=frozenset({version}), wrote=line.wrote)
-    settled = settle(repository, line.scheme, floats, goal)
+    goal = Goal(absent=frozenset({version}), wrote=part.wrote)
+    settled = settle(repository, part.scheme, floats, goal)
     return {tag: settled.digests[tag] for tag in floats}
 
 
 def _removed(repository: Removable, tag: Tag, image: Digest) -> bool:
-    """Take a tag away, if the registry can, and see that it went; marked as it is, the version does not count."""
+    """Remove a tag if the registry can, and return whether it went; the version is marked and does not count."""
     try:
         take(repository, tag, image)
     except Unsettled:
@@ -237,6 +238,6 @@ def _removed(repository: Removable, tag: Tag, image: Digest) -> bool:
 
 
 def _kept(repository: Removable, tags: Sequence[Tag], digests: set[Digest], gone: set[Tag]) -> list[Tag]:
-    """Name the tags that still lead to an image."""
+    """Return the tags that still lead to an image."""
     asked = ask(repository, [tag for tag in tags if tag not in gone])
     return sorted(tag for tag, held in asked.items() if held in digests)

@@ -1,4 +1,4 @@
-"""The rules of the tags, as pure functions: what a version is, which tags follow it, and what a release moves.
+"""The tag rules as pure functions: what a version is, which tags follow it, what a release moves, and what may go.
 
 Nothing here opens a file, a socket or a process.
 """

@@ -1,10 +1,10 @@
-"""What an image says of itself, and whether that is what it is released as (OCI image spec, "Annotations"). Pure."""
+"""What an image's labels say about it, and whether it is released as that (OCI image spec, "Annotations")."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
-from tagger.rules.scheme import Version
+from tagger.rules.version import Version
 from tagger.text import printable
 
 VERSION = "org.opencontainers.image.version"
@@ -12,7 +12,7 @@ REVISION = "org.opencontainers.image.revision"
 
 
 def missing(name: str, labels: Mapping[str, str], revision: str | None = None) -> Iterator[str]:
-    """Say which labels an image lacks that would prove its version, and its commit where one is known.
+    """Yield a sentence for each missing label that would prove an image's version, or its commit if one is known.
 
     >>> list(missing("app", {VERSION: "2.1.106"}, "c0ffee"))
     ['app has no label org.opencontainers.image.revision: build it with that label, or release it without --strict']
@@ -25,7 +25,7 @@ def missing(name: str, labels: Mapping[str, str], revision: str | None = None) -
 def mismatches(
     name: str, labels: Mapping[str, str], version: Version, spellings: Collection[str], revision: str | None = None
 ) -> Iterator[str]:
-    """Say where the labels of an image contradict the version, also spelt as a tag, and the commit, where one is known.
+    """Yield a sentence for each label that contradicts the version, also spelt as a tag, or the commit if one is known.
 
     >>> list(mismatches("app", {VERSION: "v2.1.106", REVISION: "c0ffee"}, Version(2, 1, 106), ["2.1.106-alpine"]))
     []

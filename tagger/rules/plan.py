@@ -1,13 +1,14 @@
-"""What a release will do to each tag, and why. Pure: it is given what was observed, and touches nothing."""
+"""What a release will do to each tag, and why."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from tagger.names import SHORT_DIGEST, Digest, Tag
-from tagger.rules.scheme import Scheme, Version, resolve
+from tagger.rules.resolve import Published
+from tagger.rules.version import Version
 
 
 class Action(StrEnum):
@@ -27,7 +28,7 @@ WRITES = frozenset({Action.CREATE, Action.MOVE})
 class Change:
     """What happens to one tag: the digest before and after (None: no such tag, or not known yet), and the reason.
 
-    A floating tag that is kept has `drifted` when it does not hold the image of `version`, to which it belongs.
+    A floating tag that is kept has `drifted` if it does not hold the image of `version`, to which it belongs.
     """
 
     tag: Tag
@@ -41,27 +42,47 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What a registry says: the published versions with their tags, and the digests of the tags that matter.
+    """What a registry says: its list of tags, and the digests of the tags that matter.
 
-    A tag whose digest is None is absent; one in `unreadable` is there, but the registry fails to say where it points.
-    The versions that are `yanked`, each with its mark, are not among the published ones; marks that are listed and
-    absent are `lost_marks`. `listed` is the list of tags behind all this. Of floating tags that are out of place,
-    `holders` gives the version whose image they hold, and `nearly` the tag, where that is only nearly a version.
+    `published` is the list without version tags and marks that lead nowhere; such marks are `lost_marks`. `sure` are
+    versions that count whatever the list says, and their tags. A tag whose digest is None is absent; the registry has
+    one in `unreadable`, but fails to say where it points. Of floating tags that are out of place, `holders` gives the
+    version whose image they hold, and `nearly` the tag, where that is only nearly a version.
     """
 
-    versions: Mapping[Version, Tag]
+    published: Published
     digests: Mapping[Tag, Digest | None]
     unreadable: frozenset[Tag] = frozenset()
-    yanked: Mapping[Version, Tag] = field(default_factory=dict)
-    listed: tuple[Tag, ...] = field(default=(), repr=False)
+    sure: Mapping[Version, Tag] = field(default_factory=dict)
     lost_marks: frozenset[Tag] = frozenset()
     holders: Mapping[Tag, Version] = field(default_factory=dict)
     nearly: Mapping[Tag, Tag] = field(default_factory=dict)
 
-    def holds(self, tag: Tag) -> str:
-        """Say in words what a floating tag holds.
+    @property
+    def versions(self) -> Mapping[Version, Tag]:
+        """The versions that count, and the tag of each."""
+        return {**self.published.versions, **self.sure} if self.sure else self.published.versions
 
-        >>> Observed({}, {Tag("latest"): Digest("sha256:" + "0" * 64)}).holds(Tag("latest"))
+    @property
+    def yanked(self) -> Mapping[Version, Tag]:
+        """The versions that are marked as yanked, and the mark of each."""
+        return self.published.yanked
+
+    @property
+    def listed(self) -> tuple[Tag, ...]:
+        """The list of tags."""
+        return self.published.tags
+
+    def owners(self, further: Iterable[Version] = ()) -> Mapping[Tag, Version]:
+        """Return the version that each floating tag belongs to, when further versions count too."""
+        return self.published.owners_with({*self.sure, *further})
+
+    def holds(self, tag: Tag) -> str:
+        """Return in words what a floating tag holds.
+
+        >>> from tagger.rules.scheme import Scheme
+        >>> seen = Observed(Published.of([], Scheme()), {Tag("latest"): Digest("sha256:" + "0" * 64)})
+        >>> seen.holds(Tag("latest"))
         'it holds sha256:000000000000 now'
         """
         if tag in self.unreadable:
@@ -81,47 +102,45 @@ class Plan:
 
     @property
     def refused(self) -> str | None:
-        """Give the reason of the refusal, if there is one."""
+        """The reason for refusing this release, if there is one."""
         return next((c.reason for c in self.changes if c.action is Action.REFUSE), None)
 
     @property
     def version_change(self) -> Change:
-        """Give the change of the version tag."""
+        """The change of the version tag."""
         return self.changes[0]
 
     @property
     def floating_changes(self) -> tuple[Change, ...]:
-        """Give the changes of the floating tags, the most specific first."""
+        """The changes of the floating tags, the most specific first."""
         return self.changes[1:]
 
     @property
     def writes(self) -> bool:
-        """Say whether anything is to be written."""
+        """Whether anything is to be written."""
         return any(c.action in WRITES for c in self.changes)
 
 
-def plan(
-    version: Version, image: Digest | None, observed: Observed, scheme: Scheme, *, overwrite: bool = False
-) -> Plan:
+def plan(version: Version, image: Digest | None, observed: Observed, *, overwrite: bool = False) -> Plan:
     """Plan the release of a version whose image has the digest `image` in this repository (None: not known yet).
 
-    A version tag that holds another digest is refused, unless `overwrite`.
+    Refuses a version tag that holds another digest, unless `overwrite`.
 
-    >>> from tagger.rules.scheme import parse_version
-    >>> seen = Observed({parse_version("2.1.106"): Tag("2.1.106")},
+    >>> from tagger.rules.scheme import Scheme
+    >>> seen = Observed(Published.of(["2.1.106"], Scheme()),
     ...                 {Tag("latest"): Digest("sha256:new"), Tag("2.1.106"): Digest("sha256:new")})
-    >>> for change in plan(parse_version("1.9.9"), None, seen, Scheme()).changes:
+    >>> for change in plan(Version(1, 9, 9), None, seen).changes:
     ...     print(change.action, change.tag, change.reason)
     create 1.9.9 None
     create 1.9 None
     create 1 None
     keep latest 2.1.106 is newer
     """
-    first = _version_change(version, image, observed, scheme, overwrite=overwrite)
-    goal = resolve({*observed.versions, version}, scheme)
+    first = _version_change(version, image, observed, overwrite=overwrite)
+    owners = observed.owners([version])
     floats = [
-        _floating_change(tag, goal[tag], version, image, observed, overwrite=overwrite)
-        for tag in scheme.floating_tags(version)
+        _floating_change(tag, owners[tag], version, image, observed, overwrite=overwrite)
+        for tag in observed.published.scheme.floating_tags(version)
     ]
     changes = (first, *floats)
     refused = next((change.tag for change in changes if change.action is Action.REFUSE), None)
@@ -134,10 +153,8 @@ def plan(
     return Plan(version, changes)
 
 
-def _version_change(
-    version: Version, image: Digest | None, observed: Observed, scheme: Scheme, *, overwrite: bool
-) -> Change:
-    tag = scheme.version_tag(version)
+def _version_change(version: Version, image: Digest | None, observed: Observed, *, overwrite: bool) -> Change:
+    tag = observed.published.scheme.version_tag(version)
     before = observed.digests.get(tag)
     holder = observed.versions.get(version, tag)
     held = observed.digests.get(holder)
@@ -169,7 +186,7 @@ def _change_of_yanked(
 def _floating_change(
     tag: Tag, owner: Version, version: Version, image: Digest | None, observed: Observed, *, overwrite: bool
 ) -> Change:
-    """Move a floating tag to the image of this release, or keep it: what has drifted is for a repair."""
+    """Move a floating tag to the image of this release, or keep it: a repair moves what has drifted."""
     before = observed.digests.get(tag)
     if owner != version:
         place = observed.versions[owner]

@@ -22,7 +22,8 @@ from stage import Unrest
 from thinned import EVERY
 
 from tagger.names import Tag
-from tagger.rules.scheme import floating, parse_version, published
+from tagger.rules.resolve import Published, resolve
+from tagger.rules.version import parse_version
 
 Tell = Callable[[str], None]
 OLD = ("1.9.9", "2.0.8", "2.0.9", "2.1.104", "2.1.105", "2.1.106")
@@ -43,7 +44,7 @@ class Stock:
 def stock(registry: Registry) -> Stock:
     repository = Repository(registry, f"races/stock-{secrets.token_hex(4)}")
     images = {tag: repository.image(tag, tag, layers=1) for tag in (*OLD, *BUILDS.values(), "nightly")}
-    for tag, owner in floating(map(parse_version, OLD), SCHEME).items():
+    for tag, owner in resolve(map(parse_version, OLD), SCHEME).items():
         assert registry.put(repository.path, tag, images[str(owner)].body, MANIFEST) == 201
     digests = {version: images[BUILDS.get(version, version)].digest for version in (*OLD, *BUILDS)}
     return Stock(repository, digests, images["nightly"].body)
@@ -154,8 +155,8 @@ class Race:
         return gone
 
     def _astray(self, held: Mapping[str, str]) -> list[str]:
-        versions = published([Tag(tag) for tag in held], SCHEME)
-        owners = floating(versions, SCHEME)
+        versions = Published.of([Tag(tag) for tag in held], SCHEME).versions
+        owners = resolve(versions, SCHEME)
         return [str(tag) for tag, owner in owners.items() if held.get(tag) != held[versions[owner]]]
 
     def _ended(self) -> Iterator[tuple[Told, Ran]]:

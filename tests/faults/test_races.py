@@ -22,7 +22,9 @@ from stage import TAGS, VERSION, Point, Unrest, stage
 from thinned import EVERY
 
 from tagger.names import Tag
-from tagger.rules.scheme import Scheme, Version, floating, parse_version, published
+from tagger.rules.resolve import Published, resolve
+from tagger.rules.scheme import Scheme
+from tagger.rules.version import Version, parse_version
 
 Tell = Callable[[str], None]
 SCHEME = Scheme()
@@ -75,9 +77,9 @@ class Round:
         ours = [*again, *shuffled[len(history) : len(history) + RELEASERS - len(again)]]
         for version in history:
             self._put(version, version)
-        everything = floating(map(parse_version, (*history, *ours)), SCHEME)
+        everything = resolve(map(parse_version, (*history, *ours)), SCHEME)
         mended = {tag for tag, owner in everything.items() if str(owner) in ours}  # a release moves no other tag
-        for tag, owner in floating([parse_version(version) for version in history], SCHEME).items():
+        for tag, owner in resolve([parse_version(version) for version in history], SCHEME).items():
             self._put(tag, self.chance.choice(history) if tag in mended else str(owner))
         return ours
 
@@ -110,10 +112,10 @@ class Round:
     def misplaced(self, versions: Sequence[str]) -> list[str]:
         """Say what is not as `resolve` of all versions says."""
         held = self.registry.snapshot(self.repository)
-        found = published([Tag(tag) for tag in held], SCHEME)
+        found = Published.of([Tag(tag) for tag in held], SCHEME).versions
         missing = [version for version in versions if parse_version(version) not in found]
         wrong = [version for version in versions if version in held and held[version] != self._digest(version)]
-        owners: dict[Tag, Version] = floating(found, SCHEME)
+        owners: dict[Tag, Version] = resolve(found, SCHEME)
         strays = [f"{tag} is not {v}" for tag, v in owners.items() if held.get(tag) != self._digest(str(v))]
         return [*(f"{v} is missing" for v in missing), *(f"{v} changed" for v in wrong), *strays]
 

@@ -14,8 +14,10 @@ import tagger as api
 from tagger.cli.render.text import check_text, repair_text
 from tagger.errors import InputError
 from tagger.names import Tag
-from tagger.repository.check import Check, check, repair
-from tagger.rules.scheme import Scheme, lines, parse_version
+from tagger.repository.check import Check, check
+from tagger.repository.repair import repair
+from tagger.rules.scheme import Scheme, lines
+from tagger.rules.version import parse_version
 
 SCHEME = Scheme()
 
@@ -93,7 +95,7 @@ def test_a_named_line_without_any_version_is_bad_input() -> None:
     for named, says in (
         ([alpine], "no version of variant alpine"),
         ([SCHEME, alpine], "no version of variant alpine"),
-        ([Scheme(prefix="api-")], "no version of the plain line with prefix api-"),
+        ([Scheme(prefix="api-")], "no version of the plain variant with prefix api-"),
     ):
         with pytest.raises(InputError, match=says):
             check(shelf("2.1.106", nightly="other"), named)

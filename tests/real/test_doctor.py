@@ -30,8 +30,8 @@ from services import Engine, Registry, free_port
 
 from tagger.access import Registries
 from tagger.credentials.docker import DockerConfig
-from tagger.doctor import diagnose as doctor
-from tagger.doctor.finding import Level
+from tagger.doctor import repository as doctor
+from tagger.doctor.finding import Level, found
 from tagger.engine import client as engine_module
 from tagger.names import Repository
 from tagger.registry.repository import RemoteRepository
@@ -100,7 +100,7 @@ def test_with_a_real_engine_and_a_real_registry_no_check_finds_a_problem(
     assert checks(ran, of_machine=True)["Engine"][1].startswith("Docker Engine ")
     told = checks(ran)
     assert {told[check][0] for check in ("scheme", "pull", "push", "delete", "tag list", "HEAD", "clock")} == {"ok"}
-    assert "deletes by digest alone" in told["single tags"][1]
+    assert "deletes only by digest" in told["single tags"][1]
     assert kept(files) == before
 
 
@@ -151,10 +151,10 @@ def test_each_check_is_a_line_of_text(model: ModelRegistry, fake: FakeEngine) ->
 
 EVERY: dict[type[Imitation], dict[str, tuple[str, str]]] = {
     Ghcr: {"delete": ("note", "deletes switched off"), "single tags": ("note", "no tag can be deleted")},
-    DockerHub: {"single tags": ("note", "by digest alone")},
+    DockerHub: {"single tags": ("note", "only by digest")},
     Ecr: {"delete": ("note", "deletes nothing by the registry API"), "single tags": ("note", "no tag can be deleted")},
-    Quay: {"single tags": ("note", "by digest alone")},
-    Harbor: {"single tags": ("note", "by digest alone")},
+    Quay: {"single tags": ("note", "only by digest")},
+    Harbor: {"single tags": ("note", "only by digest")},
     Artifactory: {"single tags": ("ok", "by itself"), "tag list": ("ok", "3 tags in 2 pages, 2 on the largest")},
     GitLab: {},
     DeniesEveryHead: {"HEAD": ("note", "tagger asks by GET")},
@@ -335,7 +335,7 @@ def test_a_policy_that_holds_an_image_back_is_no_problem(registry: Registry, rep
 
 
 def test_a_fault_in_a_check_is_its_own_line() -> None:
-    finding = doctor.found("clock", lambda: (Level.OK, str(1 // 0), ""))
+    finding = found("clock", lambda: (Level.OK, str(1 // 0), ""))
     assert finding.level is Level.PROBLEM
     assert "ZeroDivisionError" in finding.text
 

@@ -157,7 +157,7 @@ def test_nor_does_a_tag_at_head(checkout: Path, tag: str) -> None:
 def test_nor_does_the_name_of_a_variant_or_a_channel(name: str) -> None:
     with pytest.raises(InputError, match="would mark versions as yanked"):
         api.Scheme(variant=name)
-    with pytest.raises(InputError, match="no pre-release label"):
+    with pytest.raises(InputError, match="not a pre-release label"):
         api.Scheme(channels=(name,))
 
 

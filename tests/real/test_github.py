@@ -21,7 +21,8 @@ from tagger.names import Repository, parse_digest, parse_tag
 from tagger.releasing.outcome import Outcome, Release, Released
 from tagger.releasing.placement import Placement
 from tagger.rules.plan import Action, Change
-from tagger.rules.scheme import Scheme, Version
+from tagger.rules.scheme import Scheme
+from tagger.rules.version import Version
 
 IMAGE = "image-gallery"
 

@@ -18,8 +18,10 @@ from tagger.cli.render.text import pruning_text
 from tagger.errors import RegistryError
 from tagger.names import Tag
 from tagger.registry.blobs import Blobs
-from tagger.repository.prune import Policy, prune, superseded
-from tagger.rules.scheme import Scheme, floating, published
+from tagger.repository.prune import prune
+from tagger.rules.keep import Policy, superseded
+from tagger.rules.resolve import Published, resolve
+from tagger.rules.scheme import Scheme
 
 versions = st.sets(
     st.builds(
@@ -40,9 +42,9 @@ policies = st.builds(Policy, st.integers(1, 4), st.none() | st.integers(1, 3))
 @given(versions, policies)
 def test_without_a_bound_on_lines_no_floating_tag_loses_its_version(found: set[Version], policy: Policy) -> None:
     going = set(superseded(found, Policy(policy.keep)))
-    owners = floating(found, Scheme())
+    owners = resolve(found, Scheme())
     assert not going & set(owners.values())
-    assert floating(found - going, Scheme()) == owners
+    assert resolve(found - going, Scheme()) == owners
 
 
 @given(versions, policies)
@@ -76,7 +78,7 @@ def test_what_is_not_understood_stays_and_is_named(tags: dict[str, str], policy:
     assert strange <= {*shelf.held}
     assert {*done.not_understood} <= strange
     assert {*done.removed} == {*tags} - {*shelf.held}
-    going = superseded(published(map(Tag, tags), Scheme()), policy)
+    going = superseded(Published.of(map(Tag, tags), Scheme()).versions, policy)
     assert {*done.not_understood} == {tag for tag in strange if Scheme().parse(tag) in going}
 
 

@@ -11,7 +11,7 @@ import pytest
 from doubles import ModelRegistry, Request, Response
 from hypothesis import given
 from hypothesis import strategies as st
-from model import Crash, Fault, ModelEngine, image, placed, release, undisturbed
+from model import Crash, Fault, ModelEngine, every_tag, image, placed, release, undisturbed
 from services import CraneRegistry, Engine, Registry, private_folder
 from shelf import Shelf, remove, remove_all
 
@@ -23,8 +23,10 @@ from tagger.oci.placeholder import ARTIFACT_TYPE
 from tagger.registry.answer import Answer
 from tagger.registry.delete import Deleting
 from tagger.releasing.order import Order
-from tagger.repository.check import repair
-from tagger.rules.scheme import Scheme, parse_version, published, resolve
+from tagger.repository.repair import repair
+from tagger.rules.resolve import Published
+from tagger.rules.scheme import Scheme
+from tagger.rules.version import parse_version
 
 SCHEME = Scheme()
 
@@ -448,8 +450,8 @@ def test_a_tag_that_leads_nowhere_goes_from_a_real_registry_s_list(
 
 def correct(repository: Shelf) -> bool:
     """Say whether every tag that `resolve` names is where it puts it."""
-    goal = resolve(published(repository.held, SCHEME), SCHEME)
-    spelt = published(repository.held, SCHEME)
+    goal = every_tag(Published.of(repository.held, SCHEME).versions, SCHEME)
+    spelt = Published.of(repository.held, SCHEME).versions
     return all(repository.held.get(tag) == repository.held[spelt[version]] for tag, version in goal.items())
 
 
@@ -489,7 +491,7 @@ def test_any_sequence_keeps_every_floating_tag_right_and_loses_none_that_was_not
         gone = before.keys() - repository.held.keys()
         allowed = {version, *SCHEME.floating_tags(parse_version(version))} if operation == "rm" else set()
         assert gone <= allowed
-        claimed = resolve(published(repository.held, SCHEME), SCHEME)
+        claimed = every_tag(Published.of(repository.held, SCHEME).versions, SCHEME)
         assert not gone & claimed.keys()
 
 

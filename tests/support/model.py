@@ -27,8 +27,10 @@ from tagger.releasing import steps
 from tagger.releasing.order import Engine, Opened, Order, Target
 from tagger.releasing.outcome import Release
 from tagger.releasing.placement import Placement
-from tagger.rules.scheme import Scheme, parse_version, resolve
-from tagger.work import Deadline
+from tagger.rules.resolve import resolve
+from tagger.rules.scheme import Scheme
+from tagger.rules.version import Version, parse_version
+from tagger.work import Patience
 
 Around = Callable[[str], AbstractContextManager[None]]
 T = TypeVar("T")
@@ -54,6 +56,12 @@ def image(name: str) -> ModelImage:
     image_id = Digest(f"sha256:{hashlib.sha256(name.encode()).hexdigest()}")
     body = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": {"digest": image_id}, "layers": []}
     return ModelImage(image_id, Manifest.of(OCI_MANIFEST, json.dumps(body).encode()))
+
+
+def every_tag(versions: Iterable[Version], scheme: Scheme) -> dict[Tag, Version]:
+    """Say which version every tag belongs to when exactly these are published, version tags included."""
+    found = list(versions)
+    return {scheme.version_tag(version): version for version in found} | resolve(found, scheme)
 
 
 def placed(name: str, repositories: Iterable[Target], schemes: Iterable[Scheme] = (Scheme(),)) -> Opened:
@@ -103,7 +111,7 @@ class ModelRepository:
         """
         repository = cls()
         images = dict(versions) if isinstance(versions, Mapping) else {version: version for version in versions}
-        for tag, version in resolve([parse_version(v) for v in images], Scheme()).items():
+        for tag, version in every_tag([parse_version(v) for v in images], Scheme()).items():
             repository.hold(tag, images[str(version)])
         for further, name in held.items():
             repository.hold(further, name)

@@ -10,7 +10,8 @@ from model import ModelRepository
 from tagger.errors import Refused, RegistryError
 from tagger.names import Digest, Tag
 from tagger.repository import remove as removal
-from tagger.repository.remove import Removable, Removal
+from tagger.repository.removal import Removable
+from tagger.repository.remove import Removal
 from tagger.rules.scheme import Scheme
 
 

@@ -26,7 +26,9 @@ from services import Registry
 from stage import Act, Case, Point, Watch
 
 from tagger.names import Tag
-from tagger.rules.scheme import Scheme, floating, mark, parse_version, published
+from tagger.rules.resolve import Published, resolve
+from tagger.rules.scheme import Scheme
+from tagger.rules.version import mark, parse_version
 
 Mode = Literal["cut", "lost", "refused", "killed", "interrupted", "interrupted twice"]
 MODES: tuple[Mode, ...] = ("cut", "lost", "refused", "killed", "interrupted", "interrupted twice")
@@ -255,7 +257,7 @@ def _broken(theatre: Theatre, scene: Scene, held: Mapping[str, str], ran: Ran, m
     known = {*before.values(), *goal.values()}
     odd = {tag: digest for tag, digest in held.items() if digest not in known}
     empty = throw_aways(scene.repositories["HERE"], odd)
-    floats = floating(published(map(Tag, {*before, *goal}), SCHEME), SCHEME)
+    floats = resolve(Published.of(map(Tag, {*before, *goal}), SCHEME).versions, SCHEME)
     moved = {tag for tag in floats if held.get(tag) in known}
     if foreign := [
         t for t in {*held, *before, *goal} - empty - moved if held.get(t) not in {before.get(t), goal.get(t)}
@@ -307,8 +309,8 @@ def _astray(theatre: Theatre, held: Mapping[str, str], empty: Collection[str]) -
         floats = SCHEME.floating_tags(parse_version(play.releases))
         marked = SCHEME.version_tag(mark(parse_version(play.releases)))
         return {str(tag) for tag in (*floats, marked) if held.get(tag) != before.get(tag)}
-    versions = published([Tag(tag) for tag in held if tag not in empty], SCHEME)
-    owners = floating(versions, SCHEME)
+    versions = Published.of([Tag(tag) for tag in held if tag not in empty], SCHEME).versions
+    owners = resolve(versions, SCHEME)
     strays = {str(tag) for tag, owner in owners.items() if held.get(tag) != held[versions[owner]]}
     return strays | {tag for tag in play.takes if tag in held and tag not in owners}
 

@@ -9,7 +9,8 @@ import pytest
 
 from tagger.config import KEYS, Config, Given, Settings, as_json, as_text, read, read_all
 from tagger.errors import InputError, InvalidVersion
-from tagger.rules.scheme import Scheme, Version
+from tagger.rules.scheme import Scheme
+from tagger.rules.version import Version
 
 EVERYTHING = """
 registries = ["registry.local:5000", "ghcr.io"]

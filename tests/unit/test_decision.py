@@ -11,7 +11,9 @@ from tagger.releasing.decision import Decision, Sight, astray, decide, touched
 from tagger.releasing.report import ended
 from tagger.releasing.state import Foreign, NotBegun, Ours, Share, State, Unknown
 from tagger.rules.plan import Observed, plan
-from tagger.rules.scheme import Scheme, parse_version
+from tagger.rules.resolve import Published
+from tagger.rules.scheme import Scheme
+from tagger.rules.version import parse_version
 
 OWN, OLD, OTHER = (image(name).manifest.digest for name in ("new", "old", "other"))
 VERSION, TAG = parse_version("2.1.106"), Tag("2.1.106")
@@ -24,18 +26,12 @@ def share(state: State, *, before: Digest | None = None, published: Digest | Non
 
     The version tag held `before`; if that is nothing, the version may be `published` under its other spelling.
     """
-    versions = {parse_version("2.1.105"): Tag("2.1.105")}
-    if before:
-        versions[VERSION] = TAG
-    elif published:
-        versions[VERSION] = Tag("v2.1.106")
+    listed = ["2.1.105", TAG] if before else ["2.1.105", "v2.1.106"] if published else ["2.1.105"]
     floats = dict.fromkeys(map(Tag, ("2.1", "2", "latest")), OTHER)
     digests = {**floats, Tag("2.1.105"): OTHER, TAG: before, Tag("v2.1.106"): published}
-    seen = Observed(versions, digests, listed=tuple(versions.values()))
+    seen = Observed(Published.of(listed, Scheme()), digests)
     (placement,) = placed("new", [ModelRepository()]).placements
-    return Share(
-        placement, image("new"), ModelRepository(), seen, plan(VERSION, OWN, seen, Scheme(), overwrite=True), state
-    )
+    return Share(placement, image("new"), ModelRepository(), seen, plan(VERSION, OWN, seen, overwrite=True), state)
 
 
 @dataclass(frozen=True)
@@ -106,7 +102,7 @@ def test_the_floating_tags_are_settled_without_a_new_version_unless_it_is_somebo
 def test_a_mark_goes_back_whatever_the_version_tag_holds() -> None:
     for row in ROWS.values():
         failed = share(row.state, before=row.before, published=row.published)
-        failed.first = replace(failed.first, yanked={VERSION: Tag("2.1.106-yanked")})
+        failed.first = replace(failed.first, published=Published.of(["2.1.105", "2.1.106-yanked"], Scheme()))
         failed.unmarked = image("old").manifest
         assert decide(failed, row.sight).put_back[Tag("2.1.106-yanked")] == OLD
 
@@ -126,7 +122,7 @@ def test_our_image_stays_astray_where_nobody_could_say_what_a_tag_held() -> None
     goal = decide(failed, OUR_IMAGE).goal
     assert goal
     for held, expected in ((OWN, {LATEST}), (OTHER, set())):
-        assert astray(failed, goal, Observed({}, {LATEST: held})) == expected
+        assert astray(failed, goal, Observed(Published.of([], Scheme()), {LATEST: held})) == expected
 
 
 # -- the error that says what became of it ---------------------------------------------------------------------------

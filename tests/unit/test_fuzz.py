@@ -25,7 +25,8 @@ from tagger.registry import challenge
 from tagger.registry.answer import Answer
 from tagger.registry.retry_after import seconds_to_wait
 from tagger.registry.tag_list import following
-from tagger.rules.scheme import Scheme, parse_version
+from tagger.rules.scheme import Scheme
+from tagger.rules.version import parse_version
 from tagger.text import hide, one_line, printable
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4

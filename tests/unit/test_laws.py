@@ -18,6 +18,7 @@ from model import (
     ModelRepository,
     Turns,
     both,
+    every_tag,
     image,
     placed,
     release,
@@ -38,11 +39,13 @@ from tagger.errors import (
 from tagger.names import Digest, Repository, Tag
 from tagger.releasing.order import FloatsVia, Order
 from tagger.releasing.outcome import Outcome, Release
-from tagger.repository.check import repair
-from tagger.repository.observe import observe
+from tagger.repository.observe import look
+from tagger.repository.repair import repair
 from tagger.repository.settle import Goal, settle
 from tagger.rules.plan import WRITES, Observed, Plan, plan
-from tagger.rules.scheme import Scheme, Version, published, resolve
+from tagger.rules.resolve import Published
+from tagger.rules.scheme import Scheme
+from tagger.rules.version import Version
 
 SCHEME = Scheme()
 law = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
@@ -89,7 +92,7 @@ def digest(version: Version) -> Digest:
 
 def resolved(found: Iterable[Version]) -> dict[Tag, Digest]:
     """Say where every tag belongs, when each version has an image of its own."""
-    return {tag: digest(version) for tag, version in resolve(found, SCHEME).items()}
+    return {tag: digest(version) for tag, version in every_tag(found, SCHEME).items()}
 
 
 def floating(repository: ModelRepository) -> dict[Tag, Digest]:
@@ -97,11 +100,11 @@ def floating(repository: ModelRepository) -> dict[Tag, Digest]:
 
 
 def seen_by(version: Version, repository: ModelRepository) -> Observed:
-    return observe(repository, SCHEME, SCHEME.floating_tags(version), present=[version])
+    return look(repository, SCHEME, SCHEME.floating_tags(version), present=[version])
 
 
 def planned(version: Version, repository: ModelRepository) -> Plan:
-    return plan(version, digest(version), seen_by(version, repository), SCHEME)
+    return plan(version, digest(version), seen_by(version, repository))
 
 
 def apply(found: Plan, repository: ModelRepository) -> None:
@@ -144,7 +147,7 @@ def test_a_plan_moves_floating_tags_to_its_own_image_and_touches_no_other_tag(
     repository.unreadable = unreadable & repository.held.keys()
     before = dict(repository.held)
     release_by_plan(version, repository)
-    owners = resolve(history | {version}, SCHEME)
+    owners = every_tag(history | {version}, SCHEME)
     own = {tag: digest(version) for tag in SCHEME.tags(version) if owners[tag] == version}
     assert repository.held == before | own
 
@@ -210,10 +213,10 @@ def test_a_listed_version_that_is_absent_changes_no_plan(
 @given(histories, versions)
 def test_a_version_spelt_with_v_counts_as_much(history: set[Version], version: Version) -> None:
     repository = ModelRepository()
-    for tag, other in resolve(history, SCHEME).items():
+    for tag, other in every_tag(history, SCHEME).items():
         repository.hold(f"v{other}" if SCHEME.parse(tag) else tag, str(other))
     release_by_plan(version, repository)
-    goal = resolve(history | {version}, SCHEME)
+    goal = every_tag(history | {version}, SCHEME)
     assert {tag: repository.held[tag] for tag in SCHEME.floating_tags(version)} == {
         tag: digest(goal[tag]) for tag in SCHEME.floating_tags(version)
     }
@@ -494,7 +497,7 @@ rivalries = st.builds(
 def test_releasers_at_the_same_time_end_at_the_resolved_tags_of_all_versions(
     rivals: Rivals, chance: random.Random
 ) -> None:
-    before = published(rivals.repository.held, SCHEME)
+    before = Published.of(rivals.repository.held, SCHEME).versions
     results = rivals.release(Turns(bursts(chance)), [undisturbed] * len(rivals.versions))
     assert [isinstance(result, Release) and result.outcome for result in results] == [Outcome.RELEASED] * len(results)
     assert rivals.repository.held == resolved([*before, *rivals.versions])
@@ -505,15 +508,15 @@ def test_releasers_at_the_same_time_end_at_the_resolved_tags_of_all_versions(
 def test_a_failure_among_rivals_leaves_no_floating_tag_below_a_released_version(
     rivals: Rivals, chance: random.Random, places: list[int], data: st.DataObject
 ) -> None:
-    before = published(rivals.repository.held, SCHEME)
+    before = Published.of(rivals.repository.held, SCHEME).versions
     failing = [Fault(at, failing_with(data.draw(faults))) for at in places]
     half = [fault if number % 2 else undisturbed for number, fault in enumerate(failing)]
     results = rivals.release(Turns(bursts(chance)), half[: len(rivals.versions)])
     released = {v for v, result in zip(rivals.versions, results, strict=True) if isinstance(result, Release)}
     assert all(isinstance(result, Release | TaggerError) for result in results)
     of = {digest(v): v for v in (*before, *rivals.versions)}
-    standing = resolve(published(rivals.repository.held, SCHEME), SCHEME)
-    for tag, least in resolve([*before, *released], SCHEME).items():
+    standing = every_tag(Published.of(rivals.repository.held, SCHEME).versions, SCHEME)
+    for tag, least in every_tag([*before, *released], SCHEME).items():
         # Where a version is published whose release failed, its floating tags are left to its next run.
         if standing[tag] in {*before, *released}:
             assert of[rivals.repository.held[tag]] >= least
@@ -561,7 +564,7 @@ def check_one_repair(
     assert before.keys() <= held.keys()
     standing = {tag: digest for tag, digest in held.items() if SCHEME.parse(tag)}
     repair(Existing(held=held, manifests=rivals.repository.manifests), [SCHEME], dry_run=False)
-    assert held == resolved(published(standing, SCHEME))
+    assert held == resolved(Published.of(standing, SCHEME).versions)
 
 
 @law

@@ -16,7 +16,8 @@ from tagger.names import Digest, Repository, Tag
 from tagger.releasing.outcome import Outcome, Release, Released
 from tagger.releasing.placement import Placement
 from tagger.rules.plan import Action, Change
-from tagger.rules.scheme import Scheme, Version
+from tagger.rules.scheme import Scheme
+from tagger.rules.version import Version
 from tagger.text import printable
 
 MARKDOWN = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])

@@ -7,8 +7,10 @@ from model import ModelRepository
 
 from tagger.errors import InputError
 from tagger.names import Tag
-from tagger.repository.next import Part, successor
-from tagger.rules.scheme import Scheme, lines, parse_version
+from tagger.repository.next import next_version
+from tagger.rules.next import Part
+from tagger.rules.scheme import Scheme, lines
+from tagger.rules.version import parse_version
 
 PATCH, MINOR, MAJOR = Part.PATCH, Part.MINOR, Part.MAJOR
 ROWS: list[tuple[list[str], Part | None, str | None, str]] = [
@@ -42,46 +44,46 @@ ROWS: list[tuple[list[str], Part | None, str | None, str]] = [
 def test_the_next_version_follows_the_greatest_released_one(
     versions: list[str], part: Part | None, label: str | None, expected: str
 ) -> None:
-    found = successor(ModelRepository.published(versions), [Scheme()], part, label, first=not versions)
+    found = next_version(ModelRepository.published(versions), [Scheme()], part, label, first=not versions)
     assert str(found) == expected
 
 
 def test_a_repository_that_does_not_exist_has_no_next_version_but_a_first_one() -> None:
     with pytest.raises(InputError, match="there is no repository"):
-        successor(ModelRepository(), [Scheme()], MINOR)
-    assert str(successor(ModelRepository(), [Scheme()], MINOR, first=True)) == "0.1.0"
+        next_version(ModelRepository(), [Scheme()], MINOR)
+    assert str(next_version(ModelRepository(), [Scheme()], MINOR, first=True)) == "0.1.0"
 
 
 def test_a_ghost_is_not_the_greatest() -> None:
     repository = ModelRepository.published(["1.0.0"])
     repository.ghosts = {Tag("9.9.9")}
-    assert str(successor(repository, [Scheme()], PATCH)) == "1.0.1"
+    assert str(next_version(repository, [Scheme()], PATCH)) == "1.0.1"
 
 
 @pytest.mark.parametrize("label", ["yanked", "yanked-alpine"])
 def test_a_label_that_marks_what_was_yanked_is_bad_input(label: str) -> None:
     with pytest.raises(InputError, match="would mark a version as yanked: give another label"):
-        successor(ModelRepository.published(["2.1.106"]), [Scheme()], None, label)
+        next_version(ModelRepository.published(["2.1.106"]), [Scheme()], None, label)
 
 
 @pytest.mark.parametrize("label", ["", "1", "r c", "rc.1", "rc\n"])
 def test_a_label_that_is_none_is_bad_input(label: str) -> None:
-    with pytest.raises(InputError, match="no pre-release label: give letters"):
-        successor(ModelRepository(), [Scheme()], None, label)
+    with pytest.raises(InputError, match="not a pre-release label: give letters"):
+        next_version(ModelRepository(), [Scheme()], None, label)
 
 
 def test_a_version_to_ignore_is_not_the_greatest() -> None:
     repository = ModelRepository.published(["2.1.106", "9999.0.0", "9998.0.0-rc.1"])
     scheme = Scheme(ignore=frozenset(map(parse_version, ["9999.0.0", "9998.0.0-rc.1"])))
-    assert str(successor(repository, [scheme], PATCH)) == "2.1.107"
-    assert str(successor(repository, [scheme], None, "rc")) == "2.1.107-rc.1"
+    assert str(next_version(repository, [scheme], PATCH)) == "2.1.107"
+    assert str(next_version(repository, [scheme], None, "rc")) == "2.1.107-rc.1"
 
 
 def test_each_variant_counts_on_by_itself() -> None:
     repository = ModelRepository.published(["2.1.106"], **{"3.0.0-alpine": "a", "3.0.1-rc.4-alpine": "b"})
     plain, alpine = lines(Scheme(), ["default", "alpine"])
-    assert [str(successor(repository, [line], MINOR)) for line in (plain, alpine)] == ["2.2.0", "3.1.0"]
-    assert [str(successor(repository, [line], None, "rc")) for line in (plain, alpine)] == [
+    assert [str(next_version(repository, [line], MINOR)) for line in (plain, alpine)] == ["2.2.0", "3.1.0"]
+    assert [str(next_version(repository, [line], None, "rc")) for line in (plain, alpine)] == [
         "2.1.107-rc.1",
         "3.0.1-rc.5",
     ]
@@ -89,5 +91,5 @@ def test_each_variant_counts_on_by_itself() -> None:
 
 def test_a_variant_that_nobody_told_of_does_not_count_on_the_pre_releases() -> None:
     repository = ModelRepository.published(["2.1.106"], **{"2.2.0-rc.7-alpine": "a", "2.1.107-alpine": "b"})
-    assert str(successor(repository, [Scheme()], None, "rc")) == "2.1.107-rc.1"
-    assert str(successor(repository, [Scheme()], MINOR)) == "2.2.0"
+    assert str(next_version(repository, [Scheme()], None, "rc")) == "2.1.107-rc.1"
+    assert str(next_version(repository, [Scheme()], MINOR)) == "2.2.0"

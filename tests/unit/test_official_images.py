@@ -8,7 +8,8 @@ from typing import TypedDict
 
 import pytest
 
-from tagger.rules.scheme import Scheme, floating, lines, published
+from tagger.rules.resolve import Published, resolve
+from tagger.rules.scheme import Scheme, lines
 
 
 class Image(TypedDict, total=False):
@@ -61,9 +62,9 @@ def test_the_rules_give_the_floating_tags_that_maintainers_set_by_hand(image: Im
     }
     by_rule: dict[str, set[int]] = {}
     for line in schemes(image):
-        versions = published(rows, line)
+        versions = Published.of(rows, line).versions
         by_hand = {tag: where for tag, where in by_hand.items() if line.parse(tag) is None}
-        by_rule |= {tag: rows[versions[owner]] for tag, owner in floating(versions, line).items()}
+        by_rule |= {tag: rows[versions[owner]] for tag, owner in resolve(versions, line).items()}
     assert by_rule == by_hand
 
 

@@ -10,7 +10,9 @@ from model import placed as placed_in
 from tagger.names import Digest, Tag
 from tagger.releasing.observe import look
 from tagger.rules.plan import WRITES, Action, Change, Observed, Plan, plan
-from tagger.rules.scheme import Scheme, parse_version
+from tagger.rules.resolve import Published
+from tagger.rules.scheme import Scheme
+from tagger.rules.version import parse_version
 
 SCHEME = Scheme()
 
@@ -39,7 +41,7 @@ def plan_in(published: ModelRepository, release: str, *, overwrite: bool = False
     """Plan the release of a version, whose image has the version for its name."""
     version = parse_version(release)
     seen = seen_of(published, SCHEME, release)
-    return plan(version, image(release).manifest.digest, seen, SCHEME, overwrite=overwrite)
+    return plan(version, image(release).manifest.digest, seen, overwrite=overwrite)
 
 
 def told(found: Plan) -> list[str]:
@@ -213,7 +215,7 @@ def test_a_near_version_to_ignore_or_one_that_floats_is_no_reason_to_refuse() ->
     published.hold("2026.03.0", "another rule")
     scheme = Scheme(ignored_tags=frozenset({"2026.03.0"}))
     seen = seen_of(published, scheme, "2.1.106")
-    found = plan(version, image("2.1.106").manifest.digest, seen, scheme)
+    found = plan(version, image("2.1.106").manifest.digest, seen)
     assert told(found) == ["create 2.1.106", "move 2.1", "move 2", "move latest"]
 
 
@@ -224,9 +226,9 @@ def test_a_listed_version_that_is_absent_keeps_nothing() -> None:
 
 
 def test_an_image_whose_digest_is_not_known_yet_is_planned_all_the_same() -> None:
-    versions = {parse_version("2.1.105"): Tag("2.1.105")}
-    seen = Observed(versions, {Tag("2.1.105"): Digest("sha256:old"), Tag("latest"): Digest("sha256:old")})
-    found = plan(parse_version("2.1.106"), None, seen, SCHEME)
+    published = Published.of(["2.1.105"], SCHEME)
+    seen = Observed(published, {Tag("2.1.105"): Digest("sha256:old"), Tag("latest"): Digest("sha256:old")})
+    found = plan(parse_version("2.1.106"), None, seen)
     assert [(c.action, c.before, c.after) for c in found.changes] == [
         (Action.CREATE, None, None),
         (Action.CREATE, None, None),

@@ -35,9 +35,10 @@ from tagger.names import Repository, Tag
 from tagger.releasing.order import FloatsVia, Opened, Order
 from tagger.releasing.outcome import Release
 from tagger.releasing.placement import Placement
-from tagger.repository.check import repair
-from tagger.rules.scheme import Scheme, lines, parse_version
-from tagger.work import Deadline
+from tagger.repository.repair import repair
+from tagger.rules.scheme import Scheme, lines
+from tagger.rules.version import parse_version
+from tagger.work import Patience
 
 FLOATS = ("2.1", "2", "latest")
 

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from model import every_tag
 
 from tagger.errors import InputError, InvalidReference, InvalidVersion, Refused
-from tagger.rules.scheme import Scheme, Version, parse_version, published, resolve
-from tagger.rules.scheme import _precedence as precedence
+from tagger.rules.resolve import Published, resolve
+from tagger.rules.scheme import Scheme
+from tagger.rules.version import Version, parse_version, precedence
 
 SEMVER = json.loads((Path(__file__).parents[1] / "data/semver.json").read_text())
 SCHEME = Scheme()
@@ -23,7 +25,7 @@ def versions(texts: str) -> list[Version]:
 
 
 def shown(texts: str) -> dict[str, str]:
-    return {tag: str(version) for tag, version in resolve(versions(texts), SCHEME).items()}
+    return {tag: str(version) for tag, version in every_tag(versions(texts), SCHEME).items()}
 
 
 # -- versions --------------------------------------------------------------------------------------------------------
@@ -126,11 +128,11 @@ def test_both_spellings_count_as_the_version() -> None:
 
 @pytest.mark.parametrize("tags", [*itertools.permutations(["v2.1.106", "2.1.106", "latest"])])
 def test_the_schemes_own_spelling_goes_first_in_whatever_order_tags_are_listed(tags: list[str]) -> None:
-    assert published(tags, SCHEME) == {Version(2, 1, 106): "2.1.106"}
+    assert Published.of(tags, SCHEME).versions == {Version(2, 1, 106): "2.1.106"}
 
 
 def test_the_other_spelling_counts_where_it_stands_alone() -> None:
-    assert published(["v2.1.106", "2.1.105", "2.1"], SCHEME) == {
+    assert Published.of(["v2.1.106", "2.1.105", "2.1"], SCHEME).versions == {
         Version(2, 1, 106): "v2.1.106",
         Version(2, 1, 105): "2.1.105",
     }
@@ -138,7 +140,7 @@ def test_the_other_spelling_counts_where_it_stands_alone() -> None:
 
 def test_a_floating_tag_is_never_read_as_a_version() -> None:
     floating = {tag for version in versions("0.1.2 1.2.3 2.1.106") for tag in SCHEME.floating_tags(version)}
-    assert not published(floating, SCHEME)
+    assert not Published.of(floating, SCHEME).versions
 
 
 # -- where the floating tags belong ----------------------------------------------------------------------------------
@@ -192,14 +194,15 @@ def test_the_sort_key_orders_exactly_as_the_versions_themselves(a: Version, b: V
 
 @given(st.lists(st.builds(Version, st.integers(0, 1), st.integers(0, 1), st.just(0), prerelease), max_size=8))
 def test_resolving_gives_what_sorting_the_versions_themselves_would(found: list[Version]) -> None:
-    expected = {tag: version for version in sorted(found) for tag in SCHEME.tags(version)}
-    assert list(resolve(found, SCHEME).items()) == list(expected.items())
+    greatest = {tag: version for version in sorted(found) for tag in SCHEME.floating_tags(version)}
+    assert resolve(found, SCHEME) == greatest
+    assert [*resolve(found, SCHEME).values()] == sorted(greatest.values(), reverse=True)
 
 
 def test_a_hundred_thousand_versions_are_resolved() -> None:
     found = [Version(major, minor, patch) for major in range(10) for minor in range(100) for patch in range(100)]
     random.Random(0).shuffle(found)
-    goal = {str(tag): version for tag, version in resolve(found, SCHEME).items()}
+    goal = {str(tag): version for tag, version in every_tag(found, SCHEME).items()}
     assert goal["latest"] == goal["9"] == goal["9.99"] == Version(9, 99, 99)
     assert goal["0.0"] == Version(0, 0, 99)
     assert len(goal) == 100_000 + 1_000 + 9 + 1

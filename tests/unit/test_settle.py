@@ -8,10 +8,11 @@ from model import ModelRepository, image
 
 from tagger.errors import Denied, RegistryError, TaggerError, Unreadable, Unsettled
 from tagger.names import Digest, Tag
-from tagger.repository.observe import observe
+from tagger.repository.observe import look
 from tagger.repository.settle import Goal, settle
 from tagger.rules.plan import Observed
-from tagger.rules.scheme import Scheme, Version, parse_version
+from tagger.rules.scheme import Scheme
+from tagger.rules.version import Version, parse_version
 from tagger.work import Pauses
 
 ROUNDS = len(Pauses.SETTLE.value) + 1
@@ -302,7 +303,7 @@ def test_what_is_never_seen_is_not_verified() -> None:
 def test_only_tags_that_decide_something_are_asked_for() -> None:
     repository = ModelRepository.published(["1.9.8", "1.9.9", "2.0.6", "2.1.105", "2.1.106"], nightly="another image")
     watched = Watch(repository)
-    observe(repository, SCHEME, SCHEME.floating_tags(version("2.0.7")), present=[version("2.0.7")])
+    look(repository, SCHEME, SCHEME.floating_tags(version("2.0.7")), present=[version("2.0.7")])
     assert watched.operations[0] == "list"
     assert sorted(watched.operations[1:]) == ["head 2", "head 2.0", "head 2.0.7", "head 2.1.106", "head latest"]
 
@@ -310,18 +311,18 @@ def test_only_tags_that_decide_something_are_asked_for() -> None:
 def test_a_version_that_decides_and_cannot_be_read_counts_and_moves_nothing() -> None:
     repository = ModelRepository.published(["2.1.105", "2.1.106"], latest="2.1.105")
     repository.unreadable = {Tag("2.1.106")}
-    assert version("2.1.106") in observe(repository, SCHEME, FLOATS).versions
+    assert version("2.1.106") in look(repository, SCHEME, FLOATS).versions
     with pytest.raises(Unsettled, match=r"does not say where .*:2\.1\.106 points"):
         settled(repository)
     assert repository.writes == []
     repository.unreadable = {Tag("2.1.105")}
-    assert observe(repository, SCHEME, FLOATS).digests[Tag("2.1.106")] == digest("2.1.106")
+    assert look(repository, SCHEME, FLOATS).digests[Tag("2.1.106")] == digest("2.1.106")
 
 
 def test_an_unreadable_floating_tag_is_told_apart_from_an_absent_one() -> None:
     repository = ModelRepository.published(["2.1.106"])
     repository.unreadable = {Tag("latest")}
     del repository.held[Tag("2")]
-    seen = observe(repository, SCHEME, FLOATS)
+    seen = look(repository, SCHEME, FLOATS)
     assert seen.unreadable == {"latest"}
     assert seen.digests[Tag("latest")] is seen.digests[Tag("2")] is None

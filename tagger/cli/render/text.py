@@ -15,15 +15,18 @@ from typing import TYPE_CHECKING, Any
 from tagger.names import SHORT_DIGEST, Digest, Repository
 from tagger.releasing.outcome import Outcome, Release, Released
 from tagger.rules.plan import Action, Change
-from tagger.rules.scheme import DEFAULT_VARIANT, yanked_by
+from tagger.rules.spelling import DEFAULT_VARIANT
+from tagger.rules.version import yanked_by
 from tagger.text import in_lines, neutral_json, printable
 
 if TYPE_CHECKING:
     from tagger.doctor.finding import Diagnosis, Finding
-    from tagger.repository.check import Check, Floating, Incomplete, Move, Repair
+    from tagger.repository.check import Check, Incomplete
+    from tagger.repository.floating import Floating, Move
     from tagger.repository.listing import Listing
     from tagger.repository.prune import Pruning
     from tagger.repository.remove import Removal
+    from tagger.repository.repair import Repair
     from tagger.repository.yank import Yank
 
 _OTHER_TAGS = 50

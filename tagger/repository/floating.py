@@ -1,0 +1,93 @@
+"""The floating tags of a repository: what each holds, where it belongs, and which are to move."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+from tagger.names import Digest, Repository, Tag
+from tagger.repository.holders import Search, likeliest_first
+from tagger.repository.observe import Listed, Tags, digest_of
+from tagger.rules.plan import Observed
+from tagger.rules.resolve import Published
+from tagger.rules.version import Version, mark, newest_first
+
+
+@dataclass(frozen=True, slots=True)
+class Floating:
+    """A floating tag: the digest and version that it holds (None: none, or unknown), and the version it belongs to.
+
+    One that holds a yanked version has the mark for its version. `expected` is None when no version is left for it.
+    """
+
+    tag: Tag
+    digest: Digest | None
+    version: Version | None
+    expected: Version | None
+    ok: bool
+    unreadable: bool = False
+    listed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A floating tag that is put where its version is."""
+
+    tag: Tag
+    before: Digest | None
+    after: Digest | None
+    version: Version
+
+
+def half_removed(repository: Listed, published: Published, observed: Observed) -> list[Tag]:
+    """Return the tags whose removal broke off, among those that were asked for and the marks of yanked versions."""
+    absent = {tag for tag in published.tags if tag in observed.digests and observed.digests[tag] is None}
+    return sorted(tag for tag in absent - observed.unreadable if repository.is_half_removed(tag))
+
+
+def moved(observed: Observed, tags: Collection[Tag], name: Repository) -> list[Move]:
+    """Return which of these floating tags are to move, and where to. Raises Unreadable."""
+    owners = observed.owners()
+    found = []
+    for tag in tags:
+        if tag in owners:
+            before, after = observed.digests[tag], digest_of(observed, owners[tag], name)
+            if before != after or tag in observed.unreadable:
+                found.append(Move(tag, before, after, owners[tag]))
+    return found
+
+
+def examine(repository: Tags, observed: Observed, listed: Collection[Tag], tags: Collection[Tag]) -> Iterator[Floating]:
+    """Yield for each of these floating tags whether it is right, and which version it holds if it is not.
+
+    If several versions have that digest, it is the first of them: yanked ones, then those that lead a series, then the
+    newest. A tag that belongs to no version is among the results only if it holds a yanked one.
+    """
+    owners = observed.owners()
+    there = set(listed)
+    search = Search(repository, dict(observed.digests))
+    competing: Mapping[Tag, Mapping[Tag, Version]] | None = None
+    for tag in tags:
+        owner, digest = owners.get(tag), observed.digests[tag]
+        if owner and digest == digest_of(observed, owner, repository.name):
+            yield Floating(tag, digest, owner, owner, ok=True)
+            continue
+        competing = _competing(observed) if competing is None else competing
+        candidates = competing.get(tag, {})
+        holder = search.first_holder(digest, candidates) if digest else None
+        held = candidates[holder] if holder else None
+        if owner or held:
+            unreadable = tag in observed.unreadable
+            yield Floating(tag, digest, held, owner, ok=False, unreadable=unreadable, listed=tag in there)
+
+
+def _competing(observed: Observed) -> Mapping[Tag, Mapping[Tag, Version]]:
+    """Return for each floating tag the tags and versions that compete for it, the likeliest to hold it first."""
+    found: dict[Tag, dict[Tag, Version]] = {}
+    for yanked in newest_first(observed.yanked):
+        for tag in observed.published.scheme.floating_tags(yanked):
+            found.setdefault(tag, {})[observed.yanked[yanked]] = mark(yanked)
+    for version in likeliest_first(observed):
+        for tag in observed.published.scheme.floating_tags(version):
+            found.setdefault(tag, {})[observed.versions[version]] = version
+    return found

@@ -1,0 +1,139 @@
+"""What a removal takes away and what it moves: looked up and decided before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from tagger.errors import InputError, Unreadable
+from tagger.names import Digest, Repository, Tag
+from tagger.oci.referrers import hanging_tags
+from tagger.repository.floating import Move, moved
+from tagger.repository.observe import Listed, ask, observe
+from tagger.rules.resolve import Published
+from tagger.rules.scheme import Scheme
+from tagger.rules.version import newest_first
+from tagger.text import printable
+
+Note = Callable[[str], None]
+
+
+class Removable(Listed, Protocol):
+    """A repository whose tags can be removed."""
+
+    def check_removal(self) -> None:
+        """Find out whether tags can be removed. Raises Refused when none can."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fall:
+    """What happens to the floating tags of one variant: some fall back, and some are left without a version."""
+
+    scheme: Scheme
+    moves: tuple[Move, ...]
+    dropped: tuple[Tag, ...]
+
+    def moving(self) -> list[Tag]:
+        """Return the tags that fall back."""
+        return [move.tag for move in self.moves]
+
+    def all_tags(self) -> list[Tag]:
+        """Return the tags that fall back or go."""
+        return [*self.moving(), *self.dropped]
+
+
+@dataclass(frozen=True, slots=True)
+class Going:
+    """The tags that are to go and what they hold, and what happens to floating tags.
+
+    `versions` are the version tags among them, which go last; `wrote` is what floating tags held or hold.
+    """
+
+    doomed: Mapping[Tag, Digest | None]
+    versions: Collection[Tag]
+    falls: Sequence[Fall]
+    wrote: dict[Tag, set[Digest]] = field(default_factory=dict)
+
+    @property
+    def moves(self) -> tuple[Move, ...]:
+        """The moves in every variant."""
+        return tuple(move for fall in self.falls for move in fall.moves)
+
+
+def named(name: Repository, every: Sequence[Published], names: Sequence[str], note: Note) -> tuple[Tag, ...]:
+    """Find the tags that were named: exactly, or as a version of these variants in any spelling.
+
+    A version alone never finds another variant's tag: with variant alpine, `2.1.106` is 2.1.106-alpine.
+    """
+    plain = Scheme(variants=frozenset().union(*(published.scheme.variants for published in every)))
+    listed = {tag for published in every for tag in published.tags}
+    found: dict[Tag, None] = {}
+    for text in names:
+        read = [published.scheme.parse(text) for published in every]
+        mine = any(read)
+        version = next((v for v in (*read, plain.parse(text)) if v), None)
+        if text in listed and mine == bool(version):
+            here = [Tag(text)]
+        else:
+            having = [published for own, published in zip(read, every, strict=True) if own or not mine]
+            here = [tag for published in having if version and (tag := published.versions.get(version))]
+        if not here:
+            note(f"{name} has no tag {printable(text)}, so there is nothing to remove")
+        found |= dict.fromkeys(here)
+    if not found:
+        raise InputError(f"{name} has none of the tags named", f"tagger ls {name} shows those that it has")
+    return tuple(found)
+
+
+def planned(repository: Removable, tags: Sequence[Tag], every: Sequence[Published], named: Sequence[Tag]) -> Going:
+    """Return what goes and what moves; of a version with two spellings the other one's image takes over.
+
+    A floating tag that does not hold an image that goes has drifted, and is left to a repair. If it or the version that
+    it belongs to cannot be read, it counts as holding that version.
+    """
+    doomed = {tag: None if isinstance(held, Unreadable) else held for tag, held in ask(repository, named).items()}
+    images = {held for held in doomed.values() if held}
+    falls = []
+    wrote: dict[Tag, set[Digest]] = {}
+    for published in every:
+        going = {tag: published.spelt[tag] for tag in named if tag in published.spelt}
+        affected = newest_first(set(going.values()))
+        cascade = dict.fromkeys(tag for version in affected for tag in published.scheme.floating_tags(version))
+        floats = [tag for tag in cascade if tag in set(tags) - {*named}]
+        observed = observe(repository, published.without({*named}), floats)
+        unread = {version for tag, version in going.items() if doomed[tag] is None}
+        forced = [
+            tag
+            for tag in floats
+            if observed.digests[tag] in images
+            or published.owners.get(tag) in (affected if tag in observed.unreadable else unread)
+            or (observed.digests[tag] is None and tag not in observed.unreadable and repository.is_half_removed(tag))
+        ]
+        dropped = tuple(tag for tag in forced if tag not in observed.owners())
+        doomed |= {tag: observed.digests[tag] for tag in dropped}
+        wrote |= {tag: images | {held for held in [observed.digests[tag]] if held} for tag in forced}
+        falls.append(Fall(published.scheme, tuple(moved(observed, forced, repository.name)), dropped))
+    moving = {tag for fall in falls for tag in fall.moving()}
+    doomed |= _attached(repository, [tag for tag in tags if tag not in moving], doomed)
+    versions = {tag for tag in doomed if any(tag in published.spelt for published in every)}
+    return Going(doomed, versions, falls, wrote)
+
+
+def _attached(
+    repository: Removable, tags: Sequence[Tag], doomed: Mapping[Tag, Digest | None]
+) -> Mapping[Tag, Digest | None]:
+    """Return the signatures, attestations and the like of images that lose their last tag, and what they hold."""
+    found: dict[Tag, Digest | None] = {}
+    going: Iterable[Digest] = {held for held in doomed.values() if held}
+    while hanging := {tag: image for image in going for tag in hanging_tags(tags, image) if tag not in found}:
+        kept = ask(repository, [tag for tag in tags if tag not in {*doomed, *found, *hanging}]).values()
+        if any(isinstance(held, Unreadable) for held in kept):
+            break  # and that may be the image
+        going_tags = [tag for tag, image in hanging.items() if image not in kept]
+        held = ask(repository, going_tags)
+        found |= {tag: now if isinstance(now, str) else None for tag, now in held.items()}
+        going = {now for now in held.values() if isinstance(now, str)}
+        if not going_tags:
+            break
+    return found

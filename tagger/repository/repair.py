@@ -1,0 +1,117 @@
+"""`tagger repair`: put floating tags that drifted back where the version tags say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from tagger.errors import Refused, TaggerError, Unsettled
+from tagger.names import Repository, Tag
+from tagger.repository.ending import ended
+from tagger.repository.floating import Move, half_removed, moved
+from tagger.repository.holders import holders
+from tagger.repository.observe import Listed, ask, listed_tags, observe
+from tagger.repository.settle import Goal, settle
+from tagger.rules.plan import Observed
+from tagger.rules.resolve import Published
+from tagger.rules.scheme import Scheme
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """What a repair moved, or would move, and the tags whose removal had broken off that it removed."""
+
+    repository: Repository
+    dry_run: bool
+    repaired: tuple[Move, ...]
+    warnings: tuple[str, ...] = ()
+    removed: tuple[Tag, ...] = ()
+
+
+def repair(repository: Listed, schemes: Sequence[Scheme], *, dry_run: bool) -> Repair:
+    """Put every floating tag of these variants where `resolve` says, digest for digest.
+
+    It looks at every variant before it writes one. Raises Refused where a tag holds what is nearly a version, Unsettled
+    when some tags are not there in the end, InputError when there is no such repository, and what the registry raises.
+    """
+    tags = listed_tags(repository)
+    every = [Published.of(tags, scheme) for scheme in schemes]
+    found = repository.patience.at_once([partial(_drifted, repository, published) for published in every])
+    if refused := [reason for drifted in found for reason in drifted.refusals()]:
+        raise Refused("; ".join(refused))
+    warnings = tuple(warning for drifted in found for warning in drifted.warnings(repository.name))
+    moves = tuple(move for drifted in found for move in drifted.moves)
+    half = tuple(dict.fromkeys(tag for drifted in found for tag in drifted.half_removed))
+    if dry_run:
+        return Repair(repository.name, dry_run, moves, warnings, half)
+    try:
+        done = repository.patience.at_once([partial(_fix, repository, drifted) for drifted in found if drifted.moves])
+    except KeyboardInterrupt as signal:
+        raise _interrupted(repository, moves, signal) from None
+    if failed := [each for each in done if isinstance(each, Unsettled)]:
+        raise Unsettled("; ".join(map(str, failed)), [tag for error in failed for tag in error.tags])
+    repaired = tuple(move for each in done if not isinstance(each, Unsettled) for move in each)
+    moved_to = {move.tag for move in repaired}
+    removed = tuple(tag for tag in half if tag not in moved_to)
+    for tag in removed:
+        repository.remove(tag)
+    return Repair(repository.name, dry_run, repaired, warnings, removed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Drifted:
+    """What has drifted in one variant, with the versions and near-versions whose images the tags hold."""
+
+    observed: Observed
+    moves: tuple[Move, ...]
+    half_removed: Sequence[Tag]
+
+    def refusals(self) -> list[str]:
+        """Return a sentence for each tag that seems to follow other rules."""
+        return [
+            f"{tag} holds the image of {near}, which is nearly a version, so this repository may follow other rules:"
+            f" add {near} to ignore, or choose other floats"
+            for tag, near in self.observed.nearly.items()
+        ]
+
+    def warnings(self, name: Repository) -> list[str]:
+        """Return a sentence for each tag that holds an image of no known version."""
+        known = {*self.observed.holders, *self.observed.nearly}
+        unknown = {move.tag: move.before for move in self.moves if move.before and move.tag not in known}
+        return [f"{name}:{tag} held an image of no known version: {digest}" for tag, digest in unknown.items()]
+
+
+def _drifted(repository: Listed, published: Published) -> _Drifted:
+    observed = observe(repository, published, published.owners)
+    moves = tuple(moved(observed, list(published.owners), repository.name))
+    versions, nearly = holders(repository, observed, [move.tag for move in moves])
+    half = half_removed(repository, published, observed)
+    return _Drifted(replace(observed, holders=versions, nearly=nearly), moves, half)
+
+
+def _fix(repository: Listed, drifted: _Drifted) -> list[Move] | Unsettled:
+    """Settle what is to move; the error is returned, not raised, since other variants have theirs."""
+    observed = drifted.observed
+    familiar = frozenset(digest for tag in observed.holders if (digest := observed.digests[tag]))
+    tags = [move.tag for move in drifted.moves]
+    try:
+        settled = settle(repository, observed.published.scheme, tags, Goal(familiar=familiar), observed)
+    except Unsettled as error:
+        return error
+    moves = [replace(move, after=settled.digests[move.tag]) for move in drifted.moves]
+    return [move for move in moves if move.before != move.after]
+
+
+def _interrupted(repository: Listed, moves: Sequence[Move], signal: KeyboardInterrupt) -> TaggerError:
+    """Look which tags have moved, and return the error that names them and the others."""
+    repository.patience.put_back()
+    try:
+        held = ask(repository, [move.tag for move in moves])
+    except (TaggerError, KeyboardInterrupt):
+        names = [move.tag for move in moves]
+        return ended(signal, f"which of {', '.join(names)} moved was not seen", names)
+    done = [move.tag for move in moves if held[move.tag] == move.after]
+    left = [move.tag for move in moves if held[move.tag] != move.after]
+    parts = [f"{what}: {', '.join(tags)}" for what, tags in (("moved", done), ("still to move", left)) if tags]
+    return ended(signal, "; ".join(parts), ())

@@ -1,0 +1,91 @@
+"""Which old versions may go."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from tagger.errors import InputError
+from tagger.names import Tag
+from tagger.rules.resolve import Published
+from tagger.rules.version import Version, newest_first, yanked_by
+from tagger.text import printable
+
+_DAYS = re.compile(r"([1-9][0-9]{0,4})d")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What stays: the newest `keep` stable versions of each minor series, in the newest `keep_minors` of a major.
+
+    Without `keep_minors` every series keeps some. An image that is younger than `older_than`, or of unknown age, stays.
+
+    Raises InputError for numbers that would keep nothing.
+    """
+
+    keep: int
+    keep_minors: int | None = None
+    older_than: timedelta | None = None
+
+    def __post_init__(self) -> None:
+        if self.keep < 1 or (self.keep_minors is not None and self.keep_minors < 1):
+            raise InputError("--keep and --keep-minors take a number from 1 on", "tagger rm --all empties a repository")
+
+
+def parse_age(text: str) -> timedelta:
+    """Parse an age in days.
+
+    >>> parse_age("180d").days
+    180
+
+    Raises InputError.
+    """
+    found = _DAYS.fullmatch(text)
+    if not found:
+        raise InputError(f"'{printable(text)}' is not an age", "give days, such as 180d")
+    return timedelta(days=int(found[1]))
+
+
+def superseded(versions: Iterable[Version], policy: Policy) -> list[Version]:
+    """Return the versions that a policy lets go by their numbers alone, the newest first.
+
+    A pre-release goes with the stable versions that it is below; the mark of a yanked version stays.
+
+    >>> found = [Version.parse(v) for v in ("2.0.0", "2.0.1", "2.1.0", "2.1.1-rc.1", "2.1.1", "2.1.2")]
+    >>> [str(v) for v in superseded(found, Policy(keep=1))]
+    ['2.1.1', '2.1.1-rc.1', '2.1.0', '2.0.0']
+    >>> [str(v) for v in superseded(found, Policy(keep=2, keep_minors=1))]
+    ['2.1.1-rc.1', '2.1.0', '2.0.1', '2.0.0']
+    """
+    ordered = [version for version in newest_first(versions) if not yanked_by(version)]
+    every: dict[tuple[int, int], list[Version]] = {}
+    for version in ordered:
+        every.setdefault((version.major, version.minor), []).append(version)
+    minors: dict[int, int] = {}
+    going: set[Version] = set()
+    for (major, _), series in every.items():
+        stable = [version for version in series if not version.prerelease]
+        if not stable:
+            continue
+        minors[major] = minors.get(major, 0) + 1
+        if policy.keep_minors is not None and minors[major] > policy.keep_minors:
+            going.update(series)
+        elif len(stable) > policy.keep:
+            going.update(version for version in series if version < stable[policy.keep - 1])
+    return [version for version in ordered if version in going]
+
+
+def superseded_tags(every: Iterable[Published], policy: Policy) -> tuple[list[Tag], list[Tag]]:
+    """Return the tags, in every spelling, that a policy lets go by their numbers, and those of them not understood."""
+    going: dict[Tag, None] = {}
+    strange: dict[Tag, None] = {}
+    for published in every:
+        spelt: dict[Version, list[Tag]] = {}
+        for tag, version in published.spelt.items():
+            spelt.setdefault(version, []).append(tag)
+        for version in superseded(published.versions, policy):
+            understood = published.scheme.understands(version)
+            (going if understood else strange).update(dict.fromkeys(spelt[version]))
+    return [tag for tag in going if tag not in strange], [*strange]

@@ -1,0 +1,70 @@
+"""The version after those that are published."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from enum import StrEnum
+
+from tagger.errors import InputError
+from tagger.rules.version import Version, in_channel, newest_first, parse_version, spells_mark
+from tagger.text import printable
+
+_LABEL = re.compile(r"[0-9A-Za-z-]*[A-Za-z-][0-9A-Za-z-]*")
+
+
+class Part(StrEnum):
+    """What a release changes: compatible bug fixes, compatible new features, or breaking changes (semver.org)."""
+
+    PATCH = "patch"
+    MINOR = "minor"
+    MAJOR = "major"
+
+
+def check_label(label: str) -> None:
+    """Raise InputError for a label that no pre-release can begin with."""
+    if spells_mark(label):
+        raise InputError(
+            f"'{printable(label)}' would mark a version as yanked", "give another label, such as rc or beta"
+        )
+    if not _LABEL.fullmatch(label):
+        raise InputError(
+            f"'{printable(label)}' is not a pre-release label", "give letters, digits and hyphens, such as rc or beta"
+        )
+
+
+def successor(
+    versions: Iterable[Version], stable: Version | None, part: Part | None, label: str | None = None
+) -> Version:
+    """Return the version after the greatest `stable` one (None: there is none): a part raised, or a pre-release.
+
+    With a label and no part, the pre-releases under way are counted on; without any, those of the next patch begin.
+
+    >>> found = [Version.parse(text) for text in ("2.1.106", "2.2.0-rc.1")]
+    >>> [str(successor(found, found[0], *asked)) for asked in ((Part.MINOR,), (None, "rc"), (None, "beta"))]
+    ['2.2.0', '2.2.0-rc.2', '2.1.107-beta.1']
+    """
+    newest = newest_first(versions)
+    greatest = Version(0) if stable is None else stable
+    base = _raised(greatest, part or Part.PATCH)
+    if newest and stable is None:  # what was only ever a pre-release is finished by its first release
+        base = max(base, newest[0].finalize_version())
+    if label is None:
+        return base
+    ahead = [v for v in newest if v > greatest and in_channel(v, label)]
+    if ahead and part is None:
+        base = ahead[0].finalize_version()
+    taken = [
+        int(n) for v in ahead if v.finalize_version() == base and (n := str(v.prerelease)[len(label) + 1 :]).isdigit()
+    ]
+    return parse_version(f"{base}-{label}.{max(taken, default=0) + 1}")
+
+
+def _raised(version: Version, part: Part) -> Version:
+    match part:
+        case Part.PATCH:
+            return version.bump_patch()
+        case Part.MINOR:
+            return version.bump_minor()
+        case Part.MAJOR:
+            return version.bump_major()

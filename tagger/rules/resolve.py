@@ -1,0 +1,108 @@
+"""Where the floating tags of a repository belong: a pure function, `resolve`, of the versions that its list names."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from tagger.names import Tag
+from tagger.rules.scheme import Scheme
+from tagger.rules.version import Version, newest_first, precedence, yanked_by
+
+
+def resolve(versions: Iterable[Version], scheme: Scheme) -> dict[Tag, Version]:
+    """Return the version that every floating tag belongs to when exactly these are published, the newest first.
+
+    >>> found = resolve([Version.parse(v) for v in ("1.9.9", "2.0.7", "2.1.106")], Scheme())
+    >>> {tag: str(version) for tag, version in found.items()}
+    {'2.1': '2.1.106', '2': '2.1.106', 'latest': '2.1.106', '2.0': '2.0.7', '1.9': '1.9.9', '1': '1.9.9'}
+    """
+    found: dict[Tag, Version] = {}
+    for version in newest_first(versions):
+        for tag in scheme.floating_tags(version):
+            found.setdefault(tag, version)
+    return found
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a list of tags says of one variant: parsed once; everything else is computed when it is first needed.
+
+    `tags` is the list, `spelt` the versions of those that are version tags, in any spelling; marks are among them.
+    """
+
+    scheme: Scheme
+    tags: tuple[Tag, ...]
+    spelt: Mapping[Tag, Version]
+
+    @classmethod
+    def of(cls, tags: Iterable[str], scheme: Scheme) -> Published:
+        """Parse a list.
+
+        >>> found = Published.of(["latest", "v1.0.0", "1.0.0", "1.1", "1.0.1", "1.0.1-yanked"], Scheme())
+        >>> [*found.versions.values()], [*found.yanked.values()], [*found.owners]
+        (['1.0.0', '1.0.1-yanked'], ['1.0.1-yanked'], ['1.0', '1', 'latest'])
+        """
+        listed = (*map(Tag, tags),)
+        return cls(scheme, listed, {tag: version for tag in listed if (version := scheme.parse(tag))})
+
+    def without(self, gone: Collection[Tag]) -> Published:
+        """Return what the list would say without some of its tags."""
+        if not gone:
+            return self
+        left = tuple(tag for tag in self.tags if tag not in gone)
+        return replace(self, tags=left, spelt={tag: v for tag, v in self.spelt.items() if tag not in gone})
+
+    @cached_property
+    def versions(self) -> Mapping[Version, Tag]:
+        """The versions that count, marks included, and the tag of each, in the scheme's own spelling if it is there."""
+        return {version: tag for version, tag in self._tags.items() if version not in self.yanked}
+
+    @cached_property
+    def yanked(self) -> Mapping[Version, Tag]:
+        """The versions that are marked as yanked, and the mark of each."""
+        return {yanked: tag for version, tag in self._tags.items() if (yanked := yanked_by(version))}
+
+    @cached_property
+    def owners(self) -> Mapping[Tag, Version]:
+        """The version that each floating tag belongs to, the newest first."""
+        return resolve(self.versions, self.scheme)
+
+    def owners_with(self, further: Iterable[Version]) -> Mapping[Tag, Version]:
+        """Return `owners` as it would be if these versions were published too.
+
+        >>> found = Published.of(["1.0.0", "2.0.0"], Scheme()).owners_with([Version(1, 1, 0)])
+        >>> {tag: str(version) for tag, version in found.items() if tag in ("1.0", "1.1", "1", "latest")}
+        {'latest': '2.0.0', '1.0': '1.0.0', '1': '1.1.0', '1.1': '1.1.0'}
+        """
+        found = dict(self.owners)
+        for version in further:
+            for tag in self.scheme.floating_tags(version):
+                found[tag] = max(found.get(tag, version), version, key=precedence)
+        return found
+
+    @cached_property
+    def left_behind(self) -> Collection[Tag]:
+        """The listed floating tags that yanked versions competed for, and that belong to no other version."""
+        cascade = dict.fromkeys(tag for version in self.yanked for tag in self.scheme.floating_tags(version))
+        listed = set(self.tags)
+        return [tag for tag in cascade if tag in listed and tag not in self.owners]
+
+    @cached_property
+    def nearly(self) -> Collection[Tag]:
+        """The tags that are nearly versions, the greatest numbers first.
+
+        >>> Published.of(["2.1.106", "2026.02.0", "2026.03.0", "latest"], Scheme()).nearly
+        ['2026.03.0', '2026.02.0']
+        """
+        found = {tag: numbers for tag in self.tags if (numbers := self.scheme.nearly(tag))}
+        return sorted(found, key=found.__getitem__, reverse=True)
+
+    @cached_property
+    def _tags(self) -> Mapping[Version, Tag]:
+        found: dict[Version, Tag] = {}
+        for tag, version in self.spelt.items():
+            if version not in found or tag == self.scheme.version_tag(version):
+                found[version] = tag
+        return found
