@@ -1,4 +1,4 @@
-"""Prune: old versions go by line, and never one that a floating tag points at."""
+"""Prune: old versions go by series, and never one that a floating tag points at."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ def test_without_a_bound_on_lines_no_floating_tag_loses_its_version(found: set[V
 
 
 @given(versions, policies)
-def test_every_line_that_is_kept_keeps_its_newest(found: set[Version], policy: Policy) -> None:
+def test_every_series_that_is_kept_keeps_its_newest(found: set[Version], policy: Policy) -> None:
     left = found - set(superseded(found, policy))
     for major in {version.major for version in found if not version.prerelease}:
-        lines = sorted({v.minor for v in found if v.major == major and not v.prerelease}, reverse=True)
-        for minor in lines[: policy.keep_minors]:
-            line = sorted(v for v in found if (v.major, v.minor) == (major, minor) and not v.prerelease)
-            assert set(line[-policy.keep :]) <= left
+        minors = sorted({v.minor for v in found if v.major == major and not v.prerelease}, reverse=True)
+        for minor in minors[: policy.keep_minors]:
+            series = sorted(v for v in found if (v.major, v.minor) == (major, minor) and not v.prerelease)
+            assert set(series[-policy.keep :]) <= left
 
 
 @given(versions, policies)

@@ -82,8 +82,8 @@ def test_a_version_to_ignore_is_not_the_greatest() -> None:
 def test_each_variant_counts_on_by_itself() -> None:
     repository = ModelRepository.published(["2.1.106"], **{"3.0.0-alpine": "a", "3.0.1-rc.4-alpine": "b"})
     plain, alpine = lines(Scheme(), ["default", "alpine"])
-    assert [str(next_version(repository, [line], MINOR)) for line in (plain, alpine)] == ["2.2.0", "3.1.0"]
-    assert [str(next_version(repository, [line], None, "rc")) for line in (plain, alpine)] == [
+    assert [str(next_version(repository, [scheme], MINOR)) for scheme in (plain, alpine)] == ["2.2.0", "3.1.0"]
+    assert [str(next_version(repository, [scheme], None, "rc")) for scheme in (plain, alpine)] == [
         "2.1.107-rc.1",
         "3.0.1-rc.5",
     ]

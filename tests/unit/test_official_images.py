@@ -61,10 +61,10 @@ def test_the_rules_give_the_floating_tags_that_maintainers_set_by_hand(image: Im
         tag: where for tag, where in rows.items() if not any(fnmatchcase(tag, o) for o in image.get("other", []))
     }
     by_rule: dict[str, set[int]] = {}
-    for line in schemes(image):
-        versions = Published.of(rows, line).versions
-        by_hand = {tag: where for tag, where in by_hand.items() if line.parse(tag) is None}
-        by_rule |= {tag: rows[versions[owner]] for tag, owner in resolve(versions, line).items()}
+    for scheme in schemes(image):
+        versions = Published.of(rows, scheme).versions
+        by_hand = {tag: where for tag, where in by_hand.items() if scheme.parse(tag) is None}
+        by_rule |= {tag: rows[versions[owner]] for tag, owner in resolve(versions, scheme).items()}
     assert by_rule == by_hand
 
 

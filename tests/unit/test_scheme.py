@@ -146,7 +146,7 @@ def test_a_floating_tag_is_never_read_as_a_version() -> None:
 # -- where the floating tags belong ----------------------------------------------------------------------------------
 
 
-def test_each_floating_tag_belongs_to_the_greatest_version_of_its_line() -> None:
+def test_each_floating_tag_belongs_to_the_greatest_version_of_its_series() -> None:
     assert shown("2.1.106 1.9.8 2.0.7 1.9.9 2.1.9") == {
         "1.9.8": "1.9.8",
         "1.9.9": "1.9.9",

@@ -1,4 +1,4 @@
-"""A scheme says how one line of versions is spelt; lines never touch each other's tags, and every tag reads back."""
+"""A scheme says how one variant spells its versions; variants never touch each other's tags; every tag reads back."""
 
 import random
 
@@ -44,7 +44,7 @@ def test_only_tags_with_exactly_its_suffix_count_for_a_variant() -> None:
     assert Published.of(tags, ALPINE).versions == {Version(2, 1, 105): "2.1.105-alpine"}
 
 
-def test_the_plain_line_never_counts_a_variant_that_it_knows() -> None:
+def test_the_plain_variant_never_counts_a_variant_that_it_knows() -> None:
     plain, _ = lines(Scheme(), ["default", "alpine"])
     assert Published.of(["2.1.106-alpine", "2.2.0-rc.1-alpine", "2.1.105", "2.2.0-rc.1"], plain).versions.keys() == {
         Version(2, 1, 105),
@@ -59,14 +59,14 @@ def test_a_variant_that_is_asked_for_later_is_known_from_the_configuration() -> 
 
 def test_a_tag_belongs_to_the_longest_variant_that_it_ends_in() -> None:
     plain, alpine, slim = lines(Scheme(), ["default", "alpine", "slim-alpine"])
-    assert [line.parse("2.1.106-slim-alpine") for line in (plain, alpine, slim)] == [None, None, Version(2, 1, 106)]
-    assert [line.parse("2.1.106-alpine") for line in (plain, alpine, slim)] == [None, Version(2, 1, 106), None]
+    assert [scheme.parse("2.1.106-slim-alpine") for scheme in (plain, alpine, slim)] == [None, None, Version(2, 1, 106)]
+    assert [scheme.parse("2.1.106-alpine") for scheme in (plain, alpine, slim)] == [None, Version(2, 1, 106), None]
 
 
 @pytest.mark.parametrize(
     "tag", ["2.1.107-alpine", "2.2.0-rc.1-alpine", "2.2.0-rc-alpine3.18", "2.2.0-rc.1-slim-alpine"]
 )
-def test_a_variant_that_nobody_told_of_holds_no_floating_tag_of_the_plain_line(tag: str) -> None:
+def test_a_variant_that_nobody_configured_holds_no_floating_tag_of_the_plain_variant(tag: str) -> None:
     scheme = Scheme(channels=("rc",))
     found = resolve(Published.of(["2.1.106", tag], scheme).versions, scheme)
     assert set(found.values()) == {Version(2, 1, 106)}
@@ -97,7 +97,7 @@ def test_both_spellings_count_under_either_prefix_and_its_own_goes_first(prefix:
     assert [*found.values()] == [f"{prefix}2.1.106", "v2.1.105", "2.1.104"]
 
 
-def test_any_other_prefix_tells_lines_apart() -> None:
+def test_any_other_prefix_separates_versions() -> None:
     scheme = Scheme(prefix="api-")
     assert Published.of(["2.1.106", "v2.1.106", "ui-2.1.106", "api-2.1.105", "api-v2.1.104"], scheme).versions == {
         Version(2, 1, 105): "api-2.1.105"
@@ -118,7 +118,7 @@ def test_there_is_a_tag_0_for_whoever_wants_it() -> None:
 # -- aliases, channels, ignore ---------------------------------------------------------------------------------------
 
 
-def test_an_alias_is_bound_to_its_line() -> None:
+def test_an_alias_is_bound_to_its_series() -> None:
     scheme = Scheme(aliases=(("lts", "24"), ("stable", "1.30")))
     found = floats("24.0.1 24.1.0 26.0.0 1.30.2 1.31.0 1.3.0 2.4.0 24.2.0-rc.1", scheme)
     assert (found["lts"], found["stable"], found["latest"]) == ("24.1.0", "1.30.2", "26.0.0")
@@ -216,7 +216,7 @@ def test_a_variant_is_named_once() -> None:
         (Scheme(floats=("alpine", "latest")), ["alpine"], "alpine"),
     ],
 )
-def test_two_lines_that_would_spell_the_same_tag_are_refused(scheme: Scheme, variants: list[str], tag: str) -> None:
+def test_two_variants_that_would_spell_the_same_tag_are_refused(scheme: Scheme, variants: list[str], tag: str) -> None:
     with pytest.raises(InputError, match=f"can spell the same tag, such as {tag}: rename one of them"):
         lines(scheme, variants)
 
@@ -269,10 +269,10 @@ def test_an_alias_never_spells_a_version_tag(name: str) -> None:
         Scheme(aliases=((name, "2"),), prefix="api-")
 
 
-@pytest.mark.parametrize("line", ["", "2.1.106", "x", "2.x", "02", "2.", "v2", "2\n", "latest"])
-def test_an_alias_is_bound_to_a_line_of_versions(line: str) -> None:
+@pytest.mark.parametrize("series", ["", "2.1.106", "x", "2.x", "02", "2.", "v2", "2\n", "latest"])
+def test_an_alias_is_bound_to_a_series_of_versions(series: str) -> None:
     with pytest.raises(InputError, match=r"not a series of versions: give MAJOR or MAJOR\.MINOR"):
-        Scheme(aliases=(("lts", line),))
+        Scheme(aliases=(("lts", series),))
 
 
 @pytest.mark.parametrize("channel", ["", "1", "r c", "rc.1", "latest", "rc\n", "-rc"])
@@ -312,27 +312,27 @@ def test_a_planted_tag_whose_floating_tag_would_get_too_long_is_no_version() -> 
     assert [len(tag) for tag in scheme.tags(parse_version(fits))] == [120, 125]
 
 
-def test_a_hundred_thousand_tags_of_several_lines_are_read_and_resolved() -> None:
+def test_a_hundred_thousand_tags_of_several_variants_are_read_and_resolved() -> None:
     base = Scheme(prefix="v", aliases=(("lts", "5"),), channels=("rc",), ignore=frozenset(versions("9.99.99")))
     every = [Version(major, minor, patch) for major in range(10) for minor in range(100) for patch in range(50)]
     found = lines(base, ["default", "alpine"], ["slim-alpine"])
-    tags = [tag for line in found for version in every for tag in (line.version_tag(version),)]
+    tags = [tag for scheme in found for version in every for tag in (scheme.version_tag(version),)]
     random.Random(0).shuffle(tags)
-    for line in found:
-        goal = every_tag(Published.of(tags, line).versions, line)
-        assert (goal[line.spell("lts")], goal[line.spell("latest")]) == (Version(5, 99, 49), Version(9, 99, 49))
+    for scheme in found:
+        goal = every_tag(Published.of(tags, scheme).versions, scheme)
+        assert (goal[scheme.spell("lts")], goal[scheme.spell("latest")]) == (Version(5, 99, 49), Version(9, 99, 49))
         assert len(goal) == 50_000 + 1_000 + 9 + 3
 
 
-# -- every command sees one line -------------------------------------------------------------------------------------
+# -- every command sees one variant ----------------------------------------------------------------------------------
 
 
 def shelf() -> Shelf:
-    """Publish two lines of an image, everything where it belongs."""
+    """Publish two variants of an image, everything where it belongs."""
     found = Shelf()
-    for line, texts in zip(lines(Scheme(), ["default", "alpine"]), ("2.1.105 2.1.106", "2.0.7 2.1.105"), strict=True):
-        for tag, version in every_tag(versions(texts), line).items():
-            found.hold(tag, f"{version}{line.variant}")
+    for scheme, texts in zip(lines(Scheme(), ["default", "alpine"]), ("2.1.105 2.1.106", "2.0.7 2.1.105"), strict=True):
+        for tag, version in every_tag(versions(texts), scheme).items():
+            found.hold(tag, f"{version}{scheme.variant}")
     return found
 
 
@@ -340,7 +340,7 @@ def held(repository: Shelf) -> dict[str, Digest]:
     return {str(tag): digest for tag, digest in repository.held.items()}
 
 
-def test_a_plan_of_a_variant_looks_at_its_own_line() -> None:
+def test_a_plan_of_a_variant_looks_at_its_own_tags() -> None:
     repository = shelf()
     version = Version(2, 0, 8)
     seen = look(repository, ALPINE, ALPINE.floating_tags(version), present=[version])
@@ -362,7 +362,7 @@ def test_a_pre_release_moves_its_channel_and_nothing_else() -> None:
     assert changes == {"2.2.0-rc.1": Action.CREATE, "rc": Action.CREATE}
 
 
-def test_a_listing_shows_one_line_and_what_belongs_to_it() -> None:
+def test_a_listing_shows_one_variant_and_what_belongs_to_it() -> None:
     plain, alpine = lines(Scheme(), ["default", "alpine"])
     assert [str(row.tag) for row in ls(shelf(), [plain]).versions] == ["2.1.106", "2.1.105"]
     found = ls(shelf(), [alpine])
@@ -373,7 +373,7 @@ def test_a_listing_shows_one_line_and_what_belongs_to_it() -> None:
     assert set(found.other) == {"2.1.105", "2.1.106", "2.1", "2", "latest"}
 
 
-def test_a_drifted_variant_is_its_own_lines_drift() -> None:
+def test_a_drifted_variant_is_its_own_drift() -> None:
     repository = shelf()
     repository.hold("alpine", "2.0.7alpine")
     plain, alpine = lines(Scheme(), ["default", "alpine"])
@@ -385,7 +385,7 @@ def test_a_drifted_variant_is_its_own_lines_drift() -> None:
     assert held(repository) == {**before, "alpine": image("2.1.105alpine").manifest.digest}
 
 
-def test_what_an_alias_takes_over_is_mended_to_its_line() -> None:
+def test_what_an_alias_takes_over_is_repaired_to_its_series() -> None:
     repository = Shelf.published(["24.0.1", "26.0.0"])
     assert isinstance(repository, Shelf)
     scheme = Scheme(aliases=(("latest", "24"),))
@@ -396,7 +396,7 @@ def test_what_an_alias_takes_over_is_mended_to_its_line() -> None:
 
 
 @pytest.mark.parametrize("name", ["2.1.105", "v2.1.105", "2.1.105-alpine"])
-def test_removing_a_version_of_a_variant_leaves_the_same_version_of_other_lines(name: str) -> None:
+def test_removing_a_version_of_a_variant_leaves_the_same_version_of_other_variants(name: str) -> None:
     repository = shelf()
     before = held(repository)
     done = remove(repository, [ALPINE], [name])
@@ -409,7 +409,7 @@ def test_removing_a_version_of_a_variant_leaves_the_same_version_of_other_lines(
     }
 
 
-def test_a_version_that_only_other_lines_have_is_not_there_to_remove() -> None:
+def test_a_version_that_only_other_variants_have_is_not_there_to_remove() -> None:
     repository = shelf()
     with pytest.raises(InputError, match="has none of the tags named"):
         remove(repository, [ALPINE], ["2.1.106"])
@@ -427,7 +427,7 @@ some_versions = st.builds(
     st.sampled_from([None, None, None, "rc", "rc.1", "rc.10", "beta.1", "alpine", "rc.1-slim", "slim-alpine", "x.1-y"]),
 )
 histories = st.frozensets(some_versions, max_size=8)
-line_text = st.sampled_from(["0", "1", "2", "1.0", "2.1", "3.2", "0.1"])
+series_text = st.sampled_from(["0", "1", "2", "1.0", "2.1", "3.2", "0.1"])
 bases = st.builds(
     Scheme,
     floats=st.lists(
@@ -435,7 +435,7 @@ bases = st.builds(
         unique=True,
     ).map(tuple),
     prefix=st.sampled_from(["", "v", "api-"]),
-    aliases=st.dictionaries(st.sampled_from(["lts", "old", "latest", "1", "2.1"]), line_text).map(
+    aliases=st.dictionaries(st.sampled_from(["lts", "old", "latest", "1", "2.1"]), series_text).map(
         lambda found: tuple(found.items())
     ),
     channels=st.lists(st.sampled_from(["rc", "beta"]), unique=True).map(tuple),
@@ -446,7 +446,7 @@ bases = st.builds(
 
 @st.composite
 def images(draw: st.DrawFn) -> tuple[Scheme, ...]:
-    """Draw the lines of an image."""
+    """Draw the variants of an image."""
     asked = draw(st.lists(st.sampled_from(["default", *VARIANTS]), unique=True, min_size=1))
     return lines(draw(bases), asked)
 
@@ -462,37 +462,37 @@ def tags_of(scheme: Scheme, version: Version) -> tuple[Tag, ...]:
 
 @given(images(), some_versions)
 def test_parsing_inverts_spelling_for_every_scheme(found: tuple[Scheme, ...], version: Version) -> None:
-    for line in found:
-        tag, *cascade = tags_of(line, version)
-        assert line.parse(tag) == version
-        assert [other.parse(tag) for other in found if other is not line] == [None] * (len(found) - 1)
+    for scheme in found:
+        tag, *cascade = tags_of(scheme, version)
+        assert scheme.parse(tag) == version
+        assert [other.parse(tag) for other in found if other is not scheme] == [None] * (len(found) - 1)
         assert not any(other.parse(floating_tag) for floating_tag in cascade for other in found)
 
 
 @given(images(), some_versions, some_versions)
-def test_lines_never_touch_each_others_tags(found: tuple[Scheme, ...], a: Version, b: Version) -> None:
+def test_variants_never_touch_each_others_tags(found: tuple[Scheme, ...], a: Version, b: Version) -> None:
     for number, one in enumerate(found):
         for other in found[:number]:
             assert not {*tags_of(one, a)} & {*tags_of(other, b)}
 
 
 @given(images(), histories, some_versions)
-def test_a_release_of_one_line_leaves_every_other_line_where_it_belongs(
+def test_a_release_of_one_variant_leaves_every_other_variant_where_it_belongs(
     found: tuple[Scheme, ...], history: frozenset[Version], version: Version
 ) -> None:
-    def digest(line: Scheme, of: Version) -> Digest:
-        made = image(f"{of}{line.variant}").manifest
+    def digest(scheme: Scheme, of: Version) -> Digest:
+        made = image(f"{of}{scheme.variant}").manifest
         repository.manifests[made.digest] = made
         return made.digest
 
-    def resolved(line: Scheme, of: frozenset[Version]) -> dict[Tag, Digest]:
-        return {tag: digest(line, owner) for tag, owner in every_tag(of, line).items()}
+    def resolved(scheme: Scheme, of: frozenset[Version]) -> dict[Tag, Digest]:
+        return {tag: digest(scheme, owner) for tag, owner in every_tag(of, scheme).items()}
 
     repository = ModelRepository()
-    for line in found:
+    for scheme in found:
         for known in history | {version}:
-            tags_of(line, known)
-        repository.held |= resolved(line, history)
+            tags_of(scheme, known)
+        repository.held |= resolved(scheme, history)
     released = found[0]
     seen = look(repository, released, released.floating_tags(version), present=[version])
     for change in plan(version, digest(released, version), seen).changes:
@@ -500,8 +500,8 @@ def test_a_release_of_one_line_leaves_every_other_line_where_it_belongs(
             assert change.after
             repository.write(change.tag, repository.manifests[change.after])
     expected = resolved(released, history | {version})
-    for line in found[1:]:
-        expected |= resolved(line, history)
+    for scheme in found[1:]:
+        expected |= resolved(scheme, history)
     assert repository.held == expected
 
 
@@ -509,10 +509,10 @@ def test_a_release_of_one_line_leaves_every_other_line_where_it_belongs(
 def test_another_version_never_moves_a_floating_tag_back(
     found: tuple[Scheme, ...], history: frozenset[Version], version: Version
 ) -> None:
-    line = found[0]
+    scheme = found[0]
     for known in history | {version}:
-        tags_of(line, known)
-    before, after = every_tag(history, line), every_tag(history | {version}, line)
+        tags_of(scheme, known)
+    before, after = every_tag(history, scheme), every_tag(history | {version}, scheme)
     assert before.keys() <= after.keys()
     assert all(after[tag] >= owner for tag, owner in before.items())
     assert all(after[tag] in (owner, version) for tag, owner in before.items())
@@ -522,19 +522,19 @@ def test_another_version_never_moves_a_floating_tag_back(
 def test_what_was_resolved_before_and_further_versions_resolve_as_all_of_them_together(
     found: tuple[Scheme, ...], history: frozenset[Version], further: frozenset[Version]
 ) -> None:
-    line = found[0]
-    tags = [tag for version in history for tag in tags_of(line, version)[:1]]
-    before = Published.of(tags, line)
-    assert before.owners == resolve(before.versions, line)
-    assert before.owners_with(further) == resolve({*before.versions, *further}, line)
+    scheme = found[0]
+    tags = [tag for version in history for tag in tags_of(scheme, version)[:1]]
+    before = Published.of(tags, scheme)
+    assert before.owners == resolve(before.versions, scheme)
+    assert before.owners_with(further) == resolve({*before.versions, *further}, scheme)
 
 
 @given(images(), histories)
 def test_a_channel_is_at_latest_or_ahead(found: tuple[Scheme, ...], history: frozenset[Version]) -> None:
-    line = found[0]
+    scheme = found[0]
     for known in history:
-        tags_of(line, known)
-    goal = every_tag(history, line)
-    stable = [version for version in history if not version.prerelease and line.counts(version)]
-    for channel in line.channels if stable else ():
-        assert goal[line.spell(channel)] >= max(stable)
+        tags_of(scheme, known)
+    goal = every_tag(history, scheme)
+    stable = [version for version in history if not version.prerelease and scheme.counts(version)]
+    for channel in scheme.channels if stable else ():
+        assert goal[scheme.spell(channel)] >= max(stable)
