@@ -16,7 +16,7 @@ from tagger.registry.repository import RemoteRepository
 from tagger.registry.site import Trust
 from tagger.registry.tag_list import NoList
 from tagger.releasing.order import Target
-from tagger.work import Patience, Trace
+from tagger.work import Deadline, Trace
 
 Hosts = tuple[Collection[str], Collection[str]]
 """The registries that may be reached without TLS, and the token servers on other hosts."""

@@ -480,8 +480,8 @@ def diagnose(
         )
     )
     loaded = once(DockerConfig.load)
-    docker, patience = got(loaded) or DockerConfig(), Patience(None, progress)
-    engine = once(lambda: Engine.open(docker, lambda _: None, patience=patience, trace=trace))
+    docker, deadline = got(loaded) or DockerConfig(), Deadline(None, progress)
+    engine = once(lambda: Engine.open(docker, lambda _: None, deadline=deadline, trace=trace))
     findings = [
         found("settings", lambda: machine.settings(settings)),
         found("Docker configuration", lambda: machine.docker_configuration(loaded)),

@@ -103,7 +103,7 @@ def _confirmed(run: Run, share: Share, pushed: Digest) -> Ours:
     """
     tag = share.version_tag
     since = f"{share.repository.name.registry} does not show {tag} yet"
-    for attempt in run.patience.attempts(Pauses.SHOWN, Pauses.SCANNED, since=since):
+    for attempt in run.deadline.attempts(Pauses.SHOWN, Pauses.SCANNED, since=since):
         fetched: dict[Tag, Manifest | None] = {}
         fetching = partial(_fetched, share.repository, tag, fetched)
         share.seen = observed(share.repository, run.order.version, share.scheme, fetching)

@@ -57,7 +57,7 @@ def check(repository: Listed, schemes: Sequence[Scheme]) -> Check:
     every = [Published.of(tags, scheme) for scheme in schemes]
     for published in every:
         _check_named(repository.name, published, alone=len(every) == 1)
-    parts = repository.patience.at_once([partial(_examined, repository, published) for published in every])
+    parts = repository.deadline.at_once([partial(_examined, repository, published) for published in every])
     states = [state for part, _ in parts for state in part]
     checked = tuple(state.tag for state in states)
     drift = tuple(state for state in states if not state.ok)

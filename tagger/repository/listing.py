@@ -58,7 +58,7 @@ def ls(repository: Listed, schemes: Sequence[Scheme], limit: int | None = None) 
         for tag, version in published.spelt.items()
     )[:limit]
     shown = {tag for *_, tag in newest}
-    parts = repository.patience.at_once([partial(_part, repository, published, shown) for published in every])
+    parts = repository.deadline.at_once([partial(_part, repository, published, shown) for published in every])
     rows = {row.tag: row for part in parts for row in part.rows}
     ours = {tag for published in every for tag in published.spelt} | {tag for part in parts for tag in part.floats}
     return Listing(

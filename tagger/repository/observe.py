@@ -14,7 +14,7 @@ from tagger.rules.plan import Observed
 from tagger.rules.resolve import Published
 from tagger.rules.scheme import Scheme
 from tagger.rules.version import Version, yanked_by
-from tagger.work import Patience
+from tagger.work import Deadline
 
 
 class Tags(Protocol):
@@ -25,7 +25,7 @@ class Tags(Protocol):
         """Its name."""
 
     @property
-    def patience(self) -> Patience:
+    def deadline(self) -> Deadline:
         """The time that there is for asking and waiting."""
 
     def tags(self) -> Sequence[Tag]:
@@ -92,7 +92,7 @@ def look(
     """
     own = map(scheme.version_tag, present)
     asking = partial(ask, repository, dict.fromkeys((*floats, *own)), digest)
-    listed, answers = repository.patience.both(repository.tags, asking)
+    listed, answers = repository.deadline.both(repository.tags, asking)
     published = Published.of(listed, scheme)
     # A tag that was not found and is listed is asked for again, now that the list is known.
     again = [tag for tag, answer in answers.items() if answer is None]
@@ -153,7 +153,7 @@ def ask(
 ) -> dict[Tag, Digest | Unreadable | None]:
     """Ask at once where tags point; for one that is unreadable the answer is the error. `digest` asks for one tag."""
     asking = [partial(_answer, digest or repository.digest, tag) for tag in tags]
-    return dict(zip(tags, repository.patience.at_once(asking), strict=True))
+    return dict(zip(tags, repository.deadline.at_once(asking), strict=True))
 
 
 def _answer(digest: Callable[[Tag], Digest | None], tag: Tag) -> Digest | Unreadable | None:

@@ -37,7 +37,7 @@ def repair(repository: Listed, schemes: Sequence[Scheme], *, dry_run: bool) -> R
     """
     tags = listed_tags(repository)
     every = [Published.of(tags, scheme) for scheme in schemes]
-    found = repository.patience.at_once([partial(_drifted, repository, published) for published in every])
+    found = repository.deadline.at_once([partial(_drifted, repository, published) for published in every])
     if refused := [reason for drifted in found for reason in drifted.refusals()]:
         raise Refused("; ".join(refused))
     warnings = tuple(warning for drifted in found for warning in drifted.warnings(repository.name))
@@ -46,7 +46,7 @@ def repair(repository: Listed, schemes: Sequence[Scheme], *, dry_run: bool) -> R
     if dry_run:
         return Repair(repository.name, dry_run, moves, warnings, half)
     try:
-        done = repository.patience.at_once([partial(_fix, repository, drifted) for drifted in found if drifted.moves])
+        done = repository.deadline.at_once([partial(_fix, repository, drifted) for drifted in found if drifted.moves])
     except KeyboardInterrupt as signal:
         raise _interrupted(repository, moves, signal) from None
     if failed := [each for each in done if isinstance(each, Unsettled)]:
@@ -105,7 +105,7 @@ def _fix(repository: Listed, drifted: _Drifted) -> list[Move] | Unsettled:
 
 def _interrupted(repository: Listed, moves: Sequence[Move], signal: KeyboardInterrupt) -> TaggerError:
     """Look which tags have moved, and return the error that names them and the others."""
-    repository.patience.put_back()
+    repository.deadline.put_back()
     try:
         held = ask(repository, [move.tag for move in moves])
     except (TaggerError, KeyboardInterrupt):

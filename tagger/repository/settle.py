@@ -65,7 +65,7 @@ def settle(
     problems: Mapping[Tag, TaggerError] = {}
     unseen: TaggerError | None = None
     again = partial(look, repository, scheme, floats, present=goal.present, absent=goal.absent, hidden=goal.hidden)
-    for attempt in repository.patience.attempts(Pauses.SETTLE):
+    for attempt in repository.deadline.attempts(Pauses.SETTLE):
         attempt.since = f"{repository.name.registry} does not show {', '.join(left)} in place yet"
         try:
             observed = seen or again()
@@ -104,7 +104,7 @@ def explained(repository: Tags, observed: Observed, tags: Collection[Tag], again
     the result says whose images were found.
     """
     seen: Observed | None = observed
-    for attempt in repository.patience.attempts(Pauses.STALE):
+    for attempt in repository.deadline.attempts(Pauses.STALE):
         observed, seen = seen or again(), None
         versions, nearly = holders(repository, observed, tags)
         observed = replace(observed, holders={**observed.holders, **versions}, nearly=nearly)

@@ -150,7 +150,7 @@ def _put_marks(repository: Removable, parts: Sequence[_Part]) -> None:
         if manifest is None:
             raise RegistryError(f"{repository.name} no longer has {part.digest}", "remove the version with tagger rm")
         repository.put(part.mark, manifest)
-        for _ in repository.patience.attempts(Pauses.STALE):
+        for _ in repository.deadline.attempts(Pauses.STALE):
             if repository.digest(part.mark) == part.digest:
                 break
         else:
@@ -171,7 +171,7 @@ def _withdrawn(
         for part in parts:
             _settle(repository, part, version, part.unclaimed)
     except (TaggerError, KeyboardInterrupt) as problem:
-        repository.patience.put_back()
+        repository.deadline.put_back()
         if error := _broken_off(repository, parts, version, problem):
             raise error from None
         return tuple(move for part in parts for move in part.moves), [tag for part in parts for tag in part.doomed]
@@ -203,7 +203,7 @@ def _broken_off(
 
 def _shown(repository: Removable, marks: Sequence[Tag], *, refused: bool) -> bool:
     """Return whether a mark is there; one whose write broke off may come late, unless the registry refused it."""
-    for _ in repository.patience.attempts(Pauses.STALE):
+    for _ in repository.deadline.attempts(Pauses.STALE):
         if any(ask(repository, marks).values()):
             return True
         if refused:

@@ -30,7 +30,7 @@ from tagger.releasing.placement import Placement
 from tagger.rules.resolve import resolve
 from tagger.rules.scheme import Scheme
 from tagger.rules.version import Version, parse_version
-from tagger.work import Patience
+from tagger.work import Deadline
 
 Around = Callable[[str], AbstractContextManager[None]]
 T = TypeVar("T")

@@ -38,7 +38,7 @@ from tagger.releasing.placement import Placement
 from tagger.repository.repair import repair
 from tagger.rules.scheme import Scheme, lines
 from tagger.rules.version import parse_version
-from tagger.work import Patience
+from tagger.work import Deadline
 
 FLOATS = ("2.1", "2", "latest")
 
