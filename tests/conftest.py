@@ -10,6 +10,7 @@ from typing import Any
 
 import canary
 import hypothesis
+import launcher
 import pytest
 from clocks import Skipping
 from doubles import FakeEngine, ModelRegistry
@@ -117,6 +118,12 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest
     (home / ".docker").mkdir()
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("DOCKER_CONFIG", str(home / ".docker"))
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the commands of a test spend no time on waiting for what does not come."""
+    monkeypatch.setattr(launcher, "pace", 20.0)
 
 
 @pytest.fixture(scope="session")

@@ -120,6 +120,7 @@ def pushes(tag: str) -> Callable[[Request], bool]:
     exits="1",
 )
 @pytest.mark.engine
+@pytest.mark.usefixtures("hurried")
 def test_an_error_inside_a_200_is_a_failure(scene: Stage) -> None:
     scene.proxy.intercept(on("PUT", manifest(VERSION), refusal(400, "MANIFEST_INVALID", "bad \x1b[2J\r\n::error::x")))
     ran = scene.release()
@@ -140,6 +141,7 @@ def says(*messages: Message) -> Callable[[str, str], Iterator[Message]]:
     does="does not trust the push; no tag moves",
     exits="1",
 )
+@pytest.mark.usefixtures("hurried")
 def test_a_push_that_names_no_digest_proves_nothing(actors: Model) -> None:
     actors.engine.push = says({"status": "Pushed", "id": "c722b2e5e5dc"})
     stopped(actors, actors.release(), 1, "ended with digest: none", "no tag moved")
@@ -152,6 +154,7 @@ def test_a_push_that_names_no_digest_proves_nothing(actors: Model) -> None:
     does="reads it there",
     exits="0",
 )
+@pytest.mark.usefixtures("hurried")
 def test_the_status_line_is_proof_enough() -> None:
     with model(store="containerd") as scene:
         done(scene, scene.release())
@@ -165,6 +168,7 @@ def test_the_status_line_is_proof_enough() -> None:
     exits="1",
 )
 @pytest.mark.parametrize("tags", [(VERSION, VERSION), ("2.1.107",)])
+@pytest.mark.usefixtures("hurried")
 def test_a_push_that_speaks_of_something_else_proves_nothing(actors: Model, tags: tuple[str, ...]) -> None:
     lines = [f"{tag}: digest: {digest_of(bytes([number]))} size: 9" for number, tag in enumerate(tags)]
     actors.engine.push = says(*({"status": line} for line in lines))
@@ -179,6 +183,7 @@ def test_a_push_that_speaks_of_something_else_proves_nothing(actors: Model, tags
     exits="1; or 4, naming the tag, if the registry cannot delete a single tag",
 )
 @pytest.mark.engine
+@pytest.mark.usefixtures("hurried")
 def test_another_image_under_our_local_tag_is_never_released(scene: Stage, engine: Engine) -> None:
     stranger = engine.image(f"stranger-{secrets.token_hex(4)}", f"stranger to {scene.repository}")
 
@@ -306,6 +311,7 @@ def test_an_engine_that_is_not_there_is_said(scene: Stage, environment: dict[str
 )
 @pytest.mark.engine
 @pytest.mark.parametrize("tag", [VERSION, "latest"])
+@pytest.mark.usefixtures("hurried")
 def test_an_engine_whose_disk_is_full_moves_nothing(scene: Stage, tag: str) -> None:
     full = as_json(500, {"message": "write /var/lib/docker/image/repositories.json: no space left on device"})
     scene.engine.intercept(lambda r: full if r.path.endswith("/tag") and r.query.get("tag") == [tag] else None)
@@ -336,6 +342,7 @@ def test_loopback_of_another_machine_is_not_ours(actors: Model) -> None:
     exits="2",
 )
 @pytest.mark.engine
+@pytest.mark.usefixtures("hurried")
 def test_a_registry_that_is_not_there_is_said(engine: Engine) -> None:
     with private_folder() as folder, Registry.start(folder) as registry, stage(engine, registry) as scene:
         registry.kill()
@@ -380,6 +387,7 @@ def test_a_registry_that_dies_within_a_layer_moves_nothing(engine: Engine) -> No
 )
 @pytest.mark.engine
 @pytest.mark.parametrize("tag", ["latest", VERSION])
+@pytest.mark.usefixtures("hurried")
 def test_a_torn_tag_is_healed_if_it_floats(scene: Stage, tag: str) -> None:
     if tag == VERSION:
         assert (
@@ -451,6 +459,7 @@ WAITS = {
 )
 @pytest.mark.engine
 @pytest.mark.parametrize("wait", WAITS)
+@pytest.mark.usefixtures("hurried")
 def test_too_many_requests_are_made_again_later(scene: Stage, wait: str) -> None:
     header = formatdate(time.time() + 2, usegmt=True) if wait == "a date" else WAITS[wait]
     headers = {} if header is None else {"Retry_After": header}
@@ -483,6 +492,7 @@ def test_an_absurd_wait_is_not_waited_for(scene: Stage) -> None:
 )
 @pytest.mark.engine
 @pytest.mark.parametrize("status", [408, 500, 502, 503, 504])
+@pytest.mark.usefixtures("hurried")
 def test_a_failure_that_passes_is_survived(scene: Stage, status: int) -> None:
     failing = Response(status, b"<html>try later</html>", {"Content-Type": "text/html"})
     scene.proxy.intercept(on("HEAD", manifest("latest"), failing, times=1))
@@ -500,6 +510,7 @@ def test_a_failure_that_passes_is_survived(scene: Stage, status: int) -> None:
 )
 @pytest.mark.engine
 @pytest.mark.parametrize("tag", TAGS)
+@pytest.mark.usefixtures("hurried")
 def test_a_lost_answer_is_no_failure(scene: Stage, tag: str) -> None:
     scene.proxy.intercept(on("PUT", manifest(tag), scene.proxy.lose_answer, times=1))
     done(scene, scene.release())
@@ -519,6 +530,7 @@ def created(request: Request) -> Response:
 )
 @pytest.mark.engine
 @pytest.mark.parametrize("tag", [VERSION, "latest"])
+@pytest.mark.usefixtures("hurried")
 def test_what_a_registry_says_that_it_stored_is_read_back(scene: Stage, tag: str) -> None:
     scene.proxy.intercept(on("PUT", manifest(tag), created))
     stopped(scene, scene.release("registry"), 1, "run the same command again", published=tag != VERSION)
@@ -533,6 +545,7 @@ def test_what_a_registry_says_that_it_stored_is_read_back(scene: Stage, tag: str
 )
 @pytest.mark.engine
 @pytest.mark.parametrize("tag", ["latest", VERSION])
+@pytest.mark.usefixtures("hurried")
 def test_stale_reads_are_waited_out(scene: Stage, tag: str) -> None:
     written = threading.Event()
     old = refusal(404, "MANIFEST_UNKNOWN", "manifest unknown")
@@ -559,6 +572,7 @@ def test_stale_reads_are_waited_out(scene: Stage, tag: str) -> None:
     exits="1",
 )
 @pytest.mark.engine
+@pytest.mark.usefixtures("hurried")
 def test_reads_that_stay_stale_are_no_success(scene: Stage) -> None:
     body = scene.registry.manifest(scene.repository, OLD)
     old = Response(200, body, {"Content-Type": DOCKER_MANIFEST, "Docker-Content-Digest": scene.before[OLD]})
@@ -642,6 +656,7 @@ def test_an_immutable_tag_that_is_right_is_left_alone(scene: Stage) -> None:
 @pytest.mark.engine
 @pytest.mark.parametrize("status", [400, 403, 412])
 @pytest.mark.parametrize("via", ["engine", "registry"])
+@pytest.mark.usefixtures("hurried")
 def test_an_immutable_floating_tag_has_the_others_put_back(scene: Stage, via: str, status: int) -> None:
     fixed = refusal(status, "DENIED", "the tag is immutable")
     scene.proxy.intercept(on("PUT", manifest("latest"), fixed))
@@ -690,6 +705,7 @@ def test_a_sibling_outlives_its_twin(scene: Stage) -> None:
     exits="1 or 4",
 )
 @pytest.mark.engine
+@pytest.mark.usefixtures("hurried")
 def test_a_tag_that_is_still_there_is_not_said_to_be_gone(scene: Stage) -> None:
     scene.proxy.intercept(on("DELETE", "/manifests/", Response(202)))
     ran = launched(None, "rm", scene.name, "--yes", OLD, **scene.environment)
@@ -746,6 +762,7 @@ TOKEN_SERVERS = {
     exits="1, 2 or 3",
 )
 @pytest.mark.parametrize("kind", TOKEN_SERVERS)
+@pytest.mark.usefixtures("hurried")
 def test_a_token_server_that_fails_is_named(bearer: tuple[Model, Bearer], kind: str) -> None:
     scene, _ = bearer
     scene.registry.intercept(lambda request: TOKEN_SERVERS[kind] if request.path == "/token" else None)
@@ -902,6 +919,7 @@ def test_of_two_versions_at_once_the_newest_gets_the_floating_tags(scene: Stage,
 )
 @pytest.mark.engine
 @pytest.mark.parametrize("at", [("GET", "/v2/REPOSITORY/tags/list"), ("PUT", f"/v2/REPOSITORY/manifests/{VERSION}")])
+@pytest.mark.usefixtures("hurried")
 def test_of_two_images_for_one_version_one_wins(scene: Stage, engine: Engine, at: tuple[str, str]) -> None:
     rival = engine.image(f"rival-{secrets.token_hex(4)}", f"rival of {scene.repository}")
     with Proxy(scene.registry.host) as door:
@@ -1019,6 +1037,7 @@ def test_an_image_that_is_not_there_is_named(scene: Stage, image: str) -> None:
 )
 @pytest.mark.engine
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.usefixtures("hurried")
 def test_a_signal_has_the_floating_tags_put_back(scene: Stage, number: signal.Signals) -> None:
     with held(scene, Point("registry", "PUT", "/v2/REPOSITORY/manifests/latest", 0)) as first:
         first.send_signal(number)
@@ -1035,6 +1054,7 @@ def test_a_signal_has_the_floating_tags_put_back(scene: Stage, number: signal.Si
 )
 @pytest.mark.engine
 @pytest.mark.parametrize("tag", TAGS)
+@pytest.mark.usefixtures("hurried")
 def test_the_next_run_finishes_what_was_killed(scene: Stage, tag: str) -> None:
     with held(scene, Point("registry", "PUT", f"/v2/REPOSITORY/manifests/{tag}", 0)) as first:
         first.kill()

@@ -21,7 +21,7 @@ from services import Engine, _tar
 from tagger import __version__
 
 ROOT = Path(__file__).parents[2]
-TESTS = [str(ROOT / "tests" / name) for name in ("test_cli.py", "test_outputs.py", "test_checkout.py")]
+TESTS = [str(ROOT / "tests/real" / name) for name in ("test_cli.py", "test_github.py", "test_git.py")]
 
 
 def run(words: Sequence[str | Path], cwd: Path, **environment: str) -> str:
@@ -113,7 +113,8 @@ def test_other_pythons_pass_them_too(built: Mapping[str, Path], tmp_path: Path, 
 # What uses each of the dependencies, in the tests' own process and in those that they start.
 LOWEST = [
     *TESTS,
-    *(str(ROOT / "tests" / f"test_{name}.py") for name in ("connection", "engine", "registry", "terminal", "cascade")),
+    *(str(ROOT / "tests/real" / f"test_{name}.py") for name in ("connection", "engine", "registry", "live")),
+    f"{ROOT}/tests/unit/test_scheme.py",
     f"{ROOT}/tests/project/test_packaging.py::test_the_wheel_holds_the_package_alone_and_its_types",
 ]
 

@@ -67,6 +67,7 @@ def test_a_password_serves_engine_and_registry(
 
 
 @pytest.mark.parametrize("password", ["", "wrong"])
+@pytest.mark.usefixtures("hurried")
 def test_a_wrong_password_or_none_moves_nothing(
     engine: Engine, guarded_registry: Registry, image: str, repository: str, tmp_path: Path, *, password: str
 ) -> None:
@@ -161,6 +162,7 @@ def test_a_token_for_less_than_was_asked_moves_nothing(
         nothing_was_written(ran, engine, registry, registry.host, repository)
 
 
+@pytest.mark.usefixtures("hurried")
 def test_a_token_server_that_is_down_is_named(engine: Engine, image: str, repository: str, tmp_path: Path) -> None:
     with token_registry(tmp_path) as (registry, server, _):
         server.intercept(lambda _: Response(drop=True))
@@ -278,6 +280,7 @@ def test_a_registry_that_quotes_the_password_gets_it_shown_as_stars(
     assert ("***" in ran.err) == (how != "a header"), ran.err
 
 
+@pytest.mark.usefixtures("hurried")
 def test_no_exception_holds_the_password_whichever_request_fails(
     engine: Engine, guarded_registry: Registry, image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

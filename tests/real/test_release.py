@@ -154,6 +154,7 @@ ROWS: dict[str, tuple[Tags, str, str, Tags, dict[str, str]]] = {
 
 
 @pytest.mark.parametrize("row", ROWS)
+@pytest.mark.usefixtures("hurried")
 def test_every_row_of_the_tag_rules_holds(lab: Lab, row: str) -> None:
     before, version, letter, after, kept = ROWS[row]
     lab.publish({**before, "scratch": letter})
@@ -180,6 +181,7 @@ def test_another_image_under_a_published_version_is_refused(lab: Lab) -> None:
     assert lab.local() == set()
 
 
+@pytest.mark.usefixtures("hurried")
 def test_force_overwrites_and_says_what(lab: Lab) -> None:
     lab.publish({**CASCADE, "scratch": "b"})
     held = lab.registry.digest(lab.path, "2.1.106")
@@ -245,6 +247,7 @@ def test_an_id_and_a_digest_are_images_too(lab: Lab) -> None:
     assert (ran.code, lab.registry.digest(lab.path, "latest")) == (0, digest)
 
 
+@pytest.mark.usefixtures("hurried")
 def test_assume_newest_takes_every_floating_tag_without_asking_for_the_others(faulty: tuple[Lab, Proxy]) -> None:
     lab, proxy = faulty
     lab.publish({**CASCADE, "scratch": "b"})
@@ -262,6 +265,7 @@ def writes(tag: str) -> str:
 
 
 @pytest.mark.parametrize("via", ["engine", "registry"])
+@pytest.mark.usefixtures("hurried")
 def test_a_failed_floating_tag_puts_the_others_back(faulty: tuple[Lab, Proxy], via: str) -> None:
     lab, proxy = faulty
     before = {"2.1.105": "a", "2.1": "a", "2": "a", "latest": "a"}
@@ -283,6 +287,7 @@ def test_a_failed_floating_tag_puts_the_others_back(faulty: tuple[Lab, Proxy], v
     assert lab.tags()["latest"] == "b"
 
 
+@pytest.mark.usefixtures("hurried")
 def test_the_first_release_that_fails_takes_its_floating_tags_away_again(faulty: tuple[Lab, Proxy]) -> None:
     lab, proxy = faulty
     proxy.intercept(on("PUT", writes("latest"), Response(403)))
@@ -290,6 +295,7 @@ def test_the_first_release_that_fails_takes_its_floating_tags_away_again(faulty:
     assert (ran.code, set(lab.tags())) == (1, {"2.1.106"})
 
 
+@pytest.mark.usefixtures("hurried")
 def test_a_version_tag_that_cannot_be_pushed_moves_nothing(faulty: tuple[Lab, Proxy]) -> None:
     lab, proxy = faulty
     lab.publish(CASCADE)
@@ -312,6 +318,7 @@ def test_without_the_right_to_push_nothing_is_written_here_or_there(faulty: tupl
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
+@pytest.mark.usefixtures("hurried")
 def test_a_push_of_the_version_tag_that_the_registry_fails_once_is_made_again(
     faulty: tuple[Lab, Proxy], status: int
 ) -> None:
@@ -347,6 +354,7 @@ def test_every_request_is_shown_with_its_time_when_asked(lab: Lab) -> None:
     assert not re.search(r" in \d+ ms", lab.release("a", "2.1.106").err)
 
 
+@pytest.mark.usefixtures("hurried")
 def test_a_lost_answer_to_a_floating_tag_is_no_failure_of_the_release(faulty: tuple[Lab, Proxy]) -> None:
     lab, proxy = faulty
     proxy.intercept(on("PUT", writes("2.1"), proxy.lose_answer, times=1))
@@ -393,6 +401,7 @@ def outage(any_engine: Daemon, repository: str, tmp_path: Path) -> Iterator[tupl
 BEFORE = {"2.1.105": "a", "2.1": "a", "2": "a", "latest": "a"}
 
 
+@pytest.mark.usefixtures("hurried")
 def test_a_registry_that_stops_between_floating_tags_has_the_moved_ones_named(outage: tuple[Lab, Outage]) -> None:
     lab, stop = outage
     ran = lab.release("b", "2.1.106", "--json")
@@ -421,6 +430,7 @@ def test_a_registry_that_comes_back_in_time_gets_what_it_missed(outage: tuple[La
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.usefixtures("hurried")
 def test_an_interruption_puts_the_floating_tags_back(
     faulty: tuple[Lab, Proxy], number: signal.Signals, code: int
 ) -> None:
@@ -508,6 +518,7 @@ def test_a_rival_that_publishes_meanwhile_keeps_what_it_has_earned(faulty: tuple
     }  # fmt: skip
 
 
+@pytest.mark.usefixtures("hurried")
 def test_a_rival_that_fixes_drift_meanwhile_is_not_taken_for_one_with_our_version(faulty: tuple[Lab, Proxy]) -> None:
     lab, proxy = faulty
     newer = {"2.1.0": "y", "2.1": "y", "2": "y", "latest": "y"}
@@ -522,6 +533,7 @@ def test_a_rival_that_fixes_drift_meanwhile_is_not_taken_for_one_with_our_versio
     assert (ran.code, lab.tags()) == (0, {"2.0.0": "a", "2.0.1": "b", "2.0": "b", **newer}), ran.err
 
 
+@pytest.mark.usefixtures("hurried")
 def test_a_rival_with_another_image_for_the_same_version_is_reported(faulty: tuple[Lab, Proxy]) -> None:
     lab, proxy = faulty
     before = {"2.1.105": "a", "2.1": "a", "2": "a", "latest": "a", "scratch": "b"}
@@ -581,6 +593,7 @@ def test_an_index_has_one_digest_in_every_registry_and_stays_whole_when_it_is_pr
 
 
 @pytest.mark.engine
+@pytest.mark.usefixtures("hurried")
 def test_several_registries_get_their_tags_together_or_not_at_all(
     engine: Daemon, registry: Registry, registry_local: Registry, repository: str
 ) -> None:

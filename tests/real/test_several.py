@@ -265,6 +265,7 @@ def test_one_image_that_is_refused_keeps_every_image_back(
     assert registry.tags(f"{repository}/ui") == []
 
 
+@pytest.mark.usefixtures("hurried")
 def test_one_floating_tag_that_fails_puts_every_image_back(
     engine: Engine,
     registry: Registry,
@@ -340,6 +341,7 @@ def test_config_says_what_is_in_force_and_where_from(settings: Callable[[str], N
     assert found["settings"]["channels"] == {"value": ["rc"], "source": file}
 
 
+@pytest.mark.usefixtures("hurried")
 def test_settings_serve_a_release_and_what_reads_its_repository(
     engine: Engine,
     registry: Registry,

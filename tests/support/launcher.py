@@ -28,6 +28,8 @@ DOCS = Path(__file__).parents[2] / "docs"
 SCHEMA = Draft202012Validator(json.loads((DOCS / "schema.json").read_text()))
 _STEM = Path(__file__).with_name("stem.py")
 _LONGEST_SECONDS = 120
+pace = 1.0
+"""How many times as fast the clock of a command goes by which it waits."""
 
 
 class HasUrl(Protocol):
@@ -52,14 +54,14 @@ class Stem:
             self._requests = self._requests or self._begun()
             socket.send_fds(self._requests, [b"\0"], [theirs.fileno(), *streams])
         talk = Connection(ours.detach())
-        talk.send((list(words), dict(environment), os.fspath(folder.absolute())))
+        talk.send((list(words), dict(environment), os.fspath(folder.absolute()), pace))
         return talk
 
     @staticmethod
     def _begun() -> socket.socket:
         ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
         with theirs:
-            command = [PYTHON, "-P", os.fspath(_STEM), str(theirs.fileno())]
+            command = [PYTHON, os.fspath(_STEM), str(theirs.fileno())]
             process = subprocess.Popen(
                 command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
             )

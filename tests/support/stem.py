@@ -18,7 +18,12 @@ import selectors
 import signal
 import socket
 import sys
+from functools import partial
 from multiprocessing.connection import Connection
+
+from clocks import Racing
+
+from tagger import work
 
 # A command that would read without end meets this, and says so by a fault of its own.
 GREATEST = 1 << 30
@@ -68,7 +73,7 @@ def _run(talk: int, streams: list[int]) -> None:
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
     with Connection(talk) as request:
-        words, environment, folder = request.recv()
+        words, environment, folder, pace = request.recv()
     os.closerange(3, 1 << 16)
     # Else glibc reserves 64 MiB for each thread, which counts though nobody uses it.
     ctypes.CDLL(None).mallopt(_ARENAS, 1)
@@ -76,6 +81,7 @@ def _run(talk: int, streams: list[int]) -> None:
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
+    vars(work)["Clock"] = partial(Racing, pace)
     sys.argv = ["tagger", *words]
     try:
         main()
