@@ -1,36 +1,41 @@
-"""What can go wrong, as a tree; every class knows its exit code.
+"""What can go wrong, sorted by cause, with the exit code of a command that nothing was written before.
 
-    TaggerError                  1  failed, and the registry is as it was
+    TaggerError                  1
     ├── InputError               2  something named on the command line or in the environment cannot be used
     │   ├── InvalidReference        an image, repository, registry, tag or digest is misspelt
     │   ├── InvalidVersion          not a semantic version
     │   ├── ImageNotFound           the Engine has no such image
-    │   ├── CredentialsError        the Docker configuration or a credential helper is broken
-    │   ├── EngineUnreachable       no Engine answers at its address
-    │   └── RegistryUnreachable     no registry answers at its address
-    ├── Refused                  3  a rule says no; nothing was written
+    │   └── CredentialsError        the Docker configuration or a credential helper is broken
+    ├── Refused                  3  a rule says no
     │   ├── Denied                  the registry does not let these credentials do that
-    │   ├── Immutable               the registry lets nobody write that tag again, or delete it
+    │   ├── Immutable               the registry lets nobody write or delete that tag again
     │   ├── OverQuota               the registry takes no more from this account
     │   └── NoRepository            the registry has no such repository, and a push does not create it
     ├── EngineError              1  the Engine reported a failure
+    │   ├── EngineUnreachable    2  no Engine answers at its address
     │   ├── WrongImage              it pushed something else than the image: another one, or one platform of several
     │   ├── Transient               it failed for a reason that may pass by itself
     │   ├── BrokenOff               the connection to it broke, so nobody knows what became of the request
     │   └── Unproven                it ended a push without an error, and without a digest
-    ├── ReleaseFailed            1  a release broke off, and the floating tags were put back
-    │   └── Conflict                somebody else published the same version with another image meanwhile
-    ├── RegistryError            1  the registry reported a failure, or answered nonsense
-    │   ├── Unreadable              it fails to say where a tag points: neither there nor absent
-    │   └── TooLong                 an answer is longer than tagger reads
+    ├── RegistryError            1  something is wrong with the registry
+    │   ├── RegistryUnreachable  2  no registry answers at its address
+    │   └── BadAnswer               it reported a failure, or answered nonsense
+    │       ├── Unreadable          it fails to say where a tag points: neither there nor absent
+    │       └── TooLong             an answer is longer than tagger reads
     ├── TimedOut                 1  the time of --timeout is over
     ├── CalledOff                1  what runs beside this was interrupted
-    ├── Fault                    1  tagger met a fault of its own
+    └── Fault                    1  tagger met a fault of its own
+
+A command that fails after its first write ends with one of these, whatever the cause:
+
+    TaggerError
+    ├── ReleaseFailed            1  a release broke off, and the floating tags were put back
+    │   └── Conflict                somebody else published the same version with another image meanwhile
     ├── Unsettled                4  some tags are not where they should be; they are named
     └── Interrupted        130, 143  a signal came, and the floating tags were put back
 
-A message is one sentence that says what is wrong and what to do next. It never holds a secret, and text that came
-from elsewhere goes through `printable` first, which makes it short. Whatever is printed goes through `one_line` last.
+A message says what is wrong and, as a hint, what to do next. It never holds a secret: text from elsewhere goes through
+`printable` first, which also makes it short. Everything that is printed goes through `one_line` last.
 """
 
 from __future__ import annotations
@@ -79,14 +84,6 @@ class CredentialsError(InputError):
     """The Docker configuration or a credential helper is broken."""
 
 
-class EngineUnreachable(InputError):
-    """No Engine answers at its address."""
-
-
-class RegistryUnreachable(InputError):
-    """No registry answers at its address."""
-
-
 class Refused(TaggerError):
     """A rule says no; as the end of a command it means that nothing was written."""
 
@@ -98,7 +95,7 @@ class Denied(Refused):
 
 
 class Immutable(Refused):
-    """The registry lets nobody write that tag again, or delete it."""
+    """The registry lets nobody write or delete that tag again."""
 
 
 class OverQuota(Refused):
@@ -111,6 +108,12 @@ class NoRepository(Refused):
 
 class EngineError(TaggerError):
     """The Engine reported a failure."""
+
+
+class EngineUnreachable(EngineError):
+    """No Engine answers at its address."""
+
+    exit_code = 2
 
 
 class WrongImage(EngineError):
@@ -134,7 +137,7 @@ class Unproven(EngineError):
 
 
 class ReleaseFailed(TaggerError):
-    """A release broke off; the message says where the floating tags are, which is no place of doubt."""
+    """A release broke off; the message says where the floating tags are."""
 
 
 class Conflict(ReleaseFailed):
@@ -142,23 +145,33 @@ class Conflict(ReleaseFailed):
 
 
 class RegistryError(TaggerError):
+    """Something is wrong with the registry."""
+
+
+class RegistryUnreachable(RegistryError):
+    """No registry answers at its address."""
+
+    exit_code = 2
+
+
+class BadAnswer(RegistryError):
     """The registry reported a failure, or answered nonsense."""
 
 
-class Unreadable(RegistryError):
-    """The registry fails to say where a tag points, so that the tag is neither there nor absent."""
+class Unreadable(BadAnswer):
+    """The registry fails to say where a tag points, so it is neither there nor absent."""
 
 
-class TooLong(RegistryError):
+class TooLong(BadAnswer):
     """An answer of the registry is longer than tagger reads."""
 
 
 class TimedOut(TaggerError):
-    """The time that the whole command had is over."""
+    """The time that --timeout gave the command is over."""
 
 
 class CalledOff(TaggerError):
-    """A signal arrived while this waited in a thread; the signal itself is raised where it arrived."""
+    """A signal arrived while this waited in a thread; the main thread handles the signal itself."""
 
 
 class Fault(TaggerError):
@@ -183,7 +196,7 @@ class Unsettled(TaggerError):
 
 
 class Terminated(KeyboardInterrupt):
-    """Another signal than SIGINT arrived: raised where KeyboardInterrupt would be, and handled as that is."""
+    """A signal other than SIGINT arrived; it is raised and handled like KeyboardInterrupt."""
 
     def __init__(self, signal: int = 15) -> None:
         super().__init__(signal)

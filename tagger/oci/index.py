@@ -36,7 +36,7 @@ def platform(entry: Entry) -> str | None:
 
 
 def check_platforms(index: Manifest, name: str) -> None:
-    """Raise InputError for an index without an image for any platform, RegistryError for a broken index."""
+    """Raise InputError for an index without an image for any platform, BadAnswer for a broken index."""
     if index.is_index and not any(map(platform, index.entries())):
         raise InputError(
             f"{name} is an index without an image for any platform", "build and push one, then promote that"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tagger.errors import RegistryError
+from tagger.errors import BadAnswer
 from tagger.names import Digest, parse_digest
 
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
@@ -87,14 +87,14 @@ class Manifest:
         return tuple(each.digest for each in self.listed())
 
     def entries(self) -> tuple[Mapping[str, Any], ...]:
-        """The entries of an index, unchanged. Raises RegistryError for an entry that is no descriptor."""
+        """The entries of an index, unchanged. Raises BadAnswer for an entry that is no descriptor."""
         entries = content_of(self.body).get("manifests")
         if not isinstance(entries, list) or len(self.children()) != len(entries):
             raise _unusable(self.digest)
         return tuple(entries)
 
     def blobs(self) -> tuple[Blob, ...]:
-        """The configuration and the layers of an image. Raises RegistryError for an entry that is no descriptor."""
+        """The configuration and the layers of an image. Raises BadAnswer for an entry that is no descriptor."""
         if self.is_index:
             return ()
         content = content_of(self.body)
@@ -135,7 +135,7 @@ def beneath(
 
     `read` fetches what is listed, one level at a time; it may return None for what is missing or lists nothing.
 
-    Raises RegistryError for an index of too many manifests or too many levels, and what `read` raises.
+    Raises BadAnswer for an index of too many manifests or too many levels, and what `read` raises.
     """
     found: dict[Digest, Manifest | None] = {}
     level: Sequence[Manifest] = [root]
@@ -149,7 +149,7 @@ def beneath(
         level = [manifest for digest in listed if (manifest := found[digest]) and manifest.is_index]
         if not level:
             return found
-    raise RegistryError(f"{root.digest} lists indexes of indexes without end", "push that image again")
+    raise BadAnswer(f"{root.digest} lists indexes of indexes without end", "push that image again")
 
 
 def _descriptors(entries: object) -> Iterator[Descriptor]:
@@ -178,5 +178,5 @@ def content_of(body: bytes) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _unusable(digest: Digest) -> RegistryError:
-    return RegistryError(f"manifest {digest} does not say what it is made of", "push that image again")
+def _unusable(digest: Digest) -> BadAnswer:
+    return BadAnswer(f"manifest {digest} does not say what it is made of", "push that image again")

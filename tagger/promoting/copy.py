@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from tagger.errors import Refused, RegistryError, RegistryUnreachable, TaggerError, Unreadable
+from tagger.errors import BadAnswer, Refused, RegistryUnreachable, TaggerError, Unreadable
 from tagger.events import Line, Meter, Progress, Upload
 from tagger.names import Digest, Reference, Repository, Tag
 from tagger.oci import index
@@ -52,7 +52,7 @@ class Courier:
     def push(self, reference: Reference) -> Digest:
         """Send what the repository lacks, signatures and attestations too, and then the manifest under the tag.
 
-        Raises RegistryError, Denied, RegistryUnreachable.
+        Raises BadAnswer, Denied, RegistryUnreachable.
         """
         assert reference.tag, "a release pushes tags"  # noqa: S101 - it does
         target = self.targets[reference.repository]
@@ -69,7 +69,7 @@ class Courier:
             absent = self._send_blobs(target, pieces)
             try:
                 self._send_manifests(target, pieces)
-            except RegistryError as error:
+            except BadAnswer as error:
                 raise _incomplete(target, absent, error) if absent else error from None
             self._send_belongings(target)
         self._done.add(target.name)
@@ -177,7 +177,7 @@ class Courier:
         for piece in pieces:
             try:
                 blobs[piece.manifest.digest] = piece.manifest.blobs()
-            except RegistryError as error:
+            except BadAnswer as error:
                 self._warn(target, piece.manifest, error)
                 lost.add(piece.manifest.digest)
             else:
@@ -251,12 +251,12 @@ def _kept(home: RemoteRepository, foreign: Blob) -> bool:
         return home.blobs.has(foreign.digest)
     except Unreadable:
         raise
-    except (RegistryError, Refused):
+    except (BadAnswer, Refused):
         return False
 
 
-def _incomplete(target: RemoteRepository, absent: Sequence[Digest], error: RegistryError) -> RegistryError:
-    return RegistryError(
+def _incomplete(target: RemoteRepository, absent: Sequence[Digest], error: BadAnswer) -> BadAnswer:
+    return BadAnswer(
         f"{target.name} may not take an image without its foreign layers, and {', '.join(absent)} cannot"
         f" be copied from where the image is ({error})",
         "push the image there with all of its layers, or promote it to a registry that takes it without",
@@ -266,19 +266,19 @@ def _incomplete(target: RemoteRepository, absent: Sequence[Digest], error: Regis
 def _list_by_tag(target: RemoteRepository, subject: Digest, entries: Sequence[index.Entry]) -> None:
     """Add entries to the list of referrers under a tag, and check that no other promotion has overwritten them.
 
-    Raises RegistryError where the tag holds something else or does not keep the entries, and what the registry raises.
+    Raises BadAnswer where the tag holds something else or does not keep the entries, and what the registry raises.
     """
     tag = referrers_tag(subject)
     for _ in target.deadline.attempts(Pauses.STALE):  # two promotions may write one list at once
         held = target.manifest(tag)
         before = held if index.tagged_referrers(held, subject) is not None else None
         if held and not before and held.digest != subject:
-            raise RegistryError(f"{target.name}:{tag} holds something else than a list, and is left alone")
+            raise BadAnswer(f"{target.name}:{tag} holds something else than a list, and is left alone")
         added = index.with_referrers(before, entries)
         if added is None:
             return
         target.put(tag, added)
-    raise RegistryError(f"{target.name}:{tag} does not keep what is written there", "promote the image again")
+    raise BadAnswer(f"{target.name}:{tag} does not keep what is written there", "promote the image again")
 
 
 def _send_manifest(target: RemoteRepository, manifest: Manifest) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from tagger.errors import InputError, Refused, RegistryError, RegistryUnreachable
+from tagger.errors import BadAnswer, InputError, Refused, RegistryError
 from tagger.names import Digest, Reference, Repository, Tag
 from tagger.oci import index
 from tagger.oci.manifest import Descriptor, Manifest, beneath
@@ -17,7 +17,7 @@ from tagger.registry.repository import RemoteRepository
 
 Open = Callable[[Repository], RemoteRepository]
 
-FAILURES = (RegistryError, Refused, RegistryUnreachable)
+FAILURES = (RegistryError, Refused)
 """What may go wrong with a signature, without keeping the image back."""
 
 _DEEPEST = 8
@@ -79,7 +79,7 @@ class Original:
         return dict(zip(images, home.deadline.at_once(reading), strict=True))
 
     def pieces(self) -> list[Piece]:
-        """Every manifest of it, children first. Raises RegistryError for a manifest that is listed and missing."""
+        """Every manifest of it, children first. Raises BadAnswer for a manifest that is listed and missing."""
         root = Piece(self.manifest, next(iter(self.homes.values())))
         return _tree(root, self.homes)
 
@@ -130,7 +130,7 @@ def _part(reference: Reference, repository: RemoteRepository) -> tuple[str, Sequ
 def _config(manifest: Manifest, repository: RemoteRepository) -> bytes:
     config = manifest.blobs()[0]
     if config.size > _CONFIG_BYTES:
-        raise RegistryError(f"the configuration of {manifest.digest} has {config.size} bytes", "push that image again")
+        raise BadAnswer(f"the configuration of {manifest.digest} has {config.size} bytes", "push that image again")
     with repository.blobs.opened(config) as pieces:
         return b"".join(pieces)
 
@@ -149,7 +149,7 @@ def _labels(config: bytes) -> Mapping[str, str]:
 
 
 def _tree(root: Piece, homes: Mapping[Digest, RemoteRepository]) -> list[Piece]:
-    """The manifests beneath one, children first, and itself. Raises RegistryError for a missing one."""
+    """The manifests beneath one, children first, and itself. Raises BadAnswer for a missing one."""
     of = dict(homes)
 
     def read(listed: Sequence[Descriptor]) -> list[Manifest]:
@@ -166,7 +166,7 @@ def _tree(root: Piece, homes: Mapping[Digest, RemoteRepository]) -> list[Piece]:
 
 
 def _keep_home(manifest: Manifest, home: RemoteRepository, of: dict[Digest, RemoteRepository]) -> None:
-    """Note that what an index lists is beside it. Raises RegistryError for an index with a broken entry."""
+    """Note that what an index lists is beside it. Raises BadAnswer for an index with a broken entry."""
     for entry in manifest.entries() if manifest.is_index else ():
         of.setdefault(Digest(str(entry["digest"])), home)
 
@@ -174,7 +174,7 @@ def _keep_home(manifest: Manifest, home: RemoteRepository, of: dict[Digest, Remo
 def _child(home: RemoteRepository, digest: Digest) -> Manifest:
     manifest = home.manifest(digest)
     if manifest is None:
-        raise RegistryError(f"{home.name} has an index without {digest}, which it lists", "push that image again")
+        raise BadAnswer(f"{home.name} has an index without {digest}, which it lists", "push that image again")
     return manifest
 
 

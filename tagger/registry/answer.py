@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
 
-from tagger.errors import Denied, Immutable, NoRepository, OverQuota, Refused, RegistryError, TaggerError, Unreadable
+from tagger.errors import BadAnswer, Denied, Immutable, NoRepository, OverQuota, Refused, TaggerError, Unreadable
 from tagger.names import Registry, Repository
 from tagger.registry import refusal
 from tagger.registry.refusal import Why
@@ -74,7 +74,7 @@ class Answer:
         return self.status in _TRANSIENT and not self.why()
 
     def check(self, repository: Repository, what: str, *expected: HTTPStatus) -> None:
-        """Raise what the status means, unless it is an expected one: a kind of Refused, Unreadable or RegistryError."""
+        """Raise what the status means, unless it is an expected one: a kind of Refused, Unreadable or BadAnswer."""
         if self.status not in expected:
             raise self._failure(repository, what)
 
@@ -88,7 +88,7 @@ class Answer:
             kind, advice = _REFUSALS[why]
             return kind(failed, advice)
         if self.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-            return RegistryError(
+            return BadAnswer(
                 failed,
                 "that is too large for the registry or for a proxy before it, so ask whoever runs it for a"
                 " higher limit",
@@ -97,7 +97,7 @@ class Answer:
             return Unreadable(failed, "try again, and see the registry's log")
         if self.status == HTTPStatus.TOO_MANY_REQUESTS:
             return Unreadable(failed, "try again later")
-        return RegistryError(failed, "see whether the registry's rules allow that")
+        return BadAnswer(failed, "see whether the registry's rules allow that")
 
     def codes(self) -> list[str]:
         """The codes of the errors that the body names."""
@@ -127,14 +127,12 @@ class Answer:
         return errors[:_MOST_ERRORS] if isinstance(errors, list) else [errors]
 
     def resolve(self, reference: str) -> str:
-        """The URL that a reference in the answer means, relative or absolute (RFC 3986). Raises RegistryError."""
+        """The URL that a reference in the answer means, relative or absolute (RFC 3986). Raises BadAnswer."""
         try:
             return urllib.parse.urljoin(self.url, reference)
         except ValueError:
             host = urllib.parse.urlsplit(self.url).netloc.rpartition("@")[2]
-            raise RegistryError(
-                f"{host} points to '{shown(reference)}', which is no URL", "ask whoever runs it"
-            ) from None
+            raise BadAnswer(f"{host} points to '{shown(reference)}', which is no URL", "ask whoever runs it") from None
 
 
 def _error(error: object) -> str:

@@ -65,7 +65,7 @@ class Auth:
     def token_server(self, greeting: Answer) -> str | None:
         """The token server that the registry's root asks for; None where it asks for none.
 
-        Raises Denied when the credential may not go there, RegistryError and CredentialsError.
+        Raises Denied when the credential may not go there, BadAnswer and CredentialsError.
         """
         asked = challenge.choose(_values(greeting.headers, "www-authenticate"))
         if asked is None or asked.scheme != "bearer":

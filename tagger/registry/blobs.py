@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from tagger.errors import Refused, RegistryError, TaggerError, Unreadable
+from tagger.errors import BadAnswer, Refused, TaggerError, Unreadable
 from tagger.names import Digest, Repository
 from tagger.oci.manifest import Blob
 from tagger.registry.connection import Connection
@@ -64,7 +64,7 @@ class Blobs:
     def opened(self, blob: Blob) -> Iterator[Iterator[bytes]]:
         """Read a blob piece by piece; the last piece comes when all of them together match the digest.
 
-        Raises RegistryError for other content, at the piece that shows it; Unreadable when the connection breaks off;
+        Raises BadAnswer for other content, at the piece that shows it; Unreadable when the connection breaks off;
         and Denied, RegistryUnreachable.
         """
         with self._connection.opened(f"{self._base}/{blob.digest}", scope=self._scopes.pull) as (answer, pieces):
@@ -83,14 +83,14 @@ class Blobs:
             answer = self._connection.request("POST", f"{self._base}/uploads/?{query}", scope=scope)
             if answer.status == HTTPStatus.ACCEPTED and (place := answer.headers.get("location")):
                 self.give_up(answer.resolve(place))
-        except (RegistryError, Refused):
+        except (BadAnswer, Refused):
             return False
         return answer.status == HTTPStatus.CREATED
 
     def write(self, blob: Blob, pieces: Iterable[bytes]) -> None:
         """Send a blob in one upload; an error while the pieces are read ends it.
 
-        Raises Unreadable when the upload breaks off, RegistryError, Denied, RegistryUnreachable.
+        Raises Unreadable when the upload breaks off, BadAnswer, Denied, RegistryUnreachable.
         """
         begun = self._connection.request("POST", f"{self._base}/uploads/", scope=self._scopes.push)
         begun.check(self.name, f"upload {blob.digest}", HTTPStatus.ACCEPTED)
@@ -108,7 +108,7 @@ class Blobs:
     def begin(self) -> str | None:
         """Begin an upload; its URL, None when the registry begins none.
 
-        Raises a kind of Refused when nothing can be pushed, RegistryError,
+        Raises a kind of Refused when nothing can be pushed, BadAnswer,
         RegistryUnreachable.
         """
         answer = self._connection.request("POST", f"{self._base}/uploads/", scope=self._scopes.push)
@@ -128,7 +128,7 @@ class Blobs:
         Raises Denied when they may not, NoRepository, OverQuota or Immutable when nobody may, and RegistryUnreachable;
         any other answer is left for the push to meet.
         """
-        with contextlib.suppress(RegistryError):
+        with contextlib.suppress(BadAnswer):
             if upload := self.begin():
                 # Nobody has to wait for that.
                 threading.Thread(target=self.give_up, args=(upload,)).start()
@@ -140,7 +140,7 @@ class Blobs:
         """
         try:
             upload = self.begin()
-        except RegistryError:
+        except BadAnswer:
             return False
         if upload:
             self.give_up(upload)
@@ -160,7 +160,7 @@ class Blobs:
         if seen < blob.size:
             raise Unreadable(f"{self.name.registry} broke off {blob.digest} after {seen} of {blob.size} bytes")
         if seen > blob.size or hashed.hexdigest() != expected:
-            raise RegistryError(
+            raise BadAnswer(
                 f"{self.name} serves {blob.digest} with other content",
                 "push the image again, or ask whoever runs the registry",
             )

@@ -10,7 +10,7 @@ import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 
 from tagger.credentials.credential import Credential
-from tagger.errors import RegistryError
+from tagger.errors import BadAnswer
 from tagger.names import Registry
 from tagger.registry.answer import Answer
 from tagger.registry.auth import Auth
@@ -62,7 +62,7 @@ class Connection:
         of a body that are read; without `elsewhere` a redirect to another host is the answer. Transient failures of
         repeatable requests are tried again, for a few seconds; the pieces of a blob are sent once, whatever the answer.
 
-        Raises RegistryUnreachable, RegistryError, Denied and CredentialsError.
+        Raises RegistryUnreachable, BadAnswer, Denied and CredentialsError.
         """
         sent = dict(headers or {})
         first = self.site.tried_plainly(method, path, sent, limit)
@@ -97,14 +97,14 @@ class Connection:
         raise self._circles()
 
     def following(self, method: str, answer: Answer) -> str | None:
-        """The URL that an answer redirects to, None where it does not. Raises RegistryError for one to refuse."""
+        """The URL that an answer redirects to, None where it does not. Raises BadAnswer for one to refuse."""
         location = answer.headers.get("location")
         if answer.status not in _REDIRECTS or not location:
             return None
         following = answer.resolve(location)
         self.site.check_not_downgraded(following)
         if method not in ("GET", "HEAD") or not (self.site.owns(following) or following.lower().startswith("https://")):
-            raise RegistryError(
+            raise BadAnswer(
                 f"{self.registry} redirects {method} to {shown(following)}, which tagger does not follow",
                 "ask whoever runs it for the right address",
             )
@@ -126,5 +126,5 @@ class Connection:
     def _leads_elsewhere(self, answer: Answer) -> bool:
         return answer.status in _REDIRECTS and not self.site.owns(answer.resolve(answer.headers.get("location", "")))
 
-    def _circles(self) -> RegistryError:
-        return RegistryError(f"{self.registry} redirects in circles", "ask whoever runs it for its right address")
+    def _circles(self) -> BadAnswer:
+        return BadAnswer(f"{self.registry} redirects in circles", "ask whoever runs it for its right address")

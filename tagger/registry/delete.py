@@ -11,12 +11,12 @@ from http import HTTPStatus
 from tagger.errors import (
     AGAIN,
     Abandoned,
+    BadAnswer,
     CalledOff,
     Denied,
     Immutable,
     Refused,
     RegistryError,
-    RegistryUnreachable,
     TaggerError,
     TimedOut,
     Unreadable,
@@ -64,13 +64,13 @@ class Deleting:
         its digest; but only after a probe has shown that deletes are on, since otherwise the tag would be lost to it.
         The image itself is never deleted: something else may come to hold it at any moment.
 
-        Raises RegistryError when the registry deletes neither way.
+        Raises BadAnswer when the registry deletes neither way.
         """
         if self.takes_single_tags():
             self.delete(tag)
             return
         before = None
-        with contextlib.suppress(RegistryError):  # what cannot be read goes all the same
+        with contextlib.suppress(BadAnswer):  # what cannot be read goes all the same
             before = self._manifests.manifest(tag)
         with self._removing:
             self._remove_by_placeholder(tag, before)
@@ -81,7 +81,7 @@ class Deleting:
             self._remove_by_way_of(first, tag, before)
         except (Unreadable, TimedOut, Unsettled):
             raise
-        except RegistryError:
+        except BadAnswer:
             # Some registries take no index of nothing, or do not delete it.
             if not self._blobs.has(EMPTY_BLOB.digest):
                 self._blobs.write(EMPTY_BLOB, [EMPTY])
@@ -109,11 +109,11 @@ class Deleting:
         Raises Unsettled when it is neither, since the placeholder is not what anybody should pull.
         """
         self._manifests.deadline.put_back()
-        answered = isinstance(problem, RegistryError | Refused) and not isinstance(problem, Unreadable)
+        answered = isinstance(problem, BadAnswer | Refused) and not isinstance(problem, Unreadable)
         as_before = False
         with contextlib.suppress(TimedOut, CalledOff):
             for _ in self._manifests.deadline.attempts(Pauses.STALE):
-                with contextlib.suppress(RegistryError, RegistryUnreachable):
+                with contextlib.suppress(RegistryError):
                     held = self._manifests.held(tag)
                     if held is None:
                         return True
@@ -173,7 +173,7 @@ class Deleting:
     def delete(self, reference: Tag | Digest) -> None:
         """Delete a tag, or a manifest with every tag that points at it; what is not there is deleted already.
 
-        Raises RegistryError, Denied, RegistryUnreachable.
+        Raises BadAnswer, Denied, RegistryUnreachable.
         """
         self._check_deleted(self._delete(reference), reference)
 

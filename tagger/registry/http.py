@@ -61,7 +61,7 @@ class Transport:
 
         `first` is the answer to the first attempt, if that was made already.
 
-        Raises Unreadable, RegistryUnreachable, RegistryError for an answer that is too long, TimedOut and CalledOff.
+        Raises Unreadable, RegistryUnreachable, BadAnswer for an answer that is too long, TimedOut and CalledOff.
         """
         repeatable = method in _REPEATABLE and not isinstance(body, Iterator)
         for attempt in self.deadline.attempts(Pauses.REQUEST):

@@ -11,7 +11,7 @@ import urllib.parse
 from collections.abc import Sequence
 from http import HTTPStatus
 
-from tagger.errors import InvalidReference, RegistryError, Unreadable
+from tagger.errors import BadAnswer, InvalidReference, Unreadable
 from tagger.names import Digest, Repository, Tag, parse_digest
 from tagger.oci.manifest import MEDIA_TYPES, Descriptor, Manifest
 from tagger.oci.placeholder import is_placeholder
@@ -123,7 +123,7 @@ class Manifests:
     def manifest(self, reference: Tag | Digest) -> Manifest | None:
         """A manifest, checked against its digest; None when it is absent. By digest it is fetched once.
 
-        Raises Unreadable, RegistryError for content that is not what its digest says, Denied, RegistryUnreachable.
+        Raises Unreadable, BadAnswer for content that is not what its digest says, Denied, RegistryUnreachable.
         """
         found = self._fetched(reference)
         return None if found and is_placeholder(reference, found.digest) else found
@@ -148,7 +148,7 @@ class Manifests:
     def put(self, tag: Tag, manifest: Manifest) -> None:
         """Point a tag at a manifest that this repository has, byte for byte.
 
-        Raises RegistryError, also for a tag that the registry holds immutable, Denied, RegistryUnreachable.
+        Raises BadAnswer, also for a tag that the registry holds immutable, Denied, RegistryUnreachable.
         """
         self._write(tag, manifest)
 
@@ -190,7 +190,7 @@ class Manifests:
         path = f"/manifests/{manifest.digest}?{query}"
         try:
             answer = self.request("PUT", path, headers={"Content-Type": manifest.media_type}, body=manifest.body)
-        except RegistryError:
+        except BadAnswer:
             return set()  # whatever it has against this request, it may take the tags one by one
         named = answer.headers.get("oci-tag", "") if answer.status == HTTPStatus.CREATED else ""
         return {tag.strip() for tag in named.split(",")}
@@ -222,7 +222,7 @@ class Manifests:
     def _read_manifest(self, answer: Answer, reference: Tag | Digest) -> Manifest:
         media_type = media_type_of(answer)
         if media_type not in MEDIA_TYPES:
-            raise RegistryError(
+            raise BadAnswer(
                 f"{self.name} serves {reference} as '{printable(media_type)}', which is no image manifest of today",
                 "push the image again",
             )
@@ -230,7 +230,7 @@ class Manifests:
         algorithm = (expected or "").partition(":")[0]
         manifest = Manifest.of(media_type, answer.body, algorithm if algorithm in ("sha384", "sha512") else "sha256")
         if expected and manifest.digest != expected:
-            raise RegistryError(
+            raise BadAnswer(
                 f"{self.name} serves {reference} with content whose digest is {manifest.digest}, not"
                 f" {printable(expected)}",
                 "push the image again, or ask whoever runs the registry",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from http import HTTPStatus
 
-from tagger.errors import Refused, RegistryError, RegistryUnreachable, Unreadable
+from tagger.errors import BadAnswer, Refused, RegistryError, Unreadable
 from tagger.names import Digest
 from tagger.oci.index import Entry, referrers_in, tagged_referrers
 from tagger.oci.referrers import referrers_tag
@@ -20,11 +20,11 @@ def referrers(manifests: Manifests, digest: Digest) -> Iterator[Entry]:
 
     A registry without that API has a tag for it ("Referrers Tag Schema").
 
-    Raises, after all that it could find, Unreadable, RegistryError, Refused, RegistryUnreachable.
+    Raises, after all that it could find, Unreadable, BadAnswer, Refused, RegistryUnreachable.
     """
     try:
         complete = yield from _listed(manifests, digest)
-    except (RegistryError, Refused, RegistryUnreachable):
+    except (RegistryError, Refused):
         yield from _tagged(manifests, digest) or ()
         raise
     if not complete:
@@ -44,7 +44,7 @@ def _listed(manifests: Manifests, digest: Digest) -> Generator[Entry, None, bool
             answer = manifests.connection.request(
                 "GET", url, scope=manifests.scopes.pull, limit=MANIFEST_BYTES, elsewhere=False
             )
-        except RegistryError as error:
+        except BadAnswer as error:
             if visited or isinstance(error, Unreadable):
                 raise
             return False  # whatever answers there speaks no such API
@@ -60,7 +60,7 @@ def _listed(manifests: Manifests, digest: Digest) -> Generator[Entry, None, bool
         if next_page is None:
             return True
         url = next_page
-    raise RegistryError(f"{manifests.name} lists what refers to {digest} without end", "ask whoever runs the registry")
+    raise BadAnswer(f"{manifests.name} lists what refers to {digest} without end", "ask whoever runs the registry")
 
 
 def lists_referrers(manifests: Manifests, digest: Digest) -> bool:

@@ -25,7 +25,7 @@ class RemoteRepository(Manifests):
     def tags(self) -> list[Tag]:
         """Every tag, in the registry's order; a repository that does not exist has none.
 
-        Raises RegistryError rather than return half a list, Denied, RegistryUnreachable.
+        Raises BadAnswer rather than return half a list, Denied, RegistryUnreachable.
         """
         return self.listed() or []
 

@@ -8,7 +8,7 @@ from http import HTTPStatus
 
 import urllib3
 
-from tagger.errors import RegistryError
+from tagger.errors import BadAnswer
 from tagger.names import Registry
 from tagger.registry.answer import Answer
 from tagger.registry.failures import unreachable
@@ -68,7 +68,7 @@ class Site:
             return None
         try:
             answer = self._transport.once(method, self._plain + path, headers, limit=limit)
-        except (urllib3.exceptions.HTTPError, RegistryError):
+        except (urllib3.exceptions.HTTPError, BadAnswer):
             return None
         with self._lock:
             spoken = answer.status != HTTPStatus.BAD_REQUEST
@@ -81,20 +81,20 @@ class Site:
         return origin_of(url) == origin_of(self.origin)
 
     def check_own(self, url: str) -> None:
-        """Raise RegistryError for a URL of any other host."""
+        """Raise BadAnswer for a URL of any other host."""
         self.check_not_downgraded(url)
         if not self.owns(url):
-            raise RegistryError(
+            raise BadAnswer(
                 f"{self.registry} points to another host, {shown(url)}, which tagger does not follow",
                 "ask whoever runs it for the right address",
             )
 
     def check_not_downgraded(self, url: str) -> None:
-        """Raise RegistryError for plain HTTP at the host that was reached over TLS: the proxy before it caused that."""
+        """Raise BadAnswer for plain HTTP at the host that was reached over TLS: the proxy before it caused that."""
         scheme, host, port = origin_of(self.origin)
         plain = ("http", host, PORTS["http"] if port == PORTS[scheme] else port)
         if scheme == "https" and origin_of(url) == plain:
-            raise RegistryError(
+            raise BadAnswer(
                 f"{self.registry} is reached over https and points to {shown(url)}, which tagger does not follow:"
                 f" have the proxy before it send X-Forwarded-Proto",
                 "https, or set the registry's external URL",

@@ -10,9 +10,9 @@ from http import HTTPStatus
 from typing import Any
 
 from tagger.errors import (
+    BadAnswer,
     Denied,
     InvalidReference,
-    RegistryError,
     RegistryUnreachable,
     TaggerError,
     TooLong,
@@ -49,7 +49,7 @@ class TagList:
     def read(self) -> list[Tag] | None:
         """Read every page; the tags in the registry's order, None when there is no such repository.
 
-        Raises RegistryError rather than return half a list, Denied, RegistryUnreachable.
+        Raises BadAnswer rather than return half a list, Denied, RegistryUnreachable.
         """
         found: dict[str, None] = {}
         visited: set[str] = set()
@@ -69,7 +69,7 @@ class TagList:
                 self._named, self.pages = frozenset(found), tuple(pages)
                 return list(_valid(found))
             if url in visited or barren > _MOST_BARREN_PAGES or len(found) > _MOST_TAGS:
-                raise RegistryError(
+                raise BadAnswer(
                     f"{self._name} lists its tags without end, and tagger decides nothing from half a list",
                     "ask whoever runs the registry",
                 )
@@ -108,7 +108,7 @@ class TagList:
         try:
             return self._connection.request("GET", url, scope=self._scope, limit=_PAGE_BYTES)
         except TooLong:
-            raise RegistryError(
+            raise BadAnswer(
                 f"the list of the tags of {self._name} has more than {_PAGE_BYTES >> 20} MB in one answer, and"
                 f" tagger decides nothing from half a list",
                 "remove old tags, or release with --assume-newest",
@@ -129,7 +129,7 @@ class TagList:
             ) from None
         tags = answer.json().get("tags") or []
         if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
-            raise RegistryError(
+            raise BadAnswer(
                 f"{self._name} lists tags that are no strings", "the registry is broken, ask whoever runs it"
             )
         return tags

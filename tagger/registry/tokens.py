@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 
 from tagger.credentials.credential import Credential
-from tagger.errors import Denied, RegistryError
+from tagger.errors import BadAnswer, Denied
 from tagger.registry import challenge, hosts
 from tagger.registry.answer import Answer
 from tagger.registry.challenge import Challenge
@@ -44,7 +44,7 @@ class Tokens:
 
         `wanted` is the scope of the request, `named` the scope in the challenge; `tried` grows by the scopes asked for.
 
-        Raises Denied, RegistryError, RegistryUnreachable.
+        Raises Denied, BadAnswer, RegistryUnreachable.
         """
         self.check_realm(asked.parameters.get("realm", ""), credential)
         known = self._granted.get(wanted)
@@ -65,7 +65,7 @@ class Tokens:
     def check_realm(self, realm: str, credential: Credential | None) -> None:
         """Refuse to hand credentials to a token server that may be a stranger's (CVE-2020-15157 and its kin).
 
-        Raises RegistryError for an address that nobody should trust, Denied for a host that the user has to allow.
+        Raises BadAnswer for an address that nobody should trust, Denied for a host that the user has to allow.
         """
         try:
             parts = urllib.parse.urlsplit(realm)
@@ -74,7 +74,7 @@ class Tokens:
             parts, host = urllib.parse.urlsplit(""), ""
         plain = parts.scheme == "http" and self._site.origin.startswith("http:")
         if not host or parts.username or not (parts.scheme == "https" or plain):
-            raise RegistryError(
+            raise BadAnswer(
                 f"{self._registry} names '{shown(realm)}' as its token server, which is not an address to trust",
                 "ask whoever runs it",
             )
@@ -121,7 +121,7 @@ class Tokens:
         except (ValueError, AttributeError):
             token = None
         if not isinstance(token, str) or not token.isascii() or not token.isprintable():
-            raise RegistryError(
+            raise BadAnswer(
                 f"the token server {host_of(asked)} of {self._registry} gave no token ({answer.complaint()})",
                 f"try again later, or run docker login {self._registry}",
             )
@@ -140,7 +140,7 @@ class Tokens:
         if answer.status == HTTPStatus.UNAUTHORIZED or (answer.status in _DENIALS and not identity_only):
             raise Denied(f"{server} refuses the credentials for {self._registry} ({said})", login)
         if answer.status != HTTPStatus.OK and identity_only:
-            raise RegistryError(
+            raise BadAnswer(
                 f"{server} of {self._registry} takes no identity token ({said}), and your login has no password to try",
                 f"{login} with a password or an access token",
             )

@@ -8,9 +8,9 @@ from functools import partial
 
 from tagger.errors import (
     AGAIN,
+    BadAnswer,
     BrokenOff,
     RegistryError,
-    RegistryUnreachable,
     TaggerError,
     Transient,
     Unproven,
@@ -85,7 +85,7 @@ def _push_once(run: Run, share: Share) -> Digest:
 
 def _landed(share: Share) -> Digest | None:
     """Return the digest of our image if the version tag holds it already, although its push failed."""
-    with contextlib.suppress(RegistryError, RegistryUnreachable):
+    with contextlib.suppress(RegistryError):
         manifest = share.repository.manifest(share.version_tag)
         if manifest and manifest.digest != share.before and manifest.is_image(share.image.id):
             return manifest.digest
@@ -138,7 +138,7 @@ def _check_held_back(share: Share, pushed: Digest) -> None:
     """Raise why the version tag is not served, unless the image is held back and was not before."""
     if not _is_held_back(share) or share.version_tag in share.first.listed:
         share.repository.manifest(share.version_tag)  # raises why it is not served, if that is so
-        raise RegistryError(
+        raise BadAnswer(
             f"the Engine pushed {share.version_tag} as {pushed}, but {share.repository.name} does not show it", AGAIN
         )
 
@@ -165,7 +165,7 @@ def _check_whole(share: Share) -> None:
     if share.digest is None or share.digest != share.before:
         return
     if gone := lost(share.repository, share.digest):
-        raise RegistryError(
+        raise BadAnswer(
             f"{share.repository.name} still lacks {', '.join(gone)}, which {share.version_tag} lists",
             "promote the image from a registry that has all of it",
         )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
-from tagger.errors import Abandoned, RegistryError, RegistryUnreachable, TaggerError, Unreadable, Unsettled
+from tagger.errors import Abandoned, BadAnswer, RegistryUnreachable, TaggerError, Unreadable, Unsettled
 from tagger.names import Digest, Reference, Tag
 from tagger.releasing.decision import Decision, Sight, astray, decide, touched
 from tagger.releasing.report import ended
@@ -91,7 +91,7 @@ def _put(share: Share, tag: Tag, digest: Digest) -> None:
     kept = share.unmarked if share.unmarked and share.unmarked.digest == digest else None
     manifest = kept or share.repository.manifest(digest)
     if manifest is None:
-        raise RegistryError(f"{share.repository.name} no longer has {digest}", "push that image again")
+        raise BadAnswer(f"{share.repository.name} no longer has {digest}", "push that image again")
     share.repository.put(tag, manifest)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from tagger.errors import Refused, RegistryError
+from tagger.errors import BadAnswer, Refused
 from tagger.names import Digest
 from tagger.oci.manifest import IMAGES, Descriptor, Manifest, beneath
 from tagger.repository.observe import Tags
@@ -27,7 +27,7 @@ def lost(repository: Tags, digest: Digest) -> list[Digest]:
         index = repository.manifest(digest) if repository.is_index(digest) else None
         if index:
             beneath(index, read)
-    except (RegistryError, Refused):
+    except (BadAnswer, Refused):
         pass
     return list(dict.fromkeys(gone))
 
@@ -37,5 +37,5 @@ def _found(repository: Tags, listed: Descriptor) -> Manifest | Descriptor | Exce
     try:
         there = repository.descriptor(listed.digest) if listed.media_type in IMAGES else None
         return there or repository.manifest(listed.digest)
-    except (RegistryError, Refused) as error:
+    except (BadAnswer, Refused) as error:
         return error

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Protocol
 
-from tagger.errors import RegistryError, Unreadable
+from tagger.errors import BadAnswer, Unreadable
 from tagger.names import Digest, Tag
 from tagger.oci.manifest import Blob, Manifest
 from tagger.repository.observe import ask, listed_tags
@@ -83,11 +83,11 @@ def _held(
 ) -> tuple[dict[Tag, Digest], dict[Digest, tuple[Tag, ...]]]:
     """Return what the candidates hold, and which other tags hold the same.
 
-    Raises RegistryError when a tag cannot be read, since it may hold an image that would go.
+    Raises BadAnswer when a tag cannot be read, since it may hold an image that would go.
     """
     held = ask(repository, tags)
     if unreadable := [tag for tag, digest in held.items() if isinstance(digest, Unreadable)]:
-        raise RegistryError(
+        raise BadAnswer(
             f"{repository.name} fails to say what {', '.join(unreadable)} holds, which may be an image that would go",
             "repair a floating tag with tagger repair, or remove the tag with tagger rm, and run this again",
         )

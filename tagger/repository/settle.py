@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from tagger.errors import AGAIN, Refused, RegistryError, TaggerError, Unreadable, Unsettled
+from tagger.errors import AGAIN, BadAnswer, Refused, TaggerError, Unreadable, Unsettled
 from tagger.names import Digest, Tag
 from tagger.oci.manifest import Manifest
 from tagger.repository.holders import holders
@@ -199,11 +199,11 @@ def _problem(write: Callable[[Tag], None], tag: Tag) -> TaggerError | None:
 
 def _is_final(problem: TaggerError | None) -> bool:
     """Return whether writing again would get the same answer: a refusal, not a fault that may pass."""
-    return isinstance(problem, RegistryError | Refused) and not isinstance(problem, Unreadable)
+    return isinstance(problem, BadAnswer | Refused) and not isinstance(problem, Unreadable)
 
 
 def _fetch(repository: Tags, digest: Digest) -> Manifest:
     manifest = repository.manifest(digest)
     if manifest is None:
-        raise RegistryError(f"{repository.name} no longer has {digest}", "push that image again")
+        raise BadAnswer(f"{repository.name} no longer has {digest}", "push that image again")
     return manifest

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tagger.errors import AGAIN, InputError, Refused, RegistryError, TaggerError, Unreadable, Unsettled
+from tagger.errors import AGAIN, BadAnswer, InputError, Refused, TaggerError, Unreadable, Unsettled
 from tagger.names import Digest, Repository, Tag
 from tagger.repository.ending import ended
 from tagger.repository.floating import Move, moved
@@ -148,13 +148,13 @@ def _put_marks(repository: Removable, parts: Sequence[_Part]) -> None:
             continue
         manifest = repository.manifest(part.digest)
         if manifest is None:
-            raise RegistryError(f"{repository.name} no longer has {part.digest}", "remove the version with tagger rm")
+            raise BadAnswer(f"{repository.name} no longer has {part.digest}", "remove the version with tagger rm")
         repository.put(part.mark, manifest)
         for _ in repository.deadline.attempts(Pauses.STALE):
             if repository.digest(part.mark) == part.digest:
                 break
         else:
-            raise RegistryError(f"{repository.name} does not show {part.mark}, which was just written", AGAIN)
+            raise BadAnswer(f"{repository.name} does not show {part.mark}, which was just written", AGAIN)
 
 
 def _withdrawn(
@@ -231,7 +231,7 @@ def _removed(repository: Removable, tag: Tag, image: Digest) -> bool:
         take(repository, tag, image)
     except Unsettled:
         raise
-    except (Refused, RegistryError):
+    except (Refused, BadAnswer):
         return False
     since = f"{repository.name.registry} still shows {tag}, which was deleted"
     return any(repository.digest(tag) != image for _ in repository.deadline.attempts(Pauses.STALE, since=since))

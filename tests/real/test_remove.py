@@ -16,7 +16,7 @@ from services import CraneRegistry, Engine, Registry, private_folder
 from shelf import Shelf, remove, remove_all
 
 import tagger as api
-from tagger.errors import Immutable, InputError, Interrupted, Refused, RegistryError, TaggerError, Unreadable, Unsettled
+from tagger.errors import BadAnswer, Immutable, InputError, Interrupted, Refused, TaggerError, Unreadable, Unsettled
 from tagger.names import Tag
 from tagger.oci.manifest import OCI_INDEX, OCI_MANIFEST, Manifest
 from tagger.oci.placeholder import ARTIFACT_TYPE
@@ -279,7 +279,7 @@ def test_a_removal_that_fails_anywhere_loses_no_other_tag_and_finishes_when_run_
     for at in range(len(steps.operations)):
         repository = shelf("1.0.0", "2.1.105", "2.1.106", nightly="other")
         others = {**repository.held}
-        repository.around = Fault(at, lambda what: RegistryError(f"{what} failed: try again"), after=after)
+        repository.around = Fault(at, lambda what: BadAnswer(f"{what} failed: try again"), after=after)
         try:
             remove(repository, [SCHEME], ["2.1.106"])
         except TaggerError:

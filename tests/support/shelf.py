@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from model import ModelRepository
 
-from tagger.errors import Refused, RegistryError
+from tagger.errors import BadAnswer, Refused
 from tagger.names import Digest, Tag
 from tagger.repository import remove as removal
 from tagger.repository.removal import Removable
@@ -36,7 +36,7 @@ class Shelf(ModelRepository):
         held = self.held.get(tag)
         if held in self.stuck:
             with self.around(f"remove {tag}"):
-                raise RegistryError(f"{tag} stays: try again")
+                raise BadAnswer(f"{tag} stays: try again")
         ModelRepository.remove(self, tag)
         if self.deletes == "siblings" and held:
             self.held = {other: digest for other, digest in self.held.items() if digest != held}

@@ -27,10 +27,10 @@ from model import (
 from thinned import EVERY
 
 from tagger.errors import (
+    BadAnswer,
     Denied,
     EngineError,
     Interrupted,
-    RegistryError,
     RegistryUnreachable,
     TaggerError,
     Unreadable,
@@ -340,7 +340,7 @@ def outcome(attempt: Callable[[World], Release], world: World) -> Release | Tagg
         return error
 
 
-faults = st.sampled_from([RegistryError, Unreadable, Denied, RegistryUnreachable, None])
+faults = st.sampled_from([BadAnswer, Unreadable, Denied, RegistryUnreachable, None])
 
 
 @settings(law, max_examples=25)

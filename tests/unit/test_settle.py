@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 from model import ModelRepository, image
 
-from tagger.errors import Denied, RegistryError, TaggerError, Unreadable, Unsettled
+from tagger.errors import BadAnswer, Denied, TaggerError, Unreadable, Unsettled
 from tagger.names import Digest, Tag
 from tagger.repository.observe import look
 from tagger.repository.settle import Goal, settle
@@ -252,7 +252,7 @@ def test_a_fault_that_stays_is_told_after_the_last_round(operation: str) -> None
     assert watched.operations.count("list") == ROUNDS
 
 
-@pytest.mark.parametrize("refusal", [Denied("no right"), RegistryError("the tag is immutable")])
+@pytest.mark.parametrize("refusal", [Denied("no right"), BadAnswer("the tag is immutable")])
 def test_a_refusal_for_good_stops_early(refusal: TaggerError) -> None:
     repository = ModelRepository.published(["2.1.105", "2.1.106"], latest="2.1.105")
     watched = Watch(repository, {"put": failing(refusal)})
