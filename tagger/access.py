@@ -1,4 +1,4 @@
-"""How each repository may be reached: with which credential, over which scheme, with how much trust."""
+"""Opens repositories: with which credential, over which scheme, with how much trust."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Hosts = tuple[Collection[str], Collection[str]]
 
 
 class Registries:
-    """The repositories that one command opens, each once; credentials are asked for once too."""
+    """The repositories that one command opens, each once; each credential is looked up once too."""
 
     def __init__(
         self,
@@ -56,11 +56,11 @@ class Registries:
         return self._opened[target]
 
     def resolved(self, target: Repository) -> tuple[Credential | None, str]:
-        """Give the credential for a repository and where it comes from, as `DockerConfig.resolved` does."""
+        """Return the credential for a repository and where it comes from, as `DockerConfig.resolved` does."""
         return self._config.resolved(target, self._helpers)
 
     def pushed_to(self, target: Repository, *, listed: bool) -> Target:
-        """Open a repository to release to, if its credential may go there; unless `listed`, no other version counts."""
+        """Open a repository to release to, if its credential may go there; unless `listed`, it shows no version."""
         opened = self.open(target)
         if not listed:
             opened.list = NoList()
@@ -102,5 +102,5 @@ def _host(text: str) -> str:
 
 
 def is_another(target: Repository, engine_host: str) -> bool:
-    """Say whether a registry's name leads to one registry here, and to another from the Engine at an address."""
+    """Return whether a registry's name leads to one registry here, and to another from the Engine at an address."""
     return not is_local(engine_host) and is_at_loopback(target.registry)

@@ -1,4 +1,4 @@
-"""What is told while something runs: lines, and how far uploads are."""
+"""Progress while a command runs: lines of text, and how far uploads are."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Self
 
 
 class Line(str):
-    """A line that says what state something is in: it reads as any other text does, and a terminal can follow it."""
+    """A line that says what state something is in: plain text, with the parts that a live display needs."""
 
     __slots__ = ("state", "subject")
 
@@ -17,7 +17,7 @@ class Line(str):
 
     @classmethod
     def about(cls, state: str, subject: object, detail: str = "") -> Self:
-        """Say what state something is in.
+        """Return the line for the state that something is in.
 
         >>> Line.about("pushed", "registry.local:5000/ui:2", " at sha256:12")
         'pushed registry.local:5000/ui:2 at sha256:12'
@@ -29,7 +29,7 @@ class Line(str):
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """How far an upload is: `done` of `total` bytes (0: not known yet); what is over has `done` equal to `total`."""
+    """How far an upload is: `done` of `total` bytes (0: not known yet); once it is over, both are equal."""
 
     name: str
     done: int

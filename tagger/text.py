@@ -17,14 +17,14 @@ _hidden: dict[str, None] = {}
 
 
 def hide(secret: str) -> None:
-    """Keep a secret out of all that is shown from now on: a server may quote what it was sent."""
+    """Hide a secret from now on, in all that is shown: a server may quote what it was sent."""
     if len(secret) >= _SHORTEST_HIDDEN:
         forms = (secret, quote(secret), quote(secret, safe=""), quote_plus(secret), repr(secret)[1:-1])
         _hidden.update(dict.fromkeys(forms))
 
 
 def without_secrets(text: str) -> str:
-    """Show `***` for each stretch of text that secrets given to `hide` cover, and no user or password in a URL.
+    """Return text with `***` for each secret that was given to `hide`, and without user and password in URLs.
 
     >>> without_secrets("no proxy answers at http://user:password@proxy.example:3128")
     'no proxy answers at http://proxy.example:3128'
@@ -42,11 +42,11 @@ def without_secrets(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    r"""Make text one line that moves no cursor and commands no CI system; a line that is so already stays as it is.
+    r"""Return text as one line that moves no cursor and commands no CI system; harmless text stays as it is.
 
-    Control, format (bidirectional among them) and private characters become their escapes. Of `#` in a row all but the
-    last do, since some CI systems take `##[command]`, `##vso[command]` and `##teamcity[command]` for theirs anywhere in
-    a line; so does the first character of `::command::`, which GitHub takes for its own at the start of a line.
+    Control, format (such as bidirectional) and private characters become escapes. So does every `#` in a row but the
+    last, because some CI systems run `##[command]`, `##vso[command]` and `##teamcity[command]` anywhere in a line, and
+    the first character of `::command::`, which GitHub runs at the start of a line.
 
     >>> one_line("denied\n::error::x \x1b[2J")
     'denied\\n::error::x \\x1b[2J'
@@ -60,24 +60,24 @@ def one_line(text: str) -> str:
 
 
 def in_lines(lines: Iterable[str]) -> str:
-    """Join lines that are safe to show."""
+    """Return lines joined, each made safe to show."""
     return "\n".join(map(one_line, lines))
 
 
 def neutral_json(text: str) -> str:
-    """Spell JSON, or a string of TOML, so that it means the same and commands no CI system."""
+    """Return JSON, or a TOML string, in a spelling that means the same and commands no CI system."""
     return re.sub("#(?=#)", r"\\u0023", text)
 
 
 def printable(text: object, limit: int = _LONGEST_QUOTE) -> str:
-    r"""Make text from elsewhere safe to show on a terminal or in a CI log, as one line of at most `limit` characters.
+    r"""Return text from elsewhere as one line of at most `limit` characters, safe for a terminal or a CI log.
 
-    It holds no secret that was given to `hide`, and is what `one_line` makes of it.
+    Secrets that were given to `hide` are gone, and the rest is what `one_line` returns.
 
     >>> printable("denied\n::error::x \x1b[2J")
     'denied\\n::error::x \\x1b[2J'
 
-    What is too long loses its middle, since registries name the missing right at the end.
+    Text that is too long loses its middle, because registries name the missing right at the end.
 
     >>> printable("x" * 1000 + "y", limit=5)
     'xxx…y'

@@ -24,6 +24,9 @@ from tagger.rules.scheme import Scheme
 from tagger.rules.version import Version, mark
 from tagger.work import Pauses
 
+AGREE = "agree on one image, and release the other under a new version"
+
+
 # -- step 1: observe -----------------------------------------------------------------------------------------------
 
 
@@ -99,9 +102,9 @@ def _begun(run: Run, placement: Placement, seen: Observed) -> Share:
     own = scheme.version_tag(version)
     if own in seen.unreadable and not run.order.overwrite:
         raise Unreadable(
-            f"{repository.name.registry} fails to say where {repository.name}:{own} points, so that it may be"
-            f" released already",
-            "try again, and if that goes on, overwrite it with --force",
+            f"{repository.name.registry} cannot say where {repository.name}:{own} points, so it may already be"
+            " released",
+            "try again, and if that does not help, overwrite it with --force",
         )
     digest = _digest_here(image, repository, seen, version, own)
     planned = rules.plan(version, digest, seen, overwrite=run.order.overwrite)
@@ -191,11 +194,8 @@ def check_version_tag(share: Share, seen: Observed) -> None:
 
 def overwritten(share: Share, digest: Digest | None) -> Conflict:
     """Return the error that says that somebody else wrote the version tag."""
-    now = f"it holds another image now, {digest}" if digest else "it is gone now"
-    return Conflict(
-        f"somebody else wrote {share.reference} during this release, and {now}",
-        "agree on one image, and release the other under a new version",
-    )
+    now = f"it now holds another image, {digest}" if digest else "it is gone now"
+    return Conflict(f"somebody else wrote {share.reference} during this release, and {now}", AGREE)
 
 
 def _explained(share: Share, order: Order, seen: Observed) -> Observed:

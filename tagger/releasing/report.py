@@ -55,7 +55,7 @@ def _refused(share: Share) -> Described:
     """Return that nothing is written; if this repository refuses nothing itself, another one did."""
     changes = share.plan.changes
     if not share.plan.refused:
-        why = "nothing is written, since another repository refuses"
+        why = "not written, because another repository refuses"
         changes = tuple(replace(c, action=Action.KEEP, after=c.before, reason=why) for c in changes)
     return share.before, changes
 
@@ -86,7 +86,7 @@ def _after_failure(share: Share, change: Change) -> Change:
         why = ("put back" if before else "removed again") if begun else "not written"
         return replace(change, action=Action.KEEP, before=before, after=before, reason=why)
     if change.tag != share.version_tag:
-        return _changed(share, change, "put where the published versions say")
+        return _changed(share, change, "moved to match the published versions")
     return _changed(share, change, change.reason if share.published else "another image")
 
 
@@ -154,8 +154,7 @@ def duel(share: Share, order: Order) -> str | None:
         return None
     return (
         f"{share.reference} and its floating tags hold this image now, but somebody else had just released"
-        f" {held.pop()} there, as it seems under the same version: agree on one image, and release the other"
-        " under a new version"
+        f" {held.pop()} there, apparently under the same version"
     )
 
 
@@ -163,23 +162,28 @@ def duel(share: Share, order: Order) -> str | None:
 
 
 def ended(problem: Exception | KeyboardInterrupt, shares: Sequence[Share], stuck: Sequence[Reference]) -> TaggerError:
-    """Return the error that says what was wrong, and where the tags are; `stuck` are local tags not put back."""
+    """Return the error that says what was wrong, and where the tags are; `stuck` are local tags not restored."""
     begun = [share for share in shares if share.begun]
-    said = _said(problem) + "".join(f"; the local tag {reference} is not put back" for reference in stuck)
+    unfinished = any(share.published or share.in_doubt for share in begun) and not _is_final(problem)
+    said = _said(problem, again=unfinished)
+    said += "".join(f"; the local tag {reference} could not be restored" for reference in stuck)
     if lost := [str(s.repository.name.tagged(tag)) for s in begun for tag in sorted(s.in_doubt) if _matters(s, tag)]:
-        return Unsettled(f"{said}; not put back, or not known: {', '.join(lost)}", lost, hint=AGAIN)
+        return Unsettled(f"{said}; could not restore or check {', '.join(lost)}", lost, AGAIN)
     if isinstance(problem, TaggerError) and not stuck and (not begun or isinstance(problem, Conflict)):
         return problem
     if isinstance(problem, Refused) and not stuck and not any(_left_something(share) for share in begun):
         return problem
-    text = f"{said}; {_consequence(begun, final=_is_final(problem))}"
-    return Interrupted(text, problem) if isinstance(problem, KeyboardInterrupt) else ReleaseFailed(text)
+    what = f"{said}; {_consequence(begun)}"
+    hint = f"{AGAIN} to finish" if unfinished else ""
+    return Interrupted(what, problem, hint) if isinstance(problem, KeyboardInterrupt) else ReleaseFailed(what, hint)
 
 
-def _said(problem: Exception | KeyboardInterrupt) -> str:
+def _said(problem: Exception | KeyboardInterrupt, *, again: bool) -> str:
+    """Return what was wrong; to run the command `again` is said at the end, and so not here."""
     if isinstance(problem, KeyboardInterrupt):
         return "interrupted"
-    return str(problem if isinstance(problem, TaggerError) else Fault(problem))
+    error = problem if isinstance(problem, TaggerError) else Fault(problem)
+    return error.what if again and error.hint == AGAIN else str(error)
 
 
 def _matters(share: Share, tag: str) -> bool:
@@ -197,24 +201,22 @@ def _is_final(problem: BaseException) -> bool:
     return isinstance(problem.__cause__ if isinstance(problem, Unsettled) else problem, Immutable)
 
 
-def _consequence(shares: Sequence[Share], *, final: bool) -> str:
-    parts = [f"whether {s.reference} was published, or will be yet, is not known" for s in shares if s.in_doubt]
+def _consequence(shares: Sequence[Share]) -> str:
+    """Return where the tags are now."""
+    parts = [f"the upload of {share.reference} broke off and may still appear" for share in shares if share.in_doubt]
     for share in shares:
         held = share.now.get(share.version_tag, share.before)
         if held not in (share.before, share.digest) and not share.in_doubt:
-            parts.append(f"{share.reference} holds another image now, {held}")
-    moved = [str(t) for share in shares for t, held in _floats_before(share) if share.now.get(t, held) != held]
-    stayed = [str(tag) for share in shares for tag, held in _floats_before(share) if share.now.get(tag, held) == held]
+            parts.append(f"{share.reference} now holds another image, {held}")
+    floats = [(tag, share.now.get(tag, held) != held) for share in shares for tag, held in _floats_before(share)]
+    moved, stayed = ([str(tag) for tag, has_moved in floats if has_moved is which] for which in (True, False))
     if moved and stayed:
-        parts.append(f"{', '.join(moved)} are where the published versions say, {', '.join(stayed)} where they were")
+        parts += [f"{', '.join(moved)} moved to match the published versions", f"{', '.join(stayed)} did not move"]
     elif moved:
-        parts.append("the floating tags are where the published versions say")
+        parts.append("the floating tags match the published versions")
+    elif parts or any(share.published for share in shares):
+        parts.append("no floating tag moved")
     else:
-        parts.append("the floating tags are where they were")
-    if any(share.published for share in shares):
-        if not final:
-            parts.append("running the same command again finishes the job")
-    elif len(parts) == 1 and not moved:
         return "no tag moved in the registry"
     return ", and ".join(parts)
 

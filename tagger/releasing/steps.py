@@ -13,7 +13,7 @@ from tagger.errors import Conflict
 from tagger.events import Progress
 from tagger.releasing.floats import push_floating_tags, settle_floating_tags
 from tagger.releasing.local import LocalTags
-from tagger.releasing.observe import observe, observe_again, plan
+from tagger.releasing.observe import AGREE, observe, observe_again, plan
 from tagger.releasing.order import Engine, Opened, Order
 from tagger.releasing.outcome import Outcome, Release
 from tagger.releasing.push import push_version_tags
@@ -55,5 +55,5 @@ def release(
         return report(run, Outcome.of(final), final)
     done = report(run, outcome)
     if outcome is Outcome.RELEASED and (duels := [text for share in run.shares if (text := duel(share, order))]):
-        return replace(done, outcome=Outcome.FAILED, problem=Conflict("; ".join(duels)))
+        return replace(done, outcome=Outcome.FAILED, problem=Conflict("; ".join(duels), AGREE))
     return done

@@ -152,38 +152,37 @@ ENDS = {
         LOST,
         Ours(OWN),
         ReleaseFailed,
-        "the registry is down; the floating tags are where they were, and running the same command again finishes the"
-        " job",
+        "the registry is down; no floating tag moved: run the same command again to finish",
         {TAG: OWN},
     ),
     "a refusal that comes again": End(
         Immutable("latest is immutable"),
         Ours(OWN),
         ReleaseFailed,
-        "latest is immutable; the floating tags are where they were",
+        "latest is immutable; no floating tag moved",
         {TAG: OWN},
     ),
     "floating tags that moved on": End(
         LOST,
         Ours(OWN),
         ReleaseFailed,
-        "the registry is down; latest are where the published versions say, 2.1, 2 where they were, and running the"
-        " same command again finishes the job",
+        "the registry is down; latest moved to match the published versions, and 2.1, 2 did not move: run the same"
+        " command again to finish",
         {TAG: OWN, LATEST: OWN},
     ),
     "a version tag of which nobody knows": End(
         KeyboardInterrupt(),
         Unknown(may_land=True),
         Interrupted,
-        "interrupted; whether registry.local:5000/gallery/ui:2.1.106 was published, or will be yet, is not known, and"
-        " the floating tags are where they were",
+        "interrupted; the upload of registry.local:5000/gallery/ui:2.1.106 broke off and may still appear, and no"
+        " floating tag moved: run the same command again to finish",
         in_doubt=frozenset({TAG}),
     ),
     "an old version tag of which nobody knows": End(
         LOST,
         Unknown(may_land=True),
         Unsettled,
-        "the registry is down; not put back, or not known: registry.local:5000/gallery/ui:2.1.106: run the same command"
+        "the registry is down; could not restore or check registry.local:5000/gallery/ui:2.1.106: run the same command"
         " again",
         in_doubt=frozenset({TAG}),
         before=OLD,
@@ -192,7 +191,7 @@ ENDS = {
         KeyboardInterrupt(),
         Ours(OWN),
         Unsettled,
-        "interrupted; not put back, or not known: registry.local:5000/gallery/ui:latest: run the same command again",
+        "interrupted; could not restore or check registry.local:5000/gallery/ui:latest: run the same command again",
         {TAG: OWN},
         frozenset({LATEST}),
     ),

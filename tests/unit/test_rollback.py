@@ -16,6 +16,7 @@ from shelf import Shelf
 
 from tagger.errors import (
     Abandoned,
+    BadAnswer,
     BrokenOff,
     CalledOff,
     Conflict,
@@ -24,7 +25,6 @@ from tagger.errors import (
     Immutable,
     Interrupted,
     Refused,
-    RegistryError,
     ReleaseFailed,
     TaggerError,
     Transient,
@@ -116,7 +116,7 @@ def test_a_re_run_that_fails_never_counts_as_refused_once_something_moved(error:
             assert repository.held == before
         if isinstance(found, ReleaseFailed):
             moved = repository.held != before
-            assert ("where the published versions say" in str(found)) is moved
+            assert ("match the published versions" in str(found)) is moved
             assert "no tag moved" not in str(found)
 
 
@@ -299,7 +299,7 @@ def test_a_push_that_breaks_off_is_not_said_to_have_failed() -> None:
     at = operations_of_a_release().index("start to push 2.1.106")
     found = attempt(repository, Fault(at, lambda _: BrokenOff("the connection broke: run it again"), lasting=True))
     assert isinstance(found, ReleaseFailed)
-    assert "2.1.106 was published, or will be yet, is not known" in str(found)
+    assert "2.1.106 broke off and may still appear" in str(found)
     assert held(repository)["latest"] == "2.1.105"
 
 
@@ -324,7 +324,7 @@ def test_local_tags_go_back_each_by_itself() -> None:
 
     engine.around = repository.around = stubborn  # type: ignore[assignment] # see above
     order = Order(parse_version("2.1.106"), via=FloatsVia.REGISTRY)
-    with pytest.raises(TaggerError, match=r"the local tag registry\.local:5000/gallery/ui:2\.1 is not put back"):
+    with pytest.raises(TaggerError, match=r"the local tag registry\.local:5000/gallery/ui:2\.1 could not be restored"):
         release(engine, placed("new", [repository]), order)
     assert {reference.tag for reference in engine.local} == {"2.1.106", "2.1"}
 
@@ -462,8 +462,8 @@ def test_immutable_floating_tags_are_where_they_were_however_often_the_release_r
         said.append(str(caught.value))
         assert held(repository) == {"2.1.106": "new", **dict.fromkeys(("2.1.105", *FLOATS), "2.1.105")}
     assert len(set(said)) == 1, said
-    assert "is immutable: leave floating tags out of that rule; the floating tags are where they were" in said[0]
-    assert "finishes the job" not in said[0]
+    assert "is immutable: leave floating tags out of that rule; no floating tag moved" in said[0]
+    assert "to finish" not in said[0]
 
 
 def test_what_moved_and_what_stayed_is_said_of_each_floating_tag() -> None:
@@ -473,7 +473,7 @@ def test_what_moved_and_what_stayed_is_said_of_each_floating_tag() -> None:
     found = attempt(repository)
     assert isinstance(found, TaggerError)
     assert found.exit_code == 1
-    assert "2.1, 2 are where the published versions say, latest where they were" in str(found)
+    assert "2.1, 2 moved to match the published versions, and latest did not move" in str(found)
     assert {tag: held(repository)[tag] for tag in FLOATS} == {"2.1": "new", "2": "new", "latest": "2.1.105"}
 
 
@@ -524,7 +524,7 @@ def test_a_mark_that_cannot_be_put_back_is_named() -> None:
             raise Denied("no right to write it")
         yield
         if operation == "remove 2.1.106-yanked":
-            raise RegistryError("the answer was lost")
+            raise BadAnswer("the answer was lost")
 
     repository.around = around
     failure = attempt(repository, force=True)
