@@ -38,21 +38,29 @@ class Difference(NamedTuple):
     """What a host does in its own way, and what kind of source says so."""
 
     does: str
-    source: Literal["its documentation", "its source", "reports"]
+    source: Literal["its documentation", "its source", "reports", "a recording", "trials with it"]
 
 
-class Imitation(Proxy):
-    """A proxy before a real registry, which changes what `differs` answers.
+class Kind:
+    """What a page says of a registry or an Engine, and what tests expect of it.
 
-    `name` is the host's, and `refuses` says what it does not offer: a command, and what tagger says then, with exit
-    code 3 and nothing written. Where `denies_late`, only a real delete shows that. `differences` says in words what
-    `differs` does. The real registry has no token server: with `auth`, the imitation has one.
+    `refuses` says what it does not offer: what is tried, and what tagger says then, with exit code 3 and nothing
+    written. Where `denies_late`, only a real delete shows that. `differences` says in words what it does otherwise.
     """
 
-    name: ClassVar[str] = "a registry of distribution 2.8"
+    name: ClassVar[str]
     refuses: ClassVar[Mapping[str, str]] = {}
     denies_late: ClassVar[bool] = False
     differences: ClassVar[tuple[Difference, ...]] = ()
+
+
+class Imitation(Kind, Proxy):
+    """A proxy before a real registry, which changes what `differs` answers.
+
+    The real registry has no token server: with `auth`, the imitation has one.
+    """
+
+    name = "a registry of distribution 2.8"
     referrers: ClassVar[bool] = False
     """Whether it lists what refers to an image."""
 

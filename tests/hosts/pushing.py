@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import Literal
 
 from doubles import FakeEngine, Message, digest_of, push_error
 
@@ -33,8 +34,8 @@ class PushingEngine(FakeEngine):
     authorization: Mapping[str, str] = {}
     """The header that the registry wants, where it wants one."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, store: Literal["overlay2", "containerd"] = "overlay2") -> None:
+        super().__init__(store=store)
         self._blobs: dict[str, tuple[bytes, ...]] = {}
 
     def load(self, name: str, content: bytes) -> str:
@@ -69,7 +70,12 @@ class PushingEngine(FakeEngine):
             yield push_error(str(problem))
             return
         yield {"status": f"{tag}: digest: {digest_of(body)} size: {len(body)}"}
-        yield {"progressDetail": {}, "aux": {"Tag": tag, "Digest": digest_of(body), "Size": len(body)}}
+        if self.store != "containerd":
+            yield {"progressDetail": {}, "aux": {"Tag": tag, "Digest": digest_of(body), "Size": len(body)}}
+
+    def quoted(self, request: str, status: int, body: bytes) -> str:  # noqa: ARG002 - other Engines name the request
+        """Quote a registry's refusal of a request."""
+        return quoted(status, body)
 
     def _upload(self, registry: http.client.HTTPConnection, path: str, blob: bytes) -> None:
         try:
@@ -91,7 +97,7 @@ class PushingEngine(FakeEngine):
         answer = registry.getresponse()
         said = answer.read()
         if answer.status >= 400:
-            raise _Refusal(quoted(answer.status, said))
+            raise _Refusal(self.quoted(f"{method} request to http://{registry.host}{url}", answer.status, said))
         return answer.getheader("Location", "")
 
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from hosts import Imitation
+from hosts import Kind
+from hosts.engines import OfEngine
 
 FILE = Path(__file__).parents[2] / "docs/hosts.md"
 Test = TypeVar("Test", bound=Callable[..., None])
@@ -27,14 +28,15 @@ class Trial:
     dry: bool
     test: Callable[..., None]
 
-    def on(self, host: type[Imitation]) -> str:
-        """Say in a word what the command does on a host."""
+    def on(self, host: type[Kind]) -> str:
+        """Say in a word what the command does on a host or by an Engine."""
         if self.needs not in host.refuses:
             return "yes"
         return "late" if self.dry and host.denies_late else self.without
 
 
 trials: list[Trial] = []
+of_engines: list[Trial] = []
 
 _HEAD = """# What works on which registry
 
@@ -54,37 +56,63 @@ command of the table against every host. This page is made from both.
 """
 
 
+_ENGINES = """## Engines
+
+**These are imitations too.** Most are a proxy before a real Docker Engine 20.10 that answers as the Engine of that name
+does where that differs. [tests/hosts/engines](../tests/hosts/engines) has them, and
+[tests/hosts/test_engines.py](../tests/hosts/test_engines.py) runs what the table names. `make test-engines` runs
+releases on some of these Engines themselves: on Docker Engine with the containerd image store, and on Podman 4.3 and
+5.8.
+
+"No" means that the Engine does not offer it. tagger then says what is wrong, and no tag moves.
+"""
+
+
 def tried(
-    command: str, does: str, *, needs: str = "", without: str = "no", dry: bool = False
+    command: str,
+    does: str,
+    *,
+    needs: str = "",
+    without: str = "no",
+    dry: bool = False,
+    table: list[Trial] = trials,
 ) -> Callable[[Test], Test]:
-    """Enter a test into the table."""
+    """Enter a test into a table."""
 
     def enter(test: Test) -> Test:
-        trials.append(Trial(command, does, needs, without, dry, test))
+        table.append(Trial(command, does, needs, without, dry, test))
         return test
 
     return enter
 
 
-def table(hosts: Sequence[type[Imitation]]) -> str:
+def page(hosts: Sequence[type[Kind]], engines: Sequence[type[OfEngine]]) -> str:
     """Write the page in Markdown."""
-    commands = list(dict.fromkeys(trial.command for trial in trials))
-    lines = [_HEAD, f"| host | {' | '.join(commands)} |", f"|{' --- |' * (len(commands) + 1)}"]
-    for host in hosts:
-        words = {trial.command: trial.on(host) for trial in trials}
-        lines.append(f"| {host.name} | {' | '.join(words[command] for command in commands)} |")
-    lines += ["", "What each of them means:", ""]
-    lines += [f"- **{trial.command}**: {trial.does}" for trial in trials]
-    lines += ["", "## What the hosts do in their own way"]
-    for host in hosts:
-        if host.differences:
-            lines += ["", f"### {host.name}", ""]
-            lines += [f"- {each.does} (Known from {each.source}.)" for each in host.differences]
+    lines = [_HEAD, *_table("host", hosts, trials), "", "## What the hosts do in their own way"]
+    lines += [line for host in hosts for line in _own_way(host)]
+    lines += ["", _ENGINES, *_table("Engine", engines, of_engines), "", "## What the Engines do in their own way"]
+    lines += [line for engine in engines for line in _own_way(engine, engine.lacks)]
     return "\n".join(lines) + "\n"
+
+
+def _table(head: str, kinds: Sequence[type[Kind]], tried: Sequence[Trial]) -> list[str]:
+    commands = list(dict.fromkeys(trial.command for trial in tried))
+    lines = [f"| {head} | {' | '.join(commands)} |", f"|{' --- |' * (len(commands) + 1)}"]
+    for kind in kinds:
+        words = {trial.command: trial.on(kind) for trial in tried}
+        lines.append(f"| {kind.name} | {' | '.join(words[command] for command in commands)} |")
+    lines += ["", "What each of them means:", ""]
+    return lines + [f"- **{trial.command}**: {trial.does}" for trial in tried]
+
+
+def _own_way(kind: type[Kind], lacks: str = "") -> list[str]:
+    said = [f"- {each.does} (Known from {each.source}.)" for each in kind.differences]
+    said += [f"- **Not offered:** {lacks}"] if lacks else []
+    return ["", f"### {kind.name}", "", *said] if said else []
 
 
 if __name__ == "__main__":
     from hosts import table as imported  # noqa: PLW0406 - as the tests see it, not as this program
-    from hosts import test_hosts
+    from hosts import test_engines, test_hosts
 
-    FILE.write_text(imported.table(test_hosts.EVERY))
+    FILE.write_text(imported.page(test_hosts.EVERY, test_engines.EVERY))

@@ -294,6 +294,8 @@ DIGESTS = {
     "docker-20.10-classic": "sha256:cb17781284cf7297ee0e0065edad7110390a9699479e4f9712b6eeb81ed731b3",
     "docker-29-classic": "sha256:51415992ab67a580083ec3549a18b0f572cafe7f002579ccf5292d6a50400c56",
     "docker-29-containerd": "sha256:862f8444ea298b40fb929168b3203d5d150c964a2825dec77415be5b8c53ce1a",
+    "podman-4.3": "sha256:8bcb6a22e36486e4905f4dae5857654d1d92038ba95658c26ad07961c801bff8",
+    "podman-5.8": "sha256:8bcb6a22e36486e4905f4dae5857654d1d92038ba95658c26ad07961c801bff8",
 }
 NARROWED = "sha256:b91b1eda33ddbbfa9f1dd9071f7f40e7ab73d2e8fbb3f5b3ddd520b27236ef42"
 RECORDINGS = sorted(f"{file.parent.name}/{file.stem}" for file in (DATA / "push-streams").glob("*/*.jsonl"))
