@@ -169,7 +169,7 @@ def release_all(
         @functools.cache
         def engine() -> Engine:
             # Its push gets a credential on the same conditions as our own requests.
-            return Engine.open(
+            return Engine(
                 config,
                 lambda target: registries.open(target).credential(),
                 deadline=deadline,
@@ -481,7 +481,7 @@ def diagnose(
     )
     loaded = once(DockerConfig.load)
     docker, deadline = got(loaded) or DockerConfig(), Deadline(None, progress)
-    engine = once(lambda: Engine.open(docker, lambda _: None, deadline=deadline, trace=trace))
+    engine = once(lambda: Engine(docker, lambda _: None, deadline=deadline, trace=trace))
     findings = [
         found("settings", lambda: machine.settings(settings)),
         found("Docker configuration", lambda: machine.docker_configuration(loaded)),

@@ -22,6 +22,7 @@ Digest = NewType("Digest", str)
 """A digest that has been through `parse_digest`."""
 
 DOCKER_HUB = "docker.io"
+_HUB_NAMES = {"index.docker.io": DOCKER_HUB}
 LONGEST_TAG = 128
 SHORT_DIGEST = len("sha256:") + 12
 """How many characters of a digest a person is shown."""
@@ -101,7 +102,7 @@ class Registry:
                 f"'{printable(text)}' names no registry, since the Engine takes it for a part of a Docker Hub name",
                 f"write {printable(text)}:PORT or the full host name",
             )
-        return cls(DOCKER_HUB if text == "index.docker.io" else text)
+        return cls(_HUB_NAMES.get(text, text))
 
     @property
     def is_docker_hub(self) -> bool:
@@ -260,34 +261,22 @@ def _familiar_path(repository: Repository) -> str:
     return repository.path.removeprefix("library/") if official else repository.path
 
 
-def _has_domain(name: str) -> bool:
-    head, slash, _ = name.partition("/")
-    return bool(slash) and _is_domain(head)
-
-
 def _is_domain(head: str) -> bool:
     return "." in head or ":" in head or head == "localhost" or head.lower() != head
 
 
 def _normalised(name: str) -> Repository:
-    head, _, path = name.partition("/")
-    if _has_domain(name):
-        registry = _domain(head, name)
-    else:
-        registry, path = Registry(DOCKER_HUB), name
-    repository = Repository.at(registry, path)
-    if registry.is_docker_hub and "/" not in path:
-        return Repository.at(registry, f"library/{path}")
-    return repository
-
-
-def _domain(head: str, name: str) -> Registry:
+    head, slash, path = name.partition("/")
+    if not slash or not _is_domain(head):
+        head, path = DOCKER_HUB, name
     if not _DOMAIN.fullmatch(head):
         raise InvalidReference(
-            f"'{printable(name)}' is not an image name: '{printable(head)}' is not a host, write HOST/NAME or"
-            " HOST:PORT/NAME"
+            f"'{printable(name)}' is not an image name: '{printable(head)}' is not a host",
+            "write HOST/NAME or HOST:PORT/NAME",
         )
-    return Registry(DOCKER_HUB if head == "index.docker.io" else head)
+    repository = Repository.at(Registry(_HUB_NAMES.get(head, head)), path)
+    official = repository.registry.is_docker_hub and "/" not in path
+    return Repository.at(repository.registry, f"library/{path}") if official else repository
 
 
 def _path_hint(path: str) -> str:

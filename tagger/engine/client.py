@@ -10,7 +10,7 @@ import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tagger.credentials.contexts import endpoint
 from tagger.credentials.credential import Credential
@@ -24,9 +24,6 @@ from tagger.events import Meter
 from tagger.names import Digest, Reference, Registry, Repository, is_image_id, parse_digest
 from tagger.text import printable
 from tagger.work import Deadline, Trace
-
-if TYPE_CHECKING:
-    import docker
 
 _TAG_ATTEMPTS = 3
 _CONTAINERD_STORE = ["driver-type", "io.containerd.snapshotter.v1"]
@@ -54,30 +51,6 @@ class Engine:
 
     def __init__(
         self,
-        client: docker.APIClient,
-        host: str,
-        credential: Callable[[Repository], Credential | None],
-        *,
-        deadline: Deadline | None = None,
-        trace: Trace | None = None,
-        meter: Meter | None = None,
-    ) -> None:
-        self.host = host
-        self._meter = meter
-        self._deadline = deadline or Deadline()
-        self._trace = trace
-        self._client = client
-        self._credential = credential
-        self._known: Mapping[str, Any] | None = None
-        self._podman = ""
-        self._tagging = threading.Lock()
-        # docker-py's push returns a generator of messages, and no HTTP answer.
-        self._answers = threading.local()
-        client.hooks["response"].append(self._remember)
-
-    @classmethod
-    def open(
-        cls,
         config: DockerConfig,
         credential: Callable[[Repository], Credential | None],
         environ: Mapping[str, str] | None = None,
@@ -85,14 +58,24 @@ class Engine:
         deadline: Deadline | None = None,
         trace: Trace | None = None,
         meter: Meter | None = None,
-    ) -> Engine:
+    ) -> None:
         """Connect to the Engine that DOCKER_HOST, DOCKER_CONTEXT or the current context names.
 
         Raises EngineUnreachable when none answers there, or the context does not exist.
         """
         place = endpoint(config, environ)
-        client = connect(place, config.http_headers)
-        return cls(client, place.host, credential, deadline=deadline, trace=trace, meter=meter)
+        self.host = place.host
+        self._client = connect(place, config.http_headers)
+        self._credential = credential
+        self._deadline = deadline or Deadline()
+        self._trace = trace
+        self._meter = meter
+        self._known: Mapping[str, Any] | None = None
+        self._podman = ""
+        self._tagging = threading.Lock()
+        # docker-py's push returns a generator of messages, and no HTTP answer.
+        self._answers = threading.local()
+        self._client.hooks["response"].append(self._remember)
 
     def image(self, name: str) -> Image:
         """The image with a name, ID or digest.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 
 from tagger.errors import BadAnswer, Denied, Immutable, NoRepository, OverQuota, Refused, TaggerError, Unreadable
 from tagger.names import Registry, Repository
+from tagger.oci.manifest import content_of
 from tagger.registry import refusal
 from tagger.registry.refusal import Why
 from tagger.registry.url import shown
@@ -46,12 +46,9 @@ class Answer:
     url: str
     lacks: str = ""
 
-    def json(self) -> Any:
-        """Parse the body; raise ValueError when it is not JSON."""
-        try:
-            return json.loads(self.body)
-        except RecursionError:
-            raise ValueError("nested too deeply") from None
+    def content(self) -> dict[str, Any]:
+        """The JSON object of the body; an empty one for anything else."""
+        return content_of(self.body)
 
     def time(self) -> float | None:
         """The time that the answer names, in seconds since 1970; None where it names none."""
@@ -119,11 +116,8 @@ class Answer:
 
     def _listed(self) -> list[object]:
         """The errors of the body, in the form of the specification ("Error codes") or in one like it."""
-        try:
-            content = self.json()
-        except ValueError:
-            return []
-        errors = content.get("errors", [content]) if isinstance(content, dict) else []
+        content = self.content()
+        errors = content.get("errors", [content])
         return errors[:_MOST_ERRORS] if isinstance(errors, list) else [errors]
 
     def resolve(self, reference: str) -> str:

@@ -7,7 +7,6 @@ import re
 import urllib.parse
 from collections.abc import Iterable, Iterator
 from http import HTTPStatus
-from typing import Any
 
 from tagger.errors import (
     BadAnswer,
@@ -31,6 +30,8 @@ _LINK = re.compile(r"<([^<>]*)>\s*((?:;[^,]*)?)")
 _BARE_LINK = re.compile(r"([^<>;,\s]+)\s*(;[^,]*)")
 # Statuses of a registry that has nothing against the size of the page.
 _NOT_ABOUT_SIZE = frozenset({401, 403, 404, 408, 429})
+# One of these is in the answer of a registry, whatever else it says.
+_EXPECTED: dict[int, set[str]] = {HTTPStatus.OK: {"name", "tags"}, HTTPStatus.NOT_FOUND: {"errors"}}
 
 
 class TagList:
@@ -56,7 +57,7 @@ class TagList:
         barren = 0
         pages: list[int] = []
         answer = self._first_page()
-        if answer.status == HTTPStatus.NOT_FOUND and _has_errors(answer):
+        if answer.status == HTTPStatus.NOT_FOUND and "errors" in answer.content():
             self._named, self.pages = frozenset(), ()
             return None
         while True:
@@ -115,8 +116,7 @@ class TagList:
             ) from None
 
     def _tags(self, answer: Answer) -> list[str]:
-        foreign = not _has_errors(answer) if answer.status == HTTPStatus.NOT_FOUND else not _is_page(answer)
-        if foreign and answer.status in (HTTPStatus.OK, HTTPStatus.NOT_FOUND):
+        if answer.status in _EXPECTED and _EXPECTED[answer.status].isdisjoint(answer.content()):
             raise RegistryUnreachable(
                 f"what answers at {self._name.registry} is not a registry", "check the host and the port"
             )
@@ -127,7 +127,7 @@ class TagList:
                 f"{error}; registries say the same of a repository that does not exist yet, so create it or push to it"
                 " once; where only the list is denied, release --assume-newest does without it"
             ) from None
-        tags = answer.json().get("tags") or []
+        tags = answer.content().get("tags") or []
         if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
             raise BadAnswer(
                 f"{self._name} lists tags that are no strings", "the registry is broken, ask whoever runs it"
@@ -175,19 +175,3 @@ def _valid(texts: Iterable[str]) -> Iterator[Tag]:
         # No registry can serve such a tag, so it is not one of ours.
         with contextlib.suppress(InvalidReference):
             yield parse_tag(text)
-
-
-def _has_errors(answer: Answer) -> bool:
-    return "errors" in _object(answer)
-
-
-def _is_page(answer: Answer) -> bool:
-    return not {"name", "tags"}.isdisjoint(_object(answer))
-
-
-def _object(answer: Answer) -> dict[str, Any]:
-    try:
-        content = answer.json()
-    except ValueError:
-        return {}
-    return content if isinstance(content, dict) else {}

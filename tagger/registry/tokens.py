@@ -115,11 +115,8 @@ class Tokens:
 
     def _read(self, answer: Answer, asked: Challenge, wanted: str, credential: Credential | None) -> str:
         self._check_granted(answer, f"the token server {host_of(asked)}", wanted, credential)
-        try:
-            content = answer.json() if answer.status == HTTPStatus.OK else {}
-            token = content.get("token") or content.get("access_token")
-        except (ValueError, AttributeError):
-            token = None
+        content = answer.content() if answer.status == HTTPStatus.OK else {}
+        token = content.get("token") or content.get("access_token")
         if not isinstance(token, str) or not token.isascii() or not token.isprintable():
             raise BadAnswer(
                 f"the token server {host_of(asked)} of {self._registry} gave no token ({answer.complaint()})",

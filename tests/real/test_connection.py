@@ -143,7 +143,7 @@ def test_https_is_used_with_the_authorities_of_certs_d(
 ) -> None:
     trust_authority(secure.host, certified)
     opened = connect(secure.host, trust=Trust())
-    assert opened.request("GET", TAGS).json() == {"name": "gallery/ui", "tags": ["2.1.106"]}
+    assert opened.request("GET", TAGS).content() == {"name": "gallery/ui", "tags": ["2.1.106"]}
     assert opened.site.origin == f"https://{secure.host}"
 
 
@@ -955,7 +955,7 @@ def test_a_redirect_within_the_registry_keeps_the_authorization(connect: Connect
     with ModelRegistry(auth=Basic("ann", CANARY)) as registry:
         registry.seed("gallery/ui", {"1": b"one"})
         registry.intercept(on("GET", "/old", redirect(TAGS, status)))
-        assert connect(registry.host, ANN).request("GET", "/old").json()["tags"] == ["1"]
+        assert connect(registry.host, ANN).request("GET", "/old").content()["tags"] == ["1"]
         assert authorizations(registry)[-1] == basic("ann", CANARY)
 
 
@@ -1208,7 +1208,7 @@ def test_tls_goes_through_the_proxy_that_the_environment_names(
         trust_authority("registry.test:5000", made)
         monkeypatch.setenv("HTTPS_PROXY", f"http://proxy:s%40cret@{proxy.address}")
         opened = connect("registry.test:5000", ANN, Trust())
-        assert opened.request("GET", TAGS).json()["tags"] == ["1"]
+        assert opened.request("GET", TAGS).content()["tags"] == ["1"]
         opened.close()
     assert proxy.heads[0].startswith("CONNECT registry.test:5000 ")
     assert f"Proxy-Authorization: {basic('proxy', 's@cret')}".lower() in proxy.heads[0].lower()
@@ -1222,7 +1222,7 @@ def test_plain_http_goes_through_the_proxy_too(connect: Connect, monkeypatch: py
         monkeypatch.setenv("http_proxy", proxy.address)
         monkeypatch.setenv("https_proxy", proxy.address)
         opened = connect("registry.test:5000")
-        assert opened.request("GET", TAGS).json()["tags"] == ["1"]
+        assert opened.request("GET", TAGS).content()["tags"] == ["1"]
         opened.close()
     assert proxy.heads[-1].startswith(f"GET http://registry.test:5000{TAGS} ")
 

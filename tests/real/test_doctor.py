@@ -127,7 +127,7 @@ def test_an_engine_that_could_not_push_over_plain_http_is_told(model: ModelRegis
 def test_an_engine_that_finds_another_registry_at_that_name_is_a_problem(
     model: ModelRegistry, fake: FakeEngine
 ) -> None:
-    engine = engine_module.Engine.open(DockerConfig(), lambda _: None, {"DOCKER_HOST": fake.url})
+    engine = engine_module.Engine(DockerConfig(), lambda _: None, {"DOCKER_HOST": fake.url})
     engine.host = "tcp://192.0.2.7:2375"
     findings = doctor.Examination(opened_at(model), lambda _: (None, ""), engine).findings()
     finding = next(finding for finding in findings if finding.check == "scheme")

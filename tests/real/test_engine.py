@@ -72,7 +72,7 @@ A, B = digest_of(b"a"), digest_of(b"b")
 def open_engine(
     server: FakeEngine | RealEngine, credential: Credential | None = None, config: DockerConfig | None = None
 ) -> contextlib.closing[Engine]:
-    found = Engine.open(config or DockerConfig(), lambda _: credential, {"DOCKER_HOST": server.url})
+    found = Engine(config or DockerConfig(), lambda _: credential, {"DOCKER_HOST": server.url})
     return contextlib.closing(found)
 
 
@@ -559,7 +559,7 @@ def test_the_engine_gets_these_credentials_and_no_others(
         asked.append(repository)
         return credential
 
-    with contextlib.closing(Engine.open(DockerConfig.load(), resolve, {"DOCKER_HOST": fake.url})) as engine:
+    with contextlib.closing(Engine(DockerConfig.load(), resolve, {"DOCKER_HOST": fake.url})) as engine:
         assert engine.push(reference()) == A
     header = fake.requests[-1].headers["X-Registry-Auth"]
     assert json.loads(base64.urlsafe_b64decode(header)) == sent
@@ -587,7 +587,7 @@ def at(host: str, **more: object) -> dict[str, Any]:
 def found(folder: Path, **environment: str) -> str:
     """Open the Engine of a Docker configuration, and say where it is."""
     environ = {"DOCKER_CONFIG": str(folder), **environment}
-    with contextlib.closing(Engine.open(DockerConfig.load(environ), lambda _: None, environ)) as engine:
+    with contextlib.closing(Engine(DockerConfig.load(environ), lambda _: None, environ)) as engine:
         return engine.host
 
 
@@ -637,7 +637,7 @@ def test_contexts_of_the_working_directory_do_not_count(
     with pytest.raises(EngineUnreachable, match="no Docker context 'lab'"):
         found(home, DOCKER_CONTEXT="lab")
     with pytest.raises(EngineUnreachable, match="no Docker context 'lab'"):
-        Engine.open(DockerConfig.load({"HOME": str(home)}), lambda _: None, {"DOCKER_CONTEXT": "lab"})
+        Engine(DockerConfig.load({"HOME": str(home)}), lambda _: None, {"DOCKER_CONTEXT": "lab"})
     assert fake.requests == []
 
 
@@ -802,7 +802,7 @@ def test_what_the_configuration_says_of_others_does_not_matter(
     monkeypatch.setenv("DOCKER_HOST", fake.url)
     before = dict(os.environ)
     fake.push = lambda _, tag: [status(tag, A)]
-    with contextlib.closing(Engine.open(DockerConfig.load(), lambda _: None)) as engine:
+    with contextlib.closing(Engine(DockerConfig.load(), lambda _: None)) as engine:
         assert engine.push(reference()) == A
     assert dict(os.environ) == before
 

@@ -84,7 +84,7 @@ def test_podman_keeps_every_one_of_many_tags_that_are_made_at_once(podman_lab: L
     image = Digest(podman_lab.images["a"])
     names = {f"{number}.0.0" for number in range(24)}
     tags = [Reference.parse(f"{podman_lab.host}/{podman_lab.path}:{name}") for name in names]
-    opened = Engine.open(DockerConfig(), lambda _: None, {"DOCKER_HOST": podman_lab.engine.url})
+    opened = Engine(DockerConfig(), lambda _: None, {"DOCKER_HOST": podman_lab.engine.url})
     with closing(opened) as engine, ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda tag: engine.tag(image, tag), tags))
     assert names <= podman_lab.local()  # Podman lists an image with all of its names
