@@ -1,5 +1,5 @@
 """Run `python -m tagger`."""
 
-from tagger.cli.app import main
+from tagger.cli.run import main
 
 main()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from typing import TypedDict
 
 from tagger.credentials.credential import Credential
 from tagger.credentials.docker import DockerConfig
@@ -10,6 +11,7 @@ from tagger.credentials.helpers import Helpers
 from tagger.engine.address import is_at_loopback, is_local
 from tagger.engine.client import Engine
 from tagger.errors import InputError
+from tagger.events import Progress
 from tagger.names import Repository
 from tagger.registry.connection import Connection
 from tagger.registry.repository import RemoteRepository
@@ -18,8 +20,18 @@ from tagger.registry.tag_list import NoList
 from tagger.releasing.order import Target
 from tagger.work import Deadline, Trace
 
-Hosts = tuple[Collection[str], Collection[str]]
-"""The registries that may be reached without TLS, and the token servers on other hosts."""
+
+class Access(TypedDict, total=False):
+    """How registries are reached, and who hears of it: what every function that asks a registry takes."""
+
+    insecure: Collection[str]
+    """Registries that may be reached without TLS. Default: none."""
+    auth_host: Collection[str]
+    """Token servers on another host than their registry. Default: none."""
+    progress: Progress
+    """Takes a line for everything that happens. Default: nobody."""
+    trace: Trace | None
+    """Takes a line for every request. Default: nobody."""
 
 
 class Registries:
@@ -28,29 +40,26 @@ class Registries:
     def __init__(
         self,
         config: DockerConfig,
-        hosts: Hosts,
+        access: Access,
         deadline: Deadline,
-        trace: Trace | None,
         engine: Callable[[], Engine] | None = None,
     ) -> None:
         self._config, self._helpers = config, Helpers(deadline)
-        self._hosts = hosts
+        self._access = access
         self._deadline = deadline
-        self._trace = trace
         self._engine = engine
         self._opened: dict[Repository, RemoteRepository] = {}
 
     def open(self, target: Repository) -> RemoteRepository:
         """Open a repository."""
         if target not in self._opened:
-            insecure, auth_host = self._hosts
-            trust = _trust(target, lambda: self._engine_allows(target), insecure=insecure, auth_host=auth_host)
+            trust = _trust(target, lambda: self._engine_allows(target), self._access)
             connection = Connection(
                 target.registry,
                 lambda: self._config.credential(target, self._helpers),
                 trust,
                 deadline=self._deadline,
-                trace=self._trace,
+                trace=self._access.get("trace"),
             )
             self._opened[target] = RemoteRepository(target, connection)
         return self._opened[target]
@@ -71,10 +80,8 @@ class Registries:
         return self._engine is not None and self._engine().allows_insecure(target.registry)
 
 
-def _trust(
-    target: Repository, engine_allows: Callable[[], bool], *, insecure: Collection[str], auth_host: Collection[str]
-) -> Trust:
-    hosts = {_host(text) for text in insecure}
+def _trust(target: Repository, engine_allows: Callable[[], bool], access: Access) -> Trust:
+    hosts = {_host(text) for text in access.get("insecure", ())}
     named = not hosts.isdisjoint({target.registry.host.lower(), target.registry.hostname.lower()})
     loopback = not named and is_at_loopback(target.registry)
     if named:
@@ -89,7 +96,7 @@ def _trust(
         plain_credentials=named or loopback,
         # Without a port HTTP and HTTPS are two servers.
         plain_first=loopback and target.registry.host != target.registry.hostname,
-        token_hosts=frozenset(auth_host),
+        token_hosts=frozenset(access.get("auth_host", ())),
     )
 
 

@@ -6,19 +6,16 @@ This is the only place that builds a real Engine and real registries.
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
-from tagger.access import Hosts, Registries, is_another
+from tagger.access import Access, Registries, is_another
 from tagger.credentials.contexts import endpoint
-from tagger.credentials.credential import Credential
 from tagger.credentials.docker import DockerConfig
 from tagger.engine.client import Engine, Image
 from tagger.errors import InputError, Refused, TaggerError
-from tagger.events import Meter, Progress
+from tagger.events import Meter, silent
 from tagger.git import Asked, parse_asked
 from tagger.names import Reference, Repository, is_image_id
 from tagger.names import target as target_of
@@ -32,7 +29,7 @@ from tagger.rules.labels import mismatches, missing
 from tagger.rules.scheme import Scheme
 from tagger.rules.version import Version
 from tagger.text import printable
-from tagger.work import Deadline, Trace
+from tagger.work import Deadline
 
 # What only some commands need is imported there.
 if TYPE_CHECKING:
@@ -63,6 +60,25 @@ class Wanted:
     schemes: Sequence[Scheme] = PLAIN
 
 
+class ReleaseOptions(Access, total=False):
+    """What a release may do, and for how long: what `release`, `release_all` and `promote` take."""
+
+    dry_run: bool
+    """Plan, and write nothing."""
+    force: bool
+    """Overwrite a version that holds another image."""
+    assume_newest: bool
+    """Move every tag of the cascade without listing the other versions."""
+    strict: bool
+    """Refuse an image whose labels say another version or, with the version "git", another commit."""
+    build_metadata: str
+    """What to do with build metadata, which no tag can hold: "refuse" (default) or "drop"."""
+    timeout: float | None
+    """Seconds for the whole release, which include putting tags back. Default: no limit."""
+    meter: Meter | None
+    """Takes how far each upload is. Default: nobody."""
+
+
 def tags(version: str, *, schemes: Sequence[Scheme] = PLAIN, build_metadata: str = "refuse") -> tuple[str, ...]:
     """Give the tags that a version competes for, the most specific first, without asking anyone.
 
@@ -82,29 +98,14 @@ def release(
     registry: str | Sequence[str] = (),
     repository: str | None = None,
     schemes: Sequence[Scheme] = PLAIN,
-    dry_run: bool = False,
-    force: bool = False,
     floats_via: FloatsVia | str = FloatsVia.ENGINE,
-    assume_newest: bool = False,
-    strict: bool = False,
-    build_metadata: str = "refuse",
-    timeout: float | None = None,
-    insecure: Collection[str] = (),
-    auth_host: Collection[str] = (),
-    progress: Progress = lambda _: None,
-    trace: Trace | None = None,
-    meter: Meter | None = None,
+    **options: Unpack[ReleaseOptions],
 ) -> Release:
     """Release an image of the Engine under its semver tags, verified, or move nothing.
 
-    `image` is anything that the Engine resolves; it goes to `registry` and `repository`, or to what its own name says,
-    in each of the lines of `schemes`. `dry_run` plans and writes nothing; `force` overwrites a version that holds
-    another image; `floats_via` "registry" moves floating tags by manifest PUT; `assume_newest` does not ask which other
-    versions there are; `strict` refuses an image whose labels say another version or, where `version` is "git" and so
-    the semver tag at HEAD, another commit. `insecure` names registries that may be reached without TLS, `auth_host`
-    token servers on another host than their registry's. `timeout` bounds the whole release in seconds, putting tags
-    back included. `progress` is told, line by line, what happens, `trace` of every request, and `meter` how far each
-    upload is.
+    `image` is anything that the Engine resolves. It goes to `registry` and `repository`, by default those of its own
+    name, for each variant in `schemes`. `version` may be "git": the semver tag at HEAD. Floating tags move by a push,
+    or with `floats_via` "registry" by manifest PUT. The other options are those of `ReleaseOptions`.
 
     Returns what happened to every tag (outcome "planned", "released" or "unchanged").
 
@@ -115,18 +116,8 @@ def release(
     return release_all(
         [Wanted(image, registries, repository, schemes)],
         version,
-        dry_run=dry_run,
-        force=force,
         floats_via=floats_via,
-        assume_newest=assume_newest,
-        strict=strict,
-        build_metadata=build_metadata,
-        timeout=timeout,
-        insecure=insecure,
-        auth_host=auth_host,
-        progress=progress,
-        trace=trace,
-        meter=meter,
+        **options,
     )
 
 
@@ -134,26 +125,16 @@ def release_all(
     wanted: Sequence[Wanted],
     version: str,
     *,
-    dry_run: bool = False,
-    force: bool = False,
     floats_via: FloatsVia | str = FloatsVia.ENGINE,
-    assume_newest: bool = False,
-    strict: bool = False,
-    build_metadata: str = "refuse",
-    timeout: float | None = None,
-    insecure: Collection[str] = (),
-    auth_host: Collection[str] = (),
-    progress: Progress = lambda _: None,
-    trace: Trace | None = None,
-    meter: Meter | None = None,
+    **options: Unpack[ReleaseOptions],
 ) -> Release:
     """Release several images as one: no floating tag moves unless every version tag stands.
 
     Takes and raises what `release` does.
     """
     try:
-        deadline = _deadline(timeout, progress)
-        asked = parse_asked(version, build_metadata=build_metadata)
+        deadline = _deadline(options)
+        asked = parse_asked(version, build_metadata=options.get("build_metadata", "refuse"))
         parsed = asked.version
         via = _floats_via(floats_via)
         placements = [
@@ -173,33 +154,31 @@ def release_all(
                 config,
                 lambda target: registries.open(target).credential(),
                 deadline=deadline,
-                trace=trace,
-                meter=meter,
+                trace=options.get("trace"),
+                meter=options.get("meter"),
             )
 
-        registries = Registries(config, (insecure, auth_host), deadline, trace, engine)
+        registries = Registries(config, options, deadline, engine)
         # A broken credential helper is found before anything is pushed.
-        targets = {
-            placement.repository: registries.pushed_to(placement.repository, listed=not assume_newest)
-            for placement in placements
-        }
+        listed = not options.get("assume_newest")
+        targets = {each.repository: registries.pushed_to(each.repository, listed=listed) for each in placements}
         # The Engine's client takes as long to import as a registry to answer.
         seen, images = deadline.both(
             functools.partial(look, placements, targets, parsed),
             lambda: {each.image: _image(engine(), each) for each in wanted},
         )
         labels = {each.image: images[each.image].labels for each in wanted}
-        odd = _check_labels(labels, asked, placements, strict=strict)
+        odd = _check_labels(labels, asked, placements, options)
         done = run(
             engine(),
             Opened(placements, images, targets),
-            Order(parsed, via, overwrite=force, dry_run=dry_run, assume_newest=assume_newest),
-            progress,
+            _order(parsed, via, options),
+            options.get("progress", silent),
             seen,
         )
     except TaggerError as error:
         names = ", ".join(each.image for each in wanted)
-        return Release.not_begun(names, version, error, dry_run=dry_run).or_raise()
+        return _not_begun(names, version, options, error).or_raise()
     return replace(done.or_raise(), warnings=(*done.warnings, *odd))
 
 
@@ -209,17 +188,7 @@ def promote(
     *,
     to: str | Sequence[str] = (),
     schemes: Sequence[Scheme] = PLAIN,
-    dry_run: bool = False,
-    force: bool = False,
-    assume_newest: bool = False,
-    strict: bool = False,
-    build_metadata: str = "refuse",
-    timeout: float | None = None,
-    insecure: Collection[str] = (),
-    auth_host: Collection[str] = (),
-    progress: Progress = lambda _: None,
-    trace: Trace | None = None,
-    meter: Meter | None = None,
+    **options: Unpack[ReleaseOptions],
 ) -> Release:
     """Release an image that is in a registry, digest unchanged, with all of its platforms, and without an Engine.
 
@@ -232,8 +201,8 @@ def promote(
 
     sources = [source] if isinstance(source, str) else source
     try:
-        deadline = _deadline(timeout, progress)
-        asked = parse_asked(version, build_metadata=build_metadata)
+        deadline = _deadline(options)
+        asked = parse_asked(version, build_metadata=options.get("build_metadata", "refuse"))
         parsed = asked.version
         references = [_in_registry(text) for text in sources]
         named = ", ".join(sources)
@@ -243,24 +212,24 @@ def promote(
             for scheme in schemes
         ]
         _check_apart(placements, parsed)
-        registries = Registries(DockerConfig.load(), (insecure, auth_host), deadline, trace)
-        targets = {
-            placement.repository: registries.pushed_to(placement.repository, listed=not assume_newest)
-            for placement in placements
-        }
+        registries = Registries(DockerConfig.load(), options, deadline)
+        listed = not options.get("assume_newest")
+        targets = {each.repository: registries.pushed_to(each.repository, listed=listed) for each in placements}
         finding = (
             functools.partial(find, references[0], registries.open(references[0].repository))
             if isinstance(source, str)
             else functools.partial(join, references, registries.open)
         )
         seen, original = deadline.both(functools.partial(look, placements, targets, parsed), finding)
-        odd = _check_labels(original.labels(), asked, placements, strict=strict)
-        courier = Courier(original, {target: registries.open(target) for target in targets}, progress, meter)
-        order = Order(parsed, FloatsVia.REGISTRY, overwrite=force, dry_run=dry_run, assume_newest=assume_newest)
+        odd = _check_labels(original.labels(), asked, placements, options)
+        progress = options.get("progress", silent)
+        opened = {target: registries.open(target) for target in targets}
+        courier = Courier(original, opened, progress, options.get("meter"))
+        order = _order(parsed, FloatsVia.REGISTRY, options)
         done = run(courier, Opened(placements, {named: original}, targets), order, progress, seen)
     except TaggerError as error:
-        return Release.not_begun(", ".join(sources), version, error, dry_run=dry_run).or_raise()
-    if not done.problem and not dry_run:
+        return _not_begun(", ".join(sources), version, options, error).or_raise()
+    if not done.problem and not order.dry_run:
         _bring_signatures(courier)
     return replace(done.or_raise(), warnings=(*done.warnings, *odd, *courier.warnings))
 
@@ -270,10 +239,7 @@ def ls(
     *,
     limit: int | None = None,
     schemes: Sequence[Scheme] = PLAIN,
-    insecure: Collection[str] = (),
-    auth_host: Collection[str] = (),
-    progress: Progress = lambda _: None,
-    trace: Trace | None = None,
+    **access: Unpack[Access],
 ) -> Listing:
     """List a repository's versions, the newest first, with the floating tags at each; `limit` shows that many.
 
@@ -281,25 +247,22 @@ def ls(
     """
     from tagger.repository import listing
 
-    return listing.ls(_alone(repository, (insecure, auth_host), trace, progress), schemes, limit)
+    return listing.ls(_alone(repository, access), schemes, limit)
 
 
-def listed(repository: str, *, insecure: Collection[str] = (), auth_host: Collection[str] = ()) -> list[str]:
+def listed(repository: str, **access: Unpack[Access]) -> list[str]:
     """List every tag of a repository as its registry does, by one request or so for a thousand; a new one has none.
 
     Raises TaggerError.
     """
-    return [*_alone(repository, (insecure, auth_host)).tags()]
+    return [*_alone(repository, access).tags()]
 
 
 def check(
     repository: str,
     *,
     schemes: Sequence[Scheme] = PLAIN,
-    insecure: Collection[str] = (),
-    auth_host: Collection[str] = (),
-    progress: Progress = lambda _: None,
-    trace: Trace | None = None,
+    **access: Unpack[Access],
 ) -> Check:
     """Find the floating tags that are not where the version tags say they should be.
 
@@ -307,7 +270,7 @@ def check(
     """
     from tagger.repository import check as drift
 
-    return drift.check(_alone(repository, (insecure, auth_host), trace, progress), schemes)
+    return drift.check(_alone(repository, access), schemes)
 
 
 def repair(
@@ -315,10 +278,7 @@ def repair(
     *,
     schemes: Sequence[Scheme] = PLAIN,
     dry_run: bool = False,
-    insecure: Collection[str] = (),
-    auth_host: Collection[str] = (),
-    progress: Progress = lambda _: None,
-    trace: Trace | None = None,
+    **access: Unpack[Access],
 ) -> Repair:
     """Put every floating tag that drifted where the version tags say it should be.
 
@@ -327,7 +287,7 @@ def repair(
     """
     from tagger.repository import repair as drift
 
-    return drift.repair(_alone(repository, (insecure, auth_host), trace, progress), schemes, dry_run=dry_run)
+    return drift.repair(_alone(repository, access), schemes, dry_run=dry_run)
 
 
 def remove(
@@ -335,10 +295,7 @@ def remove(
     *names: str,
     schemes: Sequence[Scheme] = PLAIN,
     dry_run: bool = False,
-    insecure: Collection[str] = (),
-    auth_host: Collection[str] = (),
-    progress: Progress = lambda _: None,
-    trace: Trace | None = None,
+    **access: Unpack[Access],
 ) -> Removal:
     """Remove versions and tags; floating tags fall back to the next version first, and no other tag is lost.
 
@@ -347,8 +304,10 @@ def remove(
     """
     from tagger.repository import remove as removal
 
-    target = _alone(repository, (insecure, auth_host), trace, progress)
-    return removal.remove(target, schemes, names, dry_run=dry_run, note=progress).or_raise()
+    found = removal.remove(
+        _alone(repository, access), schemes, names, dry_run=dry_run, note=access.get("progress", silent)
+    )
+    return found.or_raise()
 
 
 def remove_all(
@@ -356,16 +315,12 @@ def remove_all(
     *,
     schemes: Sequence[Scheme] = PLAIN,
     dry_run: bool = False,
-    insecure: Collection[str] = (),
-    auth_host: Collection[str] = (),
-    progress: Progress = lambda _: None,
-    trace: Trace | None = None,
+    **access: Unpack[Access],
 ) -> Removal:
     """Remove every tag of a repository. Raises what `remove` raises."""
     from tagger.repository import remove as removal
 
-    target = _alone(repository, (insecure, auth_host), trace, progress)
-    return removal.remove_all(target, schemes, dry_run=dry_run).or_raise()
+    return removal.remove_all(_alone(repository, access), schemes, dry_run=dry_run).or_raise()
 
 
 def yank(
@@ -374,10 +329,7 @@ def yank(
     *,
     schemes: Sequence[Scheme] = PLAIN,
     dry_run: bool = False,
-    insecure: Collection[str] = (),
-    auth_host: Collection[str] = (),
-    progress: Progress = lambda _: None,
-    trace: Trace | None = None,
+    **access: Unpack[Access],
 ) -> Yank:
     """Take a version out of the running without destroying it: it is kept under a mark, and floating tags fall back.
 
@@ -386,9 +338,7 @@ def yank(
     """
     from tagger.repository import yank as withdrawal
 
-    return withdrawal.yank(
-        _alone(repository, (insecure, auth_host), trace, progress), schemes, version, dry_run=dry_run
-    )
+    return withdrawal.yank(_alone(repository, access), schemes, version, dry_run=dry_run)
 
 
 def prune(
@@ -400,10 +350,7 @@ def prune(
     among: Collection[str] | None = None,
     schemes: Sequence[Scheme] = PLAIN,
     dry_run: bool = False,
-    insecure: Collection[str] = (),
-    auth_host: Collection[str] = (),
-    progress: Progress = lambda _: None,
-    trace: Trace | None = None,
+    **access: Unpack[Access],
 ) -> Pruning:
     """Remove old versions, but no image that another tag holds: the newest `keep` of every minor line stay.
 
@@ -417,8 +364,8 @@ def prune(
     from tagger.rules.keep import Policy, parse_age
 
     policy = Policy(keep, keep_minors, parse_age(older_than) if older_than is not None else None)
-    target = _alone(repository, (insecure, auth_host), trace, progress)
-    return retention.prune(target, schemes, policy, dry_run=dry_run, among=among).or_raise()
+    found = retention.prune(_alone(repository, access), schemes, policy, dry_run=dry_run, among=among)
+    return found.or_raise()
 
 
 def next_version(
@@ -428,10 +375,7 @@ def next_version(
     pre: str | None = None,
     first: bool = False,
     schemes: Sequence[Scheme] = PLAIN,
-    insecure: Collection[str] = (),
-    auth_host: Collection[str] = (),
-    progress: Progress = lambda _: None,
-    trace: Trace | None = None,
+    **access: Unpack[Access],
 ) -> str:
     """Give the version after the greatest one released: the next "patch", "minor" or "major", or pre-release `pre`.
 
@@ -446,17 +390,13 @@ def next_version(
         raised = Part(part) if part else None
     except ValueError:
         raise InputError(f"a version has no part '{printable(part)}': give patch, minor or major") from None
-    target = _alone(repository, (insecure, auth_host), trace, progress)
+    target = _alone(repository, access)
     return str(following.next_version(target, schemes, raised, pre, first=first))
 
 
 def diagnose(
     repository: str | None = None,
-    *,
-    insecure: Collection[str] = (),
-    auth_host: Collection[str] = (),
-    progress: Progress = lambda _: None,
-    trace: Trace | None = None,
+    **access: Unpack[Access],
 ) -> Diagnosis:
     """Find out what works from here, and what does not: this machine, and a repository with its registry.
 
@@ -465,48 +405,30 @@ def diagnose(
 
     Raises InvalidReference for a name that is none; whatever else goes wrong is a finding.
     """
-    from tagger import config
-    from tagger.doctor import machine
-    from tagger.doctor.finding import Diagnosis, found, got, once
-    from tagger.doctor.repository import Examination
+    from tagger.doctor.diagnose import diagnose as diagnosed
 
-    named = [Repository.parse(repository)] if repository else []
-    given = config.Given(auth_hosts=tuple(auth_host) or None)
-    settings = once(
-        lambda: (
-            (config.read(given, os.environ, Path(), repository),)
-            if repository
-            else config.read_any(given, os.environ, Path())
-        )
+    return diagnosed(Repository.parse(repository) if repository else None, access)
+
+
+def _not_begun(images: str, version: str, options: ReleaseOptions, error: TaggerError) -> Release:
+    return Release.not_begun(images, version, error, dry_run=options.get("dry_run", False))
+
+
+def _deadline(options: ReleaseOptions | Access) -> Deadline:
+    seconds = options.get("timeout")
+    if not (seconds is None or (isinstance(seconds, int | float) and seconds > 0)):
+        raise InputError("--timeout takes a number of seconds greater than 0", "give one such as 600")
+    return Deadline(seconds, options.get("progress", silent))
+
+
+def _order(version: Version, via: FloatsVia, options: ReleaseOptions) -> Order:
+    return Order(
+        version,
+        via,
+        overwrite=options.get("force", False),
+        dry_run=options.get("dry_run", False),
+        assume_newest=options.get("assume_newest", False),
     )
-    loaded = once(DockerConfig.load)
-    docker, deadline = got(loaded) or DockerConfig(), Deadline(None, progress)
-    engine = once(lambda: Engine(docker, lambda _: None, deadline=deadline, trace=trace))
-    findings = [
-        found("settings", lambda: machine.settings(settings)),
-        found("Docker configuration", lambda: machine.docker_configuration(loaded)),
-        found("Engine", lambda: machine.engine(docker, os.environ, engine)),
-        found("proxy", machine.proxy),
-    ]
-    answering = got(engine)
-    in_force = got(settings) or ()
-    auth_hosts = {*auth_host, *(host for each in in_force for host in each.settings.auth_hosts)}
-    registries = Registries(docker, (insecure, auth_hosts), deadline, trace, engine if answering else None)
-
-    def credential(target: Repository) -> tuple[Credential | None, str]:
-        loaded()  # where it cannot be read, nobody knows
-        return registries.resolved(target)
-
-    for target in named or got(lambda: machine.targets(in_force)) or ():
-        examination = Examination(registries.open(target), credential, answering)
-        findings += examination.findings()
-    return Diagnosis(tuple(findings))
-
-
-def _deadline(seconds: float | None, told: Progress) -> Deadline:
-    if seconds is not None and not seconds > 0:
-        raise InputError("--timeout takes a number of seconds that is more than 0: give such as 600")
-    return Deadline(seconds, told)
 
 
 def _in_registry(text: str) -> Reference:
@@ -546,12 +468,11 @@ def _check_labels(
     images: Mapping[str, Mapping[str, str]],
     asked: Asked,
     placements: Iterable[Placement],
-    *,
-    strict: bool,
+    options: ReleaseOptions,
 ) -> list[str]:
     """Say where an image's labels contradict what it is released as.
 
-    Raises Refused for that where `strict`, and for labels that are missing.
+    With `strict` raises Refused for that, and for labels that are missing.
     """
     spellings = {str(each.scheme.version_tag(asked.version)) for each in placements}
     found = [
@@ -559,7 +480,7 @@ def _check_labels(
         for name, labels in images.items()
         for text in mismatches(name, labels, asked.version, spellings, asked.revision)
     ]
-    if strict:
+    if options.get("strict"):
         lacking = (text for name, labels in images.items() for text in missing(name, labels, asked.revision))
         if told := [*found, *lacking]:
             raise Refused("; ".join(told))
@@ -587,12 +508,9 @@ def _check_same_host(engine_host: str, targets: Iterable[Repository]) -> None:
         )
 
 
-def _alone(
-    repository: str, hosts: Hosts, trace: Trace | None = None, progress: Progress = lambda _: None
-) -> RemoteRepository:
-    """Open a repository without an Engine, whose list of insecure registries is then not known."""
-    registries = Registries(DockerConfig.load(), hosts, Deadline(None, progress), trace)
-    return registries.open(Repository.parse(repository))
+def _alone(repository: str, access: Access) -> RemoteRepository:
+    """A repository, opened without an Engine, so that the Engine's list of insecure registries does not count."""
+    return Registries(DockerConfig.load(), access, _deadline(access)).open(Repository.parse(repository))
 
 
 def _targets(image: str, registries: Iterable[str], repository: str | None) -> list[Repository]:

@@ -38,3 +38,7 @@ class Upload:
 
 Progress = Callable[[str], None]
 Meter = Callable[[Upload], None]
+
+
+def silent(_: str) -> None:
+    """Take a line, and show it to nobody."""

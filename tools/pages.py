@@ -13,7 +13,8 @@ from typing import Any
 import typer.main
 
 from tagger import __version__
-from tagger.cli.app import app
+from tagger.cli.command import arguments, panels, paragraphs, sections
+from tagger.cli.run import app
 
 DOCS = Path(__file__).parent.parent / "docs"
 EXITS = [
@@ -28,43 +29,20 @@ EXITS = [
 
 
 def commands() -> dict[str, Any]:
-    """Return every command by its name, in the order of the help."""
-    group: Any = typer.main.get_command(app)
-    return dict(group.commands)
-
-
-def paragraphs(command: Any) -> list[str]:
-    """Return the paragraphs of a command's help."""
-    return [" ".join(part.split()) for part in str(command.help).strip().split("\n\n")]
+    """Every command by its name, in the order of the help."""
+    return {name: each for _, named in panels(typer.main.get_command(app)) for name, each in named}
 
 
 def usage(name: str, command: Any) -> str:
-    """Return the usage line of a command."""
-    words = [_word(parameter) for parameter in command.params if _is_argument(parameter)]
-    return " ".join(["tagger", name, *words, "[OPTIONS]"])
+    """The line that shows how a command is called."""
+    return f"tagger {name} {arguments(command)}".strip() + " [OPTIONS]"
 
 
 def options(command: Any) -> Iterator[tuple[str, str]]:
-    """Yield each argument and option with its help."""
-    for parameter in command.params:
-        if _is_argument(parameter):
-            yield _word(parameter).strip("[]"), parameter.help or ""
-    for parameter in command.params:
-        if not _is_argument(parameter):
-            value = "" if parameter.is_flag else f" {parameter.metavar or parameter.name.upper()}"
-            spelt = ", ".join([*parameter.opts, *parameter.secondary_opts])
-            required = " Required." if parameter.required else ""
-            yield f"{spelt}{value}", (parameter.help or "") + required
+    """Each argument and option as it is written, and its help."""
+    for _, rows in sections(command):
+        yield from rows
     yield "-h, --help", "Show what the command does, and exit."
-
-
-def _is_argument(parameter: Any) -> bool:
-    return bool(parameter.param_type_name == "argument")
-
-
-def _word(parameter: Any) -> str:
-    name = parameter.metavar or parameter.name.upper()
-    return str(name if parameter.required else f"[{name}]")
 
 
 def page(name: str, command: Any) -> str:

@@ -1,74 +1,187 @@
-"""The words of the command line that several commands take, each said once."""
+"""The options of the command line, each written once; options that belong together are one value.
+
+A command takes a whole group as one parameter: `command` turns the group's fields into options.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 
+from tagger.cli.render.console import say, verbose_asked
+from tagger.cli.render.github import annotating
+
+PANELS = TARGET, TAGS, SAFETY, CI, OUTPUT = "Target", "Tags", "Safety", "CI", "Output"
+"""The sections in which the help shows options."""
+
 RepositoryArgument = Annotated[
-    str, typer.Argument(metavar="REPOSITORY", help="Such as registry.local:5000/gallery/ui.")
+    str, typer.Argument(metavar="REPOSITORY", help="A repository, such as registry.local:5000/gallery/ui.")
 ]
-Registry = Annotated[
-    list[str] | None,
-    typer.Option(metavar="HOST[:PORT]", help="The registry; else IMAGE's own, else Docker Hub. May be repeated."),
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Show what would happen. Write nothing.", rich_help_panel=SAFETY)
 ]
-RepositoryPath = Annotated[
-    str | None, typer.Option(metavar="PATH", help="The repository in the registry; else IMAGE's own.")
+Yes = Annotated[
+    bool,
+    typer.Option("--yes", "-y", help="Do not ask. Required where there is no terminal.", rich_help_panel=SAFETY),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would happen, and write nothing.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask; needed where there is no terminal.")]
-Variant = Annotated[
-    list[str] | None,
-    typer.Option(metavar="NAME", help="A line whose tags end in -NAME; 'default' is the plain one. May be repeated."),
-]
-Prefix = Annotated[str | None, typer.Option(metavar="TEXT", help="What stands before versions in tags, such as v.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
-Insecure = Annotated[
-    list[str] | None, typer.Option(metavar="HOST[:PORT]", help="A registry that may be reached without TLS.")
-]
-AuthHost = Annotated[
-    list[str] | None, typer.Option(metavar="HOST", help="A token server on another host than its registry's.")
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.", rich_help_panel=OUTPUT)]
+BuildMetadata = Annotated[
+    str,
+    typer.Option(
+        metavar="refuse|drop",
+        help="What to do with +build metadata, which a tag cannot hold. Default: refuse.",
+        rich_help_panel=TAGS,
+    ),
 ]
 Verbose = Annotated[
     bool,
     typer.Option(
         "--verbose",
         "-v",
-        help="Show every request with its time on stderr, and where tagger itself failed; never a credential.",
+        help="Show every request and its time on stderr, and tracebacks of tagger's own faults. Never a credential.",
+        rich_help_panel=OUTPUT,
     ),
 ]
-Force = Annotated[bool, typer.Option("--force", help="Overwrite a version that holds another image.")]
-AssumeNewest = Annotated[bool, typer.Option("--assume-newest", help="Do not ask which other versions are published.")]
-Version = Annotated[
-    str | None,
-    typer.Argument(metavar="VERSION", help="Such as 2.1.106 or v3.0.0-rc.1; or git: the semver tag at HEAD."),
-]
-Strict = Annotated[
-    bool,
-    typer.Option("--strict", help="Refuse an image whose labels do not say this version and, with git, this commit."),
-]
-Summary = Annotated[
-    str | None, typer.Option(metavar="FILE", help="Append what happened as Markdown, such as to $GITHUB_STEP_SUMMARY.")
-]
-EnvFile = Annotated[
-    str | None,
-    typer.Option(
-        metavar="FILE",
-        help="Append TAGGER_VERSION, _DIGEST, _TAGS and more, NAME=VALUE a line, lists with commas between.",
-    ),
-]
-Annotate = Annotated[
-    bool | None,
-    typer.Option(
-        "--annotate/--no-annotate",
-        help="Show errors and warnings as GitHub Actions annotations. Default: on there.",
-    ),
-]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Hide progress; print only the result.")]
-Timeout = Annotated[
-    float | None, typer.Option(metavar="SECONDS", help="Give up after this, putting tags back included.")
-]
-BuildMetadata = Annotated[
-    str, typer.Option(metavar="refuse|drop", help="What to do with +build metadata, which a tag cannot hold.")
-]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where an image goes."""
+
+    registry: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="HOST[:PORT]",
+            help="The registry. Default: the one in IMAGE, else Docker Hub. May be repeated.",
+            rich_help_panel=TARGET,
+        ),
+    ] = None
+    repository: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH", help="The repository in the registry. Default: the one in IMAGE.", rich_help_panel=TARGET
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """How versions are spelled as tags."""
+
+    variant: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="A variant, whose tags end in -NAME; 'default' is the one without a suffix. May be repeated.",
+            rich_help_panel=TAGS,
+        ),
+    ] = None
+    prefix: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="Text before the version in every tag, such as v.", rich_help_panel=TAGS),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """How registries are reached."""
+
+    insecure: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="HOST[:PORT]",
+            help="A registry that may be reached without TLS. May be repeated.",
+            rich_help_panel=TARGET,
+        ),
+    ] = None
+    auth_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="HOST",
+            help="A token server on another host than its registry. May be repeated.",
+            rich_help_panel=TARGET,
+        ),
+    ] = None
+    verbose: Verbose = False
+
+    @property
+    def trace(self) -> Callable[[str], None] | None:
+        """What takes a line for every request; None without --verbose."""
+        return say if self.verbose or verbose_asked() else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseOptions:
+    """What a release may do, and for how long."""
+
+    build_metadata: BuildMetadata = "refuse"
+    assume_newest: Annotated[
+        bool,
+        typer.Option(
+            "--assume-newest",
+            help="Move every tag of the cascade without listing the other versions.",
+            rich_help_panel=TAGS,
+        ),
+    ] = False
+    dry_run: DryRun = False
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Overwrite a version that holds another image.", rich_help_panel=SAFETY),
+    ] = False
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict",
+            help="Refuse an image whose labels do not name this version and, with git, this commit.",
+            rich_help_panel=SAFETY,
+        ),
+    ] = False
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="Give up after this time, which includes putting tags back.",
+            rich_help_panel=SAFETY,
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """Where and how a release is reported."""
+
+    summary: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Append a Markdown report, such as to $GITHUB_STEP_SUMMARY.", rich_help_panel=CI
+        ),
+    ] = None
+    env_file: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Append TAGGER_VERSION, _DIGEST, _TAGS and more as NAME=VALUE lines, lists separated by commas.",
+            rich_help_panel=CI,
+        ),
+    ] = None
+    annotate: Annotated[
+        bool | None,
+        typer.Option(
+            "--annotate/--no-annotate",
+            help="Show errors and warnings as GitHub Actions annotations. Default: on in GitHub Actions.",
+            rich_help_panel=CI,
+        ),
+    ] = None
+    as_json: Json = False
+    quiet: Annotated[
+        bool,
+        typer.Option("--quiet", "-q", help="Hide progress; print only the result.", rich_help_panel=OUTPUT),
+    ] = False
+
+    @property
+    def annotated(self) -> bool:
+        """Whether errors and warnings become annotations."""
+        return annotating(self.annotate)

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-from tagger.cli.render.live import announce, show_cursor
+from tagger.cli.render.console import announce, show_cursor
 from tagger.errors import Terminated
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

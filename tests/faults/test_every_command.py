@@ -168,7 +168,7 @@ PLAYS = (
     ),
     Play(
         "promote images of two platforms",
-        "promote 2.1.107 --platform-image HERE:build-amd64 --platform-image HERE:build-arm64",
+        "promote HERE:build-amd64 2.1.107 --platform-image HERE:build-arm64",
         built_for_two,
         dict.fromkeys(("2.1.107", "2.1", "2", "latest"), "2.1.107"),
         releases="2.1.107",

@@ -21,14 +21,17 @@ def broken(*_, **__):
     a_variable = "what a variable holds"
     raise ValueError(os.environ["WORDS_OF_THE_FAULT"])
 {patch}
-from tagger.cli.app import main
+from tagger.cli.run import main
 sys.argv[0] = "tagger"
 main()
 """
-IN_ANY_COMMAND = "from tagger import cascade, config; cascade.Scheme.tags = config.as_text = config.as_json = broken"
+IN_ANY_COMMAND = (
+    "from tagger import config; from tagger.rules import scheme\n"
+    "scheme.Scheme.tags = config.as_text = config.as_json = broken"
+)
 IN_TYPER = "import typer; typer.Typer.__call__ = broken"
 IN_A_READING = "from tagger import api; api.ls = api.check = broken"
-IN_A_RELEASE = "from tagger import steps; steps._float = broken"
+IN_A_RELEASE = "from tagger.releasing import floats; floats._push = broken"
 
 
 def run(patch: str, *words: str, **environment: str) -> Ran:

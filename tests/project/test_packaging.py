@@ -175,7 +175,7 @@ def test_the_image_is_built_without_network_and_holds_a_tagger_that_runs(
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         archive.extractall(tmp_path, filter="data")
     # The interpreter comes with the base; -S and -P keep every other package of this one out.
-    command = "import sys; sys.argv[0] = 'tagger'; from tagger.cli.app import main; main()"
+    command = "import sys; sys.argv[0] = 'tagger'; from tagger.cli.run import main; main()"
     inside = {"PYTHONPATH": str(tmp_path / "tagger")}
     words = [sys.executable, "-S", "-P", "-c", command]
     assert run([*words, "--version"], tmp_path, **inside) == f"tagger {__version__}\n"

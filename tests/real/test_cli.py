@@ -442,6 +442,20 @@ def test_a_command_that_is_misspelt_is_named_by_its_likeness() -> None:
     assert (ran.code, "Did you mean 'release'?" in ran.err) == (2, True)
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["release", "--all"], "Option '--all' requires an argument"),
+        (["promote"], "Missing argument 'SOURCE'"),
+        (["promote", "127.0.0.1:9/gallery:a"], "Missing argument 'VERSION'"),
+        (["prune", "127.0.0.1:9/gallery"], "Missing option '--keep'"),
+    ],
+)
+def test_a_word_that_is_missing_is_named(words: list[str], says: str) -> None:
+    ran = tagger(None, *words)
+    assert (ran.code, ran.out, says in ran.err) == (2, "", True), ran.err
+
+
 def test_rm_wants_names_or_all(gallery: str) -> None:
     for words in ([], ["1.0.0", "--all"]):
         ran = tagger(None, "rm", gallery, *words, "--json")

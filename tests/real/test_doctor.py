@@ -73,7 +73,7 @@ def problems(ran: Ran) -> set[str]:
 
 def opened_at(registry: ModelRegistry, *, insecure: Sequence[str] = ()) -> RemoteRepository:
     """Open the repository of a registry in this process."""
-    registries = Registries(DockerConfig(), (insecure, ()), Deadline(), None)
+    registries = Registries(DockerConfig(), {"insecure": insecure}, Deadline())
     return registries.open(Repository.parse(f"{registry.host}/{PATH}"))
 
 

@@ -248,8 +248,8 @@ def test_every_platform_of_an_image_is_asked_for_its_labels(registry: Registry, 
     labelled(shop, "one", "amd64", version="2.1.105")
     labelled(shop, "two", "arm64", version="2.1.104")
     labelled(shop, "three", "riscv64")
-    images = [word for tag in ("one", "two", "three") for word in ("--platform-image", f"{shop}:{tag}")]
-    refused = tagger(None, "promote", *images, "2.1.106", "--strict")
+    images = [word for tag in ("two", "three") for word in ("--platform-image", f"{shop}:{tag}")]
+    refused = tagger(None, "promote", f"{shop}:one", "2.1.106", *images, "--strict")
     assert refused.code == 3, refused.err
     for said in ("amd64) says org.opencontainers.image.version=2.1.105", "arm64) says", "riscv64) has no label"):
         assert f"(linux/{said}" in refused.error

@@ -15,7 +15,7 @@ from command import Ran, start, tagger, wait
 from doubles import FakeEngine, ModelRegistry, on, refusal
 
 from tagger.cli.render.github import append, opened
-from tagger.cli.render.text import release_variables
+from tagger.cli.render.markdown import release_variables
 from tagger.errors import TaggerError
 from tagger.names import Repository, parse_digest, parse_tag
 from tagger.releasing.outcome import Outcome, Release, Released
@@ -233,4 +233,4 @@ def test_options_of_the_action_are_split_as_a_shell_does_and_evaluated_by_nobody
 def test_options_of_the_action_with_a_quote_that_does_not_end_are_one_sentence(tmp_path: Path) -> None:
     ran = words_of_the_action(tmp_path, "--strict\n--prefix 'v")
     assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (1, "", 1)
-    assert "options has a quote" in ran.stderr
+    assert "a line of options has an unclosed quote" in ran.stderr

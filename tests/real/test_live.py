@@ -21,7 +21,8 @@ from rich.console import Console
 from screen import Screen, Size, picture, record
 from services import Engine, Registry
 
-from tagger.cli.render.live import Watch, is_rich
+from tagger.cli.render.console import is_rich
+from tagger.cli.render.live import Watch
 from tagger.events import Line, Upload
 
 IMAGE = "image-gallery"

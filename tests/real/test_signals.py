@@ -19,9 +19,8 @@ from doubles import FakeEngine, ModelRegistry, Request, on
 SCRIPT = """
 import ctypes, os, threading, time
 from tagger import api
-from tagger.cli import app as cli
-from tagger.cli import signals
-from tagger.cli.render import live as terminal
+from tagger.cli import run, signals
+from tagger.cli.render.console import say
 from tagger.work import Deadline
 from tagger.events import Line
 
@@ -37,8 +36,8 @@ def release(*_, progress, **__):
 
 api.release_all = release
 signals._LEAVING_SECONDS = 1
-cli.sys.argv = ["tagger", "release", "image", "1.0.0", "--registry", "registry.local"]
-cli.main()
+run.sys.argv = ["tagger", "release", "image", "1.0.0", "--registry", "registry.local"]
+run.main()
 """
 PLACES = {
     "waiting": "ready(); time.sleep(60)",
@@ -79,7 +78,7 @@ STUCK = {
 }
 FLOOD = """
     def flood():
-        while True: terminal.say("x" * 4000)
+        while True: say("x" * 4000)
     beside(flood)
     time.sleep(0.5)
     ready()
@@ -169,7 +168,7 @@ def test_an_interruption_is_shown_while_what_is_under_way_ends() -> None:
         registry.intercept(on("PUT", "/manifests/latest$", hold))
         words = ["tagger", "release", "image", "1.0.0", "--registry", registry.host, "--floats-via", "registry"]
         script = f"import os, sys; os.environ['DOCKER_HOST'] = {engine.url!r}; sys.argv = {words!r}\n"
-        with on_a_terminal(f"{script}from tagger import cli; os.write(1, b'1'); cli.main()") as (process, shown):
+        with on_a_terminal(f"{script}from tagger.cli.run import main; os.write(1, b'1'); main()") as (process, shown):
             assert held.wait(20)
             assert not released.is_set()
             release = threading.Timer(1, released.set)

@@ -67,7 +67,7 @@ def _tell_the_end(ended: int, pid: int, talk: Connection) -> None:
 
 def _run(talk: int, streams: list[int]) -> None:
     """Be the command that a message describes."""
-    from tagger.cli.app import main
+    from tagger.cli.run import main
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number, stream in enumerate(streams):
@@ -92,7 +92,7 @@ def _run(talk: int, streams: list[int]) -> None:
 def import_everything() -> None:
     """Import what any command may import; what typer imports shows when it parses a command."""
     import tagger
-    from tagger.cli.app import app
+    from tagger.cli.run import app
 
     for module in pkgutil.walk_packages(tagger.__path__, "tagger."):
         if not module.name.endswith("__main__"):

@@ -14,8 +14,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tagger.cli.render import text as report
-from tagger.cli.render.live import say, show, tell_github
+from tagger.cli.render.console import say, show
+from tagger.cli.render.github import tell_github
+from tagger.cli.render.json import as_json
 from tagger.credentials.docker import DockerConfig
 from tagger.engine.push_stream import pushed_digest
 from tagger.errors import InputError, RegistryError, TaggerError
@@ -255,7 +256,7 @@ def test_an_annotation_is_the_only_command_in_its_line(text: str, kind: str) -> 
 
 @given(values=st.recursive(orders, lambda inner: st.lists(inner) | st.dictionaries(orders, inner), max_leaves=6))
 def test_json_means_the_same_and_holds_no_command(values: object) -> None:
-    text = report.as_json({"x": values})
+    text = as_json({"x": values})
     assert json.loads(text) == {"x": values}
     assert not any(COMMANDS.search(line) for line in text.split("\n"))
     assert text.split("\n") == [*map(one_line, text.split("\n"))]

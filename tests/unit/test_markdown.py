@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from tagger.cli.render.text import release_markdown
+from tagger.cli.render.markdown import release_markdown
 from tagger.errors import TaggerError
 from tagger.names import Digest, Repository, Tag
 from tagger.releasing.outcome import Outcome, Release, Released

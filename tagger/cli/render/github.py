@@ -1,4 +1,4 @@
-"""Files that a CI system reads afterwards: what is written is appended at once, so that it is there whole or not."""
+"""What GitHub Actions and other CI systems read: annotations, and files that are appended to in one write."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ import contextlib
 import errno
 import os
 import stat
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from tagger.errors import InputError, TaggerError
-from tagger.text import printable
+from tagger.text import one_line, printable, without_secrets
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
+class Appended:
     """A file that is open to be appended to; whoever reads a pipe waits for its end as long as it is."""
 
     name: str
     descriptor: int
 
 
-def opened(file: str | None) -> Output | None:
+def opened(file: str | None) -> Appended | None:
     """Open a file to append to, before anything else begins; a pipe needs its reader by then. Raises InputError."""
     if file is None:
         return None
@@ -32,10 +33,10 @@ def opened(file: str | None) -> Output | None:
             raise InputError(f"{printable(file)} is a pipe that nobody reads: start its reader first") from None
         raise InputError(f"{printable(file)} cannot be written ({error.strerror}): give another file") from None
     os.set_blocking(descriptor, True)
-    return Output(file, descriptor)
+    return Appended(file, descriptor)
 
 
-def append(output: Output | None, text: str) -> None:
+def append(output: Appended | None, text: str) -> None:
     """Append text that ends in a line break, behind whatever line is there already, and close. Raises TaggerError."""
     if output is None:
         return
@@ -59,7 +60,7 @@ def _write_whole(descriptor: int, content: bytes) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def _at_line_start(output: Output) -> bool:
+def _at_line_start(output: Appended) -> bool:
     """Say whether a file ends with a line break, or is no file: a pipe, say."""
     if not stat.S_ISREG(os.fstat(output.descriptor).st_mode):
         return True
@@ -68,3 +69,15 @@ def _at_line_start(output: Output) -> bool:
             content.seek(-1, os.SEEK_END)
             return content.read(1) == b"\n"
     return True
+
+
+def annotating(asked: bool | None = None) -> bool:
+    """Say whether errors are told to GitHub Actions: as asked, or where it runs this."""
+    return os.environ.get("GITHUB_ACTIONS") == "true" if asked is None else asked
+
+
+def tell_github(kind: str, text: str) -> None:
+    """Tell GitHub Actions of an error or a warning, which it shows beside the run."""
+    escaped = one_line(without_secrets(text)).replace("%", "%25")
+    with contextlib.suppress(OSError):
+        print(f"::{kind} title=tagger::{escaped}", file=sys.stderr, flush=True)  # noqa: T201 - as above

@@ -1,0 +1,143 @@
+"""How a function becomes a command: its groups of options become options, and its help is shown in sections."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import fields, is_dataclass
+from typing import Any, TypeVar, get_type_hints
+
+import typer
+import typer.core
+
+from tagger.cli.options import OUTPUT, PANELS
+
+Function = TypeVar("Function", bound=Callable[..., None])
+_KEYWORD = inspect.Parameter.KEYWORD_ONLY
+_ARGUMENTS, _OPTIONS = "Arguments", "Options"
+
+SECTIONS = RELEASE, LOOK, FIX, CLEAN_UP, SET_UP = "Release", "Look", "Fix", "Clean up", "Set up"
+"""The sections in which the help shows commands."""
+
+
+def command(app: typer.Typer, section: str, name: str | None = None) -> Callable[[Function], Function]:
+    """Register a function as a command in a section of the help.
+
+    A parameter whose type is a dataclass becomes an option for each of its fields.
+    """
+
+    def register(function: Function) -> Function:
+        app.command(name, cls=Command, rich_help_panel=section)(_flat(function))
+        return function
+
+    return register
+
+
+def _flat(function: Callable[..., None]) -> Callable[..., None]:
+    """The same function, whose groups of options are parameters of their own."""
+    hints = get_type_hints(function, include_extras=True)
+    groups: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in inspect.signature(function).parameters.items():
+        if name in groups:
+            parameters += _options(groups[name])
+        else:
+            parameters.append(parameter.replace(annotation=hints[name], kind=_KEYWORD))
+
+    @functools.wraps(function)
+    def flat(**words: Any) -> None:
+        for name, group in groups.items():
+            words[name] = group(**{field.name: words.pop(field.name) for field in fields(group)})
+        function(**words)
+
+    flat.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # inspect documents it
+    flat.__annotations__ = {each.name: each.annotation for each in parameters}
+    return flat
+
+
+def _options(group: Any) -> Iterator[inspect.Parameter]:
+    hints = get_type_hints(group, include_extras=True)
+    for field in fields(group):
+        yield inspect.Parameter(field.name, _KEYWORD, default=field.default, annotation=hints[field.name])
+
+
+# -- help ----------------------------------------------------------------------------------------------------------
+
+
+class Command(typer.core.TyperCommand):
+    """A command that shows its options in sections, without rich, which takes long to import."""
+
+    def format_usage(self, ctx: Any, formatter: Any) -> None:
+        """Write how the command is called (click, "Command.format_usage")."""
+        formatter.write_usage(ctx.command_path, f"{arguments(self)} [OPTIONS]".strip())
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help (click, "Command.format_help")."""
+        self.format_usage(ctx, formatter)
+        _write_text(formatter, self)
+        for title, rows in sections(self, ctx):
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
+
+class Group(typer.core.TyperGroup):
+    """The program: it shows its commands in sections."""
+
+    def format_usage(self, ctx: Any, formatter: Any) -> None:
+        """Write how the program is called (click, "Command.format_usage")."""
+        formatter.write_usage(ctx.command_path, "COMMAND [OPTIONS]")
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help (click, "Command.format_help")."""
+        self.format_usage(ctx, formatter)
+        _write_text(formatter, self)
+        for title, commands in panels(self):
+            with formatter.section(title):
+                formatter.write_dl([(name, paragraphs(each)[0]) for name, each in commands])
+        for title, rows in sections(self, ctx):
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
+
+def _write_text(formatter: Any, command: Any) -> None:
+    for paragraph in paragraphs(command):
+        formatter.write_paragraph()
+        with formatter.indentation():
+            if paragraph.startswith("Example: "):  # to be copied, so it stays one line
+                formatter.write(f"{'':>{formatter.current_indent}}{paragraph}\n")
+            else:
+                formatter.write_text(paragraph)
+
+
+def paragraphs(command: Any) -> list[str]:
+    """The paragraphs of a command's help, each in one line."""
+    return [" ".join(part.split()) for part in str(command.help).strip().split("\n\n")]
+
+
+def arguments(command: Any) -> str:
+    """What follows a command's name: its arguments, in brackets where they may be left out."""
+    return " ".join(each.metavar for each in command.params if each.param_type_name == "argument")
+
+
+def panels(group: Any) -> list[tuple[str, list[tuple[str, Any]]]]:
+    """The sections of the list of commands, each with its commands by name."""
+    found: dict[str, list[tuple[str, Any]]] = {title: [] for title in SECTIONS}
+    for name, command in group.commands.items():
+        found[command.rich_help_panel].append((name, command))
+    return list(found.items())
+
+
+def sections(command: Any, context: Any = None) -> list[tuple[str, list[tuple[str, str]]]]:
+    """The sections of a command's help: how each argument or option is written, and what it does."""
+    found: dict[str, list[tuple[str, str]]] = {title: [] for title in (_ARGUMENTS, _OPTIONS, *PANELS)}
+    for each in command.get_params(context) if context else command.params:
+        if each.param_type_name == "argument":
+            found[_ARGUMENTS].append((each.metavar.strip("[]."), each.help))
+        else:
+            value = f" {each.metavar}" if each.metavar else ""
+            panel = OUTPUT if each.name == "help" else getattr(each, "rich_help_panel", None)
+            found[panel or _OPTIONS].append(
+                (", ".join(sorted([*each.opts, *each.secondary_opts], key=len)) + value, each.help)
+            )
+    return [(title, rows) for title, rows in found.items() if rows]

@@ -1,0 +1,66 @@
+"""The commands that put things right: `repair` and `yank`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tagger.cli.app import app
+from tagger.cli.command import FIX, command
+from tagger.cli.failure import failing
+from tagger.cli.options import Access, DryRun, Json, RepositoryArgument, Rules
+from tagger.cli.render.console import show
+from tagger.cli.settings import reaching, schemes
+
+
+@command(app, FIX)
+def repair(
+    repository: RepositoryArgument, *, dry_run: DryRun = False, access: Access, rules: Rules, as_json: Json = False
+) -> None:
+    """Put floating tags back where the published versions say they belong.
+
+    They move in the registry, so every digest stays the same.
+    """
+    from tagger import api
+
+    with failing(repository, as_json=as_json):
+        words = reaching(access, repository)
+        done = api.repair(repository, schemes=schemes(rules, repository), dry_run=dry_run, **words)
+        if as_json:
+            from tagger.cli.render import json
+
+            show(json.as_json(json.repair_content(done)))
+        else:
+            from tagger.cli.render.text import repair_text
+
+            show(repair_text(done))
+
+
+@command(app, FIX)
+def yank(
+    repository: RepositoryArgument,
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="The version to withdraw.")],
+    *,
+    dry_run: DryRun = False,
+    access: Access,
+    rules: Rules,
+    as_json: Json = False,
+) -> None:
+    """Withdraw a bad version. Floating tags go back to the one before; the image stays as VERSION-yanked.
+
+    The version cannot be released again without --force. Its own tag is removed if the registry can delete.
+    """
+    from tagger import api
+
+    with failing(repository, as_json=as_json):
+        words = reaching(access, repository)
+        done = api.yank(repository, version, schemes=schemes(rules, repository), dry_run=dry_run, **words)
+        if as_json:
+            from tagger.cli.render import json
+
+            show(json.as_json(json.yank_content(done)))
+        else:
+            from tagger.cli.render.text import yank_text
+
+            show(yank_text(done))

@@ -1,0 +1,149 @@
+"""The commands that look and change nothing: `tags`, `ls`, `check`, `next` and `config`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tagger.cli.app import app
+from tagger.cli.command import LOOK, command
+from tagger.cli.failure import failing
+from tagger.cli.options import Access, BuildMetadata, Json, RepositoryArgument, Rules, Target, Verbose
+from tagger.cli.render.console import show
+from tagger.cli.settings import given, in_force, reaching, schemes
+from tagger.errors import InputError
+
+_SHOWN = 20
+_DRIFT = 5  # the exit code of a check that found some
+
+
+@command(app, LOOK)
+def tags(
+    version: Annotated[str, typer.Argument(metavar="VERSION", help="Such as 2.1.106, or git: the semver tag at HEAD.")],
+    *,
+    rules: Rules,
+    build_metadata: BuildMetadata = "refuse",
+    verbose: Verbose = False,  # noqa: ARG001 - it counts anywhere on the command line
+) -> None:
+    """Print the tags of a version, without asking a registry.
+
+    They come one on each line, the most specific first.
+    """
+    from tagger.git import parse_asked
+
+    with failing():
+        wanted = parse_asked(version, build_metadata=build_metadata).version
+        show("\n".join(tag for scheme in schemes(rules) for tag in scheme.tags(wanted)))
+
+
+@command(app, LOOK)
+def ls(
+    repository: RepositoryArgument,
+    *,
+    limit: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=0, help="Show the newest N versions, 0 for all. Default: 20; with --json, all."),
+    ] = None,
+    access: Access,
+    rules: Rules,
+    as_json: Json = False,
+) -> None:
+    """List versions, the floating tags at each, and floating tags that are out of place.
+
+    The newest version comes first. Tags that are not versions come last.
+    """
+    from tagger import api
+
+    most = (0 if as_json else _SHOWN) if limit is None else limit
+    with failing(repository, as_json=as_json):
+        found = api.ls(
+            repository, limit=most or None, schemes=schemes(rules, repository), **reaching(access, repository)
+        )
+        if as_json:
+            from tagger.cli.render import json
+
+            show(json.as_json(json.listing_content(found)))
+        else:
+            from tagger.cli.render.text import listing_text
+
+            show(listing_text(found))
+
+
+@command(app, LOOK)
+def check(repository: RepositoryArgument, *, access: Access, rules: Rules, as_json: Json = False) -> None:
+    """Exit with 5 if a floating tag is missing or out of place.
+
+    The published versions say where each one belongs. Only the variants of the settings, or of --variant and --prefix,
+    are checked; tags that seem to belong to others are named.
+    """
+    from tagger import api
+
+    with failing(repository, as_json=as_json):
+        found = api.check(repository, schemes=schemes(rules, repository), **reaching(access, repository))
+        if as_json:
+            from tagger.cli.render import json
+
+            show(json.as_json(json.check_content(found)))
+        else:
+            from tagger.cli.render.text import check_text
+
+            show(check_text(found))
+    raise typer.Exit(0 if found.ok else _DRIFT)
+
+
+@command(app, LOOK, "next")
+def next_version(
+    repository: RepositoryArgument,
+    *,
+    patch: Annotated[bool, typer.Option("--patch", help="The next patch: compatible bug fixes.")] = False,
+    minor: Annotated[bool, typer.Option("--minor", help="The next minor: new features that break nothing.")] = False,
+    major: Annotated[bool, typer.Option("--major", help="The next major: changes that break users.")] = False,
+    pre: Annotated[
+        str | None,
+        typer.Option(metavar="LABEL", help="A pre-release, such as rc: of that version, or the next."),
+    ] = None,
+    first: Annotated[
+        bool, typer.Option("--first", help="Nothing is published yet; the repository may be missing.")
+    ] = False,
+    access: Access,
+    rules: Rules,
+) -> None:
+    """Print the version that follows the greatest published one.
+
+    Example: tagger next registry.local:5000/gallery/ui --minor
+    """
+    from tagger import api
+
+    parts = [part for part, asked in (("patch", patch), ("minor", minor), ("major", major)) if asked]
+    with failing():
+        if len(parts) > 1 or not (parts or pre):
+            raise InputError("say which version is next: one of --patch, --minor and --major, or --pre with a label")
+        part = parts[0] if parts else None
+        words = reaching(access, repository)
+        show(api.next_version(repository, part, pre=pre, first=first, schemes=schemes(rules, repository), **words))
+
+
+@command(app, LOOK, "config")
+def show_config(
+    image: Annotated[
+        str | None,
+        typer.Argument(metavar="[IMAGE]", help="An image or repository; its table in the settings counts."),
+    ] = None,
+    *,
+    target: Target,
+    rules: Rules,
+    as_json: Json = False,
+    verbose: Verbose = False,  # noqa: ARG001 - it counts anywhere on the command line
+) -> None:
+    """Print the settings in force and where each comes from.
+
+    Settings come from the command line, TAGGER_* in the environment, and tagger.toml or [tool.tagger] in
+    pyproject.toml, in the working directory or a folder above it in the same checkout.
+    """
+    from tagger import config
+
+    with failing():
+        found = in_force(given(rules, target), image)
+        show(config.as_json(found) if as_json else config.as_text(found))
+        found.schemes()

@@ -1,0 +1,194 @@
+"""The commands that release: `release` and `promote`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tagger.cli.app import app
+from tagger.cli.command import RELEASE, command
+from tagger.cli.failure import as_error, failure
+from tagger.cli.options import TAGS, TARGET, Access, Output, ReleaseOptions, Rules, Target
+from tagger.cli.render.console import say, show
+from tagger.cli.render.github import Appended, append, opened, tell_github
+from tagger.cli.settings import given, schemes_to_write, token_hosts, wanted
+from tagger.errors import InputError, TaggerError
+
+if TYPE_CHECKING:
+    from tagger import api
+    from tagger.cli.render.live import Watch
+    from tagger.releasing.outcome import Release
+
+
+_VERSION = typer.Argument(metavar="VERSION", help="Such as 2.1.106 or v3.0.0-rc.1, or git: the semver tag at HEAD.")
+
+
+@command(app, RELEASE)
+def release(
+    image: Annotated[
+        str | None, typer.Argument(metavar="IMAGE", help="An image of the Engine: its name, ID or digest.")
+    ] = None,
+    version: Annotated[str | None, _VERSION] = None,
+    *,
+    all_as: Annotated[
+        str | None,
+        typer.Option(
+            "--all",
+            metavar="VERSION",
+            help="Release every image of the settings as one release, instead of IMAGE VERSION.",
+            rich_help_panel=TARGET,
+        ),
+    ] = None,
+    target: Target,
+    access: Access,
+    rules: Rules,
+    floats_via: Annotated[
+        str | None,
+        typer.Option(
+            metavar="engine|registry",
+            help="How floating tags move: engine pushes them (default); registry writes them directly, which is faster"
+            " over slow links.",
+            rich_help_panel=TAGS,
+        ),
+    ] = None,
+    options: ReleaseOptions,
+    output: Output,
+) -> None:
+    """Push an image under its version and every tag that should follow it (2.1, 2, latest).
+
+    A floating tag that belongs to a newer version stays where it is. Nothing moves unless every push is verified.
+
+    Example: tagger release image-gallery 2.1.106 --registry registry.local:5000 --repository gallery/ui
+    """
+
+    def run(watch: Watch) -> Release:
+        from tagger import api
+
+        if (image, version) != (None, None) if all_as else None in (image, version):
+            raise InputError("give IMAGE and VERSION, or only --all VERSION to release every image of the settings")
+        images, via, auth_hosts = wanted(image, given(rules, target, floats_via=floats_via))
+        words = _words(options, access, access.auth_host or auth_hosts, watch)
+        return api.release_all(images, all_as or version or "", floats_via=via, **words)
+
+    _released(run, _Asked(image or "", all_as or version or "", options.dry_run), output)
+
+
+@command(app, RELEASE)
+def promote(
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="The image: REGISTRY/REPOSITORY:TAG or REGISTRY/REPOSITORY@DIGEST.")
+    ],
+    version: Annotated[str, _VERSION],
+    *,
+    platform_image: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="REFERENCE",
+            help="The same image for another platform, to be joined with SOURCE into one index. May be repeated.",
+        ),
+    ] = None,
+    to: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="REPOSITORY",
+            help="Where to release it. Default: the repository of SOURCE. May be repeated.",
+            rich_help_panel=TARGET,
+        ),
+    ] = None,
+    access: Access,
+    rules: Rules,
+    options: ReleaseOptions,
+    output: Output,
+) -> None:
+    """Release an image that is already in a registry, without an Engine and with the same digest.
+
+    What the target repository lacks is copied there: all platforms, signatures and attestations.
+
+    Example: tagger promote registry.local:5000/gallery/ui:build-77 2.1.106
+    """
+    sources = [source, *(platform_image or ())]
+
+    def run(watch: Watch) -> Release:
+        from tagger import api
+
+        return api.promote(
+            sources if platform_image else source,
+            version,
+            to=to or (),
+            schemes=schemes_to_write(rules, to or sources),
+            **_words(options, access, token_hosts(access, to[0] if to else source), watch),
+        )
+
+    _released(run, _Asked(", ".join(sources), version, options.dry_run), output)
+
+
+def _words(options: ReleaseOptions, access: Access, auth_hosts: Sequence[str], watch: Watch) -> api.ReleaseOptions:
+    return {
+        "insecure": access.insecure or (),
+        "auth_host": auth_hosts,
+        "dry_run": options.dry_run,
+        "force": options.force,
+        "assume_newest": options.assume_newest,
+        "strict": options.strict,
+        "build_metadata": options.build_metadata,
+        "timeout": options.timeout,
+        "progress": watch.progress,
+        "trace": access.trace,
+        "meter": watch.meter,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a release was asked to be, for the report of one that could not begin."""
+
+    image: str
+    version: str
+    dry_run: bool
+
+
+def _released(run: Callable[[Watch], Release], asked: _Asked, output: Output) -> None:
+    """Run a release and report it, however it ends."""
+    from tagger.cli.render.live import Watch
+
+    error: TaggerError | None = None
+    files: list[Appended | None] = []  # none where one cannot be opened: that is said once
+    try:
+        files = [opened(output.summary), opened(output.env_file)]
+        with Watch(quiet=output.quiet) as watch:
+            done = run(watch)
+    except (Exception, KeyboardInterrupt) as problem:  # noqa: BLE001 - whatever it is, it is reported
+        error = as_error(problem)
+        done = error.release or _not_begun(asked, error)
+    _report(done, files, output, failed=error is not None)
+    if error:
+        raise failure(error, annotated=output.annotated) from None
+
+
+def _not_begun(asked: _Asked, error: TaggerError) -> Release:
+    from tagger.releasing.outcome import Release
+
+    return Release.not_begun(asked.image, asked.version, error, dry_run=asked.dry_run)
+
+
+def _report(done: Release, files: Sequence[Appended | None], output: Output, *, failed: bool) -> None:
+    """Write the files, and print; a file that can no longer be written is named, and changes nothing."""
+    from tagger.cli.render.json import as_json, release_content
+    from tagger.cli.render.markdown import release_markdown, release_variables
+    from tagger.cli.render.table import show_release
+    from tagger.cli.render.text import release_text
+
+    for file, write in zip(files, (release_markdown, release_variables), strict=False):
+        try:
+            append(file, write(done))
+        except TaggerError as problem:
+            say(str(problem))
+    for warning in done.warnings if output.annotated else ():
+        tell_github("warning", warning)
+    if output.as_json:
+        show(as_json(release_content(done)))
+    elif (done.repositories or not failed) and not show_release(done):
+        show(release_text(done))

@@ -1,0 +1,164 @@
+"""Results as JSON objects, as docs/schema.json describes them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from tagger.rules.spelling import DEFAULT_VARIANT
+from tagger.text import neutral_json
+
+if TYPE_CHECKING:
+    from tagger.doctor.finding import Diagnosis
+    from tagger.releasing.outcome import Release, Released
+    from tagger.repository.check import Check, Incomplete
+    from tagger.repository.floating import Floating, Move
+    from tagger.repository.listing import Listing
+    from tagger.repository.prune import Pruning
+    from tagger.repository.remove import Removal
+    from tagger.repository.repair import Repair
+    from tagger.repository.yank import Yank
+
+
+def as_json(content: dict[str, Any]) -> str:
+    """Write one JSON object, in ASCII."""
+    return neutral_json(json.dumps(content, indent=2))
+
+
+def release_content(release: Release) -> dict[str, Any]:
+    """Give a release as a JSON object; warnings, variants and images are told where there is something to tell."""
+    several = len({released.image for released in release.repositories}) > 1
+    return {
+        "image": release.image,
+        "version": release.version,
+        "dry_run": release.dry_run,
+        "outcome": release.outcome,
+        "error": release.error,
+        **({"warnings": list(release.warnings)} if release.warnings else {}),
+        "repositories": [_repository(released, several=several) for released in release.repositories],
+    }
+
+
+def listing_content(listing: Listing) -> dict[str, Any]:
+    """Give a listing as a JSON object."""
+    return {
+        "repository": str(listing.repository),
+        "versions": [
+            {"version": str(row.version), "tag": row.tag, "digest": row.digest, "floating": list(row.floating)}
+            for row in listing.versions
+        ],
+        "floating": [_floating(state) | {"ok": state.ok} for state in listing.floating],
+        "other": list(listing.other),
+    }
+
+
+def check_content(check: Check) -> dict[str, Any]:
+    """Give a check as a JSON object."""
+    return {
+        "repository": str(check.repository),
+        "ok": check.ok,
+        "drift": [_floating(state) for state in check.drift],
+        "checked": list(check.checked),
+        "not_looked_at": list(check.not_looked_at),
+        **({"half_removed": list(check.half_removed)} if check.half_removed else {}),
+        **({"incomplete": list(map(_incomplete, check.incomplete))} if check.incomplete else {}),
+    }
+
+
+def repair_content(repair: Repair) -> dict[str, Any]:
+    """Give a repair as a JSON object."""
+    return {
+        "repository": str(repair.repository),
+        "dry_run": repair.dry_run,
+        "repaired": [_moved(move) for move in repair.repaired],
+        **({"removed": list(repair.removed)} if repair.removed else {}),
+        **({"warnings": list(repair.warnings)} if repair.warnings else {}),
+    }
+
+
+def pruning_content(pruning: Pruning) -> dict[str, Any]:
+    """Give what was pruned as a JSON object."""
+    return {
+        **removal_content(pruning),
+        "held": [{"tag": tag, "by": list(by)} for tag, by in pruning.held],
+        "not_understood": list(pruning.not_understood),
+    }
+
+
+def removal_content(removal: Removal) -> dict[str, Any]:
+    """Give a removal as a JSON object."""
+    return {
+        "repository": str(removal.repository),
+        "dry_run": removal.dry_run,
+        "removed": list(removal.removed),
+        "moved": [_moved(move) for move in removal.moved],
+    }
+
+
+def yank_content(yank: Yank) -> dict[str, Any]:
+    """Give a yank as a JSON object."""
+    return {
+        "repository": str(yank.repository),
+        "dry_run": yank.dry_run,
+        "version": str(yank.version),
+        "yanked": list(yank.marks),
+        "digests": list(yank.digests),
+        "moved": [_moved(move) for move in yank.moved],
+        "removed": list(yank.removed),
+        "kept": list(yank.kept),
+        **({"warnings": list(yank.warnings)} if yank.warnings else {}),
+    }
+
+
+def diagnosis_content(diagnosis: Diagnosis) -> dict[str, Any]:
+    """Give what was found as a JSON object."""
+    return {
+        "ok": diagnosis.ok,
+        "findings": [
+            {
+                "repository": str(each.repository) if each.repository else None,
+                "check": each.check,
+                "level": each.level,
+                "text": each.text,
+                "advice": each.advice or None,
+            }
+            for each in diagnosis.findings
+        ],
+    }
+
+
+def _repository(released: Released, *, several: bool) -> dict[str, Any]:
+    return {
+        "repository": str(released.repository),
+        **({"image": released.image} if several else {}),
+        **({"variant": released.variant} if released.variant != DEFAULT_VARIANT else {}),
+        "digest": released.digest,
+        "tags": [
+            {
+                "tag": change.tag,
+                "reference": f"{released.repository}:{change.tag}",
+                "action": change.action,
+                "before": change.before,
+                "after": change.after,
+                "reason": change.reason,
+            }
+            for change in released.changes
+        ],
+    }
+
+
+def _incomplete(found: Incomplete) -> dict[str, Any]:
+    return {"digest": found.digest, "tags": list(found.tags), "missing": list(found.missing)}
+
+
+def _floating(state: Floating) -> dict[str, Any]:
+    return {
+        "tag": state.tag,
+        "digest": state.digest,
+        "version": str(state.version) if state.version else None,
+        "expected": str(state.expected) if state.expected else None,
+    }
+
+
+def _moved(move: Move) -> dict[str, Any]:
+    return {"tag": move.tag, "before": move.before, "after": move.after, "version": str(move.version)}

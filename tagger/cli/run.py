@@ -1,0 +1,92 @@
+"""One run of the command line: streams, signals and the exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import io
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from tagger.cli import clean_up, fix, look, release, set_up, signals
+from tagger.cli.app import app
+from tagger.cli.failure import failure
+from tagger.cli.render.console import say
+from tagger.errors import Fault, Terminated
+from tagger.text import one_line
+
+__all__ = ["COMMANDS", "app", "main"]
+
+COMMANDS = (release, look, fix, clean_up, set_up)
+"""The modules of commands; each registers its own with `app` when it is imported."""
+
+# Words that people try for a command; typer suggests what is spelled alike.
+_MEANT = {
+    **dict.fromkeys(("delete", "remove", "del"), "use tagger rm"),
+    "list": "use tagger ls",
+    **dict.fromkeys(("push", "publish"), "use tagger release"),
+    "fix": "use tagger repair",
+    "unyank": "bring a version back with tagger promote REPOSITORY:VERSION-yanked VERSION --force, or another image"
+    " with tagger release IMAGE VERSION --force",
+}
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    gc.disable()  # a run lasts seconds: to look for garbage while everything is imported takes longer than it frees
+    _open_streams()
+    signals.listen()
+    try:
+        sys.argv[1:] = _as_text(sys.argv[1:])
+        _check_command(sys.argv[1:])
+        app(prog_name="tagger")
+    except KeyboardInterrupt as interruption:
+        signals.end_at_once()
+        say("error: interrupted: run the same command again")
+        _end(128 + (interruption.signal if isinstance(interruption, Terminated) else signal.SIGINT))
+    except Exception as error:  # noqa: BLE001 - a user gets a sentence, whatever it is
+        _end(failure(Fault(error)).exit_code)
+    except SystemExit as end:
+        _end(end.code if isinstance(end.code, int) else 1)
+
+
+def _as_text(words: Sequence[str]) -> list[str]:
+    """Escape what is not text in a word, since typer prints words as they come; only names of files may hold such."""
+    files = ("--summary", "--env-file")
+    before = ["", *words]
+    return [
+        word if last in files or word.partition("=")[0] in files else one_line(word)
+        for last, word in zip(before, words, strict=False)
+    ]
+
+
+def _check_command(words: Sequence[str]) -> None:
+    """End with exit code 2 for a command that has another name here."""
+    if words and (meant := _MEANT.get(words[0])):
+        say(f"error: there is no command '{words[0]}': {meant}")
+        _end(2)
+
+
+def _open_streams() -> None:
+    """Let output go nowhere where the caller closed stdout or stderr, or else the next file would get it.
+
+    What stdout cannot encode is escaped.
+    """
+    for stream, descriptor in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
+        if getattr(sys, stream) is None:
+            mode = "r" if descriptor == 0 else "w"
+            setattr(sys, stream, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - open to the end
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr has it
+
+
+def _end(code: int) -> NoReturn:
+    """End now: pushes that a second signal left running hold threads, and those would hold up an ordinary exit."""
+    signals.end_at_once()
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)

@@ -1,0 +1,93 @@
+"""What the command line, the environment and the settings file say together, as the values that `tagger.api` takes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tagger.cli.options import Access, Rules, Target
+from tagger.cli.render.console import say
+from tagger.errors import InputError
+
+if TYPE_CHECKING:
+    from tagger.access import Access as Reaching
+    from tagger.api import Wanted
+    from tagger.config import Config, Given
+    from tagger.rules.scheme import Scheme
+
+
+def given(rules: Rules, target: Target | None = None, *, floats_via: str | None = None) -> Given:
+    """What the command line says."""
+    from tagger.config import Given
+
+    return Given(
+        registries=tuple(target.registry) if target and target.registry else None,
+        repository=target.repository if target else None,
+        variants=tuple(rules.variant) if rules.variant else None,
+        prefix=rules.prefix,
+        floats_via=floats_via,
+    )
+
+
+def in_force(said: Given, image: str | None) -> Config:
+    """The settings for an image or repository; None: those of the file's top."""
+    from tagger import config
+
+    return config.read(said, os.environ, Path(), image)
+
+
+def schemes(rules: Rules, repository: str | None = None) -> tuple[Scheme, ...]:
+    """The scheme of every variant of a repository."""
+    return in_force(given(rules), repository).schemes()
+
+
+def schemes_to_write(rules: Rules, repositories: Sequence[str]) -> tuple[Scheme, ...]:
+    """The schemes of the first repository.
+
+    Raises InputError where several tables share one of the repositories: each has an image of its own.
+    """
+    from tagger import config
+
+    found = [in_force(given(rules), repository) for repository in repositories]
+    for each in found:
+        config.check_one(each.sharing)
+    return found[0].schemes()
+
+
+def token_hosts(access: Access, repository: str) -> Sequence[str]:
+    """The token servers on other hosts: those of the command line, else those of the settings."""
+    return access.auth_host or in_force(given(Rules()), repository).settings.auth_hosts
+
+
+def reaching(access: Access, repository: str) -> Reaching:
+    """How the registry of a repository is reached."""
+    return {
+        "insecure": access.insecure or (),
+        "auth_host": token_hosts(access, repository),
+        "progress": say,
+        "trace": access.trace,
+    }
+
+
+def wanted(image: str | None, said: Given) -> tuple[list[Wanted], str, Sequence[str]]:
+    """What to release, how floating tags move, and the token servers; without an image, every one in the settings."""
+    from tagger import config
+    from tagger.api import Wanted
+
+    if image is not None:
+        chosen = {image: in_force(said, image)}
+        config.check_one(chosen[image].tables)
+    elif said.repository is not None:
+        raise InputError("--all and --repository exclude each other: give each image its repository in its table")
+    else:
+        chosen = {str(found.image): found for found in config.read_all(said, os.environ, Path())}
+    ways = dict.fromkeys(found.settings.floats_via for found in chosen.values())
+    if len(ways) > 1:
+        raise InputError("the images differ in floats_via: set it for all of them with --floats-via")
+    images = [
+        Wanted(name, found.settings.registries, found.settings.repository, found.schemes())
+        for name, found in chosen.items()
+    ]
+    return images, next(iter(ways)), [*dict.fromkeys(h for found in chosen.values() for h in found.settings.auth_hosts)]

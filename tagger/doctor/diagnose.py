@@ -1,0 +1,51 @@
+"""All checks of `tagger doctor`, in their order."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tagger import config
+from tagger.access import Access, Registries
+from tagger.credentials.credential import Credential
+from tagger.credentials.docker import DockerConfig
+from tagger.doctor import machine
+from tagger.doctor.finding import Diagnosis, found, got, once
+from tagger.doctor.repository import Examination
+from tagger.engine.client import Engine
+from tagger.events import silent
+from tagger.names import Repository
+from tagger.work import Deadline
+
+
+def diagnose(named: Repository | None, access: Access) -> Diagnosis:
+    """What works on this machine and for a repository; without one, for those in the settings."""
+    given = config.Given(auth_hosts=tuple(access.get("auth_host", ())) or None)
+    settings = once(
+        lambda: (
+            (config.read(given, os.environ, Path(), str(named)),)
+            if named
+            else config.read_any(given, os.environ, Path())
+        )
+    )
+    loaded = once(DockerConfig.load)
+    docker, deadline = got(loaded) or DockerConfig(), Deadline(None, access.get("progress", silent))
+    engine = once(lambda: Engine(docker, lambda _: None, deadline=deadline, trace=access.get("trace")))
+    findings = [
+        found("settings", lambda: machine.settings(settings)),
+        found("Docker configuration", lambda: machine.docker_configuration(loaded)),
+        found("Engine", lambda: machine.engine(docker, os.environ, engine)),
+        found("proxy", machine.proxy),
+    ]
+    answering = got(engine)
+    in_force = got(settings) or ()
+    auth_hosts = {*access.get("auth_host", ()), *(host for each in in_force for host in each.settings.auth_hosts)}
+    registries = Registries(docker, {**access, "auth_host": auth_hosts}, deadline, engine if answering else None)
+
+    def credential(target: Repository) -> tuple[Credential | None, str]:
+        loaded()  # where it cannot be read, nobody knows
+        return registries.resolved(target)
+
+    for target in [named] if named else got(lambda: machine.targets(in_force)) or ():
+        findings += Examination(registries.open(target), credential, answering).findings()
+    return Diagnosis(tuple(findings))
