@@ -9,7 +9,7 @@ from functools import partial
 from tagger.errors import InputError
 from tagger.names import Digest, Repository, Tag
 from tagger.repository.floating import Floating, examine, half_removed
-from tagger.repository.observe import Listed, listed_tags, observe
+from tagger.repository.observe import Listed, observe, published
 from tagger.repository.platforms import lost
 from tagger.rules.foreign import foreign
 from tagger.rules.resolve import Published
@@ -53,16 +53,15 @@ def check(repository: Listed, schemes: Sequence[Scheme]) -> Check:
     Raises InputError when there is no such repository, or when it has no version of a variant that was named, and what
     the registry raises.
     """
-    tags = listed_tags(repository)
-    every = [Published.of(tags, scheme) for scheme in schemes]
-    for published in every:
-        _check_named(repository.name, published, alone=len(every) == 1)
-    parts = repository.deadline.at_once([partial(_examined, repository, published) for published in every])
+    every = published(repository, schemes)
+    for each in every:
+        _check_named(repository.name, each, alone=len(every) == 1)
+    parts = repository.deadline.at_once([partial(_examined, repository, each) for each in every])
     states = [state for part, _ in parts for state in part]
     checked = tuple(state.tag for state in states)
     drift = tuple(state for state in states if not state.ok)
     half = tuple(dict.fromkeys(tag for _, half in parts for tag in half))
-    others = tuple(foreign(tags, schemes, {*checked}))
+    others = tuple(foreign(every[0].tags, schemes, {*checked}))
     return Check(repository.name, drift, checked, others, half, _incomplete(repository, states))
 
 

@@ -9,7 +9,7 @@ from functools import partial
 from tagger.errors import Unreadable
 from tagger.names import Digest, Repository, Tag
 from tagger.repository.floating import Floating, examine
-from tagger.repository.observe import Listed, ask, listed_tags, observe
+from tagger.repository.observe import Listed, ask, observe, published
 from tagger.rules.plan import Observed
 from tagger.rules.resolve import Published
 from tagger.rules.scheme import Scheme
@@ -48,25 +48,24 @@ def ls(repository: Listed, schemes: Sequence[Scheme], limit: int | None = None) 
 
     Raises InputError when there is no such repository, and what the registry raises.
     """
-    tags = listed_tags(repository)
-    every = [Published.of(tags, scheme) for scheme in schemes]
-    versions = newest_first({version for published in every for version in published.spelt.values()})
+    every = published(repository, schemes)
+    versions = newest_first({version for each in every for version in each.spelt.values()})
     ranks = {version: rank for rank, version in enumerate(versions)}
     newest = sorted(
-        (ranks[version], number, tag != published.scheme.version_tag(version), tag)
-        for number, published in enumerate(every)
-        for tag, version in published.spelt.items()
+        (ranks[version], number, tag != each.scheme.version_tag(version), tag)
+        for number, each in enumerate(every)
+        for tag, version in each.spelt.items()
     )[:limit]
     shown = {tag for *_, tag in newest}
-    parts = repository.deadline.at_once([partial(_part, repository, published, shown) for published in every])
+    parts = repository.deadline.at_once([partial(_part, repository, each, shown) for each in every])
     rows = {row.tag: row for part in parts for row in part.rows}
-    ours = {tag for published in every for tag in published.spelt} | {tag for part in parts for tag in part.floats}
+    ours = {tag for each in every for tag in each.spelt} | {tag for part in parts for tag in part.floats}
     return Listing(
         repository.name,
         tuple(rows[tag] for *_, tag in newest if tag in rows),
         tuple(state for part in parts for state in part.floating),
-        tuple(sorted({*tags} - ours | (shown - rows.keys()))),
-        sum(len(published.spelt) for published in every) - len(newest),
+        tuple(sorted({*every[0].tags} - ours | (shown - rows.keys()))),
+        sum(len(each.spelt) for each in every) - len(newest),
     )
 
 

@@ -63,16 +63,16 @@ class Listed(Tags, Protocol):
         """Return whether a tag holds a placeholder, since its removal broke off."""
 
 
-def listed_tags(repository: Listed) -> Sequence[Tag]:
-    """List the tags of a repository that has to exist. Raises InputError when it does not."""
-    found = repository.listed()
-    if found is None:
+def published(repository: Listed, schemes: Sequence[Scheme]) -> list[Published]:
+    """List a repository that has to exist, and return what is published under each scheme. Raises InputError."""
+    tags = repository.listed()
+    if tags is None:
         raise InputError(
             f"there is no repository {repository.name.path} at {repository.name.registry}",
             "check the name, whether its first version was released, and whether you may read it (docker login"
             f" {repository.name.registry}), since registries hide what you may not read",
         )
-    return found
+    return [Published.of(tags, scheme) for scheme in schemes]
 
 
 def look(

@@ -13,11 +13,10 @@ from typing import Protocol
 from tagger.errors import BadAnswer, Unreadable
 from tagger.names import Digest, Tag
 from tagger.oci.manifest import Blob, Manifest
-from tagger.repository.observe import ask, listed_tags
+from tagger.repository.observe import ask, published
 from tagger.repository.removal import Removable
 from tagger.repository.remove import Removal, remove
 from tagger.rules.keep import Policy, superseded_tags
-from tagger.rules.resolve import Published
 from tagger.rules.scheme import Scheme
 
 _CONFIG_BYTES = 8 * 1024 * 1024
@@ -65,10 +64,10 @@ def prune(
 
     Raises what `remove` raises.
     """
-    tags = listed_tags(repository)
-    going, strange = superseded_tags([Published.of(tags, scheme) for scheme in schemes], policy)
+    every = published(repository, schemes)
+    going, strange = superseded_tags(every, policy)
     candidates = {tag for tag in going if among is None or tag in among}
-    digests, holders = _held(repository, tags, candidates) if candidates else ({}, {})
+    digests, holders = _held(repository, every[0].tags, candidates) if candidates else ({}, {})
     old = _old(repository, {t: d for t, d in digests.items() if d not in holders}, policy.older_than)
     half_removed = {tag for tag in candidates if tag not in digests and repository.is_half_removed(tag)}
     agreed = [tag for tag in going if tag in old or tag in half_removed]

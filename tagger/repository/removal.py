@@ -9,7 +9,7 @@ from typing import Protocol
 from tagger.errors import InputError, Unreadable
 from tagger.names import Digest, Repository, Tag
 from tagger.oci.referrers import hanging_tags
-from tagger.repository.floating import Move, moved
+from tagger.repository.floating import Move, is_half_removed, moved
 from tagger.repository.observe import Listed, ask, observe
 from tagger.rules.resolve import Published
 from tagger.rules.scheme import Scheme
@@ -67,7 +67,7 @@ def named(name: Repository, every: Sequence[Published], names: Sequence[str], no
     A version alone never finds another variant's tag: with variant alpine, `2.1.106` is 2.1.106-alpine.
     """
     plain = Scheme(variants=frozenset().union(*(published.scheme.variants for published in every)))
-    listed = {tag for published in every for tag in published.tags}
+    listed = {*every[0].tags}
     found: dict[Tag, None] = {}
     for text in names:
         read = [published.scheme.parse(text) for published in every]
@@ -86,7 +86,7 @@ def named(name: Repository, every: Sequence[Published], names: Sequence[str], no
     return tuple(found)
 
 
-def planned(repository: Removable, tags: Sequence[Tag], every: Sequence[Published], named: Sequence[Tag]) -> Going:
+def planned(repository: Removable, every: Sequence[Published], named: Sequence[Tag]) -> Going:
     """Return what goes and what moves; of a version with two spellings the other one's image takes over.
 
     A floating tag that does not hold an image that goes has drifted, and is left to a repair. If it or the version that
@@ -94,13 +94,15 @@ def planned(repository: Removable, tags: Sequence[Tag], every: Sequence[Publishe
     """
     doomed = {tag: None if isinstance(held, Unreadable) else held for tag, held in ask(repository, named).items()}
     images = {held for held in doomed.values() if held}
+    tags = every[0].tags
+    staying = {*tags} - {*named}
     falls = []
     wrote: dict[Tag, set[Digest]] = {}
     for published in every:
         going = {tag: published.spelt[tag] for tag in named if tag in published.spelt}
         affected = newest_first(set(going.values()))
         cascade = dict.fromkeys(tag for version in affected for tag in published.scheme.floating_tags(version))
-        floats = [tag for tag in cascade if tag in set(tags) - {*named}]
+        floats = [tag for tag in cascade if tag in staying]
         observed = observe(repository, published.without({*named}), floats)
         unread = {version for tag, version in going.items() if doomed[tag] is None}
         forced = [
@@ -108,7 +110,7 @@ def planned(repository: Removable, tags: Sequence[Tag], every: Sequence[Publishe
             for tag in floats
             if observed.digests[tag] in images
             or published.owners.get(tag) in (affected if tag in observed.unreadable else unread)
-            or (observed.digests[tag] is None and tag not in observed.unreadable and repository.is_half_removed(tag))
+            or is_half_removed(repository, observed, tag)
         ]
         dropped = tuple(tag for tag in forced if tag not in observed.owners())
         doomed |= {tag: observed.digests[tag] for tag in dropped}

@@ -16,7 +16,7 @@ from tagger.errors import Refused, TaggerError, Unreadable, Unsettled
 from tagger.names import Digest, Repository, Tag
 from tagger.repository.ending import ended
 from tagger.repository.floating import Move
-from tagger.repository.observe import ask, listed_tags
+from tagger.repository.observe import ask, published
 from tagger.repository.removal import Fall, Going, Note, Removable, named, planned
 from tagger.repository.settle import Goal, settle
 from tagger.rules.resolve import Published
@@ -58,21 +58,18 @@ def remove(
     Raises InputError when none of the names is there, Refused when the registry deletes nothing or would delete other
     tags too, and what the registry raises. What fails after the first delete is the `problem` of the result.
     """
-    tags = listed_tags(repository)
-    every = [Published.of(tags, scheme) for scheme in schemes]
-    return _remove(repository, tags, every, named(repository.name, every, names, note), dry_run=dry_run)
+    every = published(repository, schemes)
+    return _remove(repository, every, named(repository.name, every, names, note), dry_run=dry_run)
 
 
 def remove_all(repository: Removable, schemes: Sequence[Scheme], *, dry_run: bool = False) -> Removal:
     """Empty a repository. Raises what `remove` raises."""
-    tags = listed_tags(repository)
-    return _remove(repository, tags, [Published.of(tags, scheme) for scheme in schemes], tags, dry_run=dry_run)
+    every = published(repository, schemes)
+    return _remove(repository, every, every[0].tags, dry_run=dry_run)
 
 
-def _remove(
-    repository: Removable, tags: Sequence[Tag], every: Sequence[Published], named: Sequence[Tag], *, dry_run: bool
-) -> Removal:
-    plan = planned(repository, tags, every, named)
+def _remove(repository: Removable, every: Sequence[Published], named: Sequence[Tag], *, dry_run: bool) -> Removal:
+    plan = planned(repository, every, named)
     if not plan.doomed:
         return Removal(repository.name, dry_run, (), ())
     repository.check_removal()
@@ -81,7 +78,7 @@ def _remove(
     problem: TaggerError | KeyboardInterrupt | None = None
     try:
         first, *others = sorted(plan.doomed, key=lambda tag: tag in plan.versions)
-        _take_first(repository, first, plan.doomed[first], tags)
+        _take_first(repository, first, plan.doomed[first], every[0].tags)
         _settle(repository, plan, tuple(plan.doomed), Fall.moving)
         # While the tag of a version is there, the same command finds what is left of a removal that broke off.
         for group in ([t for t in others if t not in plan.versions], [t for t in others if t in plan.versions]):

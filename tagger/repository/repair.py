@@ -11,7 +11,7 @@ from tagger.names import Repository, Tag
 from tagger.repository.ending import ended
 from tagger.repository.floating import Move, half_removed, moved
 from tagger.repository.holders import holders
-from tagger.repository.observe import Listed, ask, listed_tags, observe
+from tagger.repository.observe import Listed, ask, observe, published
 from tagger.repository.settle import Goal, settle
 from tagger.rules.plan import Observed
 from tagger.rules.resolve import Published
@@ -35,9 +35,8 @@ def repair(repository: Listed, schemes: Sequence[Scheme], *, dry_run: bool) -> R
     It looks at every variant before it writes one. Raises Refused where a tag holds what is nearly a version, Unsettled
     when some tags are not there in the end, InputError when there is no such repository, and what the registry raises.
     """
-    tags = listed_tags(repository)
-    every = [Published.of(tags, scheme) for scheme in schemes]
-    found = repository.deadline.at_once([partial(_drifted, repository, published) for published in every])
+    every = published(repository, schemes)
+    found = repository.deadline.at_once([partial(_drifted, repository, each) for each in every])
     if refused := [reason for drifted in found for reason in drifted.refusals()]:
         raise Refused("; ".join(refused))
     warnings = tuple(warning for drifted in found for warning in drifted.warnings(repository.name))

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from tagger.errors import AGAIN, BadAnswer, InputError, Refused, TaggerError, Unreadable, Unsettled
 from tagger.names import Digest, Repository, Tag
 from tagger.repository.ending import ended
-from tagger.repository.floating import Move, moved
-from tagger.repository.observe import ask, listed_tags, observe
+from tagger.repository.floating import Move, is_half_removed, moved
+from tagger.repository.observe import ask, observe, published
 from tagger.repository.removal import Removable
 from tagger.repository.remove import take
 from tagger.repository.settle import Goal, settle
@@ -74,9 +74,8 @@ def yank(repository: Removable, schemes: Sequence[Scheme], text: str, *, dry_run
     version = parse_version(text, build_metadata="drop")
     if yanked_by(version):
         raise InputError(f"{version} is the mark of a yanked version already", "give the version itself")
-    tags = listed_tags(repository)
-    found = [_look(repository, Published.of(tags, scheme), version) for scheme in schemes]
-    parts = [part for part in found if part is not None]
+    every = published(repository, schemes)
+    parts = [part for each in every if (part := _look(repository, each, version))]
     if not parts:
         raise InputError(
             f"{repository.name} has no version {version}", f"tagger ls {repository.name} shows what it has"
@@ -87,7 +86,7 @@ def yank(repository: Removable, schemes: Sequence[Scheme], text: str, *, dry_run
         gone = [tag for part in parts for tag in part.doomed] if deletes else []
     else:
         moves, gone = _withdrawn(repository, parts, version, deletes=deletes)
-    kept = _kept(repository, tags, {part.digest for part in parts}, {*gone, *(move.tag for move in moves)})
+    kept = _kept(repository, every[0].tags, {part.digest for part in parts}, {*gone, *(move.tag for move in moves)})
     marks = tuple(part.mark for part in parts)
     floats = {tag for part in parts for tag in part.scheme.floating_tags(version)}
     further = tuple(tag for tag in kept if tag not in marks)
@@ -118,12 +117,7 @@ def _look(repository: Removable, published: Published, version: Version) -> _Par
         return None
     without = published.without(spelt)
     observed = observe(repository, without, floats)
-    forced = [
-        tag
-        for tag in floats
-        if observed.digests[tag] == digest
-        or (observed.digests[tag] is None and tag not in observed.unreadable and repository.is_half_removed(tag))
-    ]
+    forced = [t for t in floats if observed.digests[t] == digest or is_half_removed(repository, observed, t)]
     unclaimed = tuple(tag for tag in forced if tag not in without.owners)
     moves = tuple(moved(observed, forced, repository.name))
     going = tuple(

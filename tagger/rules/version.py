@@ -5,23 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from semver import Version
+import semver
 
 from tagger.errors import InputError, InvalidVersion, Refused
 from tagger.text import printable
 
-__all__ = [
-    "Version",
-    "in_channel",
-    "is_usual_stage",
-    "mark",
-    "newest_first",
-    "parse_version",
-    "precedence",
-    "read",
-    "spells_mark",
-    "yanked_by",
-]
+Version = semver.Version
 
 _YANKED = "yanked"
 # As an identifier of its own; what may be the name of a variant can follow it.
