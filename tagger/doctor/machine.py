@@ -53,7 +53,7 @@ def engine(docker: DockerConfig, environment: Mapping[str, str], opened: Callabl
     except EngineUnreachable:
         if not place.is_missing:
             raise
-        advice = "start one, or set DOCKER_HOST or docker context use to where it is"
+        advice = "start one, or name its address with DOCKER_HOST or docker context use"
         return note("there is none on this machine; tagger release needs one, promote does not", advice)
 
 

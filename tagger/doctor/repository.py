@@ -89,7 +89,7 @@ class Examination:
             looked = f" ({place} has none)" if place else ""
             return note(
                 f"the Docker configuration has none for {self._host}{looked}",
-                f"run docker login {self._host} where the registry asks for one",
+                f"run docker login {self._host} if the registry asks for one",
             )
         self._opened.credential()
         kind = "an identity token" if credential.is_identity_token else "a user and a password"
@@ -108,7 +108,8 @@ class Examination:
             return note(text, f"add {self._host} to the Engine's insecure-registries, or the Engine cannot push to it")
         if self._engine and is_another(self._name, self._engine.host):
             return problem(
-                text, "the Engine is on another machine, and pushes there: name the registry as both reach it"
+                text,
+                "the Engine is on another machine, and pushes there: use a name that both can reach",
             )
         if is_at_loopback(self._name.registry):
             return ok(text)
@@ -117,7 +118,7 @@ class Examination:
     def _certificates(self) -> Said:
         places = authorities(self._name.registry)
         if not places:
-            return note("this machine has no CAs", "install ca-certificates, or name a file by SSL_CERT_FILE")
+            return note("this machine has no CAs", "install ca-certificates, or name a file with SSL_CERT_FILE")
         return ok("those of " + " and ".join(printable(place) for place in places))
 
     def _proxy(self) -> Said:
@@ -211,7 +212,7 @@ class Examination:
         if abs(ahead) <= _NOTED_SECONDS:
             return ok("this machine and the registry agree on the time")
         text = f"this machine's clock is {abs(ahead)} s {'ahead of' if ahead > 0 else 'behind'} the registry's"
-        advice = "set the wrong one: tokens and certificates are valid only for a time"
+        advice = "correct the wrong clock: tokens and certificates are valid only for a time"
         return (problem if abs(ahead) > _WRONG_SECONDS else note)(text, advice)
 
     def _digest(self, tag: Tag) -> Digest | None:

@@ -82,12 +82,12 @@ def _held(
 ) -> tuple[dict[Tag, Digest], dict[Digest, tuple[Tag, ...]]]:
     """Return what the candidates hold, and which other tags hold the same.
 
-    Raises BadAnswer when a tag cannot be read, since it may hold an image that would go.
+    Raises BadAnswer when a tag cannot be read, since it may hold an image that is to be removed.
     """
     held = ask(repository, tags)
     if unreadable := [tag for tag, digest in held.items() if isinstance(digest, Unreadable)]:
         raise BadAnswer(
-            f"{repository.name} fails to say what {', '.join(unreadable)} holds, which may be an image that would go",
+            f"{repository.name} cannot say what {', '.join(unreadable)} holds, and that may be an image to be removed",
             "repair a floating tag with tagger repair, or remove the tag with tagger rm, and run this again",
         )
     digests = {tag: digest for tag in candidates if isinstance(digest := held[tag], str)}

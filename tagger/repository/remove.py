@@ -91,7 +91,7 @@ def _remove(repository: Removable, every: Sequence[Published], named: Sequence[T
         astray = [*unknown, *(tag for tag in left if tag not in unknown and repository.is_half_removed(tag))]
     except (TaggerError, KeyboardInterrupt) as error:
         names = [*plan.doomed, *(move.tag for move in plan.moves)]
-        said = f"what became of {', '.join(names)} was not seen"
+        said = f"tagger could not see what became of {', '.join(names)}"
         if isinstance(error, Unsettled):
             names, said = [*dict.fromkeys([*map(Tag, error.tags), *plan.doomed])], f"{error}; {said}"
         raise ended(problem or error, said, names) from None
@@ -121,7 +121,7 @@ def _take_first(repository: Removable, tag: Tag, expected: Digest | None, tags: 
         if held is None or held != expected:
             break
     else:
-        raise TaggerError(f"{repository.name.registry} said yes to deleting {tag}, which is still there")
+        raise TaggerError(f"{repository.name.registry} accepted the deletion of {tag}, but the tag is still there")
     lost = set(tags) - {*repository.tags(), tag} if image else set()
     if image and lost and repository.digest(image.digest) is None:
         for other in (*lost, tag):
@@ -183,9 +183,9 @@ def _asked_for_some_time(repository: Removable, tags: Sequence[Tag]) -> dict[Tag
 def _incomplete(
     problem: TaggerError | KeyboardInterrupt | None, done: Removal, left: Sequence[Tag], astray: Sequence[Tag]
 ) -> TaggerError:
-    there = f"still there, or not known: {', '.join(left)}" if left else "everything named is gone"
+    there = f"still there, or unknown: {', '.join(left)}" if left else "everything that was named is gone"
     went = f"removed: {', '.join(done.removed)}; " if done.removed and left else ""
-    what = problem or TaggerError(f"{done.repository.registry} took every delete without an error")
+    what = problem or TaggerError(f"{done.repository.registry} accepted every deletion")
     if isinstance(what, Refused) and not done.removed and not astray:
         return what
     partly = left if done.removed and not isinstance(what, KeyboardInterrupt) else ()

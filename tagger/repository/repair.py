@@ -109,7 +109,7 @@ def _interrupted(repository: Listed, moves: Sequence[Move], signal: KeyboardInte
         held = ask(repository, [move.tag for move in moves])
     except (TaggerError, KeyboardInterrupt):
         names = [move.tag for move in moves]
-        return ended(signal, f"which of {', '.join(names)} moved was not seen", names)
+        return ended(signal, f"tagger could not see which of {', '.join(names)} moved", names)
     done = [move.tag for move in moves if held[move.tag] == move.after]
     left = [move.tag for move in moves if held[move.tag] != move.after]
     parts = [f"{what}: {', '.join(tags)}" for what, tags in (("moved", done), ("still to move", left)) if tags]

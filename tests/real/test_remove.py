@@ -107,7 +107,7 @@ def test_a_tag_that_somebody_moves_meanwhile_is_left_and_named() -> None:
         yield
 
     repository.around = around
-    with pytest.raises(Unsettled, match="still there, or not known: nightly"):
+    with pytest.raises(Unsettled, match="still there, or unknown: nightly"):
         remove(repository, [SCHEME], ["1.0.0", "nightly"])
     assert names(repository)["nightly"] == "2.1.105"
 
@@ -263,7 +263,7 @@ def test_a_delete_that_fails_is_followed_by_a_read_and_the_floating_tags_return(
 def test_what_is_left_of_several_is_named() -> None:
     repository = shelf("1.0.0", "2.1.105", "2.1.106")
     repository.stuck = frozenset({image("2.1.105").manifest.digest})
-    with pytest.raises(Unsettled, match=r"still there, or not known: 2\.1\.105") as caught:
+    with pytest.raises(Unsettled, match=r"still there, or unknown: 2\.1\.105") as caught:
         remove(repository, [SCHEME], ["1.0.0", "2.1.105"])
     assert caught.value.removal
     assert set(caught.value.removal.removed) == {"1.0.0", "1.0", "1"}
@@ -359,7 +359,7 @@ def test_an_interruption_puts_the_tag_back(
         return delete(remote, reference)
 
     monkeypatch.setattr(Deleting, "_delete", interrupted)
-    with pytest.raises(Interrupted, match=r"still there, or not known: 1\.0\.1"):
+    with pytest.raises(Interrupted, match=r"still there, or unknown: 1\.0\.1"):
         api.remove(f"{model.host}/gallery/ui", "1.0.1")
     assert model.repositories["gallery/ui"] == before
 
