@@ -141,9 +141,10 @@ def show_config(
     Settings come from the command line, TAGGER_* in the environment, and tagger.toml or [tool.tagger] in
     pyproject.toml, in the working directory or a folder above it in the same checkout.
     """
-    from tagger import config
+    from tagger.config.show import as_json as written
+    from tagger.config.show import as_text
 
     with failing():
         found = in_force(given(rules, target), image)
-        show(config.as_json(found) if as_json else config.as_text(found))
+        show(written(found) if as_json else as_text(found))
         found.schemes()

@@ -14,28 +14,26 @@ from tagger.errors import InputError
 if TYPE_CHECKING:
     from tagger.access import Access as Reaching
     from tagger.api import Wanted
-    from tagger.config import Config, Given
+    from tagger.config.settings import Config, Given
     from tagger.rules.scheme import Scheme
 
 
 def given(rules: Rules, target: Target | None = None, *, floats_via: str | None = None) -> Given:
     """What the command line says."""
-    from tagger.config import Given
-
-    return Given(
-        registries=tuple(target.registry) if target and target.registry else None,
-        repository=target.repository if target else None,
-        variants=tuple(rules.variant) if rules.variant else None,
-        prefix=rules.prefix,
-        floats_via=floats_via,
-    )
+    return {
+        "registries": tuple(target.registry) if target and target.registry else None,
+        "repository": target.repository if target else None,
+        "variants": tuple(rules.variant) if rules.variant else None,
+        "prefix": rules.prefix,
+        "floats_via": floats_via,
+    }
 
 
 def in_force(said: Given, image: str | None) -> Config:
     """The settings for an image or repository; None: those of the file's top."""
-    from tagger import config
+    from tagger.config.read import read
 
-    return config.read(said, os.environ, Path(), image)
+    return read(said, os.environ, Path(), image)
 
 
 def schemes(rules: Rules, repository: str | None = None) -> tuple[Scheme, ...]:
@@ -48,11 +46,11 @@ def schemes_to_write(rules: Rules, repositories: Sequence[str]) -> tuple[Scheme,
 
     Raises InputError where several tables share one of the repositories: each has an image of its own.
     """
-    from tagger import config
+    from tagger.config.read import check_one
 
     found = [in_force(given(rules), repository) for repository in repositories]
     for each in found:
-        config.check_one(each.sharing)
+        check_one(each.sharing)
     return found[0].schemes()
 
 
@@ -73,16 +71,16 @@ def reaching(access: Access, repository: str) -> Reaching:
 
 def wanted(image: str | None, said: Given) -> tuple[list[Wanted], str, Sequence[str]]:
     """What to release, how floating tags move, and the token servers; without an image, every one in the settings."""
-    from tagger import config
     from tagger.api import Wanted
+    from tagger.config.read import check_one, read_all
 
     if image is not None:
         chosen = {image: in_force(said, image)}
-        config.check_one(chosen[image].tables)
-    elif said.repository is not None:
+        check_one(chosen[image].tables)
+    elif said["repository"] is not None:
         raise InputError("--all and --repository exclude each other: give each image its repository in its table")
     else:
-        chosen = {str(found.image): found for found in config.read_all(said, os.environ, Path())}
+        chosen = {str(found.image): found for found in read_all(said, os.environ, Path())}
     ways = dict.fromkeys(found.settings.floats_via for found in chosen.values())
     if len(ways) > 1:
         raise InputError("the images differ in floats_via: set it for all of them with --floats-via")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tagger import config
 from tagger.access import Access, Registries
+from tagger.config.read import read, read_any
+from tagger.config.settings import Given
 from tagger.credentials.credential import Credential
 from tagger.credentials.docker import DockerConfig
 from tagger.doctor import machine
@@ -20,13 +21,9 @@ from tagger.work import Deadline
 
 def diagnose(named: Repository | None, access: Access) -> Diagnosis:
     """What works on this machine and for a repository; without one, for those in the settings."""
-    given = config.Given(auth_hosts=tuple(access.get("auth_host", ())) or None)
+    given = Given(auth_hosts=tuple(access.get("auth_host", ())) or None)
     settings = once(
-        lambda: (
-            (config.read(given, os.environ, Path(), str(named)),)
-            if named
-            else config.read_any(given, os.environ, Path())
-        )
+        lambda: (read(given, os.environ, Path(), str(named)),) if named else read_any(given, os.environ, Path())
     )
     loaded = once(DockerConfig.load)
     docker, deadline = got(loaded) or DockerConfig(), Deadline(None, access.get("progress", silent))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from tagger import config
+from tagger.config.settings import Config
 from tagger.credentials.contexts import endpoint
 from tagger.credentials.docker import DockerConfig
 from tagger.doctor.finding import Said, note, ok
@@ -15,7 +15,7 @@ from tagger.registry.pools import proxies
 from tagger.text import printable
 
 
-def settings(read: Callable[[], Iterable[config.Config]]) -> Said:
+def settings(read: Callable[[], Iterable[Config]]) -> Said:
     """Check which settings are in force."""
     each = list(read())
     for one in each:
@@ -25,7 +25,7 @@ def settings(read: Callable[[], Iterable[config.Config]]) -> Said:
     return ok(f"they come from {', '.join(map(printable, sources))}" if sources else "the defaults are in force")
 
 
-def targets(every: Iterable[config.Config]) -> list[Repository]:
+def targets(every: Iterable[Config]) -> list[Repository]:
     """Return the repositories that settings name with registry and path. Raises InvalidReference, Refused."""
     named = [(one, one.image or one.settings.repository) for one in every]
     places = (

@@ -26,8 +26,8 @@ sys.argv[0] = "tagger"
 main()
 """
 IN_ANY_COMMAND = (
-    "from tagger import config; from tagger.rules import scheme\n"
-    "scheme.Scheme.tags = config.as_text = config.as_json = broken"
+    "from tagger.config import show; from tagger.rules import scheme\n"
+    "scheme.Scheme.tags = show.as_text = show.as_json = broken"
 )
 IN_TYPER = "import typer; typer.Typer.__call__ = broken"
 IN_A_READING = "from tagger import api; api.ls = api.check = broken"

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tagger.config import KEYS, Config, Given, Settings, as_json, as_text, read, read_all
+from tagger.config.read import read, read_all
+from tagger.config.settings import KEYS, Config, Given, Settings
+from tagger.config.show import as_json, as_text
 from tagger.errors import InputError, InvalidVersion
 from tagger.rules.scheme import Scheme
 from tagger.rules.version import Version
@@ -154,7 +156,7 @@ def _of_another_user(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if os.geteuid() == 0:
         os.chown(file, 4711, -1, follow_symlinks=False)
     else:
-        monkeypatch.setattr("tagger.config.os.geteuid", lambda: file.lstat().st_uid + 1)
+        monkeypatch.setattr("tagger.config.file.os.geteuid", lambda: file.lstat().st_uid + 1)
 
 
 def test_a_folder_that_is_gone_has_no_settings_to_look_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,137 @@
+"""The settings file: which one counts, whose it is, and what it says."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tagger.config.kinds import wrong
+from tagger.config.settings import KEYS, KINDS, Given
+from tagger.errors import InputError, InvalidReference
+from tagger.names import Reference
+from tagger.text import printable
+
+FILE, PYPROJECT = "tagger.toml", "pyproject.toml"
+_LARGEST = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """What a file says: at its top, and of each image."""
+
+    path: Path
+    label: str
+    top: Given
+    images: Mapping[str, Given]
+
+    def repository(self, name: str) -> str | None:
+        """The path of the repository that an image goes to; None if its name is not an image name."""
+        return self.images[name].get("repository") or self.top.get("repository") or path_of(name)
+
+
+def opened(environment: Mapping[str, str], folder: Path) -> File | None:
+    """The file that counts in a folder; None if there is none. Raises InputError."""
+    try:
+        found = _find(folder.absolute())
+    except OSError as error:
+        raise InputError(
+            f"no settings can be looked for in {printable(folder)} and above ({printable(error.strerror)})",
+            "run tagger in a folder that you may read",
+        ) from None
+    if found is None:
+        return None
+    if strangers := found.owners - _trusted(environment):
+        raise InputError(
+            f"{found.label} belongs to another user ({min(strangers)}), who could steer your release by it",
+            "make it yours with chown, or run tagger as that user",
+        )
+    return _from_table(found)
+
+
+def _trusted(environment: Mapping[str, str]) -> set[int]:
+    """Give the users whose files may say what is released: root, whoever runs this, and who calls it through sudo."""
+    user, caller = os.geteuid(), environment.get("SUDO_UID", "")
+    return {0, user, int(caller) if user == 0 and caller.isdecimal() else user}
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A file's table for us, and who owns the file and the link to it."""
+
+    path: Path
+    label: str
+    table: Mapping[str, object]
+    owners: frozenset[int]
+
+
+def _find(start: Path) -> _Found | None:
+    for place in _searched(start):
+        if (path := place / FILE).is_file():
+            return _Found(path, str(path), *_parsed(path))
+        if (path := place / PYPROJECT).is_file():
+            content, owners = _parsed(path)
+            tool = content.get("tool")
+            table = tool.get("tagger") if isinstance(tool, dict) else None
+            label = f"{path} [tool.tagger]"
+            if isinstance(table, dict):
+                return _Found(path, label, table, owners)
+            if table is not None:
+                raise InputError(f"{label} is no table", "write its keys below that heading")
+    return None
+
+
+def _searched(start: Path) -> Sequence[Path]:
+    """Give the folders from one up to that with `.git`, and without a checkout that one alone."""
+    upward = (start, *start.parents)
+    return upward[: next((count for count, place in enumerate(upward, 1) if (place / ".git").exists()), 1)]
+
+
+def _parsed(path: Path) -> tuple[Mapping[str, object], frozenset[int]]:
+    """Parse a file of at most 1 MiB, and say who owns it. Raises InputError, naming the file and the line."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(_LARGEST + 1)
+            owners = frozenset({os.fstat(file.fileno()).st_uid, path.lstat().st_uid})
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {printable(error.strerror or error)}") from None
+    if len(content) > _LARGEST:
+        raise InputError(f"{path} is larger than {_LARGEST} bytes, so that it cannot be a file of settings")
+    import tomllib  # most repositories have no such file
+
+    try:
+        return tomllib.loads(content.decode()), owners
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise InputError(f"{path} is not UTF-8 (at line {line})", "save it as that") from None
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path} is not TOML: {printable(error)}") from None
+    except RecursionError:
+        raise InputError(f"{path} is nested too deeply to be a file of settings") from None
+
+
+def _from_table(found: _Found) -> File:
+    table = dict(found.table)
+    images = table.pop("images", {})
+    if not isinstance(images, dict) or not all(isinstance(image, dict) for image in images.values()):
+        wrong(found.label, "images", "a table for each image, such as [images.gallery]")
+    top = _given(found.label, "", table, ("images",))
+    tables = {name: _given(found.label, f"images.{printable(name)}.", image) for name, image in images.items()}
+    return File(found.path, found.label, top, tables)
+
+
+def _given(label: str, where: str, table: Mapping[str, object], further: tuple[str, ...] = ()) -> Given:
+    for key in table:
+        if key not in KEYS:
+            allowed = ", ".join((*KEYS, *further))
+            raise InputError(f"{label} has an unknown key {where}{printable(key)}", f"the keys are {allowed}")
+    return {key: KINDS[key].typed(value, label, where + key) for key, value in table.items()}
+
+
+def path_of(name: str) -> str | None:
+    """The path of the repository in an image's name; None if it is not an image name."""
+    try:
+        return Reference.parse(name).repository.path.removeprefix("library/")
+    except InvalidReference:
+        return None

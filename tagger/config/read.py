@@ -1,0 +1,124 @@
+"""Settings from the command line, the environment and the file, in this order of precedence."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from tagger.config.environment import from_environment, variable
+from tagger.config.file import FILE, PYPROJECT, File, opened, path_of
+from tagger.config.settings import COMMAND_LINE, DEFAULT, KEYS, Config, Given, Origin, Settings
+from tagger.errors import InputError
+from tagger.rules.spelling import DEFAULT_VARIANT
+
+_Source = Callable[[str], str]
+
+
+def read(given: Given, environment: Mapping[str, str], folder: Path, image: str | None = None) -> Config:
+    """Find the settings in force: the command line's (`given`) before `TAGGER_*` before the file before the defaults.
+
+    `image` is the image or repository as the user names it. It selects the table whose name it is, perhaps without tag
+    and registry, or those whose `repository` it is: then the variants of all of them are in force, and whatever else
+    they say has to agree. Without such a table the file's top is in force.
+
+    An environment variable that is empty says nothing; other `TAGGER_*` names are somebody else's.
+
+    Raises InputError for an unknown key or a wrong type, naming the file, the key and what is allowed; for a file that
+    cannot be read, and for one that belongs to another user.
+    """
+    file = opened(environment, folder)
+    return _in_force(given, environment, file, _chosen(file, image) if image and file else ())
+
+
+def read_all(given: Given, environment: Mapping[str, str], folder: Path) -> tuple[Config, ...]:
+    """Find the settings in force for every image that the file has a table for.
+
+    Raises what `read` raises, and InputError when there is no such table.
+    """
+    file = opened(environment, folder)
+    if file is None or not file.images:
+        where = (
+            file.label
+            if file
+            else f"{FILE} or {PYPROJECT} in {folder.absolute()}, or above it up to the folder with .git"
+        )
+        raise InputError(f"there is no table [images.NAME] in {where}", "add one for each image, or name the image")
+    return tuple(_in_force(given, environment, file, (name,)) for name in file.images)
+
+
+def read_any(given: Given, environment: Mapping[str, str], folder: Path) -> tuple[Config, ...]:
+    """Find the settings in force for every image that the file has a table for, and without one those of its top.
+
+    Raises what `read` raises.
+    """
+    file = opened(environment, folder)
+    tables: list[tuple[str, ...]] = [(name,) for name in file.images] if file else []
+    return tuple(_in_force(given, environment, file, names) for names in tables or [()])
+
+
+def _in_force(given: Given, environment: Mapping[str, str], file: File | None, names: Sequence[str]) -> Config:
+    layers: list[tuple[Given, _Source]] = [
+        (given, lambda _: COMMAND_LINE),
+        (from_environment(environment), variable),
+    ]
+    sharing: list[str] = []
+    if file:
+        tables = ", ".join(f"[images.{_key(name)}]" for name in names)
+        if names:
+            layers.append((_joined(file, names), lambda _: f"{file.label} {tables}"))
+            path = file.repository(names[0])
+            sharing = [name for name in file.images if file.repository(name) == path]
+        layers.append((file.top, lambda _: file.label))
+    values = Given()
+    origins = []
+    for key in KEYS:
+        said = next(((v, source) for layer, source in layers if (v := layer.get(key)) is not None), None)
+        if said:
+            values[key] = said[0]
+        origins.append(Origin(key, said[1](key) if said else DEFAULT))
+    given_anywhere = (*(layer for layer, _ in layers), *(file.images[name] for name in sharing if file))
+    known = dict.fromkeys(variant for layer in given_anywhere for variant in layer.get("variants") or ())
+    settings = Settings(**values)
+    found = Config(settings, tuple(origins), file.path if file else None, ", ".join(names) or None, tuple(known))
+    named = any(layer.get("variants") for layer, _ in layers[:2])
+    return found if named else replace(found, tables=tuple(names), sharing=tuple(sharing))
+
+
+def check_one(tables: Sequence[str]) -> None:
+    """Refuse to write one image where each of several tables has its own. Raises InputError."""
+    if len(tables) > 1:
+        names = " and ".join(f"[images.{_key(name)}]" for name in tables)
+        raise InputError(
+            f"{names} go to one repository, each with an image of its own", "say with --variant which one this is"
+        )
+
+
+def _chosen(file: File, image: str) -> tuple[str, ...]:
+    """Find the tables of an image or a repository: by its whole name, by the path in it, by the repository."""
+    path = path_of(image)
+    if name := next((name for name in (image, path) if name in file.images), None):
+        return (name,)
+    return tuple(name for name in file.images if path is not None and file.repository(name) == path)
+
+
+def _joined(file: File, names: Sequence[str]) -> Given:
+    """Join the tables of one repository: the variants of all, and what else they say alike. Raises InputError."""
+    first = file.images[names[0]]
+    for name in names[1:]:
+        other = file.images[name]
+        differing = [key for key in KEYS if key != "variants" and first.get(key) != other.get(key)]
+        if differing and differing != ["repository"]:
+            raise InputError(
+                f"{file.label}: images.{names[0]} and images.{name} go to one repository and differ in"
+                f" {', '.join(differing)}",
+                "say it at the file's top, or alike in both",
+            )
+    variants = dict.fromkeys(v for name in names for v in file.images[name].get("variants") or (DEFAULT_VARIANT,))
+    return {**first, "variants": tuple(variants)} if len(names) > 1 else first
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch("[A-Za-z0-9_-]+", name) else json.dumps(name)

@@ -1,0 +1,34 @@
+"""The settings in force, as TOML and as JSON."""
+
+from __future__ import annotations
+
+import json
+
+from tagger.config.settings import Config, Settings
+from tagger.text import in_lines, neutral_json, printable
+
+
+def as_text(config: Config) -> str:
+    """Show what is in force as TOML, with the place that each value comes from behind it."""
+    values = [(o.key, _plain(o.key, config.settings), printable(o.source)) for o in config.origins]
+    shown = [(f"{key} = {_toml(value)}", source) for key, value, source in values if value is not None]
+    width = max(len(text) for text, _ in shown)
+    return in_lines(f"{text:<{width}}  # {source}" for text, source in shown)
+
+
+def as_json(config: Config) -> str:
+    """Show what is in force as one JSON object: {"file", "image", "settings": {key: {"value", "source"}}}."""
+    settings = {o.key: {"value": _plain(o.key, config.settings), "source": o.source} for o in config.origins}
+    content = {"file": str(config.file) if config.file else None, "image": config.image, "settings": settings}
+    return neutral_json(json.dumps(content))
+
+
+def _plain(key: str, settings: Settings) -> object:
+    value = getattr(settings, key)
+    return dict(value) if key == "aliases" else value
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{_toml(name)} = {_toml(line)}" for name, line in value.items()) + " }"
+    return neutral_json(json.dumps(value))
