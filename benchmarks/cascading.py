@@ -6,7 +6,7 @@ import sys
 
 from tagger.credentials.docker import DockerConfig
 from tagger.engine.client import Engine
-from tagger.names import Registry, Repository
+from tagger.names import ImageName, Registry, Repository
 from tagger.registry.connection import Connection
 from tagger.registry.repository import RemoteRepository
 from tagger.registry.site import Trust
@@ -24,7 +24,7 @@ def main(aliases: int, image: str, host: str, path: str) -> None:
     connection = Connection(Registry(host), lambda: None, Trust(insecure=True, plain_first=True))
     repository = RemoteRepository(Repository.at(Registry(host), path), connection)
     placement = Placement(image, repository.name, scheme)
-    opened = Opened([placement], {image: engine.image(image)}, {repository.name: repository})
+    opened = Opened([placement], {image: engine.image(ImageName.parse(image))}, {repository.name: repository})
     release(engine, opened, Order(parse_version("2.1.106"), FloatsVia.REGISTRY))
 
 

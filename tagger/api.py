@@ -17,8 +17,7 @@ from tagger.engine.client import Engine, Image
 from tagger.errors import InputError, Refused, TaggerError
 from tagger.events import Meter, silent
 from tagger.git import Asked, parse_asked
-from tagger.names import Reference, Repository, is_image_id
-from tagger.names import target as target_of
+from tagger.names import ImageName, Reference, Repository, writable
 from tagger.registry.repository import RemoteRepository
 from tagger.releasing.observe import look
 from tagger.releasing.order import FloatsVia, Opened, Order
@@ -137,10 +136,11 @@ def release_all(
         asked = parse_asked(version, build_metadata=options.get("build_metadata", "refuse"))
         parsed = asked.version
         via = _floats_via(floats_via)
+        names = {each.image: ImageName.parse(each.image) for each in wanted}
         placements = [
             Placement(each.image, target, scheme)
             for each in wanted
-            for target in _targets(each.image, each.registries, each.repository)
+            for target in _targets(names[each.image], each.registries, each.repository)
             for scheme in each.schemes
         ]
         _check_apart(placements, parsed)
@@ -165,7 +165,7 @@ def release_all(
         # The Engine's client takes as long to import as a registry to answer.
         seen, images = deadline.both(
             functools.partial(look, placements, targets, parsed),
-            lambda: {each.image: _image(engine(), each) for each in wanted},
+            lambda: {each.image: _image(engine(), names[each.image], each.repository) for each in wanted},
         )
         labels = {each.image: images[each.image].labels for each in wanted}
         odd = _check_labels(labels, asked, placements, options)
@@ -177,8 +177,8 @@ def release_all(
             seen,
         )
     except TaggerError as error:
-        names = ", ".join(each.image for each in wanted)
-        return _not_begun(names, version, options, error).or_raise()
+        asked_for = ", ".join(each.image for each in wanted)
+        return _not_begun(asked_for, version, options, error).or_raise()
     return replace(done.or_raise(), warnings=(*done.warnings, *odd))
 
 
@@ -432,9 +432,10 @@ def _order(version: Version, via: FloatsVia, options: ReleaseOptions) -> Order:
 
 
 def _in_registry(text: str) -> Reference:
-    if is_image_id(text):
+    reference = ImageName.parse(text).reference
+    if reference is None:
         raise InputError(f"{text} is an image ID, and no registry knows those: give REGISTRY/REPOSITORY@DIGEST")
-    return Reference.parse(text)
+    return reference
 
 
 def _promoted_to(references: Sequence[Reference], to: Sequence[str]) -> list[Repository]:
@@ -445,7 +446,7 @@ def _promoted_to(references: Sequence[Reference], to: Sequence[str]) -> list[Rep
     if not to and len(own) > 1:
         raise InputError(f"the images are in {' and '.join(map(str, own))}: say with --to where they are joined")
     named = [Repository.parse(text) for text in to] or own
-    return list(dict.fromkeys(target_of(str(repository)) for repository in named))
+    return list(dict.fromkeys(map(writable, named)))
 
 
 def _bring_signatures(courier: Courier) -> None:
@@ -457,10 +458,10 @@ def _bring_signatures(courier: Courier) -> None:
             courier.warnings.append(f"signatures and attestations are not copied to {target.name}, since {error}")
 
 
-def _image(engine: Engine, wanted: Wanted) -> Image:
-    found = engine.image(wanted.image)
-    if wanted.repository is None and not found.is_named(wanted.image):
-        raise InputError(f"{wanted.image} is an image ID and names no repository: say which with --repository")
+def _image(engine: Engine, name: ImageName, repository: str | None) -> Image:
+    found = engine.image(name)
+    if repository is None and not found.is_named(name):
+        raise InputError(f"{name} is an image ID and names no repository: say which with --repository")
     return found
 
 
@@ -513,9 +514,9 @@ def _alone(repository: str, access: Access) -> RemoteRepository:
     return Registries(DockerConfig.load(), access, _deadline(access)).open(Repository.parse(repository))
 
 
-def _targets(image: str, registries: Iterable[str], repository: str | None) -> list[Repository]:
-    found = [target_of(image, registry, repository) for registry in registries]
-    return list(dict.fromkeys(found)) or [target_of(image, None, repository)]
+def _targets(image: ImageName, registries: Iterable[str], repository: str | None) -> list[Repository]:
+    found = [image.target(registry, repository) for registry in registries]
+    return list(dict.fromkeys(found)) or [image.target(None, repository)]
 
 
 def _floats_via(text: str) -> FloatsVia:

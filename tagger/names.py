@@ -210,38 +210,60 @@ class Reference:
         return f"{self.repository}{tag}{digest}"
 
 
-def is_image_id(text: str) -> bool:
-    """Whether the text can only be an image ID: 64 hexadecimal digits, or fewer after `sha256:`.
+@dataclass(frozen=True, slots=True)
+class ImageName:
+    """What names an image of an Engine: a reference, or an image ID, which has no `reference`.
 
-    >>> is_image_id("sha256:" + "a" * 64), is_image_id("redis")
-    (True, False)
+    The beginning of an ID without `sha256:` looks like a reference; only the Engine knows what it is.
     """
-    return bool(_IMAGE_ID.fullmatch(text) or _SHORT_ID.fullmatch(text))
+
+    text: str
+    reference: Reference | None
+
+    @classmethod
+    def parse(cls, text: str) -> ImageName:
+        """Parse a name; 64 hexadecimal digits, or fewer after `sha256:`, can only be an ID.
+
+        >>> ImageName.parse("sha256:" + "a" * 64).reference is None
+        True
+
+        Raises InvalidReference.
+        """
+        is_id = _IMAGE_ID.fullmatch(text) or _SHORT_ID.fullmatch(text)
+        return cls(text, None if is_id else Reference.parse(text))
+
+    def target(self, registry: str | None = None, repository: str | None = None) -> Repository:
+        """The repository to release the image to: by default the registry and path of its own name.
+
+        >>> str(ImageName.parse("image-gallery").target("registry.local:5000", "gallery/ui"))
+        'registry.local:5000/gallery/ui'
+        >>> str(ImageName.parse("registry.local:5000/gallery/ui:build-77").target())
+        'registry.local:5000/gallery/ui'
+
+        Raises InvalidReference, and Refused for Docker Hub's `library/`.
+        """
+        own = self.reference.repository if self.reference else None
+        if own is None and repository is None:
+            raise InvalidReference(
+                f"'{self.text}' is an image ID and names no repository", "say which with --repository"
+            )
+        host = Registry.parse(registry) if registry is not None else own.registry if own else Registry(DOCKER_HUB)
+        path = _familiar_path(own) if own and repository is None else repository or ""
+        return writable(Repository.at(host, path))
+
+    def __str__(self) -> str:
+        return self.text
 
 
-def target(image: str, registry: str | None = None, repository: str | None = None) -> Repository:
-    """The repository to release an image to: by default the registry and path of the image's own name.
-
-    >>> str(target("image-gallery", "registry.local:5000", "gallery/ui"))
-    'registry.local:5000/gallery/ui'
-    >>> str(target("registry.local:5000/gallery/ui:build-77"))
-    'registry.local:5000/gallery/ui'
-
-    Raises InvalidReference, and Refused for Docker Hub's `library/`.
-    """
-    own = None if is_image_id(image) else Reference.parse(image).repository
-    if own is None and repository is None:
-        raise InvalidReference(f"'{image}' is an image ID and names no repository", "say which with --repository")
-    host = Registry.parse(registry) if registry is not None else own.registry if own else Registry(DOCKER_HUB)
-    path = _familiar_path(own) if own and repository is None else repository or ""
-    found = Repository.at(host, path)
-    if host.is_docker_hub and (path.startswith("library/") or "/" not in path):
-        name = path.removeprefix("library/")
+def writable(repository: Repository) -> Repository:
+    """Return the repository. Raises Refused for one of Docker Hub's official images, which take no pushes."""
+    if repository.registry.is_docker_hub and (repository.path.startswith("library/") or "/" not in repository.path):
+        name = repository.path.removeprefix("library/")
         raise Refused(
             f"{DOCKER_HUB}/library/{name} belongs to Docker's official images and takes no pushes",
             f"name yours with --repository USER/{name}, or another registry with --registry",
         )
-    return found
+    return repository
 
 
 def is_loopback(host: str) -> bool:

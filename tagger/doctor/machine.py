@@ -10,7 +10,7 @@ from tagger.credentials.docker import DockerConfig
 from tagger.doctor.finding import Said, note, ok
 from tagger.engine.client import Engine
 from tagger.errors import EngineUnreachable
-from tagger.names import Repository, target
+from tagger.names import ImageName, Repository
 from tagger.registry.pools import proxies
 from tagger.text import printable
 
@@ -29,7 +29,7 @@ def targets(every: Iterable[Config]) -> list[Repository]:
     """Return the repositories that settings name with registry and path. Raises InvalidReference, Refused."""
     named = [(one, one.image or one.settings.repository) for one in every]
     places = (
-        target(name, registry, one.settings.repository)
+        ImageName.parse(name).target(registry, one.settings.repository)
         for one, name in named
         for registry in one.settings.registries
         if name

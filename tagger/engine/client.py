@@ -21,7 +21,7 @@ from tagger.engine.failures import nonsense, translated
 from tagger.engine.push_stream import as_refusal, pushed_digest, upload
 from tagger.errors import AGAIN, BrokenOff, EngineError, ImageNotFound, InputError, InvalidReference
 from tagger.events import Meter
-from tagger.names import Digest, Reference, Registry, Repository, is_image_id, parse_digest
+from tagger.names import Digest, ImageName, Reference, Registry, Repository, parse_digest
 from tagger.text import printable
 from tagger.work import Deadline, Trace
 
@@ -38,12 +38,11 @@ class Image:
     digest: Digest | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
 
-    def is_named(self, text: str) -> bool:
-        """Whether the text is a name of the image, rather than the beginning of its ID."""
-        hexadecimal = self.id.partition(":")[2]
-        if is_image_id(text) or not hexadecimal.startswith(text):
-            return not is_image_id(text)
-        return Reference.parse(text).repository in {Reference.parse(name).repository for name in self.names}
+    def is_named(self, name: ImageName) -> bool:
+        """Whether this is a name of the image, rather than its ID or the beginning of that."""
+        if name.reference is None or not self.id.partition(":")[2].startswith(name.text):
+            return name.reference is not None
+        return name.reference.repository in {Reference.parse(other).repository for other in self.names}
 
 
 class Engine:
@@ -77,23 +76,21 @@ class Engine:
         self._answers = threading.local()
         self._client.hooks["response"].append(self._remember)
 
-    def image(self, name: str) -> Image:
+    def image(self, name: ImageName) -> Image:
         """The image with a name, ID or digest.
 
-        Raises ImageNotFound, InvalidReference, and InputError for a manifest list of Podman.
+        Raises ImageNotFound, and InputError for a manifest list of Podman.
         """
-        if not is_image_id(name):
-            Reference.parse(name)  # a path such as ../volumes/x would be another endpoint of the Engine
-        found = self._inspect(name)
+        found = self._inspect(name.text)  # no path such as ../volumes/x, which would be another endpoint
         if found is None:
             raise ImageNotFound(
-                f"the Engine at {printable(self.host)} has no image {printable(name)}",
+                f"the Engine at {printable(self.host)} has no image {printable(name.text)}",
                 "build or pull it, or see docker images",
             )
-        if self._is_podman_list(name):
+        if self._is_podman_list(name.text):
             raise InputError(
-                f"{printable(name)} is a manifest list of Podman, whose Docker API shows one platform of it alone",
-                f"push it with podman manifest push --all {printable(name)} docker://REPOSITORY:TAG, and release"
+                f"{printable(name.text)} is a manifest list of Podman, whose Docker API shows one platform of it alone",
+                f"push it with podman manifest push --all {printable(name.text)} docker://REPOSITORY:TAG, and release"
                 f" that with tagger promote",
             )
         return found

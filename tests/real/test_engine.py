@@ -62,7 +62,7 @@ from tagger.errors import (
     Unproven,
     WrongImage,
 )
-from tagger.names import Digest, Reference, Registry, Repository, Tag
+from tagger.names import Digest, ImageName, Reference, Registry, Repository, Tag
 
 CANARY = "correct-horse-canary"
 NAME = "registry.local:5000/gallery/ui"
@@ -118,7 +118,7 @@ def test_an_image_is_found_by_name_and_by_id(store: Literal["overlay2", "contain
             names = ("image-gallery:build-7", "other:1")
             found = Image(image, names, image if store == "containerd" else None)
             for name in ("image-gallery:build-7", "other:1", image, image.partition(":")[2], image[7:19]):
-                assert engine.image(name) == found
+                assert engine.image(ImageName.parse(name)) == found
 
 
 def test_an_image_that_is_not_there_is_named(fake: FakeEngine) -> None:
@@ -126,7 +126,7 @@ def test_an_image_that_is_not_there_is_named(fake: FakeEngine) -> None:
         open_engine(fake) as engine,
         pytest.raises(ImageNotFound, match="has no image absent:1: build or pull it") as e,
     ):
-        engine.image("absent:1")
+        engine.image(ImageName.parse("absent:1"))
     assert e.value.exit_code == 2
 
 
@@ -152,7 +152,7 @@ def test_what_is_no_name_never_reaches_the_engine(fake: FakeEngine, name: str) -
     with open_engine(fake) as engine:
         asked = len(fake.requests)
         with pytest.raises(InvalidReference) as caught:
-            engine.image(name)
+            engine.image(ImageName.parse(name))
         assert len(fake.requests) == asked
         assert caught.value.exit_code == 2
 
@@ -169,12 +169,12 @@ def test_what_is_no_name_never_reaches_the_engine(fake: FakeEngine, name: str) -
     ],
 )
 def test_the_beginning_of_an_id_is_no_name(names: tuple[str, ...], text: str, *, named: bool) -> None:
-    assert Image(Digest("sha256:abcdef" + "0" * 58), names).is_named(text) is named
+    assert Image(Digest("sha256:abcdef" + "0" * 58), names).is_named(ImageName.parse(text)) is named
 
 
 def test_a_tag_is_made_from_an_id_and_taken_away(fake: FakeEngine) -> None:
     with open_engine(fake) as engine:
-        image = engine.image("image-gallery:build-7")
+        image = engine.image(ImageName.parse("image-gallery:build-7"))
         assert engine.tagged(reference(f"{NAME}:2")) is None
         engine.tag(image.id, reference(f"{NAME}:2"))
         moved = engine.tagged(reference(f"{NAME}:2"))
@@ -254,11 +254,11 @@ def podman(fake: FakeEngine, *lists: str) -> None:
 def test_a_manifest_list_of_podman_is_refused_with_the_way_to_release_it(fake: FakeEngine) -> None:
     podman(fake, "localhost/gallery:1")
     with open_engine(fake) as engine:
-        assert engine.image("localhost/gallery:2").id
+        assert engine.image(ImageName.parse("localhost/gallery:2")).id
         with pytest.raises(
             InputError, match=r"manifest list of Podman.*podman manifest push --all localhost/gallery:1 "
         ):
-            engine.image("localhost/gallery:1")
+            engine.image(ImageName.parse("localhost/gallery:1"))
 
 
 @pytest.mark.parametrize("status_code", [403, 404, 405])
@@ -266,7 +266,7 @@ def test_an_engine_whose_configuration_is_kept_from_us_is_used_without(fake: Fak
     page = Response(status_code, b"<html><body><h1>Forbidden</h1></body></html>", {"Content-Type": "text/html"})
     fake.intercept(on("GET", "/info$", page))
     with open_engine(fake) as engine:
-        assert engine.image("image-gallery:build-7").digest is None
+        assert engine.image(ImageName.parse("image-gallery:build-7")).digest is None
         assert not engine.allows_insecure(Registry("127.0.0.1:5000"))
     fake.intercept(on("POST", "/tag$", page))
     advice = rf"\(HTTP {status_code}\): let the proxy before its socket allow that, and run"
@@ -516,7 +516,7 @@ def test_an_interrupted_push_is_given_up_by_the_engine(fake: FakeEngine) -> None
         with pytest.raises(KeyboardInterrupt):
             engine.push(reference())
         assert given_up.wait(10)
-        assert engine.image("image-gallery:build-7").names
+        assert engine.image(ImageName.parse("image-gallery:build-7")).names
 
 
 def test_pushes_at_once_do_not_mix() -> None:
@@ -841,7 +841,7 @@ def test_the_configurations_headers_are_sent_with_every_request(fake: FakeEngine
     config = DockerConfig(http_headers={"X-Meta-Team": "gallery", "X-Number": 5})  # type: ignore[dict-item]
     fake.push = lambda _, tag: [status(tag, A)]
     with open_engine(fake, config=config) as engine:
-        engine.image("image-gallery:build-7")
+        engine.image(ImageName.parse("image-gallery:build-7"))
         engine.tag(Digest(fake.tags["image-gallery:build-7"]), reference(f"{NAME}:2"))
         engine.push(reference())
     assert len(fake.requests) >= 4
@@ -903,9 +903,9 @@ def test_a_real_engine_finds_an_image_by_whatever_names_it(
         digest = real.push(reference(name))
         by_digest = f"{registry.host}/{repository}@{digest}"
         for text in (name, image, image.partition(":")[2], image[7:19], by_digest):
-            assert real.image(text) == Image(Digest(image), (name,))
+            assert real.image(ImageName.parse(text)) == Image(Digest(image), (name,))
         with pytest.raises(ImageNotFound, match=": build or pull it, or see docker images"):
-            real.image(f"{registry.host}/{repository}:absent")
+            real.image(ImageName.parse(f"{registry.host}/{repository}:absent"))
 
 
 @pytest.mark.engine
@@ -958,7 +958,7 @@ def test_a_real_images_last_name_stays(engine: RealEngine, repository: str) -> N
         real.untag(reference(f"build/{repository}:1"))
         real.untag(reference(f"build/{repository}:absent"))
         assert engine.tags(f"build/{repository}") == {"1": image}
-        assert real.image(image).names == (f"build/{repository}:1",)
+        assert real.image(ImageName.parse(image)).names == (f"build/{repository}:1",)
 
 
 @pytest.mark.engine
@@ -966,7 +966,7 @@ def test_a_real_engine_is_never_led_to_its_volumes(engine: RealEngine) -> None:
     engine.docker("volume", "create", "victim")
     try:
         with open_engine(engine) as real, pytest.raises(InvalidReference):
-            real.image("../volumes/victim")
+            real.image(ImageName.parse("../volumes/victim"))
     finally:
         assert engine.docker("volume", "rm", "victim").strip() == "victim"
     with pytest.raises(ServiceError, match=r"(?i)no such volume"):

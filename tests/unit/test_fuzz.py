@@ -20,7 +20,7 @@ from tagger.cli.render.json import as_json
 from tagger.credentials.docker import DockerConfig
 from tagger.engine.push_stream import pushed_digest
 from tagger.errors import InputError, RegistryError, TaggerError
-from tagger.names import Reference, Registry, Repository, Tag, parse_digest, parse_tag, target
+from tagger.names import ImageName, Reference, Registry, Repository, Tag, parse_digest, parse_tag
 from tagger.oci.manifest import DOCKER_MANIFEST, OCI_INDEX, Manifest
 from tagger.registry import challenge
 from tagger.registry.answer import Answer
@@ -104,7 +104,7 @@ def test_a_long_text_is_read_to_its_end(kind: str, unit: str) -> None:
 @given(image=texts, registry=texts, repository=texts)
 def test_a_target_is_a_repository_or_an_error(image: str, registry: str, repository: str) -> None:
     with contextlib.suppress(TaggerError):
-        found = target(image, registry, repository)
+        found = ImageName.parse(image).target(registry, repository)
         assert Repository.parse(str(found)) == found
 
 

@@ -11,14 +11,13 @@ import pytest
 from tagger.errors import InvalidReference, Refused
 from tagger.names import (
     DOCKER_HUB,
+    ImageName,
     Reference,
     Registry,
     Repository,
-    is_image_id,
     is_loopback,
     parse_digest,
     parse_tag,
-    target,
 )
 
 DATA = Path(__file__).parents[1] / "data"
@@ -96,11 +95,11 @@ def test_all_spellings_of_a_repository_are_one(row: dict[str, str]) -> None:
 @pytest.mark.parametrize("row", REFERENCES["any_reference"] + REFERENCES["normalized"], ids=name_of)
 def test_a_reference_is_shown_normalised_and_an_image_id_is_none(row: dict[str, str]) -> None:
     if row["expected"].startswith("sha256:"):
-        assert is_image_id(row["input"])
+        assert ImageName.parse(row["input"]).reference is None
         with pytest.raises(InvalidReference, match="--repository"):
             Reference.parse(row["input"])
     else:
-        assert not is_image_id(row["input"])
+        assert ImageName.parse(row["input"]).reference
         assert str(Reference.parse(row["input"])) == row["expected"]
 
 
@@ -249,7 +248,7 @@ def test_only_an_address_is_loopback_without_asking_a_resolver() -> None:
 def test_a_release_goes_where_the_options_say_and_else_where_the_image_says(
     image: str, registry: str | None, repository: str | None, expected: str
 ) -> None:
-    assert str(target(image, registry, repository)) == expected
+    assert str(ImageName.parse(image).target(registry, repository)) == expected
 
 
 @pytest.mark.parametrize(
@@ -271,7 +270,7 @@ def test_docker_hubs_own_images_are_refused_with_the_reason(
     image: str, registry: str | None, repository: str | None
 ) -> None:
     with pytest.raises(Refused) as refusal:
-        target(image, registry, repository)
+        ImageName.parse(image).target(registry, repository)
     assert str(refusal.value) == (
         "docker.io/library/redis belongs to Docker's official images and takes no pushes: name yours with"
         " --repository USER/redis, or another registry with --registry"
@@ -280,14 +279,14 @@ def test_docker_hubs_own_images_are_refused_with_the_reason(
 
 def test_a_longer_path_below_library_is_docker_hubs_own_too() -> None:
     with pytest.raises(Refused, match="library/foo/bar belongs to Docker's official images"):
-        target("library/foo/bar")
+        ImageName.parse("library/foo/bar").target()
 
 
 @pytest.mark.parametrize("image", [HEX, DIGEST, DIGEST[:19]])
 @pytest.mark.parametrize("registry", [None, "registry.local:5000"])
 def test_an_image_id_needs_a_repository(image: str, registry: str | None) -> None:
     with pytest.raises(InvalidReference, match="is an image ID and names no repository: say which with --repository"):
-        target(image, registry)
+        ImageName.parse(image).target(registry)
 
 
 @pytest.mark.parametrize(
@@ -321,7 +320,7 @@ def test_a_name_that_cannot_be_used_is_refused_with_the_next_step(
     image: str, registry: str | None, repository: str | None, said: str
 ) -> None:
     with pytest.raises(InvalidReference) as refusal:
-        target(image, registry, repository)
+        ImageName.parse(image).target(registry, repository)
     assert said in str(refusal.value)
 
 
@@ -344,9 +343,8 @@ PARSERS: list[Callable[[str], object]] = [
     Registry.parse,
     Repository.parse,
     Reference.parse,
-    target,
-    lambda text: target("image-gallery", text, "gallery/ui"),
-    lambda text: target("image-gallery", "registry.local:5000", text),
+    lambda text: ImageName.parse("image-gallery").target(text, "gallery/ui"),
+    lambda text: ImageName.parse("image-gallery").target("registry.local:5000", text),
 ]
 
 
