@@ -41,7 +41,7 @@ def gallery(here: Repository) -> None:
 
 
 def line_of_one(here: Repository) -> None:
-    """Publish a version that is the only one of its minor line, and has its image for itself."""
+    """Publish a version that is the only one of its minor series, and has its image for itself."""
     gallery(here)
     only = image(here, "2.2.0")
     for tag in ("2.2", "2", "latest"):

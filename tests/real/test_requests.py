@@ -137,7 +137,7 @@ def test_a_release_again_looks_once_and_compares_the_image(known: Known) -> None
 
 @pytest.fixture
 def drifted(engine: Engine, registry: Registry) -> Iterator[tuple[Proxy, str]]:
-    """Publish eight versions in two minor lines of one major line; `latest` is behind."""
+    """Publish eight versions in two minor series of one major; `latest` is behind."""
     path = f"drifted/app-{secrets.token_hex(4)}"
     place = f"{registry.host}/{path}"
     for name in ("old", "new"):
