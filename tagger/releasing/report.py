@@ -211,11 +211,14 @@ def _consequence(shares: Sequence[Share]) -> str:
     floats = [(tag, share.now.get(tag, held) != held) for share in shares for tag, held in _floats_before(share)]
     moved, stayed = ([str(tag) for tag, has_moved in floats if has_moved is which] for which in (True, False))
     if moved and stayed:
-        parts += [f"{', '.join(moved)} moved to match the published versions", f"{', '.join(stayed)} did not move"]
+        parts += [
+            f"{', '.join(moved)} moved to match the published versions",
+            f"the others are where they were ({', '.join(stayed)})",
+        ]
     elif moved:
         parts.append("the floating tags match the published versions")
     elif parts or any(share.published for share in shares):
-        parts.append("no floating tag moved")
+        parts.append("the floating tags are where they were")
     else:
         return "no tag moved in the registry"
     return ", and ".join(parts)

@@ -660,7 +660,7 @@ def test_an_immutable_tag_that_is_right_is_left_alone(scene: Stage) -> None:
 def test_an_immutable_floating_tag_has_the_others_put_back(scene: Stage, via: str, status: int) -> None:
     fixed = refusal(status, "DENIED", "the tag is immutable")
     scene.proxy.intercept(on("PUT", manifest("latest"), fixed))
-    stopped(scene, scene.release(via), 1, "immutable", "no floating tag moved", published=True)
+    stopped(scene, scene.release(via), 1, "immutable", "floating tags are where they were", published=True)
 
 
 @fault(

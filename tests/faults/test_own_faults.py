@@ -83,7 +83,7 @@ def test_a_fault_during_a_release_puts_back_and_says_where_it_was(
     words = ["release", IMAGE, "2.1.106", "--registry", model.host, "--env-file", str(tmp_path / "env")]
     plain = run(IN_A_RELEASE, *words, DOCKER_HOST=fake.url)
     assert plain.code == 1
-    assert plain.error.startswith(SENTENCE.format("it broke") + "; no floating tag moved")
+    assert plain.error.startswith(SENTENCE.format("it broke") + "; the floating tags are where they were")
     assert "Traceback" not in plain.err
     assert "TAGGER_OUTCOME=failed" in (tmp_path / "env").read_text()
     shown = run(IN_A_RELEASE, *words, "--verbose", DOCKER_HOST=fake.url)

@@ -152,30 +152,30 @@ ENDS = {
         LOST,
         Ours(OWN),
         ReleaseFailed,
-        "the registry is down; no floating tag moved: run the same command again to finish",
+        "the registry is down; the floating tags are where they were: run the same command again to finish",
         {TAG: OWN},
     ),
     "a refusal that comes again": End(
         Immutable("latest is immutable"),
         Ours(OWN),
         ReleaseFailed,
-        "latest is immutable; no floating tag moved",
+        "latest is immutable; the floating tags are where they were",
         {TAG: OWN},
     ),
     "floating tags that moved on": End(
         LOST,
         Ours(OWN),
         ReleaseFailed,
-        "the registry is down; latest moved to match the published versions, and 2.1, 2 did not move: run the same"
-        " command again to finish",
+        "the registry is down; latest moved to match the published versions, and the others are where they were"
+        " (2.1, 2): run the same command again to finish",
         {TAG: OWN, LATEST: OWN},
     ),
     "a version tag of which nobody knows": End(
         KeyboardInterrupt(),
         Unknown(may_land=True),
         Interrupted,
-        "interrupted; the upload of registry.local:5000/gallery/ui:2.1.106 broke off and may still appear, and no"
-        " floating tag moved: run the same command again to finish",
+        "interrupted; the upload of registry.local:5000/gallery/ui:2.1.106 broke off and may still appear, and the"
+        " floating tags are where they were: run the same command again to finish",
         in_doubt=frozenset({TAG}),
     ),
     "an old version tag of which nobody knows": End(

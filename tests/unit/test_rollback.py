@@ -462,7 +462,7 @@ def test_immutable_floating_tags_are_where_they_were_however_often_the_release_r
         said.append(str(caught.value))
         assert held(repository) == {"2.1.106": "new", **dict.fromkeys(("2.1.105", *FLOATS), "2.1.105")}
     assert len(set(said)) == 1, said
-    assert "is immutable: leave floating tags out of that rule; no floating tag moved" in said[0]
+    assert "is immutable: leave floating tags out of that rule; the floating tags are where they were" in said[0]
     assert "to finish" not in said[0]
 
 
@@ -473,7 +473,7 @@ def test_what_moved_and_what_stayed_is_said_of_each_floating_tag() -> None:
     found = attempt(repository)
     assert isinstance(found, TaggerError)
     assert found.exit_code == 1
-    assert "2.1, 2 moved to match the published versions, and latest did not move" in str(found)
+    assert "2.1, 2 moved to match the published versions, and the others are where they were (latest)" in str(found)
     assert {tag: held(repository)[tag] for tag in FLOATS} == {"2.1": "new", "2": "new", "latest": "2.1.105"}
 
 
