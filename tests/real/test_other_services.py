@@ -8,6 +8,7 @@ from contextlib import closing
 
 import pytest
 import test_release
+from hosts.ecr import Ecr
 from launcher import launched
 from pushed import Pushed, Repository
 from services import Podman, Registry
@@ -100,3 +101,16 @@ def test_a_manifest_list_of_podman_is_refused_with_the_way_out(podman_lab: Lab) 
     assert f"podman manifest push --all {name}" in ran.error
     assert "tagger promote" in ran.error
     assert podman_lab.tags() == {}
+
+
+def test_podman_shows_why_a_registry_refuses_a_push(podman_lab: Lab) -> None:
+    host = Ecr(podman_lab.registry)
+    host.immutable = r"\d+\.\d+\.\d+"
+    podman_lab.engine.image("refused", "refused")
+    with host:
+        host.seed(podman_lab.path, {"2.1.106": b"another image"})
+        before = host.tags(podman_lab.path)
+        place = ("--registry", host.host, "--repository", podman_lab.path)
+        ran = launched(podman_lab.engine, "release", "refused", "2.1.106", "--force", *place)
+        assert (ran.code, host.tags(podman_lab.path)) == (3, before), ran.err
+        assert "repository is immutable" in ran.error
