@@ -15,7 +15,6 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from tagger.api import (
-        Wanted,
         check,
         diagnose,
         listed,
@@ -45,6 +44,7 @@ if TYPE_CHECKING:
     from tagger.rules.next import Part
     from tagger.rules.plan import Action, Change
     from tagger.rules.scheme import Scheme, lines
+    from tagger.wiring.release import Wanted
 
 _HOMES = {
     "Action": "rules.plan",
@@ -71,7 +71,7 @@ _HOMES = {
     "Scheme": "rules.scheme",
     "TaggerError": "errors",
     "Unsettled": "errors",
-    "Wanted": "api",
+    "Wanted": "wiring.release",
     "Yank": "repository.yank",
     "check": "api",
     "diagnose": "api",

@@ -1,39 +1,31 @@
 """The Python API: what the commands do, with words in and values out.
 
-This is the only place that builds a real Engine and real registries.
+Each function is a command, or a part of one.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Unpack
 
-from tagger.access import Access, Registries, is_another
-from tagger.credentials.contexts import endpoint
 from tagger.credentials.docker import DockerConfig
-from tagger.engine.client import Engine, Image
-from tagger.errors import InputError, Refused, TaggerError
-from tagger.events import Meter, silent
-from tagger.git import Asked, parse_asked
-from tagger.names import ImageName, Reference, Repository, writable
+from tagger.errors import InputError
+from tagger.events import silent
+from tagger.git import parse_asked
+from tagger.names import Repository
 from tagger.registry.repository import RemoteRepository
-from tagger.releasing.observe import look
-from tagger.releasing.order import FloatsVia, Opened, Order
+from tagger.releasing.order import FloatsVia
 from tagger.releasing.outcome import Release
-from tagger.releasing.placement import Placement
-from tagger.releasing.steps import release as run
-from tagger.rules.labels import mismatches, missing
 from tagger.rules.scheme import Scheme
-from tagger.rules.version import Version
 from tagger.text import printable
-from tagger.work import Deadline
+from tagger.wiring.access import Access, Registries
+from tagger.wiring.options import ReleaseOptions, deadline_of
+from tagger.wiring.release import PLAIN, Wanted
+from tagger.wiring.release import release as released
 
 # What only some commands need is imported there.
 if TYPE_CHECKING:
     from tagger.doctor.finding import Diagnosis
-    from tagger.promoting.copy import Courier
     from tagger.repository.check import Check
     from tagger.repository.listing import Listing
     from tagger.repository.prune import Pruning
@@ -41,41 +33,6 @@ if TYPE_CHECKING:
     from tagger.repository.repair import Repair
     from tagger.repository.yank import Yank
     from tagger.rules.next import Part
-
-PLAIN = (Scheme(),)
-"""The plain line, by the rules as they are without any setting."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """An image of the Engine, and where it is to be released: in each of the registries, in each of the lines.
-
-    Without registries or a repository the image's own name says which.
-    """
-
-    image: str
-    registries: Sequence[str] = ()
-    repository: str | None = None
-    schemes: Sequence[Scheme] = PLAIN
-
-
-class ReleaseOptions(Access, total=False):
-    """What a release may do, and for how long: what `release`, `release_all` and `promote` take."""
-
-    dry_run: bool
-    """Plan, and write nothing."""
-    force: bool
-    """Overwrite a version that holds another image."""
-    assume_newest: bool
-    """Move every tag of the cascade without listing the other versions."""
-    strict: bool
-    """Refuse an image whose labels say another version or, with the version "git", another commit."""
-    build_metadata: str
-    """What to do with build metadata, which no tag can hold: "refuse" (default) or "drop"."""
-    timeout: float | None
-    """Seconds for the whole release, which include putting tags back. Default: no limit."""
-    meter: Meter | None
-    """Takes how far each upload is. Default: nobody."""
 
 
 def tags(version: str, *, schemes: Sequence[Scheme] = PLAIN, build_metadata: str = "refuse") -> tuple[str, ...]:
@@ -131,55 +88,7 @@ def release_all(
 
     Takes and raises what `release` does.
     """
-    try:
-        deadline = _deadline(options)
-        asked = parse_asked(version, build_metadata=options.get("build_metadata", "refuse"))
-        parsed = asked.version
-        via = _floats_via(floats_via)
-        names = {each.image: ImageName.parse(each.image) for each in wanted}
-        placements = [
-            Placement(each.image, target, scheme)
-            for each in wanted
-            for target in _targets(names[each.image], each.registries, each.repository)
-            for scheme in each.schemes
-        ]
-        _check_apart(placements, parsed)
-        config = DockerConfig.load()
-        _check_same_host(endpoint(config).host, [placement.repository for placement in placements])
-
-        @functools.cache
-        def engine() -> Engine:
-            # Its push gets a credential on the same conditions as our own requests.
-            return Engine(
-                config,
-                lambda target: registries.open(target).credential(),
-                deadline=deadline,
-                trace=options.get("trace"),
-                meter=options.get("meter"),
-            )
-
-        registries = Registries(config, options, deadline, engine)
-        # A broken credential helper is found before anything is pushed.
-        listed = not options.get("assume_newest")
-        targets = {each.repository: registries.pushed_to(each.repository, listed=listed) for each in placements}
-        # The Engine's client takes as long to import as a registry to answer.
-        seen, images = deadline.both(
-            functools.partial(look, placements, targets, parsed),
-            lambda: {each.image: _image(engine(), names[each.image], each.repository) for each in wanted},
-        )
-        labels = {each.image: images[each.image].labels for each in wanted}
-        odd = _check_labels(labels, asked, placements, options)
-        done = run(
-            engine(),
-            Opened(placements, images, targets),
-            _order(parsed, via, options),
-            options.get("progress", silent),
-            seen,
-        )
-    except TaggerError as error:
-        asked_for = ", ".join(each.image for each in wanted)
-        return _not_begun(asked_for, version, options, error).or_raise()
-    return replace(done.or_raise(), warnings=(*done.warnings, *odd))
+    return released(wanted, version, floats_via, options)
 
 
 def promote(
@@ -196,42 +105,9 @@ def promote(
     index. It is released in its own repository, or in those of `to`: what they lack is copied there, signatures and
     attestations too. The rest is as for `release`.
     """
-    from tagger.promoting.copy import Courier
-    from tagger.promoting.source import find, join
+    from tagger.wiring.promote import promote as promoted
 
-    sources = [source] if isinstance(source, str) else source
-    try:
-        deadline = _deadline(options)
-        asked = parse_asked(version, build_metadata=options.get("build_metadata", "refuse"))
-        parsed = asked.version
-        references = [_in_registry(text) for text in sources]
-        named = ", ".join(sources)
-        placements = [
-            Placement(named, target, scheme)
-            for target in _promoted_to(references, [to] if isinstance(to, str) else to)
-            for scheme in schemes
-        ]
-        _check_apart(placements, parsed)
-        registries = Registries(DockerConfig.load(), options, deadline)
-        listed = not options.get("assume_newest")
-        targets = {each.repository: registries.pushed_to(each.repository, listed=listed) for each in placements}
-        finding = (
-            functools.partial(find, references[0], registries.open(references[0].repository))
-            if isinstance(source, str)
-            else functools.partial(join, references, registries.open)
-        )
-        seen, original = deadline.both(functools.partial(look, placements, targets, parsed), finding)
-        odd = _check_labels(original.labels(), asked, placements, options)
-        progress = options.get("progress", silent)
-        opened = {target: registries.open(target) for target in targets}
-        courier = Courier(original, opened, progress, options.get("meter"))
-        order = _order(parsed, FloatsVia.REGISTRY, options)
-        done = run(courier, Opened(placements, {named: original}, targets), order, progress, seen)
-    except TaggerError as error:
-        return _not_begun(", ".join(sources), version, options, error).or_raise()
-    if not done.problem and not order.dry_run:
-        _bring_signatures(courier)
-    return replace(done.or_raise(), warnings=(*done.warnings, *odd, *courier.warnings))
+    return promoted(source, version, to, schemes, options)
 
 
 def ls(
@@ -410,119 +286,6 @@ def diagnose(
     return diagnosed(Repository.parse(repository) if repository else None, access)
 
 
-def _not_begun(images: str, version: str, options: ReleaseOptions, error: TaggerError) -> Release:
-    return Release.not_begun(images, version, error, dry_run=options.get("dry_run", False))
-
-
-def _deadline(options: ReleaseOptions | Access) -> Deadline:
-    seconds = options.get("timeout")
-    if not (seconds is None or (isinstance(seconds, int | float) and seconds > 0)):
-        raise InputError("--timeout takes a number of seconds greater than 0", "give one such as 600")
-    return Deadline(seconds, options.get("progress", silent))
-
-
-def _order(version: Version, via: FloatsVia, options: ReleaseOptions) -> Order:
-    return Order(
-        version,
-        via,
-        overwrite=options.get("force", False),
-        dry_run=options.get("dry_run", False),
-        assume_newest=options.get("assume_newest", False),
-    )
-
-
-def _in_registry(text: str) -> Reference:
-    reference = ImageName.parse(text).reference
-    if reference is None:
-        raise InputError(f"{text} is an image ID, and no registry knows those: give REGISTRY/REPOSITORY@DIGEST")
-    return reference
-
-
-def _promoted_to(references: Sequence[Reference], to: Sequence[str]) -> list[Repository]:
-    """Say where to promote: to what is named, else where the images are."""
-    if not references:
-        raise InputError("say which image to promote: REGISTRY/REPOSITORY:TAG or REGISTRY/REPOSITORY@DIGEST")
-    own = list(dict.fromkeys(reference.repository for reference in references))
-    if not to and len(own) > 1:
-        raise InputError(f"the images are in {' and '.join(map(str, own))}: say with --to where they are joined")
-    named = [Repository.parse(text) for text in to] or own
-    return list(dict.fromkeys(map(writable, named)))
-
-
-def _bring_signatures(courier: Courier) -> None:
-    """Bring what was signed since to where the version was released before."""
-    for target in courier.targets.values():
-        try:
-            courier.bring(target)
-        except TaggerError as error:
-            courier.warnings.append(f"signatures and attestations are not copied to {target.name}, since {error}")
-
-
-def _image(engine: Engine, name: ImageName, repository: str | None) -> Image:
-    found = engine.image(name)
-    if repository is None and not found.is_named(name):
-        raise InputError(f"{name} is an image ID and names no repository: say which with --repository")
-    return found
-
-
-def _check_labels(
-    images: Mapping[str, Mapping[str, str]],
-    asked: Asked,
-    placements: Iterable[Placement],
-    options: ReleaseOptions,
-) -> list[str]:
-    """Say where an image's labels contradict what it is released as.
-
-    With `strict` raises Refused for that, and for labels that are missing.
-    """
-    spellings = {str(each.scheme.version_tag(asked.version)) for each in placements}
-    found = [
-        text
-        for name, labels in images.items()
-        for text in mismatches(name, labels, asked.version, spellings, asked.revision)
-    ]
-    if options.get("strict"):
-        lacking = (text for name, labels in images.items() for text in missing(name, labels, asked.revision))
-        if told := [*found, *lacking]:
-            raise Refused("; ".join(told))
-    return found
-
-
-def _check_apart(placements: Iterable[Placement], version: Version) -> None:
-    """Refuse to write a tag for two images; a tag that gets too long is found too. Raises InputError."""
-    taken: set[tuple[Repository, str]] = set()
-    for placement in placements:
-        for tag in placement.scheme.tags(version):
-            if (place := (placement.repository, tag)) in taken:
-                raise InputError(
-                    f"{placement.repository}:{tag} would be written twice: give each image a place of its own"
-                )
-            taken.add(place)
-
-
-def _check_same_host(engine_host: str, targets: Iterable[Repository]) -> None:
-    """Refuse a registry on loopback for an Engine elsewhere: it would push to itself, and tagger would look here."""
-    if there := [target.registry for target in targets if is_another(target, engine_host)]:
-        raise InputError(
-            f"the Engine at {printable(engine_host)} is on another machine, where {there[0]} is another registry than"
-            " here: name the registry so that both reach it"
-        )
-
-
 def _alone(repository: str, access: Access) -> RemoteRepository:
     """A repository, opened without an Engine, so that the Engine's list of insecure registries does not count."""
-    return Registries(DockerConfig.load(), access, _deadline(access)).open(Repository.parse(repository))
-
-
-def _targets(image: ImageName, registries: Iterable[str], repository: str | None) -> list[Repository]:
-    found = [image.target(registry, repository) for registry in registries]
-    return list(dict.fromkeys(found)) or [image.target(None, repository)]
-
-
-def _floats_via(text: str) -> FloatsVia:
-    try:
-        return FloatsVia(text)
-    except ValueError:
-        raise InputError(
-            f"floating tags go via 'engine' or 'registry', not '{printable(text)}': give one of the two"
-        ) from None
+    return Registries(DockerConfig.load(), access, deadline_of(access)).open(Repository.parse(repository))

@@ -18,9 +18,9 @@ from tagger.cli.settings import given, schemes_to_write, token_hosts, wanted
 from tagger.errors import InputError, TaggerError
 
 if TYPE_CHECKING:
-    from tagger import api
     from tagger.cli.render.live import Watch
     from tagger.releasing.outcome import Release
+    from tagger.wiring.options import ReleaseOptions as Words
 
 
 _VERSION = typer.Argument(metavar="VERSION", help="Such as 2.1.106 or v3.0.0-rc.1, or git: the semver tag at HEAD.")
@@ -125,7 +125,7 @@ def promote(
     _released(run, _Asked(", ".join(sources), version, options.dry_run), output)
 
 
-def _words(options: ReleaseOptions, access: Access, auth_hosts: Sequence[str], watch: Watch) -> api.ReleaseOptions:
+def _words(options: ReleaseOptions, access: Access, auth_hosts: Sequence[str], watch: Watch) -> Words:
     return {
         "insecure": access.insecure or (),
         "auth_host": auth_hosts,

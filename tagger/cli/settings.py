@@ -12,10 +12,10 @@ from tagger.cli.render.console import say
 from tagger.errors import InputError
 
 if TYPE_CHECKING:
-    from tagger.access import Access as Reaching
-    from tagger.api import Wanted
     from tagger.config.settings import Config, Given
     from tagger.rules.scheme import Scheme
+    from tagger.wiring.access import Access as Reaching
+    from tagger.wiring.release import Wanted
 
 
 def given(rules: Rules, target: Target | None = None, *, floats_via: str | None = None) -> Given:
@@ -71,8 +71,8 @@ def reaching(access: Access, repository: str) -> Reaching:
 
 def wanted(image: str | None, said: Given) -> tuple[list[Wanted], str, Sequence[str]]:
     """What to release, how floating tags move, and the token servers; without an image, every one in the settings."""
-    from tagger.api import Wanted
     from tagger.config.read import check_one, read_all
+    from tagger.wiring.release import Wanted
 
     if image is not None:
         chosen = {image: in_force(said, image)}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tagger.access import Access, Registries
 from tagger.config.read import read, read_any
 from tagger.config.settings import Given
 from tagger.credentials.credential import Credential
@@ -16,6 +15,7 @@ from tagger.doctor.repository import Examination
 from tagger.engine.client import Engine
 from tagger.events import silent
 from tagger.names import Repository
+from tagger.wiring.access import Access, Registries
 from tagger.work import Deadline
 
 

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from http import HTTPStatus
 
-from tagger.access import is_another
 from tagger.credentials.credential import Credential
 from tagger.doctor.finding import Finding, Said, found, got, note, ok, once, problem
 from tagger.engine.address import is_at_loopback
@@ -23,6 +22,7 @@ from tagger.registry.referrers import lists_referrers
 from tagger.registry.repository import RemoteRepository
 from tagger.registry.tls import authorities
 from tagger.text import printable
+from tagger.wiring.access import is_another
 
 # A clock that is late by the first may see a token as too young; by the second, many servers refuse it.
 _NOTED_SECONDS, _WRONG_SECONDS = 60, 300

@@ -28,13 +28,13 @@ from hosts.quay import Quay
 from launcher import launched
 from services import Engine, Registry, free_port
 
-from tagger.access import Registries
 from tagger.credentials.docker import DockerConfig
 from tagger.doctor import repository as doctor
 from tagger.doctor.finding import Level, found
 from tagger.engine import client as engine_module
 from tagger.names import Repository
 from tagger.registry.repository import RemoteRepository
+from tagger.wiring.access import Registries
 from tagger.work import Deadline
 
 PATH = "team/app"

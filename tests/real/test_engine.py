@@ -1009,7 +1009,7 @@ def test_a_registry_on_loopback_is_refused_for_an_engine_on_another_machine(
     with ModelRegistry() as registry, FakeEngine(registry) as fake:
         fake.load("image-gallery", b"one")
         monkeypatch.setenv("DOCKER_HOST", fake.url)
-        monkeypatch.setattr("tagger.access.is_local", lambda _: False)
+        monkeypatch.setattr("tagger.wiring.access.is_local", lambda _: False)
         with pytest.raises(InputError, match=r"is on another machine, where .* is another registry than here"):
             tagger.release("image-gallery", "2.1.106", registry=registry.host)
         assert not registry.requests

@@ -1,0 +1,94 @@
+"""A release of an image that a registry has."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import replace
+
+from tagger.credentials.docker import DockerConfig
+from tagger.errors import InputError, TaggerError
+from tagger.events import silent
+from tagger.git import parse_asked
+from tagger.names import ImageName, Reference, Repository, writable
+from tagger.promoting.copy import Courier
+from tagger.promoting.source import find, join
+from tagger.releasing.observe import look
+from tagger.releasing.order import FloatsVia, Opened
+from tagger.releasing.outcome import Release
+from tagger.releasing.placement import Placement
+from tagger.releasing.steps import release as run
+from tagger.rules.scheme import Scheme
+from tagger.wiring.access import Registries
+from tagger.wiring.checks import check_apart, check_labels
+from tagger.wiring.options import ReleaseOptions, deadline_of, not_begun, order
+
+
+def promote(
+    source: str | Sequence[str],
+    version: str,
+    to: str | Sequence[str],
+    schemes: Sequence[Scheme],
+    options: ReleaseOptions,
+) -> Release:
+    """Release an image, or the join of several, under a version. Raises what `tagger.promote` raises."""
+    sources = [source] if isinstance(source, str) else source
+    try:
+        deadline = deadline_of(options)
+        asked = parse_asked(version, build_metadata=options.get("build_metadata", "refuse"))
+        parsed = asked.version
+        references = [_in_registry(text) for text in sources]
+        named = ", ".join(sources)
+        placements = [
+            Placement(named, target, scheme)
+            for target in _promoted_to(references, [to] if isinstance(to, str) else to)
+            for scheme in schemes
+        ]
+        check_apart(placements, parsed)
+        registries = Registries(DockerConfig.load(), options, deadline)
+        listed = not options.get("assume_newest")
+        targets = {each.repository: registries.pushed_to(each.repository, listed=listed) for each in placements}
+        finding = (
+            functools.partial(find, references[0], registries.open(references[0].repository))
+            if isinstance(source, str)
+            else functools.partial(join, references, registries.open)
+        )
+        seen, original = deadline.both(functools.partial(look, placements, targets, parsed), finding)
+        odd = check_labels(original.labels(), asked, placements, options)
+        progress = options.get("progress", silent)
+        opened = {target: registries.open(target) for target in targets}
+        courier = Courier(original, opened, progress, options.get("meter"))
+        ordered = order(parsed, FloatsVia.REGISTRY, options)
+        done = run(courier, Opened(placements, {named: original}, targets), ordered, progress, seen)
+    except TaggerError as error:
+        return not_begun(", ".join(sources), version, options, error).or_raise()
+    if not done.problem and not ordered.dry_run:
+        _bring_signatures(courier)
+    return replace(done.or_raise(), warnings=(*done.warnings, *odd, *courier.warnings))
+
+
+def _in_registry(text: str) -> Reference:
+    reference = ImageName.parse(text).reference
+    if reference is None:
+        raise InputError(f"{text} is an image ID, and no registry knows those", "give REGISTRY/REPOSITORY@DIGEST")
+    return reference
+
+
+def _promoted_to(references: Sequence[Reference], to: Sequence[str]) -> list[Repository]:
+    """Say where to promote: to what is named, else where the images are."""
+    if not references:
+        raise InputError("say which image to promote: REGISTRY/REPOSITORY:TAG or REGISTRY/REPOSITORY@DIGEST")
+    own = list(dict.fromkeys(reference.repository for reference in references))
+    if not to and len(own) > 1:
+        raise InputError(f"the images are in {' and '.join(map(str, own))}: say with --to where they are joined")
+    named = [Repository.parse(text) for text in to] or own
+    return list(dict.fromkeys(map(writable, named)))
+
+
+def _bring_signatures(courier: Courier) -> None:
+    """Bring what was signed since to where the version was released before."""
+    for target in courier.targets.values():
+        try:
+            courier.bring(target)
+        except TaggerError as error:
+            courier.warnings.append(f"signatures and attestations are not copied to {target.name}, since {error}")

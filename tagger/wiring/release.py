@@ -1,0 +1,124 @@
+"""A release of images that an Engine has."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from tagger.credentials.contexts import endpoint
+from tagger.credentials.docker import DockerConfig
+from tagger.engine.client import Engine, Image
+from tagger.errors import InputError, TaggerError
+from tagger.events import silent
+from tagger.git import parse_asked
+from tagger.names import ImageName, Repository
+from tagger.releasing.observe import look
+from tagger.releasing.order import FloatsVia, Opened
+from tagger.releasing.outcome import Release
+from tagger.releasing.placement import Placement
+from tagger.releasing.steps import release as run
+from tagger.rules.scheme import Scheme
+from tagger.text import printable
+from tagger.wiring.access import Registries, is_another
+from tagger.wiring.checks import check_apart, check_labels
+from tagger.wiring.options import ReleaseOptions, deadline_of, not_begun, order
+
+PLAIN = (Scheme(),)
+"""The plain line, by the rules as they are without any setting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An image of the Engine, and where it is to be released: in each of the registries, in each of the lines.
+
+    Without registries or a repository the image's own name says which.
+    """
+
+    image: str
+    registries: Sequence[str] = ()
+    repository: str | None = None
+    schemes: Sequence[Scheme] = PLAIN
+
+
+def release(wanted: Sequence[Wanted], version: str, floats_via: str, options: ReleaseOptions) -> Release:
+    """Release several images as one. Raises what `tagger.release` raises."""
+    try:
+        deadline = deadline_of(options)
+        asked = parse_asked(version, build_metadata=options.get("build_metadata", "refuse"))
+        parsed = asked.version
+        via = _floats_via(floats_via)
+        names = {each.image: ImageName.parse(each.image) for each in wanted}
+        placements = [
+            Placement(each.image, target, scheme)
+            for each in wanted
+            for target in _targets(names[each.image], each.registries, each.repository)
+            for scheme in each.schemes
+        ]
+        check_apart(placements, parsed)
+        config = DockerConfig.load()
+        _check_same_host(endpoint(config).host, [placement.repository for placement in placements])
+
+        @functools.cache
+        def engine() -> Engine:
+            # Its push gets a credential on the same conditions as our own requests.
+            return Engine(
+                config,
+                lambda target: registries.open(target).credential(),
+                deadline=deadline,
+                trace=options.get("trace"),
+                meter=options.get("meter"),
+            )
+
+        registries = Registries(config, options, deadline, engine)
+        # A broken credential helper is found before anything is pushed.
+        listed = not options.get("assume_newest")
+        targets = {each.repository: registries.pushed_to(each.repository, listed=listed) for each in placements}
+        # The Engine's client takes as long to import as a registry to answer.
+        seen, images = deadline.both(
+            functools.partial(look, placements, targets, parsed),
+            lambda: {each.image: _image(engine(), names[each.image], each.repository) for each in wanted},
+        )
+        labels = {each.image: images[each.image].labels for each in wanted}
+        odd = check_labels(labels, asked, placements, options)
+        done = run(
+            engine(),
+            Opened(placements, images, targets),
+            order(parsed, via, options),
+            options.get("progress", silent),
+            seen,
+        )
+    except TaggerError as error:
+        asked_for = ", ".join(each.image for each in wanted)
+        return not_begun(asked_for, version, options, error).or_raise()
+    return replace(done.or_raise(), warnings=(*done.warnings, *odd))
+
+
+def _image(engine: Engine, name: ImageName, repository: str | None) -> Image:
+    found = engine.image(name)
+    if repository is None and not found.is_named(name):
+        raise InputError(f"{name} is an image ID and names no repository", "say which with --repository")
+    return found
+
+
+def _check_same_host(engine_host: str, targets: Iterable[Repository]) -> None:
+    """Refuse a registry on loopback for an Engine elsewhere: it would push to itself, and tagger would look here."""
+    if there := [target.registry for target in targets if is_another(target, engine_host)]:
+        raise InputError(
+            f"the Engine at {printable(engine_host)} is on another machine, where {there[0]} is another registry than"
+            " here: name the registry so that both reach it"
+        )
+
+
+def _targets(image: ImageName, registries: Iterable[str], repository: str | None) -> list[Repository]:
+    found = [image.target(registry, repository) for registry in registries]
+    return list(dict.fromkeys(found)) or [image.target(None, repository)]
+
+
+def _floats_via(text: str) -> FloatsVia:
+    try:
+        return FloatsVia(text)
+    except ValueError:
+        raise InputError(
+            f"floating tags go via 'engine' or 'registry', not '{printable(text)}': give one of the two"
+        ) from None
