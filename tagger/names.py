@@ -50,7 +50,7 @@ def parse_tag(text: str) -> Tag:
     if not _TAG.fullmatch(text):
         raise InvalidReference(
             f"'{printable(text)}' is not a tag",
-            "use letters, digits, '_', '.' and '-', and start with none of the last two",
+            "use letters, digits, '_', '.' and '-', and start with neither of the last two",
         )
     if len(text) > LONGEST_TAG:
         raise InvalidReference(
@@ -99,7 +99,7 @@ class Registry:
             )
         if not _is_domain(text):
             raise InvalidReference(
-                f"'{printable(text)}' names no registry, since the Engine takes it for a part of a Docker Hub name",
+                f"'{printable(text)}' names no registry, since the Engine reads it as part of a Docker Hub name",
                 f"write {printable(text)}:PORT or the full host name",
             )
         return cls(_HUB_NAMES.get(text, text))
@@ -260,7 +260,7 @@ def writable(repository: Repository) -> Repository:
     if repository.registry.is_docker_hub and (repository.path.startswith("library/") or "/" not in repository.path):
         name = repository.path.removeprefix("library/")
         raise Refused(
-            f"{DOCKER_HUB}/library/{name} belongs to Docker's official images and takes no pushes",
+            f"{DOCKER_HUB}/library/{name} belongs to Docker's official images, so you cannot push there",
             f"name yours with --repository USER/{name}, or another registry with --registry",
         )
     return repository
@@ -309,5 +309,5 @@ def _path_hint(path: str) -> str:
     if path != path.lower():
         return f"it must be lower case, such as '{printable(path.lower())}'"
     if ".." in path.split("/"):
-        return "'..' leads out of the registry's names, leave it out"
+        return "'..' is no part of a name, so leave it out"
     return "use lower-case letters and digits, with '.', '_', '-' and '/' between them"

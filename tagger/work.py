@@ -102,8 +102,8 @@ class Deadline:
         left = self._end - self.clock.monotonic()
         if left <= 0:
             raise TimedOut(
-                f"it was not done within the {self._seconds:g} s of --timeout",
-                "see what is slow with --verbose, or give it more",
+                f"the command was not done within the {self._seconds:g} s of --timeout",
+                "see what is slow with --verbose, or allow more time",
             )
         return left
 

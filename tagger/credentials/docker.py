@@ -43,7 +43,7 @@ class DockerConfig:
     def load(cls, environ: Mapping[str, str] | None = None) -> DockerConfig:
         """Read `config.json` of $DOCKER_CONFIG or ~/.docker, with $DOCKER_AUTH_CONFIG's entries before its own.
 
-        Raises CredentialsError for a file that cannot be read or is no JSON object.
+        Raises CredentialsError for a file that cannot be read or is not a JSON object.
         """
         environ = os.environ if environ is None else environ
         folder = Path(environ.get("DOCKER_CONFIG") or Path(environ.get("HOME") or Path.home(), ".docker"))
@@ -91,7 +91,7 @@ class DockerConfig:
     def _from_entry(self, name: str, entry: object) -> Credential | None:
         where = self._place(name)
         if not isinstance(entry, dict):
-            raise CredentialsError(f"{where} is no JSON object", f"run docker login {printable(name)} again")
+            raise CredentialsError(f"{where} is not a JSON object", f"run docker login {printable(name)} again")
         token = entry.get("identitytoken")
         try:
             login = _decode(str(entry.get("auth") or ""), where, name) or _plain(entry)

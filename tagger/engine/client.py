@@ -89,7 +89,7 @@ class Engine:
             )
         if self._is_podman_list(name.text):
             raise InputError(
-                f"{printable(name.text)} is a manifest list of Podman, whose Docker API shows one platform of it alone",
+                f"{printable(name.text)} is a manifest list of Podman, whose Docker API shows one platform only",
                 f"push it with podman manifest push --all {printable(name.text)} docker://REPOSITORY:TAG, and release"
                 f" that with tagger promote",
             )
@@ -195,7 +195,7 @@ class Engine:
         info = self._info()
         kind = "Podman" if self._podman else "Docker Engine"
         if not info:
-            return f"{kind}, which keeps its version and its image store to itself"
+            return f"{kind}, which hides its version and its image store"
         version, driver = (printable(info.get(key), 60) for key in ("ServerVersion", "Driver"))
         return f"{kind} {version}, {'containerd image store' if self._keeps_manifests() else f'image store {driver}'}"
 
@@ -224,7 +224,9 @@ class Engine:
             except docker.errors.APIError as error:
                 said = printable(error.explanation)
                 if "lowercase" in said or "invalid reference" in said:
-                    raise InvalidReference(f"the Engine takes no image of the name {printable(name)}", said) from None
+                    raise InvalidReference(
+                        f"the Engine does not accept the image name {printable(name)}", said
+                    ) from None
                 raise
         try:
             image_id, names = parse_digest(str(found["Id"])), tuple(map(str, found.get("RepoTags") or ()))

@@ -21,7 +21,7 @@ def translated(what: str) -> Iterator[None]:
     except docker.errors.APIError as error:
         page = "<" in str(error.explanation)
         said = f"HTTP {error.status_code}" if page or not error.explanation else printable(error.explanation)
-        advice = "let the proxy before its socket allow that" if page and error.is_client_error() else "see its log"
+        advice = "allow that in the proxy before its socket" if page and error.is_client_error() else "see its log"
         raise EngineError(f"the Engine failed to {what} ({said})", f"{advice}, and {AGAIN}") from None
     except (docker.errors.StreamParseError, RecursionError):
         raise BrokenOff(f"the Engine's answer to {what} broke off", f"see its log, and {AGAIN}") from None
@@ -34,23 +34,23 @@ def translated(what: str) -> Iterator[None]:
     ) as error:
         # The exception's text may hold request headers, and so credentials: its class has to do.
         raise BrokenOff(
-            f"the connection to the Engine broke while it was to {what} ({type(error).__name__})",
-            f"see whether it runs, and {AGAIN}",
+            f"the connection to the Engine broke while it was asked to {what} ({type(error).__name__})",
+            f"check that it runs, and {AGAIN}",
         ) from None
 
 
 def nonsense(of: str) -> EngineError:
     """The error for an answer that no Engine gives."""
-    return EngineError(f"the Engine says of {printable(of)} what no Engine says", "check DOCKER_HOST and its version")
+    return EngineError(f"the Engine's answer about {printable(of)} makes no sense", "check DOCKER_HOST and its version")
 
 
 def unreachable(host: str, error: Exception) -> EngineUnreachable:
     """The error for an Engine that did not answer at all."""
     text = str(error)
     if "Permission denied" in text or "PermissionError" in text:
-        reason = "you may not use its socket: join the group docker, or run this as one who may"
+        reason = "you may not use its socket: join the group docker, or run tagger as a user who may"
     elif "CERTIFICATE_VERIFY_FAILED" in text:
-        reason = "its certificate is not trusted: give its CA by DOCKER_CERT_PATH or in the Docker context"
+        reason = "its certificate is not trusted: put its CA into DOCKER_CERT_PATH or the Docker context"
     elif "paramiko" in text:
         reason = "ssh needs docker-py's extra: pip install 'docker[ssh]'"
     else:

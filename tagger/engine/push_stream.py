@@ -34,7 +34,7 @@ _STATUS = re.compile(
     re.IGNORECASE,
 )
 _LONGEST_REASON, _MOST_READ = 900, 4000
-_PUT_RIGHT = f"put that right and {AGAIN}"
+_PUT_RIGHT = f"fix that and {AGAIN}"
 _RIGHT = "ask for the right to push"
 
 
@@ -105,7 +105,7 @@ def pushed_digest(messages: Iterable[object], tag: Tag, *, logged_in: bool = Fal
     for message in messages:
         if not isinstance(message, dict):
             raise EngineError(
-                f"the Engine's push of {tag} said {printable(message, 80)}, which is no message", "try again"
+                f"the Engine's push of {tag} said {printable(message, 80)}, which is not a message", "try again"
             )
         if problem := _problem(message):
             raise _push_error(problem, tag, logged_in=logged_in)
@@ -114,7 +114,7 @@ def pushed_digest(messages: Iterable[object], tag: Tag, *, logged_in: bool = Fal
         found |= _digests(message, aux, tag)
     if narrowed:
         raise WrongImage(
-            f"the Engine lacks a platform of the image behind {tag} and pushed another one alone",
+            f"the Engine lacks a platform of the image behind {tag} and pushed only another one",
             _only(found),
             hint="pull or build every platform, or release an image of one platform",
         )

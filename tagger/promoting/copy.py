@@ -242,7 +242,7 @@ class Courier:
 
     def _warn(self, target: RemoteRepository, manifest: Manifest, error: TaggerError) -> None:
         what = f"{manifest.digest}, which refers to {manifest.subject}," if manifest.subject else manifest.digest
-        self.warnings.append(f"{what} does not come along to {target.name}: {error}")
+        self.warnings.append(f"{what} is not copied to {target.name}: {error}")
 
 
 def _kept(home: RemoteRepository, foreign: Blob) -> bool:
@@ -273,7 +273,7 @@ def _list_by_tag(target: RemoteRepository, subject: Digest, entries: Sequence[in
         held = target.manifest(tag)
         before = held if index.tagged_referrers(held, subject) is not None else None
         if held and not before and held.digest != subject:
-            raise BadAnswer(f"{target.name}:{tag} holds something else than a list, and is left alone")
+            raise BadAnswer(f"{target.name}:{tag} holds something other than a list, so it is left alone")
         added = index.with_referrers(before, entries)
         if added is None:
             return

@@ -221,9 +221,9 @@ def _referring_to(subject: Piece) -> tuple[list[Piece], list[str]]:
     if referring or any(isinstance(trees, str) for trees in read):
         for other, trees in zip(listed, read, strict=True):
             if isinstance(trees, str):
-                lost.append(f"{other}, which refers to {digest}, does not come along: {trees}")
+                lost.append(f"{other}, which refers to {digest}, is not copied: {trees}")
             elif trees not in referring:
-                lost.append(f"{other} does not come along: it is listed as referring to {digest} and does not")
+                lost.append(f"{other} is not copied: it is listed as referring to {digest} and does not")
     return [piece for trees in referring for piece in trees], lost
 
 
@@ -251,7 +251,7 @@ def _add_hanging(pieces: Iterable[Piece], found: Belongings) -> None:
                 manifest = home.manifest(tag)
                 tree = _tree(Piece(manifest, home), {}) if manifest else []
             except FAILURES as error:
-                found.lost.append(f"{home.name}:{tag} does not come along: {error}")
+                found.lost.append(f"{home.name}:{tag} is not copied: {error}")
                 continue
             if tree and tag not in found.hanging:
                 *listed_by_it, found.hanging[tag] = tree
@@ -263,5 +263,5 @@ def _tags(home: RemoteRepository, found: Belongings) -> Sequence[Tag]:
     try:
         return home.tags()
     except FAILURES as error:
-        found.lost.append(f"signatures and attestations in {home.name} that hang on a tag do not come along: {error}")
+        found.lost.append(f"signatures and attestations in {home.name} that hang on a tag are not copied: {error}")
         return ()

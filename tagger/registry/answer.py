@@ -27,7 +27,7 @@ _REFUSALS: dict[Why, tuple[type[Refused], str]] = {
             " another version"
         ),
     ),
-    Why.READ_ONLY: (Refused, "wait until it takes writes again, or ask whoever runs it"),
+    Why.READ_ONLY: (Refused, "wait until it accepts writes again, or ask its administrator"),
     Why.QUOTA: (OverQuota, "remove old versions, as tagger prune does, or ask for a larger quota"),
     Why.NO_REPOSITORY: (NoRepository, "create the repository first, or check its name"),
 }
@@ -87,14 +87,14 @@ class Answer:
         if self.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             return BadAnswer(
                 failed,
-                "that is too large for the registry or for a proxy before it, so ask whoever runs it for a"
+                "that is too large for the registry or for a proxy before it, so ask its administrator for a"
                 " higher limit",
             )
         if self.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return Unreadable(failed, "try again, and see the registry's log")
         if self.status == HTTPStatus.TOO_MANY_REQUESTS:
             return Unreadable(failed, "try again later")
-        return BadAnswer(failed, "see whether the registry's rules allow that")
+        return BadAnswer(failed, "check that the registry's rules allow that")
 
     def codes(self) -> list[str]:
         """The codes of the errors that the body names."""
@@ -105,11 +105,11 @@ class Answer:
         if not self.lacks:
             return f"run docker login {registry}, or ask for the right"
         if "invalid_token" in self.headers.get("www-authenticate", ""):
-            return f"its own token server gave that token, so ask whoever runs {registry}, or check your clock"
-        asked = f"ask whoever runs {registry} for it"
+            return f"its own token server gave that token, so ask the administrator of {registry}, or check your clock"
+        asked = f"ask the administrator of {registry} for it"
         if self.status == HTTPStatus.UNAUTHORIZED:
-            return f"your login is good and lacks the right to {self.lacks}, so {asked}"
-        return f"your login is good, so if it is the right to {self.lacks} that is missing, {asked}"
+            return f"your login is valid and lacks the right to {self.lacks}, so {asked}"
+        return f"your login is valid, so if it is the right to {self.lacks} that is missing, {asked}"
 
     def _errors(self) -> list[str]:
         return [said for said in map(_error, self._listed()) if said]
@@ -126,7 +126,9 @@ class Answer:
             return urllib.parse.urljoin(self.url, reference)
         except ValueError:
             host = urllib.parse.urlsplit(self.url).netloc.rpartition("@")[2]
-            raise BadAnswer(f"{host} points to '{shown(reference)}', which is no URL", "ask whoever runs it") from None
+            raise BadAnswer(
+                f"{host} points to '{shown(reference)}', which is not a URL", "ask its administrator"
+            ) from None
 
 
 def _error(error: object) -> str:

@@ -162,6 +162,6 @@ class Blobs:
         if seen > blob.size or hashed.hexdigest() != expected:
             raise BadAnswer(
                 f"{self.name} serves {blob.digest} with other content",
-                "push the image again, or ask whoever runs the registry",
+                "push the image again, or ask the registry's administrator",
             )
         yield held

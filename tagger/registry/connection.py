@@ -106,7 +106,7 @@ class Connection:
         if method not in ("GET", "HEAD") or not (self.site.owns(following) or following.lower().startswith("https://")):
             raise BadAnswer(
                 f"{self.registry} redirects {method} to {shown(following)}, which tagger does not follow",
-                "ask whoever runs it for the right address",
+                "ask its administrator for the right address",
             )
         return following
 
@@ -127,4 +127,4 @@ class Connection:
         return answer.status in _REDIRECTS and not self.site.owns(answer.resolve(answer.headers.get("location", "")))
 
     def _circles(self) -> BadAnswer:
-        return BadAnswer(f"{self.registry} redirects in circles", "ask whoever runs it for its right address")
+        return BadAnswer(f"{self.registry} redirects in circles", "ask its administrator for the right address")

@@ -137,7 +137,7 @@ class Deleting:
         Raises Refused when it deletes neither, Denied, RegistryUnreachable.
         """
         if self._kind() is Deletes.OFF:
-            raise Refused(self._deletes_nothing())
+            raise self._deletes_nothing()
         return self._kind() is Deletes.BY_TAG
 
     def _kind(self) -> Deletes:
@@ -154,16 +154,16 @@ class Deleting:
             self._switched_off = self._manifests.is_dockers and by_tag.status == HTTPStatus.METHOD_NOT_ALLOWED
         return self._deletes
 
-    def _deletes_nothing(self) -> str:
-        """That the registry deletes nothing, and where a person can do it."""
-        registry, path = self._name.registry, self._name.path
+    def _deletes_nothing(self) -> Refused:
+        """The error for a registry that deletes nothing; it says where a person can do that."""
+        registry, left = self._name.registry, f"so nothing is removed from {self._name.path}"
         if self._switched_off and not hosts.known(registry).page:
-            return (
-                f"{registry} has deletes switched off, so nothing goes from {path}: switch them on"
-                " (storage.delete.enabled: true in the configuration of a distribution registry) and start it again, or"
-                f" use {self._own_tool}"
+            return Refused(
+                f"{registry} has deletes switched off, {left}",
+                "switch them on (storage.delete.enabled: true in the configuration of a distribution registry) and"
+                f" restart it, or use {self._own_tool}",
             )
-        return f"{registry} deletes nothing by the registry API, so nothing goes from {path}: use {self._own_tool}"
+        return Refused(f"{registry} deletes nothing by the registry API, {left}", f"use {self._own_tool}")
 
     @property
     def _own_tool(self) -> str:

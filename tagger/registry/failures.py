@@ -21,23 +21,24 @@ def unreachable(registry: Registry, url: str, error: Exception) -> RegistryUnrea
     netloc = urllib.parse.urlsplit(url).netloc
     own = netloc == registry.api_host
     host = registry.host if own else printable(netloc.rpartition("@")[2])
-    return RegistryUnreachable(_reason(registry, host, error, own=own))
+    return RegistryUnreachable(*_reason(registry, host, error, own=own))
 
 
-def _reason(registry: Registry, host: str, error: Exception, *, own: bool) -> str:
+def _reason(registry: Registry, host: str, error: Exception, *, own: bool) -> tuple[str, str]:
+    """What is wrong, and what to do about it."""
     if isinstance(error, urllib3.exceptions.ProxyError):
-        return f"the proxy on the way to {host} fails ({_cause(error)}): check HTTPS_PROXY, HTTP_PROXY and NO_PROXY"
+        return f"the proxy on the way to {host} fails ({_cause(error)})", "check HTTPS_PROXY, HTTP_PROXY and NO_PROXY"
     if isinstance(error, urllib3.exceptions.NameResolutionError):
-        return f"no host {host} is known: check the registry's name"
+        return f"no host {host} is known", "check the registry's name"
     if not isinstance(error, urllib3.exceptions.SSLError):
         service = "registry" if own else f"server for {registry}"
-        return f"no {service} answers at {host} ({_cause(error)}): check the address and that it runs"
+        return f"no {service} answers at {host} ({_cause(error)})", "check the address and that it runs"
     if "WRONG_VERSION_NUMBER" in str(error) or "HTTP_REQUEST" in str(error):
         return (
-            f"{host} speaks plain HTTP, not HTTPS: if that is meant, add it to the Engine's insecure-registries, or"
-            f" give --insecure {host}"
+            f"{host} speaks plain HTTP, not HTTPS",
+            f"if that is intended, add it to the Engine's insecure-registries, or give --insecure {host}",
         )
-    return f"{host} fails the TLS check ({_cause(error)}): put its CA into /etc/docker/certs.d/{registry}/ca.crt"
+    return f"{host} fails the TLS check ({_cause(error)})", f"put its CA into /etc/docker/certs.d/{registry}/ca.crt"
 
 
 def _cause(error: Exception) -> str:

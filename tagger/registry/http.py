@@ -69,7 +69,7 @@ class Transport:
                 answer, first = first or self.once(method, url, headers, body, limit=limit), None
             except urllib3.exceptions.ReadTimeoutError:
                 raise Unreadable(
-                    f"{self.registry} took the request and did not answer in time",
+                    f"{self.registry} accepted the request but did not answer in time",
                     f"see its log, and {AGAIN}",
                 ) from None
             except urllib3.exceptions.ProtocolError as error:
@@ -167,7 +167,7 @@ class Transport:
             if len(content) > limit:
                 response.close()
                 raise TooLong(
-                    f"{self.registry} answers with more than {limit} bytes where a registry has less",
+                    f"{self.registry} answers with more than {limit} bytes which is more than a registry sends",
                     "check the host and the port",
                 )
             return bytes(content)

@@ -138,7 +138,7 @@ class Manifests:
             raise Unreadable(
                 f"{self.name.registry} lists the tags of {self.name.path} and does not serve {reference}"
                 f" ({answer.complaint()})",
-                "see whether a policy of the registry, or a scan under way, holds it back",
+                "check whether a policy of the registry or a running scan holds it back",
             )
         answer.check(self.name, f"read {reference}", HTTPStatus.OK)
         manifest = self._read_manifest(answer, reference)
@@ -223,7 +223,7 @@ class Manifests:
         media_type = media_type_of(answer)
         if media_type not in MEDIA_TYPES:
             raise BadAnswer(
-                f"{self.name} serves {reference} as '{printable(media_type)}', which is no image manifest of today",
+                f"{self.name} serves {reference} as '{printable(media_type)}', which is not a current image manifest",
                 "push the image again",
             )
         expected = reference if ":" in reference else answer.headers.get("docker-content-digest")
@@ -233,7 +233,7 @@ class Manifests:
             raise BadAnswer(
                 f"{self.name} serves {reference} with content whose digest is {manifest.digest}, not"
                 f" {printable(expected)}",
-                "push the image again, or ask whoever runs the registry",
+                "push the image again, or ask the registry's administrator",
             )
         return manifest
 

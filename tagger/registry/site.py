@@ -86,7 +86,7 @@ class Site:
         if not self.owns(url):
             raise BadAnswer(
                 f"{self.registry} points to another host, {shown(url)}, which tagger does not follow",
-                "ask whoever runs it for the right address",
+                "ask its administrator for the right address",
             )
 
     def check_not_downgraded(self, url: str) -> None:
@@ -95,9 +95,8 @@ class Site:
         plain = ("http", host, PORTS["http"] if port == PORTS[scheme] else port)
         if scheme == "https" and origin_of(url) == plain:
             raise BadAnswer(
-                f"{self.registry} is reached over https and points to {shown(url)}, which tagger does not follow:"
-                f" have the proxy before it send X-Forwarded-Proto",
-                "https, or set the registry's external URL",
+                f"{self.registry} is reached over https and points to {shown(url)}, which tagger does not follow",
+                "have the proxy before it send X-Forwarded-Proto: https, or set the registry's external URL",
             )
 
     def _probed(self) -> str:

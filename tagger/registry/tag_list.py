@@ -71,8 +71,8 @@ class TagList:
                 return list(_valid(found))
             if url in visited or barren > _MOST_BARREN_PAGES or len(found) > _MOST_TAGS:
                 raise BadAnswer(
-                    f"{self._name} lists its tags without end, and tagger decides nothing from half a list",
-                    "ask whoever runs the registry",
+                    f"{self._name} lists its tags without end, and tagger never decides from half a list",
+                    "ask the registry's administrator",
                 )
             visited.add(url)
             answer = self._ask(url)
@@ -111,7 +111,7 @@ class TagList:
         except TooLong:
             raise BadAnswer(
                 f"the list of the tags of {self._name} has more than {_PAGE_BYTES >> 20} MB in one answer, and"
-                f" tagger decides nothing from half a list",
+                f" tagger never decides from half a list",
                 "remove old tags, or release with --assume-newest",
             ) from None
 
@@ -130,7 +130,7 @@ class TagList:
         tags = answer.content().get("tags") or []
         if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
             raise BadAnswer(
-                f"{self._name} lists tags that are no strings", "the registry is broken, ask whoever runs it"
+                f"{self._name} lists tags that are no strings", "the registry is broken, ask its administrator"
             )
         return tags
 

@@ -76,7 +76,7 @@ class Tokens:
         if not host or parts.username or not (parts.scheme == "https" or plain):
             raise BadAnswer(
                 f"{self._registry} names '{shown(realm)}' as its token server, which is not an address to trust",
-                "ask whoever runs it",
+                "ask its administrator",
             )
         own = urllib.parse.urlsplit(self._site.origin).hostname
         named = {text.lower() for text in self._site.trust.token_hosts}
@@ -130,15 +130,15 @@ class Tokens:
         if answer.status in _DENIALS and self.logged_in:
             raise Denied(
                 f"{server} gives your login no right to {challenge.right(wanted)} ({said})",
-                f"ask whoever runs {self._registry} for it",
+                f"ask the administrator of {self._registry} for it",
             )
         if answer.status in _DENIALS and not credential:
-            raise Denied(f"{server} gives nobody a token for {self._registry} ({said})", login)
+            raise Denied(f"{server} gives no anonymous token for {self._registry} ({said})", login)
         if answer.status == HTTPStatus.UNAUTHORIZED or (answer.status in _DENIALS and not identity_only):
             raise Denied(f"{server} refuses the credentials for {self._registry} ({said})", login)
         if answer.status != HTTPStatus.OK and identity_only:
             raise BadAnswer(
-                f"{server} of {self._registry} takes no identity token ({said}), and your login has no password to try",
+                f"{server} of {self._registry} accepts no identity token ({said}), and your login has no password",
                 f"{login} with a password or an access token",
             )
 

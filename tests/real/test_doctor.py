@@ -260,7 +260,7 @@ def test_a_right_that_is_missing_is_told_of_a_login_that_is_good(tmp_path: Path)
         ran = examined(registry, **canary.docker_config(tmp_path, registry.host))
         assert (ran.code, problems(ran)) == (1, {"push"}), ran.out
         told = checks(ran)
-        assert "your login is good" in told["push"][1]
+        assert "your login is valid" in told["push"][1]
         assert told["delete"][0] == "note"
         assert told["token server"] == ("ok", f"{registry.host}: None")
 
@@ -308,7 +308,7 @@ def test_what_is_no_repository_is_bad_input() -> None:
     [
         ({}, "Docker Engine 20.10.24, image store overlay2"),
         ({"DriverStatus": [["driver-type", "io.containerd.snapshotter.v1"]]}, "20.10.24, containerd image store"),
-        (None, "Docker Engine, which keeps its version and its image store to itself"),
+        (None, "Docker Engine, which hides its version and its image store"),
     ],
 )
 def test_the_engine_and_its_image_store_are_told(

@@ -200,7 +200,7 @@ def test_an_images_last_name_stays(fake: FakeEngine) -> None:
         (as_json(500, {"message": "no space\n::error::\x1b[2J"}), r"\(no space\\n::error::\\x1b\[2J\): see its log"),
         (Response(409, b"conflict"), "conflict.*: see its log, and run the same command again"),
         (Response(500), "HTTP 500.*: see its log, and run the same command again"),
-        (Response(drop=True), "connection to the Engine broke .*: see whether it runs"),
+        (Response(drop=True), "connection to the Engine broke .*: check that it runs"),
     ],
 )
 def test_an_engine_that_fails_is_quoted_safely(fake: FakeEngine, answer: Response, message: str) -> None:
@@ -269,7 +269,7 @@ def test_an_engine_whose_configuration_is_kept_from_us_is_used_without(fake: Fak
         assert engine.image(ImageName.parse("image-gallery:build-7")).digest is None
         assert not engine.allows_insecure(Registry("127.0.0.1:5000"))
     fake.intercept(on("POST", "/tag$", page))
-    advice = rf"\(HTTP {status_code}\): let the proxy before its socket allow that, and run"
+    advice = rf"\(HTTP {status_code}\): allow that in the proxy before its socket, and run"
     with open_engine(fake) as engine, pytest.raises(EngineError, match=advice) as caught:
         engine.tag(Digest(A), reference(f"{NAME}:2"))
     assert "<" not in str(caught.value)
@@ -284,9 +284,9 @@ OUTCOMES: dict[str, tuple[str, type[TaggerError] | None, str]] = {
     "second-tag": ("2.1", None, ""),
     "unauthorized": ("2.1.106", Denied, "no basic auth credentials.*: run docker login"),
     "wrong-password": ("2.1.106", Denied, "(?i)unauthorized.*: run docker login"),
-    "no-such-local-tag": ("9.9.9", EngineError, "tag does not exist.*: put that right and run"),
-    "registry-refuses-connection": ("2.1.106", Transient, "connection refused.*: put that right and run"),
-    "unknown-host": ("2.1.106", EngineError, "no such host.*: put that right and run"),
+    "no-such-local-tag": ("9.9.9", EngineError, "tag does not exist.*: fix that and run"),
+    "registry-refuses-connection": ("2.1.106", Transient, "connection refused.*: fix that and run"),
+    "unknown-host": ("2.1.106", EngineError, "no such host.*: fix that and run"),
     "some-platforms-missing": ("1.0.0", WrongImage, "lacks a platform of the image .*: pull or build every platform"),
     "some-platforms-missing-other-registry": ("1.0.0", WrongImage, "lacks a platform of the image .*: pull or build"),
 }
@@ -340,7 +340,7 @@ def aux(tag: str, digest: str | None) -> Message:
         ([aux("2.1", "nonsense")], EngineError, "ended with digest: nonsense: run the same command again"),
         ([aux("2.1", None)], EngineError, "ended with digest: None: run the same command again"),
         ([{"status": "2.1: digest: sha256:12 size: 5"}], Unproven, "ended with digest: none"),
-        ([status("2.1", A), push_error("EOF")], Transient, "push of 2.1 failed: EOF: put that right and run"),
+        ([status("2.1", A), push_error("EOF")], Transient, "push of 2.1 failed: EOF: fix that and run"),
         ([{"error": "denied: no"}], Denied, "push of 2.1 failed: denied: no: run docker login"),
         ([{"errorDetail": {"message": "authorization failed"}}], Denied, "authorization failed: run docker login"),
         ([{"errorDetail": {"code": 5}}], EngineError, "an error without a text"),
@@ -357,8 +357,8 @@ def aux(tag: str, digest: str | None) -> Message:
             "pull or build every platform",
         ),
         ([{"aux": {"contentMissing": True}}], WrongImage, "pull or build every platform"),
-        (["text"], EngineError, "said text, which is no message: try again"),
-        ([None], EngineError, "which is no message: try again"),
+        (["text"], EngineError, "said text, which is not a message: try again"),
+        ([None], EngineError, "which is not a message: try again"),
     ],
 )
 def test_a_push_without_proof_is_a_failure(messages: list[object], error: type[TaggerError], message: str) -> None:
@@ -476,7 +476,7 @@ def test_a_push_that_is_cut_off_is_a_failure(fake: FakeEngine) -> None:
 
     fake.push = push
     with open_engine(fake, Credential("ann", Secret(CANARY))) as engine:
-        with pytest.raises(EngineError, match=r"connection to the Engine broke .*: see whether it runs") as caught:
+        with pytest.raises(EngineError, match=r"connection to the Engine broke .*: check that it runs") as caught:
             engine.push(reference())
         assert_hidden(caught.value)
 
@@ -493,7 +493,7 @@ def test_a_push_that_falls_silent_is_given_up(fake: FakeEngine, monkeypatch: pyt
     monkeypatch.setattr(engine_module, "SILENCE_SECONDS", 0.1)
     with (
         open_engine(fake) as engine,
-        pytest.raises(EngineError, match=r"connection to the Engine broke .*see whether it"),
+        pytest.raises(EngineError, match=r"connection to the Engine broke .*check that it"),
     ):
         engine.push(reference())
     go.set()
@@ -622,7 +622,7 @@ def test_a_context_that_does_not_exist_is_an_error(
     fake: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(contexts, "DEFAULT_HOST", fake.url)
-    with pytest.raises(EngineUnreachable, match="no Docker context 'lab': docker context ls shows those that are") as e:
+    with pytest.raises(EngineUnreachable, match="no Docker context 'lab': see docker context ls") as e:
         found(tmp_path, DOCKER_CONTEXT="lab")
     assert e.value.exit_code == 2
     assert fake.requests == []
@@ -657,7 +657,7 @@ def test_contexts_of_the_working_directory_do_not_count(
 )
 def test_a_context_that_cannot_be_read_is_named(tmp_path: Path, meta: str) -> None:
     context(tmp_path, "lab", meta)
-    with pytest.raises(EngineUnreachable, match="context 'lab' cannot be read: docker context inspect says more"):
+    with pytest.raises(EngineUnreachable, match="context 'lab' cannot be read: see docker context inspect"):
         found(tmp_path, DOCKER_CONTEXT="lab")
 
 
@@ -667,7 +667,7 @@ def certified(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
     return certificate(tmp_path_factory.mktemp("certificate"), "127.0.0.1")
 
 
-NOT_TRUSTED = "its certificate is not trusted: give its CA by DOCKER_CERT_PATH or in the Docker context"
+NOT_TRUSTED = "its certificate is not trusted: put its CA into DOCKER_CERT_PATH or the Docker context"
 
 
 @pytest.mark.parametrize(
@@ -764,7 +764,7 @@ def test_a_socket_that_may_not_be_used_is_named(fake: FakeEngine, monkeypatch: p
             stack.callback(os.seteuid, 0)
         else:
             patched.setattr(socket.socket, "connect", connect)
-        with pytest.raises(EngineUnreachable, match="join the group docker, or run this as one who may"):
+        with pytest.raises(EngineUnreachable, match="join the group docker, or run tagger as a user who may"):
             open_engine(fake)
 
 
@@ -925,8 +925,8 @@ def test_a_real_push_gives_the_digest_that_the_registry_has(
 def test_a_real_push_fails_with_a_next_step(engine: RealEngine, registry: RealRegistry, repository: str) -> None:
     with open_engine(engine, Credential("ann", Secret(CANARY))) as real:
         for host, message in (
-            (registry.host, "does not exist.*: put that right and run the same command again"),
-            ("127.0.0.1:1", "connection refused.*: put that right and run the same command again"),
+            (registry.host, "does not exist.*: fix that and run the same command again"),
+            ("127.0.0.1:1", "connection refused.*: fix that and run the same command again"),
         ):
             target = reference(f"{host}/{repository}:2.1.106")
             if host != registry.host:
@@ -1015,7 +1015,7 @@ def test_a_registry_on_loopback_is_refused_for_an_engine_on_another_machine(
         assert not registry.requests
 
 
-LOGIN, RIGHT, PUT_RIGHT = "run docker login for the registry", "ask for the right to push", "put that right and run"
+LOGIN, RIGHT, PUT_RIGHT = "run docker login for the registry", "ask for the right to push", "fix that and run"
 IMMUTABLE = "release a new version, and exclude floating tags from the immutability rule or set floats = []"
 ROOM, CREATE, LATER = "make room in the registry", "create the repository in the registry first", "again later"
 ADVICE = {

@@ -381,7 +381,7 @@ def test_a_referrer_that_cannot_be_fetched_is_named_and_keeps_nothing_back(
         proxy.intercept(on("GET", digest, Response(status, b"<html>no</html>", HTML)))
         done = api.promote(f"{proxy.host}/{source.path}:build-77", "2.1.106", to=str(target))
     assert (done.outcome, len(done.warnings)) == ("released", 1)
-    assert done.warnings[0].startswith(f"{lost.digest}, which refers to {built.digest}, does not come along")
+    assert done.warnings[0].startswith(f"{lost.digest}, which refers to {built.digest}, is not copied")
     assert "<" not in done.warnings[0]
     assert cascade_of(target) == dict.fromkeys(CASCADE, built.digest)
     assert listed_by_tag(target, built.digest) == {there.digest}

@@ -59,7 +59,7 @@ ANN = Credential("ann", Secret(CANARY))
 V1, V2, LATEST = Tag("1.0.0"), Tag("2.1.106"), Tag("latest")
 ONE, TWO = manifest(b"one"), manifest(b"two")
 SCHEMA_1 = "application/vnd.docker.distribution.manifest.v1+prettyjws"
-ADVICE = r": (try again|see whether|run docker login|run the same command again)"
+ADVICE = r": (try again|check (that|whether)|run docker login|run the same command again)"
 Open = Callable[..., RemoteRepository]
 
 
@@ -191,7 +191,7 @@ def test_without_a_link_to_the_next_page_there_is_none(remote: Open, model: Mode
 def test_a_list_in_circles_is_no_list(remote: Open, model: ModelRegistry, link: str) -> None:
     model.intercept(on("GET", LIST, page(["1"], link)))
     with pytest.raises(
-        RegistryError, match=r"lists its tags without end, .* half a list: ask whoever runs the registry"
+        RegistryError, match=r"lists its tags without end, .* half a list: ask the registry's administrator"
     ):
         remote(model.host).tags()
     assert len(model.requests) <= 3
@@ -221,14 +221,14 @@ def test_a_list_of_ever_new_tags_ends(remote: Open, model: ModelRegistry, monkey
 )
 def test_the_next_page_is_never_on_another_host(remote: Open, model: ModelRegistry, link: str) -> None:
     model.intercept(on("GET", LIST, page(["1"], link)))
-    with pytest.raises(RegistryError, match=r"points to another host, .*: ask whoever runs it"):
+    with pytest.raises(RegistryError, match=r"points to another host, .*: ask its administrator"):
         remote(model.host).tags()
 
 
 @pytest.mark.parametrize("link", ["<http://[>; rel=next", "<//[x>; rel=next"])
 def test_a_link_to_nonsense_is_refused(remote: Open, model: ModelRegistry, link: str) -> None:
     model.intercept(on("GET", LIST, page(["1"], link)))
-    with pytest.raises(RegistryError, match="which is no URL: ask whoever runs it"):
+    with pytest.raises(RegistryError, match="which is not a URL: ask its administrator"):
         remote(model.host).tags()
 
 
@@ -278,7 +278,7 @@ def test_what_is_no_tag_is_not_in_the_list(remote: Open, model: ModelRegistry) -
 def test_a_list_of_anything_but_texts_is_refused(remote: Open, model: ModelRegistry, tags: object) -> None:
     model.intercept(on("GET", LIST, page(tags)))
     with pytest.raises(
-        RegistryError, match="lists tags that are no strings: the registry is broken, ask whoever runs it"
+        RegistryError, match="lists tags that are no strings: the registry is broken, ask its administrator"
     ):
         remote(model.host).tags()
 
@@ -406,7 +406,7 @@ def test_an_image_that_a_policy_holds_back_is_unreadable_and_no_denial(
         model.intercept(on(each, f"/({V1}|{digest_of(ONE)})$", refusal(status, "PROJECTPOLICYVIOLATION", said)))
     found = remote(model.host)
     for reference in (V1, V1, Manifest.of(DOCKER_MANIFEST, ONE).digest):
-        with pytest.raises(Unreadable, match=f"{said}.*: see whether a policy"):
+        with pytest.raises(Unreadable, match=f"{said}.*: check whether a policy"):
             found.descriptor(reference) if method == "HEAD" else found.manifest(reference)
     assert found.digest(V2) == digest_of(TWO)
     assert [request.path for request in model.requests].count(LIST) == 1, "the list is read once for all of them"
@@ -490,7 +490,7 @@ def test_another_algorithm_is_checked_too(remote: Open, model: ModelRegistry) ->
 @pytest.mark.parametrize("media_type", [SCHEMA_1, "application/json", "text/html", "", "\x1b[2J"])
 def test_what_is_no_manifest_of_today_is_refused(remote: Open, model: ModelRegistry, media_type: str) -> None:
     model.intercept(on("GET", "/1.0.0$", Response(200, ONE, {"Content-Type": media_type})))
-    with pytest.raises(RegistryError, match="is no image manifest of today: push the image again") as caught:
+    with pytest.raises(RegistryError, match="is not a current image manifest: push the image again") as caught:
         remote(model.host).manifest(V1)
     assert str(caught.value).isprintable()
 
@@ -502,7 +502,7 @@ def test_parameters_of_the_content_type_do_not_matter(remote: Open, model: Model
 
 def test_a_manifest_has_its_size(remote: Open, model: ModelRegistry) -> None:
     model.intercept(on("GET", "/1.0.0$", Response(200, b" " * (4 * 1024 * 1024 + 1), {"Content-Type": OCI_INDEX})))
-    with pytest.raises(RegistryError, match="more than 4194304 bytes where a registry has less: check"):
+    with pytest.raises(RegistryError, match="more than 4194304 bytes which is more than a registry sends: check"):
         remote(model.host).manifest(V1)
 
 
@@ -520,11 +520,11 @@ def test_a_tag_is_put_byte_for_byte(remote: Open, model: ModelRegistry) -> None:
 @pytest.mark.parametrize(
     ("answer", "error", "message"),
     [
-        (refusal(400, "MANIFEST_INVALID", "bad"), RegistryError, "bad.*whether the registry's rules allow that"),
+        (refusal(400, "MANIFEST_INVALID", "bad"), RegistryError, "bad.*check that the registry's rules allow that"),
         (refusal(400, "TAG_INVALID", "already exists"), Immutable, r"already exists.*or set floats = \[\]"),
         (refusal(412, "PRECONDITION", "immutable"), Immutable, "immutable.*exclude the floating tags from"),
         (refusal(405, "REGISTRY_DISALLOWED_OPERATION", "no"), Immutable, "exclude the floating tags from"),
-        (refusal(403, "DENIED", "it is in read only mode"), Refused, "read only mode.*: wait until it takes writes"),
+        (refusal(403, "DENIED", "it is in read only mode"), Refused, "read only mode.*: wait until it accepts writes"),
         (refusal(403, "DENIED", "quota exceeded"), OverQuota, "quota exceeded.*: remove old versions"),
         (refusal(404, "NAME_UNKNOWN", "no"), NoRepository, "NAME_UNKNOWN: no.*: create the repository first"),
         (Response(429), RegistryError, "HTTP 429.*try again later"),
@@ -543,7 +543,7 @@ def test_a_tag_is_put_byte_for_byte(remote: Open, model: ModelRegistry) -> None:
         (Response(401), Denied, "does not let you write latest .*run docker login"),
         (Response(500), Unreadable, "failed to write latest .*try again"),
         (Response(drop=True), Unreadable, "run the same command again"),
-        (Response(200 + 4), RegistryError, "HTTP 204.*whether the registry's rules"),
+        (Response(200 + 4), RegistryError, "HTTP 204.*check that the registry's rules"),
     ],
 )
 def test_a_write_that_fails_says_so(
@@ -712,7 +712,9 @@ def test_a_tag_that_is_not_there_is_removed(remote: Open, deletes: Literal["tag"
 def test_where_deletes_are_off_the_tag_stays_where_it_was(remote: Open) -> None:
     with ModelRegistry(deletes="off") as server:
         before = server.seed(PATH, {V2: b"two", LATEST: b"two"})
-        with pytest.raises(Refused, match=r"has deletes switched off, so nothing goes from gallery/ui: switch them on"):
+        with pytest.raises(
+            Refused, match=r"has deletes switched off, so nothing is removed from gallery/ui: switch them on"
+        ):
             remote(server.host).remove(LATEST)
         assert server.repositories[PATH] == before
         assert "PUT" not in {request.method for request in server.requests}
@@ -804,7 +806,7 @@ def test_who_deletes_nothing_is_told_where_it_can_be_done(
 ) -> None:
     found = RemoteRepository(Repository.at(Registry(host), PATH), Connection(Registry(host), lambda: None))
     monkeypatch.setattr(Connection, "request", lambda *_, **__: Answer(405, {}, b"", ""))
-    with pytest.raises(Refused, match=f"so nothing goes from {PATH}: use .*{page}"):
+    with pytest.raises(Refused, match=f"so nothing is removed from {PATH}: use .*{page}"):
         found.deleting.takes_single_tags()
 
 
@@ -924,7 +926,7 @@ def test_a_real_registry_without_deletes_keeps_the_tag(remote: Open) -> None:
     with private_folder() as folder, RealRegistry.start(folder, deletes=False) as server:
         body = publish(server, PATH, b"one", V2, LATEST)
         with pytest.raises(
-            Refused, match=f"{server.host} has deletes switched off, so nothing goes .*: switch them on"
+            Refused, match=f"{server.host} has deletes switched off, so nothing is removed .*: switch them on"
         ):
             remote(server.host).remove(LATEST)
         assert server.snapshot(PATH) == {V2: digest_of(body), LATEST: digest_of(body)}

@@ -344,7 +344,7 @@ def test_the_time_that_a_release_has_ends_it_with_the_tags_where_they_were(fault
     ran = lab.release("b", "2.1.107", "--timeout", "6")
     held.set()
     assert (ran.code, lab.tags(), lab.local()) == (1, CASCADE, set()), ran.err
-    assert "it was not done within the 6 s of --timeout" in ran.error
+    assert "the command was not done within the 6 s of --timeout" in ran.error
 
 
 def test_every_request_is_shown_with_its_time_when_asked(lab: Lab) -> None:

@@ -272,7 +272,7 @@ def test_docker_hubs_own_images_are_refused_with_the_reason(
     with pytest.raises(Refused) as refusal:
         ImageName.parse(image).target(registry, repository)
     assert str(refusal.value) == (
-        "docker.io/library/redis belongs to Docker's official images and takes no pushes: name yours with"
+        "docker.io/library/redis belongs to Docker's official images, so you cannot push there: name yours with"
         " --repository USER/redis, or another registry with --registry"
     )
 
@@ -294,8 +294,8 @@ def test_an_image_id_needs_a_repository(image: str, registry: str | None) -> Non
     [
         ("Gallery", "registry.local:5000", None, "it must be lower case, such as 'gallery'"),
         ("image-gallery", "registry.local:5000", "Gallery/UI", "it must be lower case, such as 'gallery/ui'"),
-        ("image-gallery", "registry.local:5000", "../volumes/victim", "'..' leads out of the registry's names"),
-        ("registry.local:5000/../volumes", None, None, "'..' leads out of the registry's names"),
+        ("image-gallery", "registry.local:5000", "../volumes/victim", "'..' is no part of a name"),
+        ("registry.local:5000/../volumes", None, None, "'..' is no part of a name"),
         ("../volumes/victim", None, None, "'..' is not a host: write HOST/NAME or HOST:PORT/NAME"),
         ("https://registry.local/gallery", None, None, "'https:' is not a host: write HOST/NAME or HOST:PORT/NAME"),
         ("", None, None, "give one such as gallery/ui"),

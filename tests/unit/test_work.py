@@ -20,7 +20,7 @@ def test_without_a_limit_there_is_no_end() -> None:
 
 
 def test_a_pause_that_would_outlast_the_time_is_not_begun() -> None:
-    with pytest.raises(TimedOut, match=r"not done within the 60 s of --timeout: .*give it more"):
+    with pytest.raises(TimedOut, match=r"not done within the 60 s of --timeout: .*allow more time"):
         Deadline(60).sleep(3600)
 
 
