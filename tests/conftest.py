@@ -25,6 +25,7 @@ from services import (
     private_folder,
     private_hosts,
 )
+from thinned import EXAMPLES
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 CONTAINERD_ROOT = Path(os.environ.get("CONTAINERD_ROOT") or CACHE / "tagger/sid")
@@ -37,10 +38,9 @@ FOREIGN = ("DOCKER_", "TAGGER_", "GITHUB_")
 FOREIGN_TAGS = ("_TAG", "TAG_NAME", "BUILD_SOURCEBRANCH")
 FOREIGN_NAMES = ("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "FORCE_COLOR", "NO_COLOR", "PY_COLORS")
 
-# A loaded machine is no failure; TAGGER_LONG is for `make test-long`.
-hypothesis.settings.register_profile("default", deadline=None)
-hypothesis.settings.register_profile("long", deadline=None, max_examples=5000)
-hypothesis.settings.load_profile("long" if os.environ.get("TAGGER_LONG") else "default")
+# A loaded machine is no failure.
+hypothesis.settings.register_profile("thinned", deadline=None, max_examples=EXAMPLES)
+hypothesis.settings.load_profile("thinned")
 
 mount_failure = pytest.StashKey[str]()
 told = pytest.StashKey[list[str]]()

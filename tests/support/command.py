@@ -44,21 +44,14 @@ def fresh(*words: str, folder: Path | None = None, **environment: str) -> Ran:
 def asked(answer: Callable[[], str | signal.Signals], *words: str) -> Ran:
     """Run `tagger WORDS` on a terminal; once it asks, `answer` says what is typed, or which signal it gets instead."""
     ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [PYTHON, "-m", "tagger", *words], stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    process = Launched(None, *words, stdin=os.ttyname(theirs))
     os.close(theirs)
-    assert process.stderr
-    said = ""
-    while not said.endswith("[y/N] ") and (character := process.stderr.read(1)):
-        said += character
-    if said.endswith("[y/N] "):
+    if process.asks("[y/N] "):
         given = answer()
         if isinstance(given, signal.Signals):
             process.send_signal(given)
         else:
             os.write(ours, given.encode())
-    out, err = process.communicate(timeout=120)
+    ran = process.wait()
     os.close(ours)
-    assert "Traceback" not in err, err
-    return Ran(process.returncode, out, said + err)
+    return ran

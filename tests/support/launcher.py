@@ -107,13 +107,22 @@ class Ran:
 class Launched:
     """A `tagger WORDS` that runs, in the current folder or another one."""
 
-    def __init__(self, engine: HasUrl | None, *words: str, folder: str = "", **environment: str) -> None:
+    def __init__(self, engine: HasUrl | None, *words: str, folder: str = "", stdin: str = os.devnull, **environment: str) -> None:
         host = {"DOCKER_HOST": engine.url} if engine else {}
         self._out, self._err = os.memfd_create("out"), os.memfd_create("err")
-        with Path(os.devnull).open() as nothing:
-            streams = nothing.fileno(), self._out, self._err
-            self._talk = STEM.fork(words, {**os.environ, **host, **environment}, Path(folder), *streams)
+        given = os.open(stdin, os.O_RDONLY | os.O_NOCTTY)
+        streams = given, self._out, self._err
+        self._talk = STEM.fork(words, {**os.environ, **host, **environment}, Path(folder), *streams)
+        os.close(given)
         self.pid: int = self._talk.recv()
+
+    def asks(self, question: str) -> bool:
+        """Wait until the last that it says is a question, or until its end; say which."""
+        while not (ended := self._talk.poll(0.01)):
+            size = len(question.encode())
+            if os.pread(self._err, size, max(os.fstat(self._err).st_size - size, 0)) == question.encode():
+                break
+        return not ended
 
     def kill(self) -> None:
         """End it as a power cut would."""

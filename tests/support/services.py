@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import quote
 
 ACCEPT = (
     "application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json, "
@@ -414,6 +415,19 @@ class CraneRegistry(Registry):
 # --- engines --------------------------------------------------------------------------------------
 
 
+class _LocalConnection(http.client.HTTPConnection):
+    """A connection to a socket of this machine."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=300)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
 class Daemon:
     """An Engine of our own, in mount and process namespaces of its own: they take all that it started with them."""
 
@@ -514,13 +528,24 @@ class Daemon:
 
     def tags(self, repository: str) -> dict[str, str]:
         """Map the repository's local tags to their image IDs."""
-        listed = self.docker("image", "ls", "--no-trunc", "--format", "{{.Tag}} {{.ID}}", repository)
-        pairs = [line.split() for line in listed.splitlines()]
-        return {tag: image for tag, image in pairs if tag != "<none>"}
+        images = json.loads(self._ask("GET", "/images/json"))
+        names = [(name.rpartition(":"), image["Id"]) for image in images for name in image["RepoTags"] or ()]
+        return {tag: image for (path, _, tag), image in names if path == repository}
 
     def _load(self, name: str, archive: bytes) -> str:
-        self.docker("load", "--quiet", stdin=archive)
-        return self.docker("image", "inspect", "--format", "{{.Id}}", name).strip()
+        self._ask("POST", "/images/load?quiet=1", archive)
+        image: str = json.loads(self._ask("GET", f"/images/{quote(name)}/json"))["Id"]
+        return image
+
+    def _ask(self, method: str, path: str, body: bytes | None = None) -> bytes:
+        """Send one request, which costs less than the docker command; ServiceError when it fails."""
+        with contextlib.closing(_LocalConnection(self.socket)) as connection:
+            connection.request(method, path, body, {"Content-Type": "application/x-tar"} if body else {})
+            response = connection.getresponse()
+            said = response.read()
+        if response.status >= 300 or b'"errorDetail"' in said:
+            raise ServiceError(f"{method} {path}: {said.decode(errors='replace')}")
+        return said
 
 
 class Engine(Daemon):

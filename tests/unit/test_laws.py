@@ -24,7 +24,7 @@ from model import (
     release,
     undisturbed,
 )
-from thinned import EVERY
+from thinned import EVERY, EXAMPLES
 
 from tagger.errors import (
     BadAnswer,
@@ -48,7 +48,7 @@ from tagger.rules.scheme import Scheme
 from tagger.rules.version import Version
 
 SCHEME = Scheme()
-law = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+law = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 # Few numbers, so that versions collide: the same line, the same version, each greater and each less than the other.
 versions = st.builds(
@@ -343,7 +343,7 @@ def outcome(attempt: Callable[[World], Release], world: World) -> Release | Tagg
 faults = st.sampled_from([BadAnswer, Unreadable, Denied, RegistryUnreachable, None])
 
 
-@settings(law, max_examples=25)
+@settings(law, max_examples=max(EXAMPLES // 6, 5))  # of which each fails at every request
 @given(
     history=histories,
     version=versions,
@@ -393,7 +393,7 @@ def told_truly(failure: TaggerError, world: World) -> bool:
     )
 
 
-@settings(law, max_examples=25)
+@settings(law, max_examples=max(EXAMPLES // 6, 5))  # of which each fails at every request
 @given(histories, versions, st.sampled_from(FloatsVia), faults, st.booleans())
 def test_a_forced_release_that_fails_anywhere_puts_the_version_back_too(
     history: set[Version], version: Version, via: FloatsVia, fault: type[TaggerError] | None, after: bool
