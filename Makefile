@@ -2,7 +2,7 @@ CONTAINERD_ROOT ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tagger/sid
 export CONTAINERD_ROOT PYTHON
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help demo bench test test-engines test-long docs dist image lock audit lint clean
+.PHONY: help demo bench test test-engines test-long suite docs dist image lock audit lint clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 20
@@ -28,7 +28,8 @@ test-engines: ## test with Podman, the containerd image store and other registri
 test-long: ## run the slow tests: a fault at every request, races, long model and fuzz runs
 	@tools/setup test
 	.venv/bin/pytest -n 2 --dist worksteal -m "long" --durations=10
-	TAGGER_LONG=1 .venv/bin/pytest tests/unit/test_fuzz.py
+	TAGGER_EXAMPLES=5000 .venv/bin/pytest tests/unit/test_fuzz.py
+	TAGGER_EXAMPLES=150 .venv/bin/pytest -n 2 --dist worksteal --ignore tests/unit/test_fuzz.py -m "hypothesis and not long"
 
 docs: ## write the command pages, the man page and the terminal pictures
 	@tools/setup test

@@ -107,7 +107,9 @@ class Ran:
 class Launched:
     """A `tagger WORDS` that runs, in the current folder or another one."""
 
-    def __init__(self, engine: HasUrl | None, *words: str, folder: str = "", stdin: str = os.devnull, **environment: str) -> None:
+    def __init__(
+        self, engine: HasUrl | None, *words: str, folder: str = "", stdin: str = os.devnull, **environment: str
+    ) -> None:
         host = {"DOCKER_HOST": engine.url} if engine else {}
         self._out, self._err = os.memfd_create("out"), os.memfd_create("err")
         given = os.open(stdin, os.O_RDONLY | os.O_NOCTTY)
