@@ -16,8 +16,15 @@ bench: ## compare speed with the commands that tagger replaces, and write benchm
 	@tools/setup engines && tools/containerd-root "$(CONTAINERD_ROOT)" || echo "crane is missing: the comparisons with it are skipped"
 	@PYTHONPATH=tests/support .venv/bin/python -m benchmarks $(BENCH)
 
-test: lint ## check style and types, and run the tests that need one Engine and one registry
-	.venv/bin/pytest -n 2 --dist worksteal -m "not containerd and not crane and not sid and not podman and not long"
+# It is meant to end within three minutes on two processors. So property tests try 20 examples, and the tests marked "long" are left
+# to `make test-long`, with every example, fault, race and schedule, every Python, all hosts, and tagger's own image.
+# What needs other engines and registries is in `make test-engines`. `.ci/run` runs all three.
+test: ## check style and types, and run the tests that need one Engine and one registry
+	@tools/setup test
+	@$(MAKE) --jobs 2 lint suite
+
+suite:
+	.venv/bin/pytest -n 3 --dist worksteal -m "not containerd and not crane and not sid and not podman and not long"
 
 test-engines: ## test with Podman, the containerd image store and other registries (installs Debian sid in a folder, 700 MB)
 	@tools/setup test

@@ -164,6 +164,7 @@ def test_a_clone_is_installed_as_the_readme_says(source: Path, tmp_path: Path, h
 
 
 @pytest.mark.engine
+@pytest.mark.long
 def test_the_image_is_built_without_network_and_holds_a_tagger_that_runs(
     engine: Engine, source: Path, built: Mapping[str, Path], repository: str, tmp_path: Path
 ) -> None:
