@@ -18,6 +18,7 @@ from doubles import Basic, FakeEngine, ModelRegistry, Request, Response, on
 from services import Engine, Registry, free_port
 
 import tagger as api
+from tagger.errors import RegistryUnreachable
 
 IMAGE = "image-gallery"
 
@@ -539,7 +540,7 @@ def test_a_tag_list_that_is_refused_names_docker_login(gallery: str, model: Mode
 def test_plain_http_where_https_is_wanted_names_the_way_out(gallery: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tagger.wiring.access.is_at_loopback", lambda _: False)
     host = gallery.partition("/")[0]
-    with pytest.raises(api.InputError, match=f"insecure-registries, or give --insecure {host}"):
+    with pytest.raises(RegistryUnreachable, match=f"insecure-registries, or give --insecure {host}"):
         api.ls(gallery)
     assert len(api.ls(gallery, insecure=[host]).versions) == 3
 
