@@ -1,4 +1,4 @@
-"""Give a built container image its semantic-version tags: all of the right ones, verified, or nothing moved.
+"""Push a container image under its version and every tag that should follow it, verified, or move nothing.
 
     >>> import tagger
     >>> tagger.tags("2.1.106")

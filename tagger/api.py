@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 def tags(version: str, *, schemes: Sequence[Scheme] = PLAIN, build_metadata: str = "refuse") -> tuple[str, ...]:
-    """Give the tags that a version competes for, the most specific first, without asking anyone.
+    """The tags that a version competes for, the most specific first, without asking a registry.
 
     >>> tags("2.2.0-rc.1")
     ('2.2.0-rc.1',)
@@ -84,7 +84,7 @@ def release_all(
     floats_via: FloatsVia | str = FloatsVia.ENGINE,
     **options: Unpack[ReleaseOptions],
 ) -> Release:
-    """Release several images as one: no floating tag moves unless every version tag stands.
+    """Release several images as one: no floating tag moves before every version tag is verified.
 
     Takes and raises what `release` does.
     """
@@ -173,10 +173,10 @@ def remove(
     dry_run: bool = False,
     **access: Unpack[Access],
 ) -> Removal:
-    """Remove versions and tags; floating tags fall back to the next version first, and no other tag is lost.
+    """Remove versions and tags, and no other tag; floating tags go back to the version before first.
 
-    Raises InputError when none of the names is there, Refused when the registry deletes nothing or siblings stand in
-    the way, Unsettled when something is left, and TaggerError for every other failure.
+    Raises InputError if none of the names exists, Refused if the registry cannot delete or another tag is in the
+    way, Unsettled if something is left, and TaggerError for every other failure.
     """
     from tagger.repository import remove as removal
 
@@ -207,9 +207,9 @@ def yank(
     dry_run: bool = False,
     **access: Unpack[Access],
 ) -> Yank:
-    """Take a version out of the running without destroying it: it is kept under a mark, and floating tags fall back.
+    """Withdraw a version: floating tags go back to the one before, and the image stays as VERSION-yanked.
 
-    Raises InputError when it is not there, Unsettled when some tags are not where they belong in the end, and
+    Raises InputError if it is not published, Unsettled if some tags are not where they belong in the end, and
     TaggerError for every other failure.
     """
     from tagger.repository import yank as withdrawal
@@ -228,11 +228,11 @@ def prune(
     dry_run: bool = False,
     **access: Unpack[Access],
 ) -> Pruning:
-    """Remove old versions, but no image that another tag holds: the newest `keep` of every minor line stay.
+    """Remove old versions; the newest `keep` of each minor series stay, and so does an image that another tag holds.
 
-    A pre-release stays if its first identifier is no known stage, such as rc, and no channel of its line.
-    `keep_minors` keeps that many lines of every major, `older_than`, such as "180d", whatever is younger. Only tags of
-    `among` go, if it is given.
+    A pre-release stays if its first identifier is no known stage, such as rc, and no channel of its variant.
+    `keep_minors` keeps that many series of each major version; `older_than`, such as "180d", keeps what is younger.
+    Only tags of `among` are removed, if it is given.
 
     Raises what `remove` raises, InputError for numbers that would keep nothing among it.
     """
@@ -253,7 +253,7 @@ def next_version(
     schemes: Sequence[Scheme] = PLAIN,
     **access: Unpack[Access],
 ) -> str:
-    """Give the version after the greatest one released: the next "patch", "minor" or "major", or pre-release `pre`.
+    """The version after the greatest published one: the next "patch", "minor" or "major", or pre-release `pre`.
 
     With `first` the repository may not exist yet.
 

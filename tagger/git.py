@@ -13,7 +13,7 @@ from tagger.rules.version import Version, newest_first, parse_version, spells_ma
 from tagger.text import printable
 
 WORD = "git"
-"""What stands for a version that git is asked for."""
+"""The word that stands for the version of the checkout."""
 
 _SECONDS = 30
 _DISTRUSTED = re.compile(r"dubious ownership in repository at '(.*)'")
@@ -86,7 +86,7 @@ def _at_head(folder: Path, build_metadata: str, environment: Mapping[str, str]) 
 
 
 def _tags_of_ci(environment: Mapping[str, str]) -> Iterator[str]:
-    """Give the tags that a CI system says it runs for, perhaps among what others mean by the same variables."""
+    """The tags that a CI system runs for; other tools may use the same variables for something else."""
     if environment.get("GITHUB_REF_TYPE") == "tag":  # GitHub, Gitea, Forgejo
         yield environment.get("GITHUB_REF_NAME", "")
     yield from (environment.get(name, "") for name in _TAG_VARIABLES)

@@ -33,4 +33,4 @@ def tagger(
     ] = False,
     verbose: Verbose = False,
 ) -> None:
-    """Give a built container image its semantic-version tags: all of the right ones, verified, or nothing moves."""
+    """Give container images their semantic-version tags: all of the right ones, verified, or nothing moves."""

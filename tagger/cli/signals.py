@@ -47,7 +47,7 @@ def _interrupt(number: int, _: FrameType | None) -> None:
     _handle(_leave)
     # What is raised while a thread starts leaves that thread behind, which then ends with an error of its own.
     sys.unraisablehook = _say_nothing
-    announce("interrupted: finishing what is under way, once more to leave at once")
+    announce("interrupted: finishing what is under way; press Ctrl-C again to quit now")
     _raise(number)
 
 

@@ -51,7 +51,7 @@ def opened(environment: Mapping[str, str], folder: Path) -> File | None:
 
 
 def _trusted(environment: Mapping[str, str]) -> set[int]:
-    """Give the users whose files may say what is released: root, whoever runs this, and who calls it through sudo."""
+    """The users whose files count: root, the user that runs tagger, and the one that calls it through sudo."""
     user, caller = os.geteuid(), environment.get("SUDO_UID", "")
     return {0, user, int(caller) if user == 0 and caller.isdecimal() else user}
 
@@ -83,7 +83,7 @@ def _find(start: Path) -> _Found | None:
 
 
 def _searched(start: Path) -> Sequence[Path]:
-    """Give the folders from one up to that with `.git`, and without a checkout that one alone."""
+    """The folders from one up to the one with `.git`; outside a checkout, only the first."""
     upward = (start, *start.parents)
     return upward[: next((count for count, place in enumerate(upward, 1) if (place / ".git").exists()), 1)]
 

@@ -74,7 +74,7 @@ class Config:
         return tuple(dict.fromkeys(o.source for o in self.origins if o.source != DEFAULT))
 
     def schemes(self) -> tuple[Scheme, ...]:
-        """Give the scheme of every line to release or to read, in the order of `variants`.
+        """The scheme of every variant to release or to read, in the order of `variants`.
 
         Raises InputError, naming where the values come from.
         """

@@ -19,7 +19,7 @@ def check_labels(
     placements: Iterable[Placement],
     options: ReleaseOptions,
 ) -> list[str]:
-    """Say where an image's labels contradict what it is released as.
+    """Where an image's labels contradict the version or the commit that it is released as.
 
     With `strict` raises Refused for that, and for labels that are missing.
     """

@@ -75,7 +75,7 @@ def _in_registry(text: str) -> Reference:
 
 
 def _promoted_to(references: Sequence[Reference], to: Sequence[str]) -> list[Repository]:
-    """Say where to promote: to what is named, else where the images are."""
+    """Where to promote to: the named repositories; by default, that of the images."""
     if not references:
         raise InputError("say which image to promote: REGISTRY/REPOSITORY:TAG or REGISTRY/REPOSITORY@DIGEST")
     own = list(dict.fromkeys(reference.repository for reference in references))

@@ -174,5 +174,5 @@ def test_an_interruption_is_shown_while_what_is_under_way_ends() -> None:
             release = threading.Timer(1, released.set)
             release.start()
             assert ended(process, signal.SIGINT) == 130
-        assert b"interrupted: finishing what is under way, once more to leave at once" in shown
+        assert b"interrupted: finishing what is under way; press Ctrl-C again to quit now" in shown
         assert "latest" not in registry.repositories["image"]

@@ -38,7 +38,7 @@ screens: list[Screen] = []
 
 
 def say(line: str) -> None:
-    """Tell a line on stderr; a log that nobody reads any more must not break off what is under way."""
+    """Print a line on stderr. A reader that has left does not stop the command."""
     line = one_line(without_secrets(line))
     with contextlib.suppress(OSError):
         if screens:
@@ -50,7 +50,7 @@ def say(line: str) -> None:
 
 
 def announce(line: str) -> None:
-    """Tell a line from where a signal arrived: whatever was interrupted there may hold the locks that others take."""
+    """Print a line from a signal handler, without a lock: the interrupted code may hold it."""
     if screens:
         screens[-1].announced = line
     else:
@@ -72,7 +72,7 @@ def _write_at_once(text: str) -> None:
 
 
 def _lit(line: str) -> str:
-    """Let an error stand out where stderr shows colour."""
+    """The line, with the word "error" in red if stderr shows colour."""
     red = line.startswith("error: ") and is_rich(sys.stderr) and not os.environ.get("NO_COLOR")
     return f"\x1b[1;31merror:\x1b[0m {line.removeprefix('error: ')}" if red else line
 
@@ -86,7 +86,7 @@ def show(text: str) -> None:
 
 
 def show_traceback(error: BaseException) -> None:
-    """Tell where an exception arose, and those that led to it, but no variable that a secret may be in."""
+    """Print the traceback of an exception and its causes, without any variable, since one may hold a secret."""
     import traceback
 
     for line in without_secrets("".join(traceback.format_exception(error))).splitlines():
@@ -94,14 +94,14 @@ def show_traceback(error: BaseException) -> None:
 
 
 def is_rich(stream: TextIO) -> bool:
-    """Say whether a stream shows colour and symbols: a terminal, or whatever FORCE_COLOR says is one."""
+    """Whether a stream shows colour and symbols: a terminal does, and with FORCE_COLOR every stream."""
     forced = os.environ.get("FORCE_COLOR", "0") not in ("", "0")
     return forced or (stream.isatty() and os.environ.get("TERM") != "dumb")
 
 
 def lost(error: OSError) -> None:
     """Report that stdout took no more, unless its reader has left; nothing else is written there."""
-    # What is left in the buffer must not fail once more when the interpreter ends.
+    # What is left in the buffer must not fail again when the interpreter ends.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if not isinstance(error, BrokenPipeError):
         say(f"the report cannot be written ({error.strerror}): the exit code says how the command ended")
@@ -121,7 +121,7 @@ def symbols(stream: TextIO) -> dict[str, str]:
 
 
 def styled(line: str, style: str = "") -> Text:
-    """Give a line for rich, which would pass control characters on."""
+    """A line for rich, without control characters, which rich would pass on."""
     from rich.text import Text
 
     return Text(one_line(line), style)

@@ -16,7 +16,7 @@ from tagger.text import one_line, printable, without_secrets
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """A file that is open to be appended to; whoever reads a pipe waits for its end as long as it is."""
+    """A file that is open for appending; the reader of a pipe waits until it is closed."""
 
     name: str
     descriptor: int
@@ -61,7 +61,7 @@ def _write_whole(descriptor: int, content: bytes) -> None:
 
 
 def _at_line_start(output: Appended) -> bool:
-    """Say whether a file ends with a line break, or is no file: a pipe, say."""
+    """Whether a file ends with a line break, or is not a file but, for example, a pipe."""
     if not stat.S_ISREG(os.fstat(output.descriptor).st_mode):
         return True
     with contextlib.suppress(OSError), Path(output.name).open("rb") as content:
@@ -72,12 +72,12 @@ def _at_line_start(output: Appended) -> bool:
 
 
 def annotating(asked: bool | None = None) -> bool:
-    """Say whether errors are told to GitHub Actions: as asked, or where it runs this."""
+    """Whether errors become annotations: as `asked`; by default, in GitHub Actions."""
     return os.environ.get("GITHUB_ACTIONS") == "true" if asked is None else asked
 
 
 def tell_github(kind: str, text: str) -> None:
-    """Tell GitHub Actions of an error or a warning, which it shows beside the run."""
+    """Print an error or a warning as an annotation, which GitHub Actions shows beside the run."""
     escaped = one_line(without_secrets(text)).replace("%", "%25")
     with contextlib.suppress(OSError):
         print(f"::{kind} title=tagger::{escaped}", file=sys.stderr, flush=True)  # noqa: T201 - as above

@@ -26,7 +26,7 @@ def as_json(content: dict[str, Any]) -> str:
 
 
 def release_content(release: Release) -> dict[str, Any]:
-    """Give a release as a JSON object; warnings, variants and images are told where there is something to tell."""
+    """A release as a JSON object; warnings, variants and images appear only where there are several or any."""
     several = len({released.image for released in release.repositories}) > 1
     return {
         "image": release.image,
@@ -40,7 +40,7 @@ def release_content(release: Release) -> dict[str, Any]:
 
 
 def listing_content(listing: Listing) -> dict[str, Any]:
-    """Give a listing as a JSON object."""
+    """A listing as a JSON object."""
     return {
         "repository": str(listing.repository),
         "versions": [
@@ -53,7 +53,7 @@ def listing_content(listing: Listing) -> dict[str, Any]:
 
 
 def check_content(check: Check) -> dict[str, Any]:
-    """Give a check as a JSON object."""
+    """A check as a JSON object."""
     return {
         "repository": str(check.repository),
         "ok": check.ok,
@@ -66,7 +66,7 @@ def check_content(check: Check) -> dict[str, Any]:
 
 
 def repair_content(repair: Repair) -> dict[str, Any]:
-    """Give a repair as a JSON object."""
+    """A repair as a JSON object."""
     return {
         "repository": str(repair.repository),
         "dry_run": repair.dry_run,
@@ -77,7 +77,7 @@ def repair_content(repair: Repair) -> dict[str, Any]:
 
 
 def pruning_content(pruning: Pruning) -> dict[str, Any]:
-    """Give what was pruned as a JSON object."""
+    """What was pruned as a JSON object."""
     return {
         **removal_content(pruning),
         "held": [{"tag": tag, "by": list(by)} for tag, by in pruning.held],
@@ -86,7 +86,7 @@ def pruning_content(pruning: Pruning) -> dict[str, Any]:
 
 
 def removal_content(removal: Removal) -> dict[str, Any]:
-    """Give a removal as a JSON object."""
+    """A removal as a JSON object."""
     return {
         "repository": str(removal.repository),
         "dry_run": removal.dry_run,
@@ -96,7 +96,7 @@ def removal_content(removal: Removal) -> dict[str, Any]:
 
 
 def yank_content(yank: Yank) -> dict[str, Any]:
-    """Give a yank as a JSON object."""
+    """A yank as a JSON object."""
     return {
         "repository": str(yank.repository),
         "dry_run": yank.dry_run,
@@ -111,7 +111,7 @@ def yank_content(yank: Yank) -> dict[str, Any]:
 
 
 def diagnosis_content(diagnosis: Diagnosis) -> dict[str, Any]:
-    """Give what was found as a JSON object."""
+    """What was found as a JSON object."""
     return {
         "ok": diagnosis.ok,
         "findings": [

@@ -24,7 +24,7 @@ _OVER = frozenset({"pushed", "verified", "copied", "mounted"})
 class Watch:
     """What is under way, shown while it is: a line for each tag and each layer that uploads, gone at the end.
 
-    Without a terminal each line is told as it comes; when `quiet`, none is.
+    Without a terminal, each line is printed as it comes; with `quiet`, none is.
     """
 
     def __init__(self, *, quiet: bool) -> None:
@@ -134,7 +134,7 @@ def _upload_line(upload: Upload) -> RenderableType:
 
 
 def _cut_off(line: str, style: str = "") -> Text:
-    """Give a line that is cut off where the terminal ends."""
+    """A line that is cut off at the edge of the terminal."""
     text = styled(line, style)
     text.no_wrap, text.overflow = True, "ellipsis"
     return text

@@ -50,7 +50,7 @@ def heading(release: Release, released: Released) -> str:
 
 
 def verdict(release: Release) -> str | None:
-    """Say how a release ended; None for a failure, which its error tells."""
+    """How a release ended; None for a failure, which has its error."""
     where = ", ".join(dict.fromkeys(f"{r.repository}@{r.digest}" for r in release.repositories if r.digest))
     match release.outcome:
         case Outcome.PLANNED:
@@ -69,7 +69,7 @@ def _change(change: Change) -> str:
 
 
 def movement(change: Change) -> str:
-    """Say from where to where a tag goes."""
+    """From which digest to which a tag goes."""
     match change.action:
         case Action.CREATE:
             return short(change.after) if change.after else ""
@@ -130,11 +130,11 @@ def pruning_text(pruning: Pruning) -> str:
 
 
 def yank_text(yank: Yank) -> str:
-    """Write what a yanked version is kept under, what moved and went, and who still gets it."""
+    """Write what a yanked version is kept as, what moved, what was removed, and how the image can still be pulled."""
     kept = [f"  image kept as {', '.join(yank.marks)}: {', '.join(map(short, yank.digests))}"]
     removed = [f"  remove {tag}" for tag in yank.removed]
-    still = f"still pulled by whoever names {' or '.join(yank.digests)}"
-    others = f", and by {', '.join(yank.kept)}" if yank.kept else ""
+    still = f"the image can still be pulled as {' or '.join(yank.digests)}"
+    others = f", and under the tag {', '.join(yank.kept)}" if yank.kept else ""
     notes = [f"note: {warning}" for warning in yank.warnings]
     lines = [*kept, *map(_move, yank.moved), *removed, still + others, *notes, *_nothing_written(yank.dry_run)]
     return in_lines([str(yank.repository), *lines])
@@ -179,14 +179,14 @@ def _drift(state: Floating, repository: Repository) -> str:
 
 
 def _gone(found: Incomplete) -> str:
-    """Say which tags hold an index of which a part is gone, and what brings it back."""
+    """Which tags hold an index with missing parts, and what brings them back."""
     hold = "holds" if len(found.tags) == 1 else "hold"
     gone = f"{', '.join(map(short, found.missing))} {'is' if len(found.missing) == 1 else 'are'} gone"
     return f"  {', '.join(found.tags)} {hold} {short(found.digest)}, of which {gone}: release the same image again"
 
 
 def _held(state: Floating) -> str:
-    """Say what a floating tag that drifted holds."""
+    """What a drifted floating tag holds."""
     if state.digest is None:
         absent = "is listed but leads nowhere" if state.listed else "is missing"
         return "cannot be read" if state.unreadable else absent
