@@ -265,7 +265,7 @@ def next_version(
     try:
         raised = Part(part) if part else None
     except ValueError:
-        raise InputError(f"a version has no part '{printable(part)}': give patch, minor or major") from None
+        raise InputError(f"a version has no part '{printable(part)}'", "give patch, minor or major") from None
     target = _alone(repository, access)
     return str(following.next_version(target, schemes, raised, pre, first=first))
 

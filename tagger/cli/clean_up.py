@@ -17,7 +17,7 @@ from tagger.cli.failure import failing
 from tagger.cli.options import Access, DryRun, Json, RepositoryArgument, Rules, Yes
 from tagger.cli.render.console import say, show
 from tagger.cli.settings import reaching, schemes
-from tagger.errors import InputError, Refused
+from tagger.errors import AGAIN, InputError, Refused
 from tagger.text import in_lines
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def _after_asking(
     if dry_run or yes:
         return remove(dry_run=dry_run)
     if not sys.stdin.isatty():
-        raise InputError("not a terminal, so nothing was removed: check with --dry-run, then pass --yes")
+        raise InputError("not a terminal, so nothing was removed", "check with --dry-run, then pass --yes")
     found = remove(dry_run=True)
     asked = replace(found, dry_run=False)
     if not found.removed:
@@ -148,5 +148,5 @@ def _after_asking(
         say("nothing was removed")
         raise typer.Exit(0)
     if remove(dry_run=True) != found:
-        raise Refused("the tags changed before the answer, so nothing was removed: run the same command again")
+        raise Refused("the tags changed before the answer, so nothing was removed", AGAIN)
     return exactly(found.removed)

@@ -34,5 +34,5 @@ _SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
 def script(shell: str) -> str:
     """The script for a shell. Raises InputError for a shell without one."""
     if shell not in _SCRIPTS:
-        raise InputError(f"there is no completion for '{printable(shell)}': give bash, zsh or fish")
+        raise InputError(f"there is no completion for '{printable(shell)}'", "give bash, zsh or fish")
     return _SCRIPTS[shell].rstrip()

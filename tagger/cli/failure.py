@@ -9,7 +9,7 @@ import typer
 
 from tagger.cli.render.console import say, show, show_traceback, verbose_asked
 from tagger.cli.render.github import annotating, tell_github
-from tagger.errors import Fault, Interrupted, TaggerError
+from tagger.errors import AGAIN, Fault, Interrupted, TaggerError
 
 
 @contextlib.contextmanager
@@ -43,7 +43,7 @@ def as_error(problem: Exception | KeyboardInterrupt) -> TaggerError:
     if isinstance(problem, TaggerError):
         return problem
     if isinstance(problem, KeyboardInterrupt):
-        return Interrupted("interrupted: run the same command again", problem)
+        return Interrupted("interrupted", problem, AGAIN)
     return Fault(problem)
 
 

@@ -78,12 +78,12 @@ def wanted(image: str | None, said: Given) -> tuple[list[Wanted], str, Sequence[
         chosen = {image: in_force(said, image)}
         check_one(chosen[image].tables)
     elif said["repository"] is not None:
-        raise InputError("--all and --repository exclude each other: give each image its repository in its table")
+        raise InputError("--all and --repository exclude each other", "give each image its repository in its table")
     else:
         chosen = {str(found.image): found for found in read_all(said, os.environ, Path())}
     ways = dict.fromkeys(found.settings.floats_via for found in chosen.values())
     if len(ways) > 1:
-        raise InputError("the images differ in floats_via: set it for all of them with --floats-via")
+        raise InputError("the images differ in floats_via", "set it for all of them with --floats-via")
     images = [
         Wanted(name, found.settings.registries, found.settings.repository, found.schemes())
         for name, found in chosen.items()

@@ -80,7 +80,7 @@ def _promoted_to(references: Sequence[Reference], to: Sequence[str]) -> list[Rep
         raise InputError("say which image to promote: REGISTRY/REPOSITORY:TAG or REGISTRY/REPOSITORY@DIGEST")
     own = list(dict.fromkeys(reference.repository for reference in references))
     if not to and len(own) > 1:
-        raise InputError(f"the images are in {' and '.join(map(str, own))}: say with --to where they are joined")
+        raise InputError(f"the images are in {' and '.join(map(str, own))}", "say with --to where they are joined")
     named = [Repository.parse(text) for text in to] or own
     return list(dict.fromkeys(map(writable, named)))
 

@@ -106,7 +106,8 @@ def _check_same_host(engine_host: str, targets: Iterable[Repository]) -> None:
     if there := [target.registry for target in targets if is_another(target, engine_host)]:
         raise InputError(
             f"the Engine at {printable(engine_host)} is on another machine, where {there[0]} is another registry than"
-            " here: name the registry so that both reach it"
+            " here",
+            "name the registry so that both reach it",
         )
 
 
@@ -120,5 +121,5 @@ def _floats_via(text: str) -> FloatsVia:
         return FloatsVia(text)
     except ValueError:
         raise InputError(
-            f"floating tags go via 'engine' or 'registry', not '{printable(text)}': give one of the two"
+            f"floating tags go via 'engine' or 'registry', not '{printable(text)}'", "give one of the two"
         ) from None

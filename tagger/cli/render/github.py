@@ -30,8 +30,8 @@ def opened(file: str | None) -> Appended | None:
         descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o644)
     except OSError as error:
         if error.errno == errno.ENXIO and Path(file).is_fifo():
-            raise InputError(f"{printable(file)} is a pipe that nobody reads: start its reader first") from None
-        raise InputError(f"{printable(file)} cannot be written ({error.strerror}): give another file") from None
+            raise InputError(f"{printable(file)} is a pipe that nobody reads", "start its reader first") from None
+        raise InputError(f"{printable(file)} cannot be written ({error.strerror})", "give another file") from None
     os.set_blocking(descriptor, True)
     return Appended(file, descriptor)
 
