@@ -23,18 +23,12 @@ def repair(
     They move in the registry, so every digest stays the same.
     """
     from tagger import api
+    from tagger.cli.render import json, text
 
     with failing(repository, as_json=as_json):
         words = reaching(access, repository)
         done = api.repair(repository, schemes=schemes(rules, repository), dry_run=dry_run, **words)
-        if as_json:
-            from tagger.cli.render import json
-
-            show(json.as_json(json.repair_content(done)))
-        else:
-            from tagger.cli.render.text import repair_text
-
-            show(repair_text(done))
+        show(json.as_json(json.repair_content(done)) if as_json else text.repair_text(done))
 
 
 @command(app, FIX)
@@ -52,15 +46,9 @@ def yank(
     The version cannot be released again without --force. Its own tag is removed if the registry can delete.
     """
     from tagger import api
+    from tagger.cli.render import json, text
 
     with failing(repository, as_json=as_json):
         words = reaching(access, repository)
         done = api.yank(repository, version, schemes=schemes(rules, repository), dry_run=dry_run, **words)
-        if as_json:
-            from tagger.cli.render import json
-
-            show(json.as_json(json.yank_content(done)))
-        else:
-            from tagger.cli.render.text import yank_text
-
-            show(yank_text(done))
+        show(json.as_json(json.yank_content(done)) if as_json else text.yank_text(done))

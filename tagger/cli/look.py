@@ -54,20 +54,14 @@ def ls(
     The newest version comes first. Tags that are not versions come last.
     """
     from tagger import api
+    from tagger.cli.render import json, text
 
     most = (0 if as_json else _SHOWN) if limit is None else limit
     with failing(repository, as_json=as_json):
         found = api.ls(
             repository, limit=most or None, schemes=schemes(rules, repository), **reaching(access, repository)
         )
-        if as_json:
-            from tagger.cli.render import json
-
-            show(json.as_json(json.listing_content(found)))
-        else:
-            from tagger.cli.render.text import listing_text
-
-            show(listing_text(found))
+        show(json.as_json(json.listing_content(found)) if as_json else text.listing_text(found))
 
 
 @command(app, LOOK)
@@ -78,17 +72,11 @@ def check(repository: RepositoryArgument, *, access: Access, rules: Rules, as_js
     are checked; tags that seem to belong to others are named.
     """
     from tagger import api
+    from tagger.cli.render import json, text
 
     with failing(repository, as_json=as_json):
         found = api.check(repository, schemes=schemes(rules, repository), **reaching(access, repository))
-        if as_json:
-            from tagger.cli.render import json
-
-            show(json.as_json(json.check_content(found)))
-        else:
-            from tagger.cli.render.text import check_text
-
-            show(check_text(found))
+        show(json.as_json(json.check_content(found)) if as_json else text.check_text(found))
     raise typer.Exit(0 if found.ok else _DRIFT)
 
 

@@ -191,7 +191,7 @@ def test_a_release_moves_the_cascade_and_the_same_again_changes_nothing(shop: Sh
         unchanged(shop, lambda: shop.release("2.1.106"))
 
 
-@tried("backport", "A patch of an older line moves the tags of that line alone.")
+@tried("backport", "A patch of an older series moves only the tags of that series.")
 def test_a_backport_moves_its_own_line(shop: Shop) -> None:
     before = shop.tags
     ran = shop.release("2.0.7")
@@ -217,7 +217,7 @@ def test_a_dry_run_writes_nothing_and_plans_what_a_release_does(shop: Shop) -> N
     assert changes == {"2.1.106": "create", "2.1": "move", "2": "move", "latest": "move"}
 
 
-@tried("backport, dry run", "A dry run of an older line's patch plans to move the tags of that line alone.")
+@tried("backport, dry run", "A dry run of such a patch plans to move only those tags.")
 def test_the_dry_run_of_an_old_patch_moves_only_its_own_line(shop: Shop) -> None:
     ran = shop.release("2.0.7", "--dry-run", "--json")
     assert ran.code == 0, ran.err
