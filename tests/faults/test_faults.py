@@ -22,7 +22,6 @@ import canary
 import pytest
 from command import Ran
 from doubles import (
-    DOCKER_MANIFEST,
     Bearer,
     Message,
     Proxy,
@@ -35,6 +34,7 @@ from doubles import (
 )
 from faults_table import FILE, fault, table
 from launcher import Launched, launched
+from pushed import MANIFEST
 from services import Engine, Registry, private_folder
 from stage import FLOATS, TAGS, VERSION, Model, Point, Stage, model, stage
 
@@ -391,8 +391,7 @@ def test_a_registry_that_dies_within_a_layer_moves_nothing(engine: Engine) -> No
 def test_a_torn_tag_is_healed_if_it_floats(scene: Stage, tag: str) -> None:
     if tag == VERSION:
         assert (
-            scene.registry.put(scene.repository, tag, scene.registry.manifest(scene.repository, OLD), DOCKER_MANIFEST)
-            == 201
+            scene.registry.put(scene.repository, tag, scene.registry.manifest(scene.repository, OLD), MANIFEST) == 201
         )
     link = scene.registry.link_file(scene.repository, tag)
     kept = link.read_bytes()
@@ -551,7 +550,7 @@ def test_stale_reads_are_waited_out(scene: Stage, tag: str) -> None:
     old = refusal(404, "MANIFEST_UNKNOWN", "manifest unknown")
     if tag == "latest":
         body = scene.registry.manifest(scene.repository, OLD)
-        old = Response(200, body, {"Content-Type": DOCKER_MANIFEST, "Docker-Content-Digest": scene.before[OLD]})
+        old = Response(200, body, {"Content-Type": MANIFEST, "Docker-Content-Digest": scene.before[OLD]})
     stale = [on(method, manifest(tag), old, times=2) for method in ("HEAD", "GET")]
 
     def serve(request: Request) -> Response | None:
@@ -575,7 +574,7 @@ def test_stale_reads_are_waited_out(scene: Stage, tag: str) -> None:
 @pytest.mark.usefixtures("hurried")
 def test_reads_that_stay_stale_are_no_success(scene: Stage) -> None:
     body = scene.registry.manifest(scene.repository, OLD)
-    old = Response(200, body, {"Content-Type": DOCKER_MANIFEST, "Docker-Content-Digest": scene.before[OLD]})
+    old = Response(200, body, {"Content-Type": MANIFEST, "Docker-Content-Digest": scene.before[OLD]})
     for method in ("HEAD", "GET"):
         scene.proxy.intercept(on(method, manifest("latest"), old))
     stopped(scene, scene.release("registry"), 1, "latest", published=True)
@@ -641,7 +640,7 @@ def test_every_page_is_read(actors: Model) -> None:
 @pytest.mark.engine
 def test_an_immutable_tag_that_is_right_is_left_alone(scene: Stage) -> None:
     done(scene, scene.release())
-    scene.registry.put(scene.repository, "latest", scene.registry.manifest(scene.repository, OLD), DOCKER_MANIFEST)
+    scene.registry.put(scene.repository, "latest", scene.registry.manifest(scene.repository, OLD), MANIFEST)
     scene.proxy.intercept(on("PUT", manifest(VERSION), refusal(400, "TAG_INVALID", "tag is immutable")))
     done(scene, scene.release())
 
@@ -692,7 +691,7 @@ def test_where_deletes_are_off_nothing_goes(engine: Engine) -> None:
 @pytest.mark.engine
 def test_a_sibling_outlives_its_twin(scene: Stage) -> None:
     body = scene.registry.manifest(scene.repository, OLD)
-    scene.registry.put(scene.repository, "2.0.9", body, DOCKER_MANIFEST)
+    scene.registry.put(scene.repository, "2.0.9", body, MANIFEST)
     ran = launched(None, "rm", scene.name, "--yes", "2.0.9", **scene.environment)
     assert (ran.code, scene.snapshot()) == (0, scene.before), ran.err
 

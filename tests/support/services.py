@@ -532,6 +532,11 @@ class Daemon:
         names = [(name.rpartition(":"), image["Id"]) for image in images for name in image["RepoTags"] or ()]
         return {tag: image for (path, _, tag), image in names if path == repository}
 
+    def forget(self, image: str) -> None:
+        """Remove an image with all of its names, if it is still there."""
+        with contextlib.suppress(ServiceError):
+            self._ask("DELETE", f"/images/{quote(image)}?force=1")
+
     def _load(self, name: str, archive: bytes) -> str:
         self._ask("POST", "/images/load?quiet=1", archive)
         image: str = json.loads(self._ask("GET", f"/images/{quote(name)}/json"))["Id"]

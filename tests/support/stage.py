@@ -19,7 +19,6 @@ from typing import Literal, NamedTuple
 import canary
 from command import Ran
 from doubles import (
-    DOCKER_MANIFEST,
     Basic,
     Bearer,
     EngineProxy,
@@ -31,6 +30,7 @@ from doubles import (
     Server,
 )
 from launcher import Launched
+from pushed import Repository
 from services import Engine, Registry, ServiceError
 
 FLOATS = ("2.1", "2", "latest")
@@ -217,19 +217,15 @@ def stage(engine: Engine, registry: Registry) -> Iterator[Stage]:
         through = services.enter_context(EngineProxy(engine.socket))
         folder = Path(services.enter_context(tempfile.TemporaryDirectory(prefix="tagger-stage-")))
         environment = canary.docker_config(folder, proxy.host) if registry.users else {}
-        if registry.users:
-            canary.docker_config(engine.folder / "client", registry.host)
-        seed = f"{registry.host}/{repository}:2.1.105"
-        engine.image(seed, f"old {unique}")
-        engine.docker("push", "--quiet", seed)
+        old = Repository(registry, repository).image("2.1.105", f"old {unique}", layers=1)
         for tag in FLOATS:
-            registry.put(repository, tag, registry.manifest(repository, "2.1.105"), DOCKER_MANIFEST)
+            registry.put(repository, tag, old.body, old.media_type)
         image = f"build-{unique}"
         image_id = engine.image(image, f"new {unique}")
         try:
             yield Stage(registry, repository, through, proxy, image, registry.snapshot(repository), environment)
         finally:
-            engine.docker("image", "rm", "--force", seed, image_id)
+            engine.forget(image_id)
 
 
 @dataclass
