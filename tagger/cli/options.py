@@ -6,8 +6,8 @@ A command takes a whole group as one parameter: `command` turns the group's fiel
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import dataclass, fields
+from typing import Annotated, Any
 
 import typer
 
@@ -45,6 +45,12 @@ Verbose = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
+
+
+def words(group: Any) -> dict[str, Any]:
+    """The options of a group that were given, by the names that the Python API has for them."""
+    values = {field.name: getattr(group, field.name) for field in fields(group)}
+    return {name: value for name, value in values.items() if value is not None and name != "verbose"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

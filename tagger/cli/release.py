@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from tagger.cli.app import app
 from tagger.cli.command import RELEASE, command
 from tagger.cli.failure import as_error, failure
-from tagger.cli.options import TAGS, TARGET, Access, Output, ReleaseOptions, Rules, Target
+from tagger.cli.options import TAGS, TARGET, Access, Output, ReleaseOptions, Rules, Target, words
 from tagger.cli.render.console import say, show
 from tagger.cli.render.github import Appended, append, opened, tell_github
 from tagger.cli.settings import given, schemes_to_write, token_hosts, wanted
@@ -70,8 +70,8 @@ def release(
         if (image, version) != (None, None) if all_as else None in (image, version):
             raise InputError("give IMAGE and VERSION, or only --all VERSION to release every image of the settings")
         images, via, auth_hosts = wanted(image, given(rules, target, floats_via=floats_via))
-        words = _words(options, access, access.auth_host or auth_hosts, watch)
-        return api.release_all(images, all_as or version or "", floats_via=via, **words)
+        asked = _words(options, access, access.auth_host or auth_hosts, watch)
+        return api.release_all(images, all_as or version or "", floats_via=via, **asked)
 
     _released(run, _Asked(image or "", all_as or version or "", options.dry_run), output)
 
@@ -126,19 +126,8 @@ def promote(
 
 
 def _words(options: ReleaseOptions, access: Access, auth_hosts: Sequence[str], watch: Watch) -> Words:
-    return {
-        "insecure": access.insecure or (),
-        "auth_host": auth_hosts,
-        "dry_run": options.dry_run,
-        "force": options.force,
-        "assume_newest": options.assume_newest,
-        "strict": options.strict,
-        "build_metadata": options.build_metadata,
-        "timeout": options.timeout,
-        "progress": watch.progress,
-        "trace": access.trace,
-        "meter": watch.meter,
-    }
+    given = {**words(options), **words(access), "auth_host": auth_hosts, "trace": access.trace}
+    return cast("Words", {**given, "progress": watch.progress, "meter": watch.meter})
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import typer
 from tagger.cli.app import app
 from tagger.cli.command import SET_UP, command
 from tagger.cli.failure import failing
-from tagger.cli.options import Access, Json, Verbose
+from tagger.cli.options import Access, Json, Verbose, words
 from tagger.cli.render.console import say, show
 
 
@@ -42,8 +42,7 @@ def doctor(
     with failing(repository, as_json=as_json):
         found = api.diagnose(
             repository,
-            insecure=access.insecure or (),
-            auth_host=access.auth_host or (),
+            **words(access),
             progress=say,
             trace=access.trace,
         )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from tagger.cli.options import Access, Rules, Target
+from tagger.cli.options import Access, Rules, Target, words
 from tagger.cli.render.console import say
 from tagger.errors import InputError
 
@@ -61,12 +61,8 @@ def token_hosts(access: Access, repository: str) -> Sequence[str]:
 
 def reaching(access: Access, repository: str) -> Reaching:
     """How the registry of a repository is reached."""
-    return {
-        "insecure": access.insecure or (),
-        "auth_host": token_hosts(access, repository),
-        "progress": say,
-        "trace": access.trace,
-    }
+    given = {**words(access), "auth_host": token_hosts(access, repository), "progress": say, "trace": access.trace}
+    return cast("Reaching", given)
 
 
 def wanted(image: str | None, said: Given) -> tuple[list[Wanted], str, Sequence[str]]:
