@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from tagger.errors import InputError, Unreadable
 from tagger.names import Digest, Repository, Tag
 from tagger.oci.referrers import hanging_tags
 from tagger.repository.floating import Move, is_half_removed, moved
-from tagger.repository.observe import Listed, ask, observe
+from tagger.repository.observe import Listed, ask, look, observe
 from tagger.rules.resolve import Published
 from tagger.rules.scheme import Scheme
-from tagger.rules.version import newest_first
+from tagger.rules.version import Version, newest_first
 from tagger.text import printable
 
 Note = Callable[[str], None]
@@ -28,11 +28,15 @@ class Removable(Listed, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Fall:
-    """What happens to the floating tags of one variant: some fall back, and some are left without a version."""
+    """What happens to the floating tags of one variant: some fall back, and some are left without a version.
+
+    The versions that go compete for the `others` too, but those hold other images.
+    """
 
     scheme: Scheme
     moves: tuple[Move, ...]
     dropped: tuple[Tag, ...]
+    others: tuple[Tag, ...] = ()
 
     def moving(self) -> list[Tag]:
         """Return the tags that fall back."""
@@ -47,11 +51,13 @@ class Fall:
 class Going:
     """The tags that are to go and what they hold, and what happens to floating tags.
 
-    `versions` are the version tags among them, which go last; `wrote` is what floating tags held or hold.
+    `versions` are the version tags among them, which go last, `images` the images that were named. `wrote` is what
+    floating tags held or hold.
     """
 
     doomed: Mapping[Tag, Digest | None]
     versions: Collection[Tag]
+    images: set[Digest]
     falls: Sequence[Fall]
     wrote: dict[Tag, set[Digest]] = field(default_factory=dict)
 
@@ -115,11 +121,50 @@ def planned(repository: Removable, every: Sequence[Published], named: Sequence[T
         dropped = tuple(tag for tag in forced if tag not in observed.owners())
         doomed |= {tag: observed.digests[tag] for tag in dropped}
         wrote |= {tag: images | {held for held in [observed.digests[tag]] if held} for tag in forced}
-        falls.append(Fall(published.scheme, tuple(moved(observed, forced, repository.name)), dropped))
+        others = tuple(tag for tag in floats if tag not in forced)
+        falls.append(Fall(published.scheme, tuple(moved(observed, forced, repository.name)), dropped, others))
     moving = {tag for fall in falls for tag in fall.moving()}
     doomed |= _attached(repository, [tag for tag in tags if tag not in moving], doomed)
     versions = {tag for tag in doomed if any(tag in published.spelt for published in every)}
-    return Going(doomed, versions, falls, wrote)
+    return Going(doomed, versions, images, falls, wrote)
+
+
+@dataclass(frozen=True, slots=True)
+class Strays:
+    """Floating tags that somebody has moved to an image that goes: where they belong, and those that belong nowhere."""
+
+    moves: tuple[Move, ...] = ()
+    dropped: Mapping[Tag, Digest | None] = field(default_factory=dict)
+
+
+def strays(
+    repository: Removable,
+    scheme: Scheme,
+    floats: Collection[Tag],
+    images: Collection[Digest],
+    absent: Collection[Version] = (),
+) -> Strays:
+    """Return which of these floating tags hold one of these images now.
+
+    Two removals at once may each let floating tags fall back to what the other one removes; the last one sees it here.
+    """
+    tags = [tag for tag, held in ask(repository, floats).items() if held in images]
+    if not tags:
+        return Strays()
+    observed = look(repository, scheme, tags, absent=absent)
+    dropped = {tag: observed.digests[tag] for tag in tags if tag not in observed.owners()}
+    return Strays(tuple(moved(observed, tags, repository.name)), dropped)
+
+
+def with_strays(repository: Removable, plan: Going) -> Going:
+    """Return the plan with the floating tags that somebody has moved to an image that goes, since it was made."""
+    falls, doomed, wrote = [], dict(plan.doomed), dict(plan.wrote)
+    for fall in plan.falls:
+        found = strays(repository, fall.scheme, fall.others, plan.images)
+        falls.append(replace(fall, moves=(*fall.moves, *found.moves), dropped=(*fall.dropped, *found.dropped)))
+        doomed |= found.dropped
+        wrote |= {tag: set(plan.images) for tag in (*(move.tag for move in found.moves), *found.dropped)}
+    return replace(plan, doomed=doomed, falls=falls, wrote=wrote)
 
 
 def _attached(

@@ -17,7 +17,7 @@ from tagger.names import Digest, Repository, Tag
 from tagger.repository.ending import ended
 from tagger.repository.floating import Move
 from tagger.repository.observe import ask, published
-from tagger.repository.removal import Fall, Going, Note, Removable, named, planned
+from tagger.repository.removal import Fall, Going, Note, Removable, named, planned, with_strays
 from tagger.repository.settle import Goal, settle
 from tagger.rules.resolve import Published
 from tagger.rules.scheme import Scheme
@@ -83,6 +83,9 @@ def _remove(repository: Removable, every: Sequence[Published], named: Sequence[T
         # While the tag of a version is there, the same command finds what is left of a removal that broke off.
         for group in ([t for t in others if t not in plan.versions], [t for t in others if t in plan.versions]):
             repository.deadline.at_once([partial(take, repository, tag, plan.doomed[tag]) for tag in group])
+        before, plan = plan, with_strays(repository, plan)
+        strays = [tag for tag in plan.doomed if tag not in before.doomed]
+        repository.deadline.at_once([partial(take, repository, tag, plan.doomed[tag]) for tag in strays])
     except (TaggerError, KeyboardInterrupt) as error:
         problem = error
     repository.deadline.put_back()

@@ -7,14 +7,14 @@ not count: floating tags fall back, and the version's own tag goes if the regist
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tagger.errors import AGAIN, BadAnswer, InputError, Refused, TaggerError, Unreadable, Unsettled
 from tagger.names import Digest, Repository, Tag
 from tagger.repository.ending import ended
 from tagger.repository.floating import Move, is_half_removed, moved
 from tagger.repository.observe import ask, observe, published
-from tagger.repository.removal import Removable
+from tagger.repository.removal import Removable, strays
 from tagger.repository.remove import take
 from tagger.repository.settle import Goal, settle
 from tagger.rules.resolve import Published
@@ -164,12 +164,24 @@ def _withdrawn(
         gone = [tag for part in parts for tag in part.doomed if deletes and _removed(repository, tag, part.digest)]
         for part in parts:
             _settle(repository, part, version, part.unclaimed)
+        late = [_strayed(repository, part, version) for part in parts]
+        parts = [*parts, *late]
+        moves += tuple(move for part in late for move in _fall_back(repository, part, version))
+        gone += [tag for part in late for tag in part.doomed if deletes and _removed(repository, tag, part.digest)]
     except (TaggerError, KeyboardInterrupt) as problem:
         repository.deadline.put_back()
         if error := _broken_off(repository, parts, version, problem):
             raise error from None
         return tuple(move for part in parts for move in part.moves), [tag for part in parts for tag in part.doomed]
     return moves, gone
+
+
+def _strayed(repository: Removable, part: _Part, version: Version) -> _Part:
+    """Return what is left to do for floating tags that somebody has moved to the yanked image meanwhile."""
+    others = [tag for tag in part.scheme.floating_tags(version) if tag not in part.wrote]
+    found = strays(repository, part.scheme, others, {part.digest}, absent={version})
+    wrote = {tag: {part.digest} for tag in (*(move.tag for move in found.moves), *found.dropped)}
+    return replace(part, tags=(), moves=found.moves, unclaimed=tuple(found.dropped), wrote=wrote)
 
 
 def _broken_off(

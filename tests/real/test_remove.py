@@ -24,6 +24,7 @@ from tagger.registry.answer import Answer
 from tagger.registry.delete import Deleting
 from tagger.releasing.order import Order
 from tagger.repository.repair import repair
+from tagger.repository.yank import yank
 from tagger.rules.resolve import Published
 from tagger.rules.scheme import Scheme
 from tagger.rules.version import parse_version
@@ -129,6 +130,48 @@ def test_a_release_into_the_line_that_is_removed_keeps_its_floating_tags(at: str
     remove(repository, [SCHEME], ["2.1.106"])
     assert done
     assert {names(repository).get(tag) for tag in ("2.1.107", "2.1", "2", "latest")} == {"2.1.105"}
+
+
+def test_floating_tags_that_a_rival_moves_to_what_is_removed_fall_back() -> None:
+    repository = shelf("1.0.0", "2.0.7", "2.1.105", "2.1.106")
+    done: list[str] = []
+
+    @contextlib.contextmanager
+    def around(operation: str) -> Iterator[None]:
+        if operation == "remove 2.1.105" and not done:
+            done.append(operation)
+            assert {move.tag for move in remove(repository, [SCHEME], ["2.1.106"]).moved} == {"2.1", "2", "latest"}
+        yield
+
+    repository.around = around
+    removed = remove(repository, [SCHEME], ["2.1.105"])
+    assert done
+    assert names(repository) == {
+        "1.0.0": "1.0.0", "1.0": "1.0.0", "1": "1.0.0",
+        "2.0.7": "2.0.7", "2.0": "2.0.7", "2": "2.0.7", "latest": "2.0.7",
+    }  # fmt: skip
+    assert removed.removed == ("2.1.105", "2.1")
+    assert {(move.tag, str(move.version)) for move in removed.moved} == {("2", "2.0.7"), ("latest", "2.0.7")}
+
+
+def test_floating_tags_that_a_rival_moves_to_what_is_yanked_fall_back() -> None:
+    repository = shelf("1.0.0", "2.0.7", "2.1.105", "2.1.106")
+    done: list[str] = []
+
+    @contextlib.contextmanager
+    def around(operation: str) -> Iterator[None]:
+        if operation == "put 2.1.105-yanked" and not done:
+            done.append(operation)
+            remove(repository, [SCHEME], ["2.1.106"])
+        yield
+
+    repository.around = around
+    yanked = yank(repository, [SCHEME], "2.1.105")
+    assert done
+    assert {tag for tag, version in names(repository).items() if version == "2.1.105"} == {"2.1.105-yanked"}
+    assert {names(repository)[tag] for tag in ("2", "latest")} == {"2.0.7"}
+    assert yanked.removed == ("2.1.105", "2.1")
+    assert {(move.tag, str(move.version)) for move in yanked.moved} == {("2", "2.0.7"), ("latest", "2.0.7")}
 
 
 def test_a_signature_stays_while_nobody_knows_whether_another_tag_holds_its_image() -> None:
