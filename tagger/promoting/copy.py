@@ -61,7 +61,7 @@ class Courier:
         return self.original.digest
 
     def bring(self, target: RemoteRepository) -> None:
-        """Send all but the tag, once, without what is there already. Raises what `push` raises."""
+        """Copy everything except the tag, once, and skip what the target already has. Raises what `push` raises."""
         if target.name in self._done:
             return
         pieces = [piece for piece in self._image() if piece.home.name != target.name]
@@ -199,9 +199,9 @@ class Courier:
         return None
 
     def _try_manifest(self, target: RemoteRepository, piece: Piece) -> bool | None:
-        """Send what refers to the image; whether the registry lists it now, None when the registry refuses it.
+        """Send what refers to the image; whether the registry lists it now, or None if the registry refuses it.
 
-        Only the answer to a write says that, so what is there is written again.
+        Only the answer to a write tells, so tagger writes it even if the registry already has it.
         """
         manifest = piece.manifest
         try:

@@ -88,7 +88,7 @@ class Auth:
     def answers(self, answer: Answer, sending: Sending) -> bool:
         """Whether there is another authorization to try, where an answer asks for one.
 
-        Many registries hide by 403 and 404 what is there; only their root asks who we are.
+        Many registries answer 403 or 404 to hide what exists, and ask for credentials only at their root.
         """
         hidden = answer.status in _HIDING and sending.authorization is None
         asked = challenge.choose(_values(answer.headers, "www-authenticate"))

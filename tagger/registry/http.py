@@ -35,7 +35,7 @@ Body = bytes | Iterator[bytes] | None
 class Transport:
     """A pool of connections to one registry, and to where it points; safe to use from several threads.
 
-    `insecure` says that the registry's own certificate is not verified. `trace` is told of every request.
+    With `insecure` the registry's own certificate is not verified. `trace` gets a line for every request.
     """
 
     def __init__(self, registry: Registry, *, insecure: bool, deadline: Deadline, trace: Trace | None = None) -> None:
@@ -179,6 +179,6 @@ class Transport:
 
 @dataclass(slots=True)
 class _Traced:
-    """A request as it is told about: its status, once there is one."""
+    """The part of a request's trace line that is known only at its end: the status, or why there is none."""
 
     outcome: str = "no answer"

@@ -150,7 +150,7 @@ def _settle(
 
 
 def _look(repository: Removable, plan: Going) -> tuple[Removal, list[Tag], list[Tag]]:
-    """Settle to what is there now; return what went, the tags that are left, and those of them that cannot be read.
+    """Settle to what the repository holds now; return what went, the tags left over, and those nobody can read.
 
     A version that stayed gets its floating tags back, and so does one that somebody else has released meanwhile. A tag
     that holds something strange does not count as a version.

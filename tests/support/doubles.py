@@ -648,14 +648,11 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(str(self._path))
 
 
-class EngineProxy(Server):
-    """Pass every request on to a real Engine, unless a rule answers it; a stream passes as it comes."""
-
-    def __init__(self, upstream: Path) -> None:
-        super().__init__()
-        self.upstream = upstream
+class _AtSocket(Server):
+    """A server at a socket of its own, where an Engine listens."""
 
     def _listen(self) -> _UnixListener:
+        # A socket's path has 107 bytes at most, and a test's own folder is too long.
         self._folder = tempfile.mkdtemp(prefix="engine-")
         self.socket = Path(self._folder, "docker.sock")
         return _UnixListener(str(self.socket), _Handler)
@@ -670,6 +667,14 @@ class EngineProxy(Server):
     def url(self) -> str:
         """Return the address as DOCKER_HOST wants it."""
         return f"unix://{self.socket}"
+
+
+class EngineProxy(_AtSocket):
+    """Pass every request on to a real Engine, unless a rule answers it; a stream passes as it comes."""
+
+    def __init__(self, upstream: Path) -> None:
+        super().__init__()
+        self.upstream = upstream
 
     def answer(self, request: Request) -> Response:
         """Ask the Engine, and give its answer: whole, or as a stream where the Engine streams."""
@@ -782,7 +787,7 @@ def push_error(message: str) -> Message:
     return {"errorDetail": {"message": message}, "error": message}
 
 
-class FakeEngine(Server):
+class FakeEngine(_AtSocket):
     """Answer on a unix socket as a Docker Engine does, for images that exist in name only.
 
     `images` maps an image ID to what inspecting it says, `tags` a `name:tag` to an image ID, `manifests` an image ID to
@@ -820,24 +825,6 @@ class FakeEngine(Server):
             "OSType": "linux",
             "Architecture": "x86_64",
         }
-
-    def _listen(self) -> _UnixListener:
-        self._folder = tempfile.mkdtemp(
-            prefix="engine-"
-        )  # a socket's path has 107 bytes at most: a test's own is too long
-        self.socket = Path(self._folder, "docker.sock")
-        return _UnixListener(str(self.socket), _Handler)
-
-    def __exit__(self, *_: object) -> None:
-        try:
-            super().__exit__()
-        finally:
-            shutil.rmtree(self._folder)
-
-    @property
-    def url(self) -> str:
-        """Return the address as DOCKER_HOST wants it."""
-        return f"unix://{self.socket}"
 
     def load(self, name: str, content: bytes) -> str:
         """Have an image of one layer under a name (`latest` unless it has a tag); return its ID."""

@@ -213,19 +213,24 @@ def test_the_only_floating_tag_of_a_release_may_be_pushed_by_anybody() -> None:
     assert held(repository)["2.0.7"] == held(repository)["2.0"] == "new"
 
 
-@pytest.mark.parametrize("via", FloatsVia)
-def test_a_list_that_lags_behind_a_newer_version_moves_no_floating_tag_back(via: FloatsVia) -> None:
-    repository = ModelRepository.published(["2.1.105", "2.1.107"])
-    repository.hidden = {Tag("2.1.107")}
-    lists = iter(range(5))
+def hide(repository: ModelRepository, tag: str, *, lists: int) -> None:
+    """Leave a tag out of the next lists, as a registry does whose list lags."""
+    repository.hidden = {Tag(tag)}
+    left = iter(range(lists))
 
     @contextlib.contextmanager
     def around(operation: str) -> Iterator[None]:
-        if operation == "list" and next(lists, None) is None:
+        if operation == "list" and next(left, None) is None:
             repository.hidden = set()
         yield
 
     repository.around = around
+
+
+@pytest.mark.parametrize("via", FloatsVia)
+def test_a_list_that_lags_behind_a_newer_version_moves_no_floating_tag_back(via: FloatsVia) -> None:
+    repository = ModelRepository.published(["2.1.105", "2.1.107"])
+    hide(repository, "2.1.107", lists=5)
     engine = ModelEngine([repository], [image("new")])
     done = release(engine, placed("new", [repository]), Order(parse_version("2.1.106"), via))
     assert held(repository) == {
@@ -240,16 +245,7 @@ def test_a_list_that_lags_behind_a_newer_version_moves_no_floating_tag_back(via:
 def test_a_repair_waits_for_a_list_that_lags() -> None:
     repository = Shelf.published(["2.1.105", "2.1.107"])
     assert isinstance(repository, Shelf)
-    repository.hidden = {Tag("2.1.107")}
-    lists = iter(range(3))
-
-    @contextlib.contextmanager
-    def around(operation: str) -> Iterator[None]:
-        if operation == "list" and next(lists, None) is None:
-            repository.hidden = set()
-        yield
-
-    repository.around = around
+    hide(repository, "2.1.107", lists=3)
     repair(repository, [Scheme()], dry_run=False)
     assert repository.writes == []
 

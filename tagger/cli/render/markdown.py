@@ -23,14 +23,14 @@ def release_markdown(release: Release) -> str:
 
 
 def release_variables(release: Release) -> str:
-    """Write a release as lines of NAME=VALUE: what CI systems take for outputs or a dotenv file.
+    """Write a release as NAME=VALUE lines, for the outputs of a CI step or a dotenv file.
 
-    Several tags, digests or references have commas between; TAGGER_REFERENCE is the first one alone. No value has
-    anything that a shell or a dotenv file would take for more than text. After a failure they name what is there:
-    nothing, or the version tag.
+    Commas separate several tags, digests or references; TAGGER_REFERENCE is only the first. No value holds characters
+    that mean something to a shell or in a dotenv file. After a failure the values name the version tag if it was
+    pushed, and are empty otherwise.
     """
-    standing = () if release.outcome is Outcome.REFUSED else release.repositories
-    held = [(r, change) for r in standing for change in r.changes if r.digest and change.after == r.digest]
+    shown = () if release.outcome is Outcome.REFUSED else release.repositories
+    held = [(r, change) for r in shown for change in r.changes if r.digest and change.after == r.digest]
     references = [f"{r.repository}@{r.digest}" for r, _ in held]
     values: dict[str, Sequence[object]] = {
         "TAGGER_OUTCOME": [release.outcome],
