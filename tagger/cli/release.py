@@ -118,7 +118,7 @@ def promote(
             sources if platform_image else source,
             version,
             to=to or (),
-            schemes=schemes_to_write(rules, to or sources),
+            schemes=schemes_to_write(rules, to or [source]),
             **_words(options, access, token_hosts(access, to[0] if to else source), watch),
         )
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from tagger.cli.options import Access, Rules, Target, words
 from tagger.cli.render.console import say
 from tagger.errors import InputError
+from tagger.text import printable
 
 if TYPE_CHECKING:
     from tagger.config.settings import Config, Given
@@ -37,20 +39,35 @@ def in_force(said: Given, image: str | None) -> Config:
 
 
 def schemes(rules: Rules, repository: str | None = None) -> tuple[Scheme, ...]:
-    """The scheme of every variant of a repository."""
-    return in_force(given(rules), repository).schemes()
+    """The scheme of every variant of a repository; None: those of the file's top."""
+    from tagger.config.read import read_repository
+
+    said = given(rules)
+    found = read_repository(said, os.environ, Path(), repository) if repository else in_force(said, None)
+    return found.schemes()
 
 
 def schemes_to_write(rules: Rules, repositories: Sequence[str]) -> tuple[Scheme, ...]:
-    """The schemes of the first repository.
+    """The schemes that these repositories have in common.
 
-    Raises InputError where several tables share one of the repositories: each has an image of its own.
+    Raises InputError where several tables share one of the repositories, since each has an image of its own, and where
+    the repositories differ in how their tags are spelled or move.
     """
     from tagger.config.read import check_one
 
     found = [in_force(given(rules), repository) for repository in repositories]
     for each in found:
         check_one(each.sharing)
+    # Which other variants a repository has decides nothing about the tags of these.
+    rules_of = {
+        name: [replace(scheme, variants=frozenset()) for scheme in each.schemes()]
+        for name, each in zip(repositories, found, strict=True)
+    }
+    if other := next((name for name in repositories if rules_of[name] != rules_of[repositories[0]]), None):
+        raise InputError(
+            f"the settings give {printable(repositories[0])} and {printable(other)} different rules for tags",
+            "promote to one of them at a time",
+        )
     return found[0].schemes()
 
 

@@ -33,6 +33,16 @@ def read(given: Given, environment: Mapping[str, str], folder: Path, image: str 
     return _in_force(given, environment, file, _chosen(file, image) if image and file else ())
 
 
+def read_repository(given: Given, environment: Mapping[str, str], folder: Path, repository: str) -> Config:
+    """Find the settings in force for a repository: those of every table whose repository it is.
+
+    If there is none, those of the table of its name. The rest is as for `read`.
+    """
+    file = opened(environment, folder)
+    names = file and (_sharing(file, path_of(repository)) or _chosen(file, repository))
+    return _in_force(given, environment, file, names or ())
+
+
 def read_all(given: Given, environment: Mapping[str, str], folder: Path) -> tuple[Config, ...]:
     """Find the settings in force for every image that the file has a table for.
 
@@ -69,8 +79,7 @@ def _in_force(given: Given, environment: Mapping[str, str], file: File | None, n
         tables = ", ".join(f"[images.{_key(name)}]" for name in names)
         if names:
             layers.append((_joined(file, names), lambda _: f"{file.label} {tables}"))
-            path = file.repository(names[0])
-            sharing = [name for name in file.images if file.repository(name) == path]
+            sharing = [*_sharing(file, file.repository(names[0]))]
         layers.append((file.top, lambda _: file.label))
     values = Given()
     origins = []
@@ -101,6 +110,11 @@ def _chosen(file: File, image: str) -> tuple[str, ...]:
     path = path_of(image)
     if name := next((name for name in (image, path) if name in file.images), None):
         return (name,)
+    return _sharing(file, path)
+
+
+def _sharing(file: File, path: str | None) -> tuple[str, ...]:
+    """Find the tables of one repository."""
     return tuple(name for name in file.images if path is not None and file.repository(name) == path)
 
 

@@ -390,6 +390,44 @@ def test_one_image_is_not_written_for_each_table_of_its_repository(
     assert names(registry.snapshot(path)) == {*before, "2.1.107", "2.1", "2", "latest"}
 
 
+def test_what_reads_a_repository_has_every_variant_of_its_tables_whatever_their_names(
+    registry: Registry, repository: str, settings: Callable[[str], None]
+) -> None:
+    shop = Repository(registry, repository)
+    settings(f"[images.{repository!r}]\n[images.'{repository}:alpine']\nvariants = ['alpine']\n")
+    for tag in ("2.1.106", "2.1", "2", "latest"):
+        shop.image(tag, "plain")
+    for tag in ("2.1.105-alpine", "2.1-alpine", "2-alpine", "alpine"):
+        shop.image(tag, "old")
+    shop.image("2.1.106-alpine", "new")
+    checked = tagger(None, "check", str(shop), "--json")
+    assert (checked.code, {each["tag"] for each in checked.json["drift"]}) == (5, {"2.1-alpine", "2-alpine", "alpine"})
+    assert tagger(None, "repair", str(shop)).code == 0
+    assert tagger(None, "yank", str(shop), "2.1.106").code == 0
+    assert {"2.1.106-yanked", "2.1.106-yanked-alpine"} <= {*shop.tags()}
+    assert tagger(None, "check", str(shop)).code == 0
+
+
+def test_one_promotion_does_not_take_the_rules_of_one_repository_to_another(
+    registry: Registry, repository: str, settings: Callable[[str], None]
+) -> None:
+    shop = Repository(registry, f"{repository}/shop")
+    shop.image("build-77", "plain")
+    settings(
+        f"[images.'{repository}/api']\nprefix = 'api-'\n[images.'{repository}/ui']\nvariants = ['default', 'alpine']\n"
+    )
+    to = [word for name in ("test", "api", "ui") for word in ("--to", f"{registry.host}/{repository}/{name}")]
+    refused = tagger(None, "promote", f"{shop}:build-77", "2.1.106", *to)
+    assert refused.code == 2, refused.err
+    assert f"{to[1]} and {to[3]} different rules for tags: promote to one of them at a time" in refused.error
+    refused = tagger(None, "promote", f"{shop}:build-77", "2.1.106", *to, "--prefix", "v")
+    assert (refused.code, f"{to[1]} and {to[5]} different rules" in refused.error) == (2, True), refused.err
+    assert [registry.tags(f"{repository}/{name}") for name in ("test", "api", "ui")] == [[], [], []]
+    ran = tagger(None, "promote", f"{shop}:build-77", "2.1.106", *to, "--prefix", "", "--variant", "default")
+    assert ran.code == 0, ran.err
+    assert {*registry.tags(f"{repository}/api")} == {*registry.tags(f"{repository}/ui")} == {*CASCADE}
+
+
 def test_one_image_is_not_released_for_each_table_that_its_name_selects(
     engine: Engine, registry: Registry, repository: str, settings: Callable[[str], None]
 ) -> None:
