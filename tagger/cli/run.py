@@ -23,14 +23,26 @@ __all__ = ["COMMANDS", "app", "main"]
 COMMANDS = (release, look, fix, clean_up, set_up)
 """The modules of commands; each registers its own with `app` when it is imported."""
 
-# Words that people try for a command; typer suggests what is spelled alike.
+_TRIED = {
+    "release": "push publish deploy ship tag",
+    "promote": "copy cp retag mirror",
+    "ls": "list versions show",
+    "check": "verify status diff validate",
+    "next": "bump",
+    "repair": "fix heal restore sync",
+    "yank": "withdraw retract unrelease unpublish deprecate undo revert rollback",
+    "rm": "delete remove del erase untag",
+    "prune": "clean cleanup gc purge",
+    "doctor": "diagnose",
+    "--version": "version",
+    "--help": "help",
+}
+# Words that people try for a command; typer suggests what is spelled alike, which may do the opposite.
 _MEANT = {
-    **dict.fromkeys(("delete", "remove", "del"), "use tagger rm"),
-    "list": "use tagger ls",
-    **dict.fromkeys(("push", "publish"), "use tagger release"),
-    "fix": "use tagger repair",
+    **{word: f"use tagger {name}" for name, words in _TRIED.items() for word in words.split()},
     "unyank": "bring a version back with tagger promote REPOSITORY:VERSION-yanked VERSION --force, or another image"
     " with tagger release IMAGE VERSION --force",
+    "login": "use docker login, whose credentials tagger reads",
 }
 
 
@@ -65,8 +77,9 @@ def _as_text(words: Sequence[str]) -> list[str]:
 
 def _check_command(words: Sequence[str]) -> None:
     """End with exit code 2 for a command that has another name here."""
-    if words and (meant := _MEANT.get(words[0])):
-        say(f"error: there is no command '{words[0]}': {meant}")
+    name = next((word for word in words if not word.startswith("-")), "")
+    if meant := _MEANT.get(name.lower()):
+        say(f"error: there is no command '{name}': {meant}")
         _end(2)
 
 

@@ -426,15 +426,24 @@ def test_next_wants_to_be_told_that_a_version_is_the_first(gallery: str) -> None
 @pytest.mark.parametrize(
     ("word", "says"),
     [
-        *((word, "use tagger rm") for word in ("delete", "remove", "del")),
-        ("list", "use tagger ls"),
-        *((word, "use tagger release") for word in ("push", "publish")),
-        ("fix", "use tagger repair"),
+        *((word, "use tagger rm") for word in ("delete", "remove", "del", "erase", "untag", "DELETE")),
+        *((word, "use tagger ls") for word in ("list", "versions", "show")),
+        *((word, "use tagger release") for word in ("push", "publish", "tag")),
+        *((word, "use tagger promote") for word in ("copy", "retag")),
+        *((word, "use tagger repair") for word in ("fix", "restore")),
+        *((word, "use tagger yank") for word in ("unpublish", "unrelease", "withdraw", "rollback")),
+        *((word, "use tagger check") for word in ("verify", "status")),
+        *((word, "use tagger prune") for word in ("clean", "purge")),
+        ("bump", "use tagger next"),
+        ("version", "use tagger --version"),
+        ("help", "use tagger --help"),
+        ("login", "use docker login"),
         ("unyank", "tagger promote REPOSITORY:VERSION-yanked VERSION --force"),
     ],
 )
-def test_a_command_that_has_another_name_is_named(word: str, says: str) -> None:
-    ran = tagger(None, word, "x", "--json")
+@pytest.mark.parametrize("before", [[], ["--verbose"]])
+def test_a_command_that_has_another_name_is_named(word: str, says: str, before: list[str]) -> None:
+    ran = tagger(None, *before, word, "x", "--json")
     assert (ran.code, ran.out, f"there is no command '{word}': " in ran.error, says in ran.error) == (2, "", True, True)
 
 
