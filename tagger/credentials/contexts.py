@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tagger.credentials.docker import DockerConfig
+from tagger.credentials.docker import DockerConfig, content_of
 from tagger.errors import EngineUnreachable
 from tagger.text import printable
 
@@ -58,7 +58,7 @@ def _context(folder: Path, name: str) -> Endpoint:
     """The Engine of a Docker context; docker-py takes the local socket for a context that does not exist."""
     key = hashlib.sha256(name.encode()).hexdigest()
     try:
-        content = json.loads((folder / "meta" / key / "meta.json").read_text(encoding="utf-8"))
+        content = json.loads(content_of(folder / "meta" / key / "meta.json"))
         engine = content["Endpoints"]["docker"]
         host, verify = str(engine["Host"]), not engine.get("SkipTLSVerify")
     except FileNotFoundError:

@@ -8,6 +8,7 @@ the host's own last. An entry of another host or of another team's path is never
 from __future__ import annotations
 
 import base64
+import errno
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -140,9 +141,16 @@ def _plain_key(key: str) -> str:
     return host if path in ("", "v1", "v2") else f"{host}/{path}"
 
 
+def content_of(file: Path) -> str:
+    """The text of a file. Raises OSError, for a pipe too, since nobody may ever write to it; UnicodeDecodeError."""
+    if file.is_fifo():
+        raise OSError(errno.EINVAL, "it is a pipe")
+    return file.read_text(encoding="utf-8")
+
+
 def _read(file: Path) -> dict[str, Any]:
     try:
-        return _parse(file.read_text(encoding="utf-8"), str(file))
+        return _parse(content_of(file), str(file))
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError) as error:

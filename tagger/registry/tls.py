@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ssl
 from pathlib import Path
 
@@ -48,10 +49,17 @@ def _add_certificates(found: ssl.SSLContext, registry: Registry) -> None:
     for folder in _folders(registry):
         try:
             for authority in sorted(folder.glob("*.crt")):
-                found.load_verify_locations(authority)
+                found.load_verify_locations(_no_pipe(authority))
             for certificate in sorted(folder.glob("*.cert")):
-                found.load_cert_chain(certificate, certificate.with_suffix(".key"))
+                found.load_cert_chain(_no_pipe(certificate), _no_pipe(certificate.with_suffix(".key")))
         except (OSError, ssl.SSLError) as error:
             raise RegistryUnreachable(
                 f"a certificate in {folder} cannot be used ({printable(error)})", "each *.cert needs its *.key, in PEM"
             ) from None
+
+
+def _no_pipe(file: Path) -> Path:
+    """The same file. Raises OSError for a pipe, since nobody may ever write to it."""
+    if file.is_fifo():
+        raise OSError(errno.EINVAL, f"{file.name} is a pipe")
+    return file

@@ -40,6 +40,7 @@ from doubles import (
     on,
     refusal,
 )
+from fifo import pipe
 from services import free_port
 
 from tagger.credentials.credential import Credential, Secret
@@ -205,6 +206,15 @@ def test_a_certificate_that_cannot_be_used_is_named(
     with pytest.raises(
         RegistryUnreachable, match=f"a certificate in {folder} cannot be used .*needs its .*key, in PEM"
     ):
+        connect(secure.host, trust=Trust()).request("GET", TAGS)
+
+
+@pytest.mark.parametrize("name", ["ca.crt", "client.cert", "client.key"])
+def test_a_certificate_that_is_a_pipe_is_not_waited_for(connect: Connect, secure: ModelRegistry, name: str) -> None:
+    folder = certificates_of(secure.host)
+    (folder / "client.cert").write_bytes(b"")
+    (folder / name).unlink(missing_ok=True)
+    with pipe(folder / name), pytest.raises(RegistryUnreachable, match=f"{name} is a pipe"):
         connect(secure.host, trust=Trust()).request("GET", TAGS)
 
 

@@ -35,6 +35,7 @@ from doubles import (
     push_error,
     recorded,
 )
+from fifo import pipe
 from hypothesis import given
 from hypothesis import strategies as st
 from services import Engine as RealEngine
@@ -658,6 +659,17 @@ def test_contexts_of_the_working_directory_do_not_count(
 def test_a_context_that_cannot_be_read_is_named(tmp_path: Path, meta: str) -> None:
     context(tmp_path, "lab", meta)
     with pytest.raises(EngineUnreachable, match="context 'lab' cannot be read: see docker context inspect"):
+        found(tmp_path, DOCKER_CONTEXT="lab")
+
+
+def test_a_context_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    context(tmp_path, "lab", "")
+    (file,) = tmp_path.rglob("meta.json")
+    file.unlink()
+    with (
+        pipe(file, json.dumps(at("unix:///elsewhere"))),
+        pytest.raises(EngineUnreachable, match="context 'lab' cannot be read"),
+    ):
         found(tmp_path, DOCKER_CONTEXT="lab")
 
 

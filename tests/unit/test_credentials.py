@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from clocks import Racing
+from fifo import pipe
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -240,6 +241,14 @@ def test_a_broken_file_is_named(configure: Callable[[object], DockerConfig], tmp
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "config.json").mkdir()
     with pytest.raises(CredentialsError, match=r"config\.json cannot be read \(Is a directory\): fix it, or point"):
+        DockerConfig.load({"DOCKER_CONFIG": str(tmp_path)})
+
+
+def test_a_pipe_is_named_and_not_waited_for(tmp_path: Path) -> None:
+    with (
+        pipe(tmp_path / "config.json"),
+        pytest.raises(CredentialsError, match=r"config\.json cannot be read \(it is a"),
+    ):
         DockerConfig.load({"DOCKER_CONFIG": str(tmp_path)})
 
 
