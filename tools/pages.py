@@ -1,4 +1,4 @@
-"""Write the command pages (docs/commands/*.md) and the man page (docs/tagger.1) from the help.
+"""Write the command pages (docs/commands/*.md) and the man page (docs/tagger.1), and the schema of the settings.
 
 Usage: python tools/pages.py [FOLDER]      Default: docs
 """
@@ -15,6 +15,7 @@ import typer.main
 from tagger import __version__
 from tagger.cli.command import arguments, panels, paragraphs, sections
 from tagger.cli.run import app
+from tagger.config.show import schema_as_json
 
 DOCS = Path(__file__).parent.parent / "docs"
 EXITS = [
@@ -95,6 +96,7 @@ def pages() -> dict[str, str]:
     found = commands()
     return {
         "tagger.1": manual(found),
+        "tagger-toml.schema.json": schema_as_json() + "\n",
         "commands/README.md": index(found),
         **{f"commands/{name}.md": page(name, command) for name, command in found.items()},
     }

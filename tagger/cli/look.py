@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from tagger.cli.app import app
 from tagger.cli.command import LOOK, command
-from tagger.cli.failure import failing
+from tagger.cli.failure import failing, failure
 from tagger.cli.options import Access, BuildMetadata, Json, RepositoryArgument, Rules, Target, Verbose
 from tagger.cli.render.console import show
 from tagger.cli.settings import given, in_force, reaching, schemes
@@ -119,6 +121,12 @@ def show_config(
         typer.Argument(metavar="[IMAGE]", help="An image or repository; its table in the settings counts."),
     ] = None,
     *,
+    whole: Annotated[
+        bool, typer.Option("--check", help="Check every key, image and variant of the file instead.")
+    ] = False,
+    schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON Schema of tagger.toml, for editors, instead.")
+    ] = False,
     target: Target,
     rules: Rules,
     as_json: Json = False,
@@ -128,11 +136,36 @@ def show_config(
 
     Settings come from the command line, TAGGER_* in the environment, and tagger.toml or [tool.tagger] in
     pyproject.toml, in the working directory or a folder above it in the same checkout.
-    """
-    from tagger.config.show import as_json as written
-    from tagger.config.show import as_text
 
+    With --check, the exit code is 2 if the file has a problem; each one is named.
+    """
+    from tagger.config import show as shown
+
+    said = given(rules, target)
     with failing():
-        found = in_force(given(rules, target), image)
-        show(written(found) if as_json else as_text(found))
-        found.schemes()
+        if (whole or schema) and (whole is schema or image or any(value is not None for value in said.values())):
+            raise InputError("--check and --schema are about the whole file", "give one of them alone")
+        if schema:
+            show(shown.schema_as_json())
+        elif whole:
+            _check_file(as_json=as_json)
+        else:
+            found = in_force(said, image)
+            show(shown.as_json(found) if as_json else shown.as_text(found))
+            found.schemes()
+
+
+def _check_file(*, as_json: bool) -> None:
+    """Show every problem of the settings file; raises the last."""
+    from tagger.config import show as shown
+    from tagger.config.check import check as checked
+
+    found = checked(os.environ, Path())
+    if as_json:
+        show(shown.verdict_as_json(found))
+    elif not found.problems:
+        show(shown.verdict_as_text(found))
+    for problem in found.problems[:-1]:
+        failure(problem)
+    for problem in found.problems[-1:]:
+        raise problem

@@ -4,21 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tagger.config.nearest import nearest
 from tagger.config.settings import KEYS, KINDS, Given
+from tagger.errors import InputError
+from tagger.text import printable
 
+_BEGIN = "TAGGER_"
+_ALIKE = 0.8  # so that a letter is missing or too many, but TAGGER_REGISTRY_USER is somebody else's
 _VARIABLES = {"registries": "TAGGER_REGISTRY", "variants": "TAGGER_VARIANT", "auth_hosts": "TAGGER_AUTH_HOST"}
+TOLD = frozenset(_BEGIN + name for name in ("OUTCOME", "VERSION", "DIGEST", "TAGS", "REFERENCE", "REFERENCES"))
+"""The variables by which tagger tells other programs of a release; they come back in the jobs that follow."""
 
 
 def variable(key: str) -> str:
     """The name of the variable of a setting."""
-    return _VARIABLES.get(key, f"TAGGER_{key.upper()}")
+    return _VARIABLES.get(key, f"{_BEGIN}{key.upper()}")
 
 
 def from_environment(environment: Mapping[str, str]) -> Given:
-    """Read lists with commas between, aliases as `name=line`, and true or false."""
+    """Read lists with commas between, aliases as `name=line`, and true or false.
+
+    Raises InputError for a wrong value, and for an unknown variable that is spelled like one of these.
+    """
+    _check_names([name for name, text in environment.items() if name.startswith(_BEGIN) and text.strip()])
     said = {key: text for key in KEYS if (text := environment.get(variable(key), "").strip())}
     values = Given()
     for key, text in said.items():
         items = tuple(item.strip() for item in text.split(",") if item.strip())
         values[key] = KINDS[key].worded(text, items, variable(key))
     return values
+
+
+def _check_names(names: list[str]) -> None:
+    """Refuse what was meant for a setting: its variable misspelt, or its key where the variable has another name."""
+    known = {spelt.removeprefix(_BEGIN): variable(key) for key in KEYS for spelt in (key.upper(), variable(key))}
+    for name in sorted({*names} - TOLD - {*known.values()}):
+        if near := nearest(name.removeprefix(_BEGIN), known, _ALIKE):
+            raise InputError(
+                f"{printable(name)} in the environment is not a setting",
+                f"did you mean {known[near]}? If not, unset it",
+            )

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tagger.config.kinds import wrong
-from tagger.config.settings import KEYS, KINDS, Given
+from tagger.config.nearest import unknown
+from tagger.config.settings import KEYS, KINDS, TABLES, Given
 from tagger.errors import InputError, InvalidReference
 from tagger.names import Reference
 from tagger.text import printable
@@ -19,20 +20,36 @@ _LARGEST = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """What a file says: at its top, and of each image."""
+    """What a file says: at its top, and of each image; and what is wrong with it, in its order."""
 
     path: Path
     label: str
     top: Given
     images: Mapping[str, Given]
+    problems: tuple[InputError, ...] = ()
 
     def repository(self, name: str) -> str | None:
         """The path of the repository that an image goes to; None if its name is not an image name."""
         return self.images[name].get("repository") or self.top.get("repository") or path_of(name)
 
+    def sharing(self, path: str | None) -> tuple[str, ...]:
+        """The images that go to the repository at a path."""
+        return tuple(name for name in self.images if path is not None and self.repository(name) == path)
+
 
 def opened(environment: Mapping[str, str], folder: Path) -> File | None:
     """The file that counts in a folder; None if there is none. Raises InputError."""
+    file = examined(environment, folder)
+    if file and file.problems:
+        raise file.problems[0]
+    return file
+
+
+def examined(environment: Mapping[str, str], folder: Path) -> File | None:
+    """The file that counts in a folder, with all its problems; None if there is none.
+
+    Raises InputError for a file that cannot be read, and for one that somebody else wrote.
+    """
     try:
         found = _find(folder.absolute())
     except OSError as error:
@@ -68,18 +85,31 @@ class _Found:
 
 def _find(start: Path) -> _Found | None:
     for place in _searched(start):
-        if (path := place / FILE).is_file():
-            return _Found(path, str(path), *_parsed(path))
-        if (path := place / PYPROJECT).is_file():
-            content, owners = _parsed(path)
-            tool = content.get("tool")
-            table = tool.get("tagger") if isinstance(tool, dict) else None
-            label = f"{path} [tool.tagger]"
-            if isinstance(table, dict):
-                return _Found(path, label, table, owners)
-            if table is not None:
-                raise InputError(f"{label} is no table", "write its keys below that heading")
+        there = [found for find in (_own, _of_pyproject) if (found := find(place))]
+        if len(there) > 1:
+            both = " and ".join(found.label for found in there)
+            raise InputError(f"{both} both have settings of tagger", "keep them in one of the two files")
+        if there:
+            return there[0]
     return None
+
+
+def _own(place: Path) -> _Found | None:
+    path = place / FILE
+    return _Found(path, str(path), *_parsed(path)) if path.is_file() else None
+
+
+def _of_pyproject(place: Path) -> _Found | None:
+    path = place / PYPROJECT
+    if not path.is_file():
+        return None
+    content, owners = _parsed(path)
+    tool = content.get("tool")
+    table = tool.get("tagger") if isinstance(tool, dict) else None
+    label = f"{path} [tool.tagger]"
+    if table is not None and not isinstance(table, dict):
+        raise InputError(f"{label} is no table", "write its keys below that heading")
+    return _Found(path, label, table, owners) if isinstance(table, dict) else None
 
 
 def _searched(start: Path) -> Sequence[Path]:
@@ -112,21 +142,32 @@ def _parsed(path: Path) -> tuple[Mapping[str, object], frozenset[int]]:
 
 
 def _from_table(found: _Found) -> File:
+    problems: list[InputError] = []
     table = dict(found.table)
     images = table.pop("images", {})
     if not isinstance(images, dict) or not all(isinstance(image, dict) for image in images.values()):
-        wrong(found.label, "images", "a table for each image, such as [images.gallery]")
-    top = _given(found.label, "", table, ("images",))
-    tables = {name: _given(found.label, f"images.{printable(name)}.", image) for name, image in images.items()}
-    return File(found.path, found.label, top, tables)
+        problems.append(wrong(found.label, "images", "a table for each image, such as [images.gallery]"))
+        images = {}
+    top = _given(found.label, "", table, problems, (*KEYS, *TABLES))
+    tables = {
+        name: _given(found.label, f"images.{printable(name)}.", image, problems) for name, image in images.items()
+    }
+    return File(found.path, found.label, top, tables, tuple(problems))
 
 
-def _given(label: str, where: str, table: Mapping[str, object], further: tuple[str, ...] = ()) -> Given:
-    for key in table:
-        if key not in KEYS:
-            allowed = ", ".join((*KEYS, *further))
-            raise InputError(f"{label} has an unknown key {where}{printable(key)}", f"the keys are {allowed}")
-    return {key: KINDS[key].typed(value, label, where + key) for key, value in table.items()}
+def _given(
+    label: str, where: str, table: Mapping[str, object], problems: list[InputError], allowed: Sequence[str] = KEYS
+) -> Given:
+    """What a table says; what is wrong with it goes to the problems."""
+    values = Given()
+    for key, value in table.items():
+        try:
+            if key not in KINDS:
+                raise unknown(f"{label} has an unknown key {where}{printable(key)}", key, allowed)
+            values[key] = KINDS[key].typed(value, label, where + key)
+        except InputError as problem:
+            problems.append(problem)
+    return values
 
 
 def path_of(name: str) -> str | None:

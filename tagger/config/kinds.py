@@ -1,36 +1,36 @@
-"""What kinds of values a setting may take, in TOML and in the environment."""
+"""What kinds of values a setting may take, in TOML and in the environment, and as JSON Schema describes them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NoReturn
 
 from tagger.errors import InputError
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What a key takes: `typed` reads it from TOML, `worded` from the environment."""
+    """What a key takes: `typed` reads it from TOML, `worded` from the environment, `schema` describes it in TOML."""
 
     typed: Callable[[object, str, str], object]
     worded: Callable[[str, tuple[str, ...], str], object]
+    schema: Mapping[str, object]
 
 
-def wrong(label: str, key: str, allowed: str) -> NoReturn:
-    """Raise InputError for a value of the wrong kind."""
-    raise InputError(label, f"{key} takes {allowed}")
+def wrong(label: str, key: str, allowed: str) -> InputError:
+    """The error for a value of the wrong kind."""
+    return InputError(label, f"{key} takes {allowed}")
 
 
 def _text(value: object, label: str, key: str) -> str:
     if not isinstance(value, str):
-        wrong(label, key, "a string")
+        raise wrong(label, key, "a string")
     return value
 
 
 def _texts(value: object, label: str, key: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        wrong(label, key, "a list of strings")
+        raise wrong(label, key, "a list of strings")
     return tuple(value)
 
 
@@ -39,38 +39,39 @@ def choice(*allowed: str) -> Kind:
 
     def typed(value: object, label: str, key: str) -> str:
         if not isinstance(value, str) or value not in allowed:
-            wrong(label, key, f"one of {', '.join(allowed)}")
+            raise wrong(label, key, f"one of {', '.join(allowed)}")
         return value
 
-    return Kind(typed, lambda text, _, name: typed(text, "the environment", name))
+    return Kind(typed, lambda text, _, name: typed(text, "the environment", name), {"enum": [*allowed]})
 
 
 def _flag(value: object, label: str, key: str) -> bool:
     if not isinstance(value, bool):
-        wrong(label, key, "true or false")
+        raise wrong(label, key, "true or false")
     return value
 
 
 def _pairs(value: object, label: str, key: str) -> tuple[tuple[str, str], ...]:
     if not isinstance(value, dict) or not all(isinstance(line, str) for line in value.values()):
-        wrong(label, key, 'a table of strings, such as { lts = "24" }')
+        raise wrong(label, key, 'a table of strings, such as { lts = "24" }')
     return tuple(value.items())
 
 
 def _worded_flag(text: str, _: tuple[str, ...], name: str) -> bool:
     if text not in {"true", "false"}:
-        wrong("the environment", name, "true or false")
+        raise wrong("the environment", name, "true or false")
     return text == "true"
 
 
 def _worded_pairs(_: str, items: tuple[str, ...], name: str) -> tuple[tuple[str, str], ...]:
     pairs = [(key.strip(), line.strip()) for key, _, line in (item.partition("=") for item in items)]
     if not all(key and line for key, line in pairs):
-        wrong("the environment", name, "name=line with commas between, such as lts=24,stable=1.30")
+        raise wrong("the environment", name, "name=line with commas between, such as lts=24,stable=1.30")
     return tuple(pairs)
 
 
-TEXT = Kind(_text, lambda text, _, __: text)
-TEXTS = Kind(_texts, lambda _, items, __: items)
-FLAG = Kind(_flag, _worded_flag)
-PAIRS = Kind(_pairs, _worded_pairs)
+_STRING = {"type": "string"}
+TEXT = Kind(_text, lambda text, _, __: text, _STRING)
+TEXTS = Kind(_texts, lambda _, items, __: items, {"type": "array", "items": _STRING})
+FLAG = Kind(_flag, _worded_flag, {"type": "boolean"})
+PAIRS = Kind(_pairs, _worded_pairs, {"type": "object", "additionalProperties": _STRING})

@@ -24,13 +24,14 @@ def read(given: Given, environment: Mapping[str, str], folder: Path, image: str 
     and registry, or those whose `repository` it is: then the variants of all of them are in force, and whatever else
     they say has to agree. Without such a table the file's top is in force.
 
-    An environment variable that is empty says nothing; other `TAGGER_*` names are somebody else's.
+    An environment variable that is empty says nothing. Other `TAGGER_*` names are somebody else's, unless they are
+    spelled like one of ours.
 
     Raises InputError for an unknown key or a wrong type, naming the file, the key and what is allowed; for a file that
     cannot be read, and for one that belongs to another user.
     """
     file = opened(environment, folder)
-    return _in_force(given, environment, file, _chosen(file, image) if image and file else ())
+    return in_force(given, environment, file, _chosen(file, image) if image and file else ())
 
 
 def read_repository(given: Given, environment: Mapping[str, str], folder: Path, repository: str) -> Config:
@@ -39,8 +40,8 @@ def read_repository(given: Given, environment: Mapping[str, str], folder: Path, 
     If there is none, those of the table of its name. The rest is as for `read`.
     """
     file = opened(environment, folder)
-    names = file and (_sharing(file, path_of(repository)) or _chosen(file, repository))
-    return _in_force(given, environment, file, names or ())
+    names = file and (file.sharing(path_of(repository)) or _chosen(file, repository))
+    return in_force(given, environment, file, names or ())
 
 
 def read_all(given: Given, environment: Mapping[str, str], folder: Path) -> tuple[Config, ...]:
@@ -50,13 +51,9 @@ def read_all(given: Given, environment: Mapping[str, str], folder: Path) -> tupl
     """
     file = opened(environment, folder)
     if file is None or not file.images:
-        where = (
-            file.label
-            if file
-            else f"{FILE} or {PYPROJECT} in {folder.absolute()}, or above it up to the folder with .git"
-        )
+        where = file.label if file else looked_for(folder)
         raise InputError(f"there is no table [images.NAME] in {where}", "add one for each image, or name the image")
-    return tuple(_in_force(given, environment, file, (name,)) for name in file.images)
+    return tuple(in_force(given, environment, file, (name,)) for name in file.images)
 
 
 def read_any(given: Given, environment: Mapping[str, str], folder: Path) -> tuple[Config, ...]:
@@ -66,20 +63,29 @@ def read_any(given: Given, environment: Mapping[str, str], folder: Path) -> tupl
     """
     file = opened(environment, folder)
     tables: list[tuple[str, ...]] = [(name,) for name in file.images] if file else []
-    return tuple(_in_force(given, environment, file, names) for names in tables or [()])
+    return tuple(in_force(given, environment, file, names) for names in tables or [()])
 
 
-def _in_force(given: Given, environment: Mapping[str, str], file: File | None, names: Sequence[str]) -> Config:
+def looked_for(folder: Path) -> str:
+    """Say where settings of a folder would be."""
+    return f"{FILE} or {PYPROJECT} in {folder.absolute()}, or above it up to the folder with .git"
+
+
+def in_force(given: Given, environment: Mapping[str, str], file: File | None, names: Sequence[str]) -> Config:
+    """Find the settings in force for tables that share a repository; without a name, those of the file's top.
+
+    Raises InputError where the tables contradict each other, and for a bad variable of the environment.
+    """
     layers: list[tuple[Given, _Source]] = [
         (given, lambda _: COMMAND_LINE),
         (from_environment(environment), variable),
     ]
-    sharing: list[str] = []
+    sharing: tuple[str, ...] = ()
     if file:
         tables = ", ".join(f"[images.{_key(name)}]" for name in names)
         if names:
             layers.append((_joined(file, names), lambda _: f"{file.label} {tables}"))
-            sharing = [*_sharing(file, file.repository(names[0]))]
+            sharing = file.sharing(file.repository(names[0]))
         layers.append((file.top, lambda _: file.label))
     values = Given()
     origins = []
@@ -93,7 +99,7 @@ def _in_force(given: Given, environment: Mapping[str, str], file: File | None, n
     settings = Settings(**values)
     found = Config(settings, tuple(origins), file.path if file else None, ", ".join(names) or None, tuple(known))
     named = any(layer.get("variants") for layer, _ in layers[:2])
-    return found if named else replace(found, tables=tuple(names), sharing=tuple(sharing))
+    return found if named else replace(found, tables=tuple(names), sharing=sharing)
 
 
 def check_one(tables: Sequence[str]) -> None:
@@ -110,12 +116,7 @@ def _chosen(file: File, image: str) -> tuple[str, ...]:
     path = path_of(image)
     if name := next((name for name in (image, path) if name in file.images), None):
         return (name,)
-    return _sharing(file, path)
-
-
-def _sharing(file: File, path: str | None) -> tuple[str, ...]:
-    """Find the tables of one repository."""
-    return tuple(name for name in file.images if path is not None and file.repository(name) == path)
+    return file.sharing(path)
 
 
 def _joined(file: File, names: Sequence[str]) -> Given:

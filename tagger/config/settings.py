@@ -19,29 +19,39 @@ Given = dict[str, Any]
 """What one place says: the values of some settings by their keys."""
 
 
-def _setting(kind: Kind, default: Any) -> Any:
-    return field(default=default, metadata={"kind": kind})
+def _setting(kind: Kind, default: Any, about: str) -> Any:
+    return field(default=default, metadata={"kind": kind, "about": about})
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What is in force: each field is a key of the file."""
 
-    registries: tuple[str, ...] = _setting(TEXTS, ())
-    repository: str | None = _setting(TEXT, None)
-    variants: tuple[str, ...] = _setting(TEXTS, (DEFAULT_VARIANT,))
-    prefix: str = _setting(TEXT, "")
-    floats: tuple[str, ...] = _setting(TEXTS, Scheme().floats)
-    aliases: tuple[tuple[str, str], ...] = _setting(PAIRS, ())
-    channels: tuple[str, ...] = _setting(TEXTS, ())
-    ignore: tuple[str, ...] = _setting(TEXTS, ())
-    zero_major: bool = _setting(FLAG, default=False)
-    floats_via: str = _setting(choice("engine", "registry"), "engine")
-    auth_hosts: tuple[str, ...] = _setting(TEXTS, ())
+    registries: tuple[str, ...] = _setting(TEXTS, (), "The registries to release to.")
+    repository: str | None = _setting(TEXT, None, "The path of the repository. Default: that of the image.")
+    variants: tuple[str, ...] = _setting(
+        TEXTS, (DEFAULT_VARIANT,), "The variants to release. Tags of a variant end in -NAME; default has no suffix."
+    )
+    prefix: str = _setting(TEXT, "", "Text before the version in every tag, such as v.")
+    floats: tuple[str, ...] = _setting(TEXTS, Scheme().floats, "The templates of the floating tags.")
+    aliases: tuple[tuple[str, str], ...] = _setting(
+        PAIRS, (), "Floating tags that follow one series of versions, such as lts of 24 or stable of 1.30."
+    )
+    channels: tuple[str, ...] = _setting(
+        TEXTS, (), "Pre-release labels with a floating tag: rc follows the highest of all stable versions and rc's."
+    )
+    ignore: tuple[str, ...] = _setting(TEXTS, (), "Mistaken versions, which get no floating tag.")
+    zero_major: bool = _setting(FLAG, False, "Give 0.2.0 the tag 0 too.")
+    floats_via: str = _setting(
+        choice("engine", "registry"), "engine", "How floating tags move: the Engine pushes them, or the registry does."
+    )
+    auth_hosts: tuple[str, ...] = _setting(TEXTS, (), "Token servers on another host than their registry.")
 
 
 KINDS: Mapping[str, Kind] = {each.name: each.metadata["kind"] for each in fields(Settings)}
 KEYS = tuple(KINDS)
+TABLES: Mapping[str, str] = {"images": "The images of this repository. These keys replace those at the top."}
+"""The tables of tables: each table in one has a name of its own, and the same keys as the file's top."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+from tagger.config.check import Verdict
+from tagger.config.schema import schema
 from tagger.config.settings import Config, Settings
 from tagger.text import in_lines, neutral_json, printable
 
@@ -20,6 +22,24 @@ def as_json(config: Config) -> str:
     """Show what is in force as one JSON object: {"file", "image", "settings": {key: {"value", "source"}}}."""
     settings = {o.key: {"value": _plain(o.key, config.settings), "source": o.source} for o in config.origins}
     content = {"file": str(config.file) if config.file else None, "image": config.image, "settings": settings}
+    return neutral_json(json.dumps(content))
+
+
+def schema_as_json() -> str:
+    """Show the JSON Schema of a settings file."""
+    return neutral_json(json.dumps(schema(), indent=2))
+
+
+def verdict_as_text(verdict: Verdict) -> str:
+    """Say that a file holds up, and for how many images."""
+    count = len(verdict.images)
+    return in_lines([f"{printable(verdict.file)}: no problem, {count} {'image' if count == 1 else 'images'}"])
+
+
+def verdict_as_json(verdict: Verdict) -> str:
+    """Show what a check found as one JSON object: {"file", "images", "ok", "problems"}."""
+    problems = [str(each) for each in verdict.problems]
+    content = {"file": str(verdict.file), "images": verdict.images, "ok": not problems, "problems": problems}
     return neutral_json(json.dumps(content))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command import Ran, tagger
+from command import DOCS, Ran, tagger
 from doubles import Proxy, Request, Response, on, refusal
 from pushed import Repository
 from services import Engine, Registry
@@ -338,6 +338,27 @@ def test_config_says_what_is_in_force_and_where_from(settings: Callable[[str], N
     }
     found = tagger(None, "config", "--json").json
     assert found["settings"]["channels"] == {"value": ["rc"], "source": file}
+
+
+def test_a_check_of_the_settings_names_all_that_is_wrong_and_exits_with_2(
+    settings: Callable[[str], None], tmp_path: Path
+) -> None:
+    settings('registries = ["a.local"]\nprefixx = "v"\n[images.gallery]\nfloats = ["{minor}"]\n')
+    ran = tagger(None, "config", "--check")
+    assert (ran.code, ran.out, len(ran.err.splitlines())) == (2, "", 2), ran.err
+    assert "did you mean prefix?" in ran.err.splitlines()[0]
+    assert "template '{minor}'" in ran.err.splitlines()[1]
+    as_json = tagger(None, "config", "--check", "--json")
+    assert (as_json.code, as_json.json["ok"], as_json.json["images"]) == (2, False, ["gallery"])
+    assert [f"tagger: error: {each}" for each in as_json.json["problems"]] == ran.err.splitlines()
+    settings('registries = ["a.local"]\n[images.gallery]\n')
+    ran = tagger(None, "config", "--check")
+    assert (ran.code, ran.out) == (0, f"{tmp_path}/tagger.toml: no problem, 1 image\n")
+    assert tagger(None, "config", "gallery", "--check").code == 2
+
+
+def test_the_schema_that_config_prints_is_that_of_the_docs() -> None:
+    assert tagger(None, "config", "--schema").out == (DOCS / "tagger-toml.schema.json").read_text()
 
 
 @pytest.mark.usefixtures("hurried")

@@ -2,15 +2,24 @@
 
 import json
 import os
+import re
 import tomllib
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from command import DOCS
+from jsonschema import Draft7Validator
 
+from tagger.cli.render.markdown import release_variables
+from tagger.config.check import check
+from tagger.config.environment import TOLD, variable
 from tagger.config.read import read, read_all
+from tagger.config.schema import schema
 from tagger.config.settings import KEYS, Config, Given, Settings
 from tagger.config.show import as_json, as_text
 from tagger.errors import InputError, InvalidVersion
+from tagger.releasing.outcome import Outcome, Release
 from tagger.rules.scheme import Scheme
 from tagger.rules.version import Version
 
@@ -27,6 +36,8 @@ zero_major = true
 floats_via = "registry"
 auth_hosts = ["gitlab.example"]
 """
+
+SCHEMA = Draft7Validator(schema())
 
 
 def write(path: Path, text: str) -> Path:
@@ -86,10 +97,14 @@ def test_the_nearest_file_upward_is_the_only_one_read(tmp_path: Path) -> None:
     assert (found.file, found.settings.repository, found.settings.prefix) == (inner, "inner", "")
 
 
-def test_tagger_toml_goes_before_pyproject_in_the_same_folder(tmp_path: Path) -> None:
-    write(tmp_path / "pyproject.toml", '[tool.tagger]\nprefix = "v"')
-    assert origins(read(Given(), {}, tmp_path)) == {"prefix": f"{tmp_path}/pyproject.toml [tool.tagger]"}
-    write(tmp_path / "tagger.toml", "")
+def test_two_files_with_settings_in_one_folder_are_refused_by_their_names(tmp_path: Path) -> None:
+    pyproject = write(tmp_path / "pyproject.toml", '[tool.tagger]\nprefix = "v"')
+    assert origins(read(Given(), {}, tmp_path)) == {"prefix": f"{pyproject} [tool.tagger]"}
+    file = write(tmp_path / "tagger.toml", "")
+    with pytest.raises(InputError) as refusal:
+        read(Given(), {}, tmp_path)
+    assert f"{file} and {pyproject} [tool.tagger] both have settings" in str(refusal.value)
+    pyproject.write_text("[tool.other]")
     assert read(Given(), {}, tmp_path).settings == Settings()
 
 
@@ -216,6 +231,37 @@ def test_an_empty_variable_says_nothing_and_another_name_is_somebody_elses(tmp_p
     assert origins(read(Given(), {"TAGGER_PREFIX": " ", "TAGGER_TEST": "x"}, tmp_path)) == {"prefix": str(file)}
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("TAGGER_REGISTRIES", "TAGGER_REGISTRY"),
+        ("TAGGER_VARIANTS", "TAGGER_VARIANT"),
+        ("TAGGER_AUTHHOSTS", "TAGGER_AUTH_HOST"),
+        ("TAGGER_PREFIXX", "TAGGER_PREFIX"),
+        ("TAGGER_ALIAS", "TAGGER_ALIASES"),
+        ("TAGGER_FLOATSVIA", "TAGGER_FLOATS_VIA"),
+    ],
+)
+def test_a_misspelt_variable_is_refused_with_the_one_that_was_meant(tmp_path: Path, name: str, meant: str) -> None:
+    with pytest.raises(InputError, match=rf"{name} in the environment is not a setting: did you mean {meant}\?"):
+        read(Given(), {name: "x"}, tmp_path)
+    assert origins(read(Given(), {name: " "}, tmp_path)) == {}
+
+
+@pytest.mark.parametrize("name", ["TAGGER_IMAGE", "TAGGER_TIMEOUT", "TAGGER_REGISTRY_USER", "TAGGER_TOKEN", "TAGGER_"])
+def test_a_variable_that_is_like_none_is_somebody_elses(tmp_path: Path, name: str) -> None:
+    assert origins(read(Given(), {name: "x"}, tmp_path)) == {}
+
+
+def test_what_a_release_told_the_jobs_after_it_is_no_misspelt_setting(tmp_path: Path) -> None:
+    lines = release_variables(
+        Release("a", "1.0.0", dry_run=False, outcome=Outcome.REFUSED, repositories=())
+    ).splitlines()
+    told = {line.partition("=")[0] for line in lines}
+    assert told == TOLD
+    assert origins(read(Given(), dict.fromkeys(told, "x"), tmp_path)) == {}
+
+
 def test_a_variant_that_is_not_asked_for_is_still_known(tmp_path: Path) -> None:
     write(tmp_path / "tagger.toml", 'variants = ["default", "alpine"]')
     (plain,) = read(Given(variants=("default",)), {}, tmp_path).schemes()
@@ -276,26 +322,27 @@ def test_a_table_of_aliases_is_replaced_whole_and_says_so(tmp_path: Path) -> Non
 # -- bad input -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ('prefixx = "v"', "has an unknown key prefixx: the keys are registries, repository, variants, prefix"),
-        ('registry = "a"', "has an unknown key registry: the keys are"),
-        ('[images.a]\nname = "a"', "has an unknown key images.a.name: the keys are"),
-        ("[images.a.images.b]", "has an unknown key images.a.images: the keys are"),
-        ("images = 3", r"images takes a table for each image, such as \[images.gallery\]"),
-        ("[images]\ngallery = 3", "images takes a table for each image"),
-        ("prefix = 3", "prefix takes a string"),
-        ('registries = "a"', "registries takes a list of strings"),
-        ("variants = [1]", "variants takes a list of strings"),
-        ('zero_major = "true"', "zero_major takes true or false"),
-        ("zero_major = 1", "zero_major takes true or false"),
-        ('floats_via = "push"', "floats_via takes one of engine, registry"),
-        ('aliases = ["lts"]', "aliases takes a table of strings"),
-        ("aliases = { lts = 24 }", r'aliases takes a table of strings, such as \{ lts = "24" \}'),
-        ("[images.a]\nprefix = 3", "images.a.prefix takes a string"),
-    ],
-)
+WRONG = [
+    ('prefixx = "v"', "has an unknown key prefixx: did you mean prefix\\?"),
+    ('registry = "a"', "has an unknown key registry: did you mean registries\\?"),
+    ('[images.a]\nname = "a"', "has an unknown key images.a.name: the keys are"),
+    ("colour = 3", "has an unknown key colour: the keys are registries, repository, .*, auth_hosts, images$"),
+    ("[images.a.images.b]", "has an unknown key images.a.images: the keys are"),
+    ("images = 3", r"images takes a table for each image, such as \[images.gallery\]"),
+    ("[images]\ngallery = 3", "images takes a table for each image"),
+    ("prefix = 3", "prefix takes a string"),
+    ('registries = "a"', "registries takes a list of strings"),
+    ("variants = [1]", "variants takes a list of strings"),
+    ('zero_major = "true"', "zero_major takes true or false"),
+    ("zero_major = 1", "zero_major takes true or false"),
+    ('floats_via = "push"', "floats_via takes one of engine, registry"),
+    ('aliases = ["lts"]', "aliases takes a table of strings"),
+    ("aliases = { lts = 24 }", r'aliases takes a table of strings, such as \{ lts = "24" \}'),
+    ("[images.a]\nprefix = 3", "images.a.prefix takes a string"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), WRONG)
 @pytest.mark.parametrize("name", ["tagger.toml", "pyproject.toml"])
 def test_an_unknown_key_and_a_wrong_type_name_file_key_and_what_is_allowed(
     tmp_path: Path, name: str, text: str, message: str
@@ -391,3 +438,69 @@ def test_the_json_says_file_image_and_the_source_of_each_value(tmp_path: Path) -
     assert shown["settings"]["aliases"] == {"value": {"lts": "2"}, "source": str(file)}
     assert shown["settings"]["channels"] == {"value": [], "source": "default"}
     assert shown["settings"].keys() == {*KEYS}
+
+
+# -- the whole file --------------------------------------------------------------------------------------------------
+
+
+def test_a_check_names_every_problem_of_the_file(tmp_path: Path) -> None:
+    file = write(
+        tmp_path / "tagger.toml",
+        """
+registries = ["registry.local:5000"]
+prefixx = "v"
+
+[images.gallery]
+repository = "gallery/ui"
+zero_major = "yes"
+
+[images.other]
+repository = "gallery/ui"
+
+[images.api]
+floats = ["{minor}"]
+
+[images."No Name"]
+""",
+    )
+    found = check({}, tmp_path)
+    assert (found.file, found.images) == (file, ("gallery", "other", "api", "No Name"))
+    heard = iter(map(str, found.problems))
+    for words in (
+        "unknown key prefixx: did you mean prefix?",
+        "images.gallery.zero_major takes true or false",
+        "images.gallery and images.other would both write registry.local:5000/gallery/ui:7.8.9",
+        "template '{minor}' cannot be read back",
+        "'No Name' is not a repository name",
+    ):
+        assert words in next(heard)
+    assert not [*heard]
+
+
+def test_a_check_finds_what_only_the_environment_spoils(tmp_path: Path) -> None:
+    write(tmp_path / "tagger.toml", IMAGES)
+    assert not check({"TAGGER_CHANNELS": "rc"}, tmp_path).problems
+    (problem,) = check({"TAGGER_REGISTRIES": "x"}, tmp_path).problems
+    assert "did you mean TAGGER_REGISTRY?" in str(problem)
+    assert "alias '2.1.106'" in str(check({"TAGGER_ALIASES": "2.1.106=2"}, tmp_path).problems[0])
+
+
+def test_a_check_without_a_file_has_nothing_to_say_yes_to(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"there is no tagger\.toml or pyproject\.toml in "):
+        check({}, tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", EVERYTHING, IMAGES])
+def test_the_schema_for_editors_takes_what_tagger_takes(text: str) -> None:
+    assert SCHEMA.is_valid(tomllib.loads(text))
+
+
+@pytest.mark.parametrize(("text", "_"), WRONG)
+def test_the_schema_for_editors_refuses_what_tagger_refuses(text: str, _: str) -> None:
+    assert not SCHEMA.is_valid(tomllib.loads(text))
+
+
+def test_the_schema_for_editors_has_every_setting_with_its_default() -> None:
+    keys = {key: each.get("default") for key, each in schema()["properties"].items() if key != "images"}
+    assert keys == {**json.loads(json.dumps(asdict(Settings()))), "aliases": {}}
+    assert {variable(key) for key in keys} <= {*re.findall("TAGGER_[A-Z_]+", (DOCS / "settings.md").read_text())}

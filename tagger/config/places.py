@@ -1,0 +1,63 @@
+"""The repositories that settings name: those of one table, or of all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tagger.config.file import opened
+from tagger.config.read import in_force, read_repository
+from tagger.config.settings import Config, Given
+from tagger.errors import InputError
+from tagger.names import ImageName, Repository
+from tagger.text import printable
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A repository as it is named, and the settings in force for it."""
+
+    repository: str
+    config: Config
+
+
+def places(given: Given, environment: Mapping[str, str], folder: Path, name: str) -> tuple[Place, ...]:
+    """Find what a name stands for: the repository of the table of that name, on each of its registries; or else itself.
+
+    Raises what `read` raises, and InvalidReference and Refused for what the table names.
+    """
+    file = opened(environment, folder)
+    found = targets(in_force(given, environment, file, [name]), name) if file and name in file.images else ()
+    names = [str(each) for each in found] or [name]
+    return tuple(Place(each, read_repository(given, environment, folder, each)) for each in names)
+
+
+def all_places(given: Given, environment: Mapping[str, str], folder: Path) -> tuple[tuple[Place, ...], ...]:
+    """Find every repository of the settings, each group the registries of one; without tables, that of the file's top.
+
+    Raises what `places` raises, and InputError where the settings do not say which repository or registry.
+    """
+    file = opened(environment, folder)
+    groups: dict[tuple[Repository, ...], None] = {}
+    for name in file.images if file and file.images else [None]:
+        found = targets(in_force(given, environment, file, [name] if name else ()), name)
+        if not found and name:
+            raise InputError(f"the settings name no registry for images.{printable(name)}", "add registries to them")
+        if not found:
+            raise InputError("the settings name no repository", "give REPOSITORY, or add registries and repository")
+        groups[found] = None
+    return tuple(
+        tuple(Place(str(each), read_repository(given, environment, folder, str(each))) for each in found)
+        for found in groups
+    )
+
+
+def targets(config: Config, image: str | None) -> tuple[Repository, ...]:
+    """Return the repositories that settings name with registry and path. Raises InvalidReference, Refused."""
+    settings = config.settings
+    name = image or settings.repository
+    if name is None:
+        return ()
+    own = ImageName.parse(name)
+    return tuple(dict.fromkeys(own.target(registry, settings.repository) for registry in settings.registries))

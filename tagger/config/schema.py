@@ -1,0 +1,29 @@
+"""The JSON Schema of a settings file, by which an editor completes and checks it; it follows from the settings."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from tagger.config.settings import TABLES, Settings
+
+
+def schema() -> dict[str, Any]:
+    """Describe `tagger.toml`, or what is below `[tool.tagger]`."""
+    keys = {each.name: _described(each.metadata, each.default) for each in fields(Settings)}
+    table = {"type": "object", "properties": keys, "additionalProperties": False}
+    tables = {
+        name: {"type": "object", "description": about, "additionalProperties": table} for name, about in TABLES.items()
+    }
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",  # what editors of TOML read
+        "title": "The settings of tagger",
+        **table,
+        "properties": {**keys, **tables},
+    }
+
+
+def _described(metadata: Any, default: Any) -> dict[str, Any]:
+    shown = dict(default) if metadata["kind"].schema.get("type") == "object" else default
+    given = {} if default is None else {"default": [*shown] if isinstance(shown, tuple) else shown}
+    return {"description": metadata["about"], **metadata["kind"].schema, **given}
