@@ -17,9 +17,13 @@ WORD = "git"
 
 _SECONDS = 30
 _DISTRUSTED = re.compile(r"dubious ownership in repository at '(.*)'")
-# GitLab and Woodpecker, CircleCI, Bitbucket, Drone, Buildkite, Travis, AppVeyor, Cirrus, Semaphore, Jenkins.
+# GitLab and Woodpecker, CircleCI, Bitbucket, Drone, Buildkite, Travis, AppVeyor, Cirrus, Semaphore, Bitrise, Buddy,
+# Vela, Jenkins.
 _TAG_VARIABLES = ("CI_COMMIT_TAG", "CIRCLE_TAG", "BITBUCKET_TAG", "DRONE_TAG", "BUILDKITE_TAG", "TRAVIS_TAG",
-                  "APPVEYOR_REPO_TAG_NAME", "CIRRUS_TAG", "SEMAPHORE_GIT_TAG_NAME", "TAG_NAME")  # fmt: skip
+                  "APPVEYOR_REPO_TAG_NAME", "CIRRUS_TAG", "SEMAPHORE_GIT_TAG_NAME", "BITRISE_GIT_TAG",
+                  "BUDDY_EXECUTION_TAG", "VELA_BUILD_TAG", "TAG_NAME")  # fmt: skip
+# Azure Pipelines, builds.sr.ht, AWS CodeBuild: what comes before the name of a tag.
+_REF_VARIABLES = {"BUILD_SOURCEBRANCH": "refs/tags/", "GIT_REF": "refs/tags/", "CODEBUILD_WEBHOOK_TRIGGER": "tag/"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +94,9 @@ def _tags_of_ci(environment: Mapping[str, str]) -> Iterator[str]:
     if environment.get("GITHUB_REF_TYPE") == "tag":  # GitHub, Gitea, Forgejo
         yield environment.get("GITHUB_REF_NAME", "")
     yield from (environment.get(name, "") for name in _TAG_VARIABLES)
-    if (ref := environment.get("BUILD_SOURCEBRANCH", "")).startswith("refs/tags/"):  # Azure Pipelines
-        yield ref.removeprefix("refs/tags/")
+    for name, before in _REF_VARIABLES.items():
+        if (ref := environment.get(name, "")).startswith(before):
+            yield ref.removeprefix(before)
 
 
 def _no_version(folder: Path, tags: Sequence[str]) -> str:

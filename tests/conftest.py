@@ -35,7 +35,7 @@ SID_PODMAN = CONTAINERD_ROOT / "usr/bin/podman"
 FROM_SID = ("containerd", "crane", "sid")
 PROGRAMS = ("curl", "docker", "dockerd", "docker-registry", "openssl", "setpriv", "unshare")
 FOREIGN = ("DOCKER_", "TAGGER_", "GITHUB_")
-FOREIGN_TAGS = ("_TAG", "TAG_NAME", "BUILD_SOURCEBRANCH")
+FOREIGN_TAGS = ("_TAG", "TAG_NAME", "BUILD_SOURCEBRANCH", "GIT_REF", "CODEBUILD_WEBHOOK_TRIGGER")
 FOREIGN_NAMES = ("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "FORCE_COLOR", "NO_COLOR", "PY_COLORS")
 
 # A loaded machine is no failure.

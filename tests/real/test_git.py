@@ -82,13 +82,23 @@ CI: list[dict[str, str]] = [
     {"DRONE_TAG": "v2.2.0"},
     {"BUILDKITE_TAG": "v2.2.0"},
     {"TRAVIS_TAG": "v2.2.0"},
+    {"APPVEYOR_REPO_TAG_NAME": "v2.2.0"},
+    {"CIRRUS_TAG": "v2.2.0"},
+    {"SEMAPHORE_GIT_TAG_NAME": "v2.2.0"},
+    {"BITRISE_GIT_TAG": "v2.2.0"},
+    {"BUDDY_EXECUTION_TAG": "v2.2.0"},
+    {"VELA_BUILD_TAG": "v2.2.0"},
     {"TAG_NAME": "v2.2.0"},
     {"BUILD_SOURCEBRANCH": "refs/tags/v2.2.0"},
+    {"GIT_REF": "refs/tags/v2.2.0"},
+    {"CODEBUILD_WEBHOOK_TRIGGER": "tag/v2.2.0"},
 ]
 NO_VERSION: list[dict[str, str]] = [
     {"GITHUB_REF_TYPE": "branch", "GITHUB_REF_NAME": "2.2.0"},
     {"TAG_NAME": "nightly"},
-    {"BUILD_SOURCEBRANCH": "refs/heads/main"},
+    {"BUILD_SOURCEBRANCH": "refs/heads/2.2.0"},
+    {"GIT_REF": "refs/heads/2.2.0"},
+    {"CODEBUILD_WEBHOOK_TRIGGER": "branch/2.2.0"},
 ]
 
 
