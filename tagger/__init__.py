@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         remove_all,
         repair,
         tags,
+        unyank,
         yank,
     )
     from tagger.doctor.finding import Diagnosis, Finding, Level
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from tagger.repository.prune import Pruning
     from tagger.repository.remove import Removal
     from tagger.repository.repair import Repair
+    from tagger.repository.unyank import Unyank
     from tagger.repository.yank import Yank
     from tagger.rules.next import Part
     from tagger.rules.plan import Action, Change
@@ -71,6 +73,7 @@ _HOMES = {
     "Scheme": "rules.scheme",
     "TaggerError": "errors",
     "Unsettled": "errors",
+    "Unyank": "repository.unyank",
     "Wanted": "wiring.release",
     "Yank": "repository.yank",
     "check": "api",
@@ -87,6 +90,7 @@ _HOMES = {
     "remove_all": "api",
     "repair": "api",
     "tags": "api",
+    "unyank": "api",
     "yank": "api",
 }
 
@@ -115,6 +119,7 @@ __all__ = [
     "Scheme",
     "TaggerError",
     "Unsettled",
+    "Unyank",
     "Wanted",
     "Yank",
     "__version__",
@@ -132,6 +137,7 @@ __all__ = [
     "remove_all",
     "repair",
     "tags",
+    "unyank",
     "yank",
 ]
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tagger.repository.prune import Pruning
     from tagger.repository.remove import Removal
     from tagger.repository.repair import Repair
+    from tagger.repository.unyank import Unyank
     from tagger.repository.yank import Yank
     from tagger.rules.next import Part
 
@@ -215,6 +216,24 @@ def yank(
     from tagger.repository import yank as withdrawal
 
     return withdrawal.yank(_alone(repository, access), schemes, version, dry_run=dry_run)
+
+
+def unyank(
+    repository: str,
+    version: str,
+    *,
+    schemes: Sequence[Scheme] = PLAIN,
+    dry_run: bool = False,
+    **access: Unpack[Access],
+) -> Unyank:
+    """Bring a yanked version back: its tag gets the image of the mark, floating tags follow, and the mark goes.
+
+    Raises InputError if it is neither yanked nor published, Refused if its tag holds another image than its mark,
+    Unsettled if some tags are not where they belong in the end, and TaggerError for every other failure.
+    """
+    from tagger.repository import unyank as back
+
+    return back.unyank(_alone(repository, access), schemes, version, dry_run=dry_run)
 
 
 def prune(

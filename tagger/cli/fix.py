@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -36,6 +36,9 @@ def yank(
     repository: RepositoryArgument,
     version: Annotated[str, typer.Argument(metavar="VERSION", help="The version to withdraw.")],
     *,
+    undo: Annotated[
+        bool, typer.Option("--undo", help="Bring the version back, with the image that its mark holds.")
+    ] = False,
     dry_run: DryRun = False,
     access: Access,
     rules: Rules,
@@ -43,12 +46,17 @@ def yank(
 ) -> None:
     """Withdraw a bad version. Floating tags go back to the one before; the image stays as VERSION-yanked.
 
-    The version cannot be released again without --force. Its own tag is removed if the registry can delete.
+    Its own tag is removed if the registry can delete. --undo brings the version back: its tag, the floating tags that
+    belong to it, and then the mark goes. Only --force releases another image under a yanked version.
     """
     from tagger import api
     from tagger.cli.render import json, text
 
     with failing(repository, as_json=as_json):
-        words = reaching(access, repository)
-        done = api.yank(repository, version, schemes=schemes(rules, repository), dry_run=dry_run, **words)
-        show(json.as_json(json.yank_content(done)) if as_json else text.yank_text(done))
+        words: dict[str, Any] = {"schemes": schemes(rules, repository), **reaching(access, repository)}
+        if undo:
+            back = api.unyank(repository, version, dry_run=dry_run, **words)
+            show(json.as_json(json.unyank_content(back)) if as_json else text.unyank_text(back))
+        else:
+            done = api.yank(repository, version, dry_run=dry_run, **words)
+            show(json.as_json(json.yank_content(done)) if as_json else text.yank_text(done))

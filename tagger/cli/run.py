@@ -40,7 +40,7 @@ _TRIED = {
 # Words that people try for a command; typer suggests what is spelled alike, which may do the opposite.
 _MEANT = {
     **{word: f"use tagger {name}" for name, words in _TRIED.items() for word in words.split()},
-    "unyank": "bring a version back with tagger promote REPOSITORY:VERSION-yanked VERSION --force, or another image"
+    "unyank": "bring a version back with tagger yank REPOSITORY VERSION --undo, or release another image"
     " with tagger release IMAGE VERSION --force",
     "login": "use docker login, whose credentials tagger reads",
 }

@@ -83,9 +83,12 @@ class Deleting:
             raise
         except BadAnswer:
             # Some registries take no index of nothing, or do not delete it.
-            if not self._blobs.has(EMPTY_BLOB.digest):
-                self._blobs.write(EMPTY_BLOB, [EMPTY])
+            self._write_empty_blob()
             self._remove_by_way_of(second, tag, before)
+
+    def _write_empty_blob(self) -> None:
+        if not self._blobs.has(EMPTY_BLOB.digest):
+            self._blobs.write(EMPTY_BLOB, [EMPTY])
 
     def _remove_by_way_of(self, placeholder: Manifest, tag: Tag, before: Manifest | None) -> None:
         try:
@@ -130,6 +133,20 @@ class Deleting:
             [tag],
             hint=f"{AGAIN}, or point it at {before.digest if before else 'its image'} again",
         )
+
+    def empty(self, tag: Tag) -> None:
+        """Point a tag at its placeholder, so that it counts as absent where the registry deletes nothing.
+
+        Raises Refused, BadAnswer, RegistryUnreachable.
+        """
+        first, second = placeholders(tag)
+        try:
+            self._manifests.put(tag, first)
+        except Unreadable:
+            raise
+        except BadAnswer:
+            self._write_empty_blob()
+            self._manifests.put(tag, second)
 
     def takes_single_tags(self) -> bool:
         """Whether the registry deletes single tags, rather than manifests with all of their tags.

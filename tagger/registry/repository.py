@@ -44,3 +44,7 @@ class RemoteRepository(Manifests):
     def remove(self, tag: Tag) -> None:
         """Take one tag away; see `Deleting.remove`."""
         self.deleting.remove(tag)
+
+    def empty(self, tag: Tag) -> None:
+        """Point a tag at its placeholder, so that it counts as absent; see `Deleting.empty`."""
+        self.deleting.empty(tag)

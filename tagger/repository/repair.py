@@ -52,10 +52,17 @@ def repair(repository: Listed, schemes: Sequence[Scheme], *, dry_run: bool) -> R
         raise Unsettled("; ".join(map(str, failed)), [tag for error in failed for tag in error.tags])
     repaired = tuple(move for each in done if not isinstance(each, Unsettled) for move in each)
     moved_to = {move.tag for move in repaired}
-    removed = tuple(tag for tag in half if tag not in moved_to)
-    for tag in removed:
-        repository.remove(tag)
-    return Repair(repository.name, dry_run, repaired, warnings, removed)
+    removed = []
+    for tag in half:
+        if tag in moved_to:
+            continue
+        try:
+            repository.remove(tag)
+        except Refused as error:
+            warnings += (f"{repository.name}:{tag} holds a placeholder and stays, since {error}",)
+        else:
+            removed.append(tag)
+    return Repair(repository.name, dry_run, repaired, warnings, tuple(removed))
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,15 +140,25 @@ def _put_marks(repository: Removable, parts: Sequence[_Part]) -> None:
     for part in parts:
         if part.marked:
             continue
-        manifest = repository.manifest(part.digest)
-        if manifest is None:
-            raise BadAnswer(f"{repository.name} no longer has {part.digest}", "remove the version with tagger rm")
-        repository.put(part.mark, manifest)
-        for _ in repository.deadline.attempts(Pauses.STALE):
-            if repository.digest(part.mark) == part.digest:
-                break
-        else:
-            raise BadAnswer(f"{repository.name} does not show {part.mark}, which was just written", AGAIN)
+        _put_mark(repository, part)
+
+
+def _see_marks(repository: Removable, parts: Sequence[_Part]) -> None:
+    """Write a mark again that went while the version's tag was removed: somebody undid a yank at the same time."""
+    for part in parts:
+        if repository.digest(part.mark) is None:
+            _put_mark(repository, part)
+
+
+def _put_mark(repository: Removable, part: _Part) -> None:
+    manifest = repository.manifest(part.digest)
+    if manifest is None:
+        raise BadAnswer(f"{repository.name} no longer has {part.digest}", "remove the version with tagger rm")
+    repository.put(part.mark, manifest)
+    for _ in repository.deadline.attempts(Pauses.STALE):
+        if repository.digest(part.mark) == part.digest:
+            return
+    raise BadAnswer(f"{repository.name} does not show {part.mark}, which was just written", AGAIN)
 
 
 def _withdrawn(
@@ -162,6 +172,8 @@ def _withdrawn(
         _put_marks(repository, parts)
         moves = tuple(move for part in parts for move in _fall_back(repository, part, version))
         gone = [tag for part in parts for tag in part.doomed if deletes and _removed(repository, tag, part.digest)]
+        if gone:
+            _see_marks(repository, parts)
         for part in parts:
             _settle(repository, part, version, part.unclaimed)
         late = [_strayed(repository, part, version) for part in parts]
@@ -173,13 +185,13 @@ def _withdrawn(
         if error := _broken_off(repository, parts, version, problem):
             raise error from None
         return tuple(move for part in parts for move in part.moves), [tag for part in parts for tag in part.doomed]
-    return moves, gone
+    return tuple({move.tag: move for move in moves}.values()), [*dict.fromkeys(gone)]
 
 
 def _strayed(repository: Removable, part: _Part, version: Version) -> _Part:
     """Return what is left to do for floating tags that somebody has moved to the yanked image meanwhile."""
-    others = [tag for tag in part.scheme.floating_tags(version) if tag not in part.wrote]
-    found = strays(repository, part.scheme, others, {part.digest}, absent={version})
+    floats = part.scheme.floating_tags(version)
+    found = strays(repository, part.scheme, floats, {part.digest}, absent={version})
     wrote = {tag: {part.digest} for tag in (*(move.tag for move in found.moves), *found.dropped)}
     return replace(part, tags=(), moves=found.moves, unclaimed=tuple(found.dropped), wrote=wrote)
 

@@ -178,7 +178,10 @@ def _change_of_yanked(
     tag: Tag, version: Version, before: Digest | None, image: Digest | None, *, overwrite: bool
 ) -> Change:
     if not overwrite:
-        reason = f"{version} was yanked: release a new version, or take it back with --force"
+        reason = (
+            f"{version} was yanked: release a new version, bring this one back with tagger yank --undo, or release"
+            " another image as it with --force"
+        )
         return Change(tag, Action.REFUSE, version, before, before, reason)
     return Change(tag, Action.MOVE if before else Action.CREATE, version, before, image, "forced: it was yanked")
 

@@ -69,6 +69,16 @@ def built_for_two(here: Repository) -> None:
     here.image("build-arm64", "gallery arm", layers=1, platform="linux/arm64")
 
 
+def yanked(here: Repository) -> None:
+    """Yank a version, which was the newest."""
+    gallery(here)
+    point(here, "2.1.106-yanked", image(here, "2.1.106"))
+    for tag in ("2.1.106", "nightly"):
+        untag(here, tag)
+    for tag in ("2.1", "2", "latest"):
+        point(here, tag, image(here, "2.1.105"))
+
+
 def built_again(here: Repository) -> None:
     """Yank a version, and have another image that is to be this version."""
     gallery(here)
@@ -140,6 +150,14 @@ PLAYS = (
         gallery,
         {"2.1.106-yanked": "2.1.106", **FALLEN},
         rule=deletes_nothing,
+    ),
+    Play(
+        "undo of a yank",
+        "yank HERE 2.1.106 --undo",
+        yanked,
+        {"2.1.106-yanked": None, **dict.fromkeys(("2.1.106", "2.1", "2", "latest"), "2.1.106-yanked")},
+        takes=frozenset({"2.1.106-yanked"}),
+        releases="2.1.106",
     ),
     Play(
         "prune",

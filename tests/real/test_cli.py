@@ -438,7 +438,7 @@ def test_next_wants_to_be_told_that_a_version_is_the_first(gallery: str) -> None
         ("version", "use tagger --version"),
         ("help", "use tagger --help"),
         ("login", "use docker login"),
-        ("unyank", "tagger promote REPOSITORY:VERSION-yanked VERSION --force"),
+        ("unyank", "tagger yank REPOSITORY VERSION --undo"),
     ],
 )
 @pytest.mark.parametrize("before", [[], ["--verbose"]])

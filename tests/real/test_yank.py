@@ -77,12 +77,164 @@ def test_a_yanked_version_is_brought_back_as_unyank_is_told(registry: Registry, 
     shop = filled(Repository(registry, repository))
     before = held(shop)
     assert tagger(None, "yank", str(shop), "2.1.106").code == 0
-    recipe = "tagger promote REPOSITORY:VERSION-yanked VERSION --force"
+    recipe = "tagger yank REPOSITORY VERSION --undo"
     assert recipe in tagger(None, "unyank", str(shop), "2.1.106").error
+    assert "tagger yank --undo" in tagger(None, "promote", f"{shop}:2.0.9", "2.1.106").error
     words = recipe.replace("REPOSITORY", str(shop)).replace("VERSION", "2.1.106").split()
     ran = tagger(None, *words[1:])
     assert ran.code == 0, ran.err
     assert held(shop) == before
+
+
+def test_an_undone_yank_leaves_every_tag_where_it_was(shop: Repository) -> None:
+    before = held(shop)
+    deletes = "2.1.106" in api.yank(str(shop), "2.1.106").removed
+    planned = tagger(None, "yank", str(shop), "2.1.106", "--undo", "--dry-run", "--json")
+    assert (planned.code, {move["tag"] for move in planned.json["moved"]}) == (0, {"2.1", "2", "latest"})
+    ran = tagger(None, "yank", str(shop), "2.1.106", "--undo", "--json")
+    assert ran.code == 0, ran.err
+    assert (ran.json["restored"], ran.json["digests"]) == (["2.1.106"], [before["2.1.106"]])
+    assert {move["tag"]: move["after"] for move in ran.json["moved"]} == dict.fromkeys(
+        ("2.1", "2", "latest"), before["2.1.106"]
+    )
+    now = held(shop)
+    left = now.pop("2.1.106-yanked", None)
+    assert now == before
+    if deletes:
+        assert (ran.json["removed"], ran.json["kept"], left) == (["2.1.106-yanked"], [], None)
+        assert tagger(None, "check", str(shop)).code == 0
+    else:
+        assert (ran.json["removed"], ran.json["kept"]) == ([], ["2.1.106-yanked"])
+        assert left == placeholders("2.1.106-yanked")[0].digest, "so that nobody pulls it and it marks nothing"
+        assert ":2.1.106-yanked" not in ran.json["warnings"][0]
+        assert "does not delete 2.1.106-yanked" in ran.json["warnings"][0]
+        checked = tagger(None, "check", str(shop), "--json").json
+        assert (checked["drift"], checked["half_removed"]) == ([], ["2.1.106-yanked"])
+        repaired = tagger(None, "repair", str(shop), "--json")
+        assert (repaired.code, "2.1.106-yanked" in repaired.json["warnings"][0]) == (0, True), repaired.err
+    again = tagger(None, "yank", str(shop), "2.1.106", "--undo")
+    assert again.code == 0, again.err
+    assert "is not yanked" in again.out or not deletes
+    assert api.yank(str(shop), "2.1.106").marks == ("2.1.106-yanked",), "and it can be yanked again"
+    assert held(shop)["latest"] == before["2.1.105"]
+
+
+def test_an_undone_yank_takes_only_the_floating_tags_that_belong_to_the_version(
+    registry: Registry, repository: str
+) -> None:
+    shop = filled(Repository(registry, repository))
+    image = held(shop)["2.1.106"]
+    api.yank(str(shop), "2.1.106")
+    shop.image("2.2.0", "2.2.0")
+    api.repair(str(shop))
+    done = api.unyank(str(shop), "2.1.106")
+    assert [move.tag for move in done.moved] == ["2.1"]
+    now = held(shop)
+    assert (now["2.1"], now["2"], now["latest"]) == (image, now["2.2.0"], now["2.2.0"])
+
+
+def test_a_series_whose_only_version_was_yanked_comes_back_whole(registry: Registry, repository: str) -> None:
+    shop = Repository(registry, repository)
+    shop.image("1.0.0", "only")
+    api.repair(str(shop))
+    before = held(shop)
+    api.yank(str(shop), "1.0.0")
+    assert {move.tag for move in api.unyank(str(shop), "1.0.0").moved} == {"1.0", "1", "latest"}
+    assert held(shop) == before
+
+
+def test_a_yank_is_undone_in_every_variant_that_has_the_mark(registry: Registry, repository: str) -> None:
+    shop = filled(Repository(registry, repository))
+    shop.image("2.1.106-alpine", "alpine")
+    schemes = api.lines(api.Scheme(), ["default", "alpine"])
+    api.repair(str(shop), schemes=schemes)
+    before = held(shop)
+    api.yank(str(shop), "2.1.106", schemes=schemes)
+    assert {"2.1.106-yanked", "2.1.106-yanked-alpine"} <= held(shop).keys()
+    done = api.unyank(str(shop), "2.1.106", schemes=schemes)
+    assert set(done.restored) == {"2.1.106", "2.1.106-alpine"}
+    assert held(shop) == before
+
+
+def test_another_image_under_a_yanked_version_is_not_overwritten_by_its_mark(
+    registry: Registry, repository: str
+) -> None:
+    shop = filled(Repository(registry, repository))
+    api.yank(str(shop), "2.1.106")
+    shop.image("2.1.106", "another")
+    before = held(shop)
+    ran = tagger(None, "yank", str(shop), "2.1.106", "--undo")
+    assert (ran.code, "holds another image" in ran.error) == (3, True), ran.err
+    assert held(shop) == before
+
+
+@pytest.mark.parametrize(
+    ("version", "says"),
+    [("9.9.9", "has no mark of a yanked 9.9.9"), ("2.1.106-yanked", "give the version itself, 2.1.106")],
+)
+def test_what_is_not_yanked_is_not_brought_back(registry: Registry, repository: str, version: str, says: str) -> None:
+    shop = filled(Repository(registry, repository))
+    ran = tagger(None, "yank", str(shop), version, "--undo")
+    assert (ran.code, says in ran.error) == (2, True), ran.err
+
+
+def test_an_undo_that_may_not_touch_the_mark_puts_the_floating_tags_back(registry: Registry, repository: str) -> None:
+    shop = filled(Repository(registry, repository))
+    api.yank(str(shop), "2.1.106")
+    before = held(shop)
+    with Proxy(registry.host) as proxy:
+        proxy.intercept(on("PUT", r"/manifests/2\.1\.106-yanked$", refusal(403, "DENIED", "immutable")))
+        ran = tagger(None, "yank", f"{proxy.host}/{shop.path}", "2.1.106", "--undo")
+    assert (ran.code, "still marked as yanked" in ran.error) == (1, True), ran.err
+    now = held(shop)
+    assert now.pop("2.1.106") == before["2.1.106-yanked"], "the version tag alone was pushed already"
+    assert now == before
+    assert tagger(None, "yank", str(shop), "2.1.106", "--undo").code == 0
+
+
+def test_a_registry_that_deletes_all_tags_of_an_image_at_once_does_not_take_the_version_along(
+    registry: Registry, repository: str
+) -> None:
+    shop = filled(Repository(registry, repository))
+    before = held(shop)
+    api.yank(str(shop), "2.1.106")
+    with Proxy(registry.host) as proxy:
+
+        def all_at_once(request: Request) -> Response | None:
+            tag = request.path.rpartition("/")[2]
+            if request.method != "DELETE" or ":" in tag:
+                return None
+            if tag not in held(shop):
+                return refusal(404, "MANIFEST_UNKNOWN", "manifest unknown")
+            status, _, _ = registry.request("DELETE", f"/v2/{shop.path}/manifests/{held(shop)[tag]}")
+            return Response(status)
+
+        proxy.intercept(all_at_once)
+        ran = tagger(None, "yank", f"{proxy.host}/{shop.path}", "2.1.106", "--undo")
+    assert ran.code == 0, ran.err
+    assert held(shop) == before
+
+
+def test_a_yank_and_its_undo_at_once_never_lose_the_image(registry: Registry, repository: str) -> None:
+    shop = filled(Repository(registry, repository))
+    image = held(shop)["2.1.106"]
+    api.yank(str(shop), "2.1.106")
+    with Proxy(registry.host) as proxy:
+        undone: list[int] = []
+
+        def undo_first(request: Request) -> Response | None:
+            if request.method == "PUT" and request.path.endswith("/2.1.106") and not undone:
+                undone.append(tagger(None, "yank", str(shop), "2.1.106", "--undo").code)
+            return None
+
+        api.unyank(str(shop), "2.1.106")
+        mark = registry.manifest(shop.path, "2.1.106")
+        assert registry.put(shop.path, "2.1.106-yanked", mark, OCI_MANIFEST) == 201
+        proxy.intercept(undo_first)  # the yank has seen the mark, and is about to remove the version's tag
+        ran = tagger(None, "yank", f"{proxy.host}/{shop.path}", "2.1.106")
+    assert (undone, ran.code) == ([0], 0), ran.err
+    now = held(shop)
+    assert (now["2.1.106-yanked"], now["latest"]) == (image, now["2.1.105"])
 
 
 def test_the_same_image_is_taken_back_by_force(shop: Repository) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tagger.repository.prune import Pruning
     from tagger.repository.remove import Removal
     from tagger.repository.repair import Repair
+    from tagger.repository.unyank import Unyank
     from tagger.repository.yank import Yank
 
 
@@ -107,6 +108,21 @@ def yank_content(yank: Yank) -> dict[str, Any]:
         "removed": list(yank.removed),
         "kept": list(yank.kept),
         **({"warnings": list(yank.warnings)} if yank.warnings else {}),
+    }
+
+
+def unyank_content(unyank: Unyank) -> dict[str, Any]:
+    """A version that was brought back as a JSON object."""
+    return {
+        "repository": str(unyank.repository),
+        "dry_run": unyank.dry_run,
+        "version": str(unyank.version),
+        "restored": list(unyank.restored),
+        "digests": list(unyank.digests),
+        "moved": [_moved(move) for move in unyank.moved],
+        "removed": list(unyank.removed),
+        "kept": list(unyank.kept),
+        **({"warnings": list(unyank.warnings)} if unyank.warnings else {}),
     }
 
 

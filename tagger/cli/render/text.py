@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tagger.repository.prune import Pruning
     from tagger.repository.remove import Removal
     from tagger.repository.repair import Repair
+    from tagger.repository.unyank import Unyank
     from tagger.repository.yank import Yank
 
 _OTHER_TAGS = 50
@@ -138,6 +139,17 @@ def yank_text(yank: Yank) -> str:
     notes = [f"note: {warning}" for warning in yank.warnings]
     lines = [*kept, *map(_move, yank.moved), *removed, still + others, *notes, *_nothing_written(yank.dry_run)]
     return in_lines([str(yank.repository), *lines])
+
+
+def unyank_text(unyank: Unyank) -> str:
+    """Write which tags a version got back, what moved, and which marks went, a line each."""
+    if not unyank.restored:
+        return in_lines([f"{unyank.repository}: {unyank.version} is not yanked, so there is nothing to do"])
+    images = ", ".join(map(short, unyank.digests))
+    back = [f"  {unyank.version} is back as {', '.join(unyank.restored)}: {images}"]
+    lines = [*back, *map(_move, unyank.moved), *(f"  remove {mark}" for mark in unyank.removed)]
+    notes = [f"note: {warning}" for warning in unyank.warnings]
+    return in_lines([str(unyank.repository), *lines, *notes, *_nothing_written(unyank.dry_run)])
 
 
 def diagnosis_text(diagnosis: Diagnosis) -> str:

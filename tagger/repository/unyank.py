@@ -1,0 +1,280 @@
+"""`tagger yank --undo`: bring a yanked version back from its mark, which holds its image.
+
+The version's own tag comes first, then the floating tags that belong to it, and the mark goes last. While the mark is
+there, the version does not count, and the same command finishes the job; after a failure the floating tags go back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from tagger.errors import AGAIN, BadAnswer, InputError, Refused, TaggerError, Unreadable, Unsettled
+from tagger.names import Digest, Repository, Tag
+from tagger.oci.manifest import Manifest
+from tagger.repository.ending import ended
+from tagger.repository.floating import Move, moved
+from tagger.repository.observe import ask, observe, published
+from tagger.repository.removal import Removable
+from tagger.repository.remove import take
+from tagger.repository.settle import Goal, settle
+from tagger.rules.resolve import Published
+from tagger.rules.scheme import Scheme
+from tagger.rules.version import Version, parse_version, yanked_by
+from tagger.work import Pauses
+
+
+class Markable(Removable, Protocol):
+    """A repository whose tags can be removed, or emptied where its registry deletes nothing."""
+
+    def empty(self, tag: Tag) -> None:
+        """Point a tag at its placeholder, so that it counts as absent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unyank:
+    """What bringing a version back did, or would do.
+
+    `restored` are its version tags, `digests` what they hold, `removed` the marks that went. `kept` are marks that the
+    registry does not delete: they hold a placeholder, and `warnings` names them.
+    """
+
+    repository: Repository
+    dry_run: bool
+    version: Version
+    restored: tuple[Tag, ...]
+    digests: tuple[Digest, ...]
+    moved: tuple[Move, ...]
+    removed: tuple[Tag, ...]
+    kept: tuple[Tag, ...]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What happens in one variant: the version's tag, whether it is to be written, the marks, and the image.
+
+    `before` is what the version's floating tags held, `moves` where they are to go, `wrote` what was written to them,
+    `now` where they were seen last, and `kept` the marks that the registry did not delete.
+    """
+
+    scheme: Scheme
+    tag: Tag
+    restores: bool
+    marks: tuple[Tag, ...]
+    image: Manifest
+    before: dict[Tag, Digest | None]
+    moves: tuple[Move, ...]
+    wrote: dict[Tag, set[Digest]] = field(default_factory=dict)
+    now: dict[Tag, Digest | None] = field(default_factory=dict)
+    kept: list[Tag] = field(default_factory=list)
+
+    @property
+    def digest(self) -> Digest:
+        """The digest of the image."""
+        return self.image.digest
+
+    def moved(self, version: Version) -> tuple[Move, ...]:
+        """Return the floating tags that have come to hold the image."""
+        came = [tag for tag, held in self.now.items() if held == self.digest != self.before[tag]]
+        return tuple(Move(tag, self.before[tag], self.digest, version) for tag in came)
+
+
+def unyank(repository: Markable, schemes: Sequence[Scheme], text: str, *, dry_run: bool = False) -> Unyank:
+    """Bring a version back in every variant that has its mark; running it again finishes what broke off.
+
+    A version that is published and has no mark stays as it is.
+
+    Raises InputError when it is neither published nor marked, Refused when its tag holds another image than its mark,
+    Unsettled when some tags are not where they belong in the end, and what the registry raises.
+    """
+    version = parse_version(text, build_metadata="drop")
+    if yanked := yanked_by(version):
+        raise InputError(f"{version} is the mark of a yanked version", f"give the version itself, {yanked}")
+    every = published(repository, schemes)
+    parts = [part for each in every if (part := _look(repository, each, version))]
+    if not parts and not any(version in each.versions for each in every):
+        raise InputError(
+            f"{repository.name} has no mark of a yanked {version}", f"tagger ls {repository.name} shows what it has"
+        )
+    if not dry_run:
+        _bring_back(repository, parts, version)
+    kept = tuple(mark for part in parts for mark in part.kept)
+    return Unyank(
+        repository.name,
+        dry_run,
+        version,
+        restored=tuple(part.tag for part in parts),
+        digests=tuple(dict.fromkeys(part.digest for part in parts)),
+        moved=tuple(move for part in parts for move in (part.moves if dry_run else part.moved(version))),
+        removed=tuple(mark for part in parts for mark in part.marks if mark not in kept),
+        kept=kept,
+        warnings=tuple(
+            f"{repository.name.registry} does not delete {mark}, so it stays, holds a placeholder and marks nothing:"
+            " remove it by the registry's own tool"
+            for mark in kept
+        ),
+    )
+
+
+def _look(repository: Markable, published: Published, version: Version) -> _Part | None:
+    """Return what a variant has of a yanked version, and where its floating tags go with it; None without a mark.
+
+    A mark whose removal broke off holds no image any more; then the version's own tag has it.
+    """
+    scheme, own = published.scheme, published.scheme.version_tag(version)
+    listed = sorted(tag for tag, found in published.spelt.items() if yanked_by(found) == version)
+    spelt = [own, *(tag for tag, found in published.spelt.items() if found == version and tag != own)]
+    held = _known(ask(repository, [*listed, *spelt]))
+    marks = tuple(tag for tag in listed if held[tag] or repository.is_half_removed(tag))
+    digest = next((found for tag in (*marks, *spelt) if (found := held[tag])), None)
+    if not marks or not digest:
+        return None
+    if other := next((tag for tag, found in held.items() if found not in (None, digest)), None):
+        raise Refused(
+            f"{repository.name}:{other} holds another image than {marks[0]}, {held[other]}",
+            f"keep it, or remove it with tagger rm {repository.name} {other} first",
+        )
+    image = repository.manifest(digest)
+    if image is None:
+        raise BadAnswer(f"{repository.name} no longer has {digest}", "release the version again with --force")
+    tag = next((tag for tag in spelt if held[tag]), own)
+    floats = scheme.floating_tags(version)
+    observed = observe(repository, published.without(marks), floats, present=[version])
+    before, owners = {tag: observed.digests[tag] for tag in floats}, observed.owners([version])
+    due = [tag for tag in floats if owners[tag] == version and before[tag] != digest]
+    moves = tuple(Move(tag, before[tag], digest, version) for tag in due)
+    return _Part(scheme, tag, held[tag] is None, marks, image, before, moves)
+
+
+def _known(held: Mapping[Tag, Digest | Unreadable | None]) -> dict[Tag, Digest | None]:
+    """Return where tags point. Raises Unreadable."""
+    found: dict[Tag, Digest | None] = {}
+    for tag, digest in held.items():
+        if isinstance(digest, Unreadable):
+            raise digest
+        found[tag] = digest
+    return found
+
+
+# -- write -----------------------------------------------------------------------------------------------------------
+
+
+def _bring_back(repository: Markable, parts: Sequence[_Part], version: Version) -> None:
+    """Write the version's tags, let the floating tags follow, and take the marks away.
+
+    Raises what `_broken_off` returns when that breaks off.
+    """
+    try:
+        for part in parts:
+            _restore(repository, part)
+        for part in parts:
+            _settle(repository, part, version)
+        for part in parts:
+            _restore(repository, part)  # right before the mark goes, which holds the image too
+            for mark in part.marks:
+                _unmark(repository, part, mark)
+        for part in parts:
+            _restore(repository, part)  # some registries delete all tags of an image at once
+            _settle(repository, part, version)  # whoever looked while the mark was there took the version for yanked
+    except (TaggerError, KeyboardInterrupt) as problem:
+        repository.deadline.put_back()
+        if error := _broken_off(repository, parts, version, problem):
+            raise error from None
+
+
+def _restore(repository: Markable, part: _Part) -> None:
+    """Write the version's tag unless it holds the image, and see it there."""
+    held = repository.digest(part.tag)
+    if held == part.digest:
+        return
+    if held is not None:
+        raise Refused(f"somebody else wrote {repository.name}:{part.tag} meanwhile, and it now holds {held}", AGAIN)
+    repository.put(part.tag, part.image)
+    for _ in repository.deadline.attempts(Pauses.STALE):
+        if repository.digest(part.tag) == part.digest:
+            return
+    raise BadAnswer(f"{repository.name} does not show {part.tag}, which was just written", AGAIN)
+
+
+def _unmark(repository: Markable, part: _Part, mark: Tag) -> None:
+    """Remove a mark, and see that it went; where the registry does not delete it, it gets a placeholder."""
+    try:
+        take(repository, mark, part.digest)
+    except (Unsettled, Unreadable):
+        raise
+    except (Refused, BadAnswer):
+        repository.empty(mark)
+        part.kept.append(mark)
+    since = f"{repository.name.registry} still shows {mark}, which was deleted"
+    for _ in repository.deadline.attempts(Pauses.STALE, since=since):
+        if repository.digest(mark) is None:
+            return
+    raise BadAnswer(f"{repository.name.registry} still shows {mark} after its removal", AGAIN)
+
+
+def _settle(repository: Markable, part: _Part, version: Version) -> None:
+    """Settle the floating tags as if the mark were gone: to this version, or away from what was written here."""
+    floats = part.scheme.floating_tags(version)
+    goal = Goal(present={version: part.digest}, hidden=frozenset(part.marks), wrote=part.wrote)
+    settled = settle(repository, part.scheme, floats, goal)
+    part.now.update({tag: settled.digests[tag] for tag in floats})
+
+
+# -- a failure -------------------------------------------------------------------------------------------------------
+
+
+def _broken_off(
+    repository: Markable, parts: Sequence[_Part], version: Version, problem: TaggerError | KeyboardInterrupt
+) -> TaggerError | None:
+    """Put floating tags back where a mark is still there, and return the error that says so; None if all is done."""
+    every = dict.fromkeys(tag for part in parts for tag in (part.tag, *part.wrote, *part.marks))
+    try:
+        marked = [part for part in parts if any(_known(ask(repository, part.marks)).values())]
+        astray = [tag for part in parts for tag in (_put_back if part in marked else _left)(repository, part, version)]
+        begun = [part.tag for part in marked if part.restores and _shown(repository, part, problem)]
+    except (TaggerError, KeyboardInterrupt):
+        return ended(problem, f"tagger could not see what became of {', '.join(every)}", [*every])
+    if not marked and not astray and isinstance(problem, TaggerError):
+        return None
+    if len(marked) == len(parts) and not astray and not begun and isinstance(problem, Refused):
+        return problem
+    by = f"still marked as yanked by {', '.join(mark for part in marked for mark in part.marks)}"
+    leads = f", and {', '.join(begun)} {'leads' if len(begun) == 1 else 'lead'} to it again" if begun else ""
+    floats = f"{', '.join(astray)} may not be in place" if astray else "the floating tags are in place"
+    return ended(problem, f"{version} is {by if marked else 'no longer yanked'}{leads}; {floats}", astray)
+
+
+def _shown(repository: Markable, part: _Part, problem: TaggerError | KeyboardInterrupt) -> bool:
+    """Return whether the version's tag is there; a write that broke off may come late, unless it was refused."""
+    for _ in repository.deadline.attempts(Pauses.STALE):
+        if repository.digest(part.tag) is not None:
+            return True
+        if isinstance(problem, Refused):
+            break
+    return False
+
+
+def _put_back(repository: Markable, part: _Part, version: Version) -> list[Tag]:
+    """Settle what was written to the versions without this one; return the tags that are not there in the end."""
+    if not part.wrote:
+        return []
+    wrote = {tag: digests | {held for held in [part.before[tag]] if held} for tag, digests in part.wrote.items()}
+    goal = Goal(absent=frozenset({version}), otherwise=part.before, rewritten=frozenset(wrote), wrote=wrote)
+    try:
+        settle(repository, part.scheme, [*wrote], goal)
+    except Unsettled as error:
+        return [*map(Tag, error.tags)]
+    return []
+
+
+def _left(repository: Markable, part: _Part, version: Version) -> list[Tag]:
+    """Return the tags that are not in place for a version that counts again, and what is left of its mark."""
+    half = [mark for mark in part.marks if mark not in part.kept and repository.is_half_removed(mark)]
+    gone = [part.tag] if repository.digest(part.tag) is None else []
+    floats = [*part.before]
+    observed = observe(repository, Published.of(repository.tags(), part.scheme).without(part.marks), floats)
+    owners = observed.owners()
+    mine = [tag for tag in floats if tag in part.wrote or owners.get(tag) == version]
+    return [*gone, *half, *(move.tag for move in moved(observed, mine, repository.name))]
