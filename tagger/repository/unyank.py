@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from tagger.errors import AGAIN, BadAnswer, InputError, Refused, TaggerError, Unreadable, Unsettled
+from tagger.errors import AGAIN, Abandoned, BadAnswer, InputError, Refused, TaggerError, Unreadable, Unsettled
 from tagger.names import Digest, Repository, Tag
 from tagger.oci.manifest import Manifest
 from tagger.repository.ending import ended
@@ -230,13 +230,16 @@ def _broken_off(
 ) -> TaggerError | None:
     """Put floating tags back where a mark is still there, and return the error that says so; None if all is done."""
     every = dict.fromkeys(tag for part in parts for tag in (part.tag, *part.wrote, *part.marks))
+    unseen = ended(problem, f"tagger could not see what became of {', '.join(every)}", [*every])
+    if isinstance(problem, Abandoned):
+        return unseen  # what still runs may arrive after a look
     try:
         marked = [part for part in parts if any(_known(ask(repository, part.marks)).values())]
         astray = [tag for part in parts for tag in (_put_back if part in marked else _left)(repository, part, version)]
         begun = [part.tag for part in marked if part.restores and _shown(repository, part, problem)]
     except (TaggerError, KeyboardInterrupt):
-        return ended(problem, f"tagger could not see what became of {', '.join(every)}", [*every])
-    if not marked and not astray and isinstance(problem, TaggerError):
+        return unseen
+    if not marked and not astray:
         return None
     if len(marked) == len(parts) and not astray and not begun and isinstance(problem, Refused):
         return problem

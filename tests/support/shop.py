@@ -279,7 +279,7 @@ def _untrue(theatre: Theatre, held: Mapping[str, str], empty: Collection[str], r
     if ran.code not in expected:
         yield f"exit {ran.code}, which is not what that means"
     elif ran.code == 0:
-        if held != _owned_up(theatre, held, ran):
+        if held != _owned_up(theatre, held, empty, ran):
             yield "exit 0, and not done"
     elif ran.code in {1, 2, 3} and (left := sorted(changed - _may_stay(theatre, held))):
         yield f"exit {ran.code}, and changed: {left}"
@@ -289,10 +289,14 @@ def _untrue(theatre: Theatre, held: Mapping[str, str], empty: Collection[str], r
         yield "exit 4, and no tag is named"
 
 
-def _owned_up(theatre: Theatre, held: Mapping[str, str], ran: Ran) -> Mapping[str, str]:
-    """Give the goal but for what the command says that it left: what a yank keeps, and signatures that did not come."""
+def _owned_up(theatre: Theatre, held: Mapping[str, str], empty: Collection[str], ran: Ran) -> Mapping[str, str]:
+    """Give the goal but for what the command says that it left: what a yank keeps, and signatures that did not come.
+
+    A mark that was undone and could not go is kept too, and holds no image any more.
+    """
     told = ran.json
-    kept = {tag: theatre.before[tag] for tag in told.get("kept", ()) if tag in held and tag in theatre.before}
+    here = [tag for tag in told.get("kept", ()) if tag in held and tag in theatre.before]
+    kept = {tag: held[tag] if "restored" in told and tag in empty else theatre.before[tag] for tag in here}
     missed = {tag for tag in theatre.goal.keys() - held.keys() if tag.startswith("sha256-") and told.get("warnings")}
     return {**{tag: digest for tag, digest in theatre.goal.items() if tag not in missed}, **kept}
 
