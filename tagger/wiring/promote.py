@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tagger.credentials.docker import DockerConfig
-from tagger.errors import InputError, TaggerError
+from tagger.errors import AGAIN, InputError, Interrupted, TaggerError
 from tagger.events import silent
 from tagger.git import parse_asked
 from tagger.names import ImageName, Reference, Repository, writable
@@ -63,7 +63,11 @@ def promote(
     except TaggerError as error:
         return not_begun(", ".join(sources), version, options, error).or_raise()
     if not done.problem and not ordered.dry_run:
-        _bring_signatures(courier)
+        try:
+            _bring_signatures(courier)
+        except KeyboardInterrupt as signal:
+            what = f"interrupted; {parsed} is released, but signatures and attestations may be missing"
+            done = replace(done, problem=Interrupted(what, signal, AGAIN))
     return replace(done.or_raise(), warnings=(*done.warnings, *odd, *courier.warnings))
 
 

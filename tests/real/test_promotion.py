@@ -240,6 +240,34 @@ def test_what_was_signed_after_a_promotion_comes_with_the_next_one(source: Repos
     assert target.registry.digest(target.path, f"{built.digest.replace(':', '-')}.sig") == signature.digest
 
 
+def test_an_interruption_while_late_signatures_are_copied_does_not_hide_that_the_version_is_released(
+    source: Repository, target: Repository
+) -> None:
+    built = source.image("build-77", "gallery")
+    api.promote(f"{source}:build-77", "2.1.106", to=str(target))
+    source.attached(built, "sig", "late")
+    begun, released = threading.Event(), threading.Event()
+
+    def hold(_: Request) -> None:
+        begun.set()
+        released.wait(20)
+
+    with Proxy(source.registry.host) as proxy:
+        proxy.intercept(on("GET", r"\.sig$", hold))
+        process = start(
+            None, "promote", f"{proxy.host}/{source.path}:build-77", "2.1.106", "--to", str(target), "--json"
+        )
+        assert begun.wait(20)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.2)
+        released.set()
+        ran = wait(process)
+    assert ran.code == 130, ran.err
+    assert "2.1.106 is released, but signatures and attestations may be missing: run the same" in ran.error
+    (place,) = ran.json["repositories"]
+    assert (ran.json["outcome"], place["digest"], ran.json["error"]) == ("unchanged", built.digest, ran.error)
+
+
 HTML = {"Content-Type": "text/html"}
 ELSEWHERE = {"Location": "https://127.0.0.1:1/login"}
 
