@@ -83,13 +83,19 @@ def reaching(access: Access, repository: str) -> Reaching:
 
 
 def wanted(image: str | None, said: Given) -> tuple[list[Wanted], str, Sequence[str]]:
-    """What to release, how floating tags move, and the token servers; without an image, every one in the settings."""
-    from tagger.config.read import check_one, read_all
+    """What to release, how floating tags move, and the token servers; without an image, every one in the settings.
+
+    An image without a table of its own follows the settings of the repository that it goes to.
+    """
+    from tagger.config.read import check_one, read_all, read_repository
     from tagger.wiring.release import Wanted
 
     if image is not None:
-        chosen = {image: in_force(said, image)}
-        check_one(chosen[image].tables)
+        found = in_force(said, image)
+        if found.image is None and (repository := found.settings.repository):
+            found = read_repository(said, os.environ, Path(), repository)
+        check_one(found.tables)
+        chosen = {image: found}
     elif said["repository"] is not None:
         raise InputError("--all and --repository exclude each other", "give each image its repository in its table")
     else:

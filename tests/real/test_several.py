@@ -464,3 +464,21 @@ def test_one_image_is_not_released_for_each_table_that_its_name_selects(
     assert tagger(engine, "release", f"{name}:build", "2.1.106", TAGGER_VARIANT="default").code == 0
     assert set(registry.tags(repository)) == {*CASCADE}
     assert tagger(None, "ls", name).code == 0, "what reads has all of the lines"
+
+
+def test_an_image_without_a_table_follows_the_rules_of_the_repository_that_it_goes_to(
+    engine: Engine, registry: Registry, repository: str, build: Callable[[str], str], settings: Callable[[str], None]
+) -> None:
+    image = build("a")
+    shared = f"[images.gallery]\nrepository = {repository!r}\n"
+    alpine = f"[images.alpine]\nrepository = {repository!r}\nvariants = ['alpine']\n"
+    for given in (["--repository", repository], []):
+        settings(shared + alpine if given else f"repository = {repository!r}\n{shared}{alpine}")
+        ran = tagger(engine, "release", image, "2.1.106", "--registry", registry.host, *given)
+        assert (ran.code, "[images.gallery] and [images.alpine] go to one" in ran.error) == (2, True), ran.err
+    assert registry.snapshot(repository) == {}
+    settings(f"{shared}prefix = 'v'\n")
+    ran = tagger(engine, "release", image, "2.1.106", "--registry", registry.host, "--repository", repository)
+    assert ran.code == 0, ran.err
+    assert {*registry.tags(repository)} == {"v2.1.106", "v2.1", "v2", "latest"}
+    assert tagger(None, "check", f"{registry.host}/{repository}").code == 0
