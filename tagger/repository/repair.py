@@ -44,25 +44,28 @@ def repair(repository: Listed, schemes: Sequence[Scheme], *, dry_run: bool) -> R
     half = tuple(dict.fromkeys(tag for drifted in found for tag in drifted.half_removed))
     if dry_run:
         return Repair(repository.name, dry_run, moves, warnings, half)
+    placeholders = [tag for tag in half if tag not in {move.tag for move in moves}]
     try:
         done = repository.deadline.at_once([partial(_fix, repository, drifted) for drifted in found if drifted.moves])
-    except KeyboardInterrupt as signal:
-        raise _interrupted(repository, moves, signal) from None
-    if failed := [each for each in done if isinstance(each, Unsettled)]:
-        raise Unsettled("; ".join(map(str, failed)), [tag for error in failed for tag in error.tags])
+        if failed := [each for each in done if isinstance(each, Unsettled)]:
+            raise Unsettled("; ".join(map(str, failed)), [tag for error in failed for tag in error.tags])
+        staying = _remove_placeholders(repository, placeholders)
+    except (TaggerError, KeyboardInterrupt) as problem:
+        raise _broken_off(repository, moves, placeholders, problem) from None
     repaired = tuple(move for each in done if not isinstance(each, Unsettled) for move in each)
-    moved_to = {move.tag for move in repaired}
-    removed = []
-    for tag in half:
-        if tag in moved_to:
-            continue
+    removed = tuple(tag for tag in placeholders if tag not in staying)
+    return Repair(repository.name, dry_run, repaired, (*warnings, *staying.values()), removed)
+
+
+def _remove_placeholders(repository: Listed, tags: Sequence[Tag]) -> dict[Tag, str]:
+    """Finish the removal of tags, and return a sentence for each that the registry does not let go."""
+    staying = {}
+    for tag in tags:
         try:
             repository.remove(tag)
         except Refused as error:
-            warnings += (f"{repository.name}:{tag} holds a placeholder and stays, since {error}",)
-        else:
-            removed.append(tag)
-    return Repair(repository.name, dry_run, repaired, warnings, tuple(removed))
+            staying[tag] = f"{repository.name}:{tag} holds a placeholder and stays, since {error}"
+    return staying
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +112,25 @@ def _fix(repository: Listed, drifted: _Drifted) -> list[Move] | Unsettled:
     return [move for move in moves if move.before != move.after]
 
 
-def _interrupted(repository: Listed, moves: Sequence[Move], signal: KeyboardInterrupt) -> TaggerError:
-    """Look which tags have moved, and return the error that names them and the others."""
+def _broken_off(
+    repository: Listed, moves: Sequence[Move], placeholders: Sequence[Tag], problem: TaggerError | KeyboardInterrupt
+) -> TaggerError:
+    """Look what a repair that broke off has done, and return the error that names that and the rest."""
     repository.deadline.put_back()
     try:
         held = ask(repository, [move.tag for move in moves])
+        left = [tag for tag in placeholders if repository.is_half_removed(tag)]
     except (TaggerError, KeyboardInterrupt):
-        names = [move.tag for move in moves]
-        return ended(signal, f"tagger could not see which of {', '.join(names)} moved", names)
+        names = [*(move.tag for move in moves), *placeholders]
+        return ended(problem, f"tagger could not see what became of {', '.join(names)}", names)
     done = [move.tag for move in moves if held[move.tag] == move.after]
-    left = [move.tag for move in moves if held[move.tag] != move.after]
-    parts = [f"{what}: {', '.join(tags)}" for what, tags in (("moved", done), ("still to move", left)) if tags]
-    return ended(signal, "; ".join(parts), ())
+    said = {
+        "moved": done,
+        "removed": [tag for tag in placeholders if tag not in left],
+        "still to move": [move.tag for move in moves if move.tag not in done],
+        "still to remove": left,
+    }
+    parts = [f"{what}: {', '.join(tags)}" for what, tags in said.items() if tags]
+    if isinstance(problem, KeyboardInterrupt):
+        return ended(problem, "; ".join(parts), ())
+    return ended(problem, "; ".join(parts), [*(problem.tags if isinstance(problem, Unsettled) else ()), *left])

@@ -23,6 +23,8 @@ from shop import (
 from stage import Point, summed_up
 from thinned import EVERY
 
+from tagger.oci.placeholder import placeholders
+
 Tell = Callable[[str], None]
 AT_ONCE = 12  # what fails mostly waits
 FALLEN = dict.fromkeys(("2.1", "2", "latest"), "2.1.105")
@@ -54,6 +56,13 @@ def drifted(here: Repository) -> None:
     point(here, "latest", image(here, "2.0.8"))
     point(here, "2.1", image(here, "stray"))
     untag(here, "2")
+
+
+def half_removed(here: Repository) -> None:
+    """Publish versions, the newest of which was being removed when that was killed."""
+    gallery(here)
+    placeholder = placeholders("2.1.106")[0]
+    assert here.registry.put(here.path, "2.1.106", placeholder.body, placeholder.media_type) == 201
 
 
 def built(here: Repository) -> None:
@@ -167,6 +176,13 @@ PLAYS = (
         takes=frozenset({"2.1.105"}),
     ),
     Play("repair", "repair HERE", drifted, {"2.0": "2.0.8", **dict.fromkeys(("2.1", "2", "latest"), "2.1.106")}),
+    Play(
+        "repair after a removal that broke off",
+        "repair HERE",
+        half_removed,
+        {"2.1.106": None, **FALLEN},
+        takes=frozenset({"2.1.106"}),
+    ),
     PROMOTE,
     Play(
         "promote to another registry",

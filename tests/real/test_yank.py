@@ -299,6 +299,26 @@ def test_a_version_whose_removal_broke_off_is_absent_and_named(registry: Registr
     assert "2.1.106" not in registry.tags(shop.path)
 
 
+@pytest.mark.usefixtures("hurried")
+def test_a_repair_that_cannot_finish_a_removal_says_what_moved_and_names_the_tag(
+    registry: Registry, repository: str
+) -> None:
+    shop = filled(Repository(registry, repository))
+    assert registry.put(shop.path, "2.1.106", PLACEHOLDER.body, PLACEHOLDER.media_type) == 201
+    with Proxy(registry.host) as proxy:
+        proxy.intercept(
+            on("DELETE", rf"/manifests/{PLACEHOLDER.digest}$", refusal(403, "DENIED", "no right to delete"))
+        )
+        first = tagger(None, "repair", f"{proxy.host}/{shop.path}")
+        now = held(shop)
+        again = tagger(None, "repair", f"{proxy.host}/{shop.path}")
+    assert {now[tag] for tag in ("2.1", "2", "latest")} == {now["2.1.105"]}
+    assert (first.code, "moved: 2.1, 2, latest; still to remove: 2.1.106" in first.error) == (4, True), first.err
+    assert (again.code, "does not let you delete" in again.error, "moved" in again.error) == (4, True, False), again.err
+    assert tagger(None, "repair", str(shop)).code == 0
+    assert "2.1.106" not in registry.tags(shop.path)
+
+
 def test_a_floating_tag_that_cannot_leave_the_yanked_image_is_named(repository: str) -> None:
     with private_folder() as folder, Registry.start(folder, deletes=False) as keeping:
         shop = filled(Repository(keeping, repository))

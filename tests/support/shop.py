@@ -255,7 +255,7 @@ def _broken(theatre: Theatre, scene: Scene, held: Mapping[str, str], ran: Ran, m
     """Say which promises a command broke that met a fault."""
     play, before, goal = theatre.play, theatre.before, theatre.goal
     known = {*before.values(), *goal.values()}
-    odd = {tag: digest for tag, digest in held.items() if digest not in known}
+    odd = {tag: digest for tag, digest in held.items() if digest not in known or tag in play.takes}
     empty = throw_aways(scene.repositories["HERE"], odd)
     floats = resolve(Published.of(map(Tag, {*before, *goal}), SCHEME).versions, SCHEME)
     moved = {tag for tag in floats if held.get(tag) in known}
@@ -292,13 +292,16 @@ def _untrue(theatre: Theatre, held: Mapping[str, str], empty: Collection[str], r
 def _owned_up(theatre: Theatre, held: Mapping[str, str], empty: Collection[str], ran: Ran) -> Mapping[str, str]:
     """Give the goal but for what the command says that it left: what a yank keeps, and signatures that did not come.
 
-    A mark that was undone and could not go is kept too, and holds no image any more.
+    A mark that was undone and could not go is kept too, and holds no image any more. So is a placeholder that a repair
+    could not remove.
     """
     told = ran.json
+    stays = {tag for tag in empty if f":{tag} holds a placeholder and stays" in str(told.get("warnings"))}
     here = [tag for tag in told.get("kept", ()) if tag in held and tag in theatre.before]
     kept = {tag: held[tag] if "restored" in told and tag in empty else theatre.before[tag] for tag in here}
     missed = {tag for tag in theatre.goal.keys() - held.keys() if tag.startswith("sha256-") and told.get("warnings")}
-    return {**{tag: digest for tag, digest in theatre.goal.items() if tag not in missed}, **kept}
+    goal = {tag: digest for tag, digest in theatre.goal.items() if tag not in missed}
+    return {**goal, **kept, **{tag: held[tag] for tag in stays}}
 
 
 def _unnamed(ran: Ran, tags: Collection[str]) -> list[str]:
