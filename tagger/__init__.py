@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         ls,
         next_version,
         promote,
+        propose,
         prune,
         release,
         release_all,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from tagger.repository.check import Check
     from tagger.repository.floating import Floating, Move
     from tagger.repository.listing import Listing, Row
+    from tagger.repository.propose import Proposed
     from tagger.repository.prune import Pruning
     from tagger.repository.remove import Removal
     from tagger.repository.repair import Repair
@@ -63,6 +65,7 @@ _HOMES = {
     "Move": "repository.floating",
     "Outcome": "releasing.outcome",
     "Part": "rules.next",
+    "Proposed": "repository.propose",
     "Pruning": "repository.prune",
     "Refused": "errors",
     "Release": "releasing.outcome",
@@ -83,6 +86,7 @@ _HOMES = {
     "ls": "api",
     "next_version": "api",
     "promote": "api",
+    "propose": "api",
     "prune": "api",
     "release": "api",
     "release_all": "api",
@@ -109,6 +113,7 @@ __all__ = [
     "Move",
     "Outcome",
     "Part",
+    "Proposed",
     "Pruning",
     "Refused",
     "Release",
@@ -130,6 +135,7 @@ __all__ = [
     "ls",
     "next_version",
     "promote",
+    "propose",
     "prune",
     "release",
     "release_all",

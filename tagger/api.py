@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tagger.doctor.finding import Diagnosis
     from tagger.repository.check import Check
     from tagger.repository.listing import Listing
+    from tagger.repository.propose import Proposed
     from tagger.repository.prune import Pruning
     from tagger.repository.remove import Removal
     from tagger.repository.repair import Repair
@@ -287,6 +288,16 @@ def next_version(
         raise InputError(f"a version has no part '{printable(part)}'", "give patch, minor or major") from None
     target = _alone(repository, access)
     return str(following.next_version(target, schemes, raised, pre, first=first))
+
+
+def propose(repository: str, **access: Unpack[Access]) -> Proposed:
+    """Propose settings for a repository as it is: its lines of versions, and the floating tags that keep to rules.
+
+    Raises InputError when there is no such repository, and TaggerError for every other failure.
+    """
+    from tagger.repository import propose as proposing
+
+    return proposing.propose(_alone(repository, access))
 
 
 def diagnose(

@@ -1,7 +1,9 @@
-"""The commands of the first day: `doctor` and `completion`."""
+"""The commands of the first day: `init`, `doctor` and `completion`."""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,6 +13,52 @@ from tagger.cli.command import SET_UP, command
 from tagger.cli.failure import failing
 from tagger.cli.options import Access, Json, Verbose, words
 from tagger.cli.render.console import say, show
+from tagger.cli.settings import only_repository, reaching
+from tagger.errors import InputError
+
+
+@command(app, SET_UP)
+def init(
+    repository: Annotated[
+        str | None,
+        typer.Argument(metavar="[REPOSITORY]", help="The repository to read. Default: the one in the settings."),
+    ] = None,
+    *,
+    write: Annotated[
+        bool, typer.Option("--write", help="Write tagger.toml here. Without it, tagger only prints.")
+    ] = False,
+    access: Access,
+    as_json: Json = False,
+) -> None:
+    """Propose settings for a repository as it is, however old.
+
+    tagger reads the list of tags and what the floating tags hold. It says which lines of versions it sees and why,
+    which floating tags keep to rules, which versions look like mistakes, what it leaves alone, and what the next
+    release would move. The proposed tagger.toml keeps every floating tag where it is, if rules can say that.
+
+    It writes nothing to the registry, and overwrites no file.
+
+    Example: tagger init registry.local:5000/gallery/ui
+    """
+    from tagger import api
+    from tagger.cli.render import json, text
+    from tagger.config.propose import as_toml, check_place
+    from tagger.config.propose import write as written
+
+    with failing(repository, as_json=as_json):
+        if write:
+            check_place(os.environ, Path())
+        name = repository or only_repository()
+        found = api.propose(name, **reaching(access, name))
+        file = as_toml(found.repository, found.proposal)
+        if write and not found.proposal.lines:
+            raise InputError(f"{name} has no versions that tagger can read", "leave out --write to see what it has")
+        path = str(written(file, Path())) if write else None
+        if as_json:
+            show(json.as_json(json.proposal_content(found, file, path)))
+        else:
+            show(text.proposal_text(found))
+            show(f"wrote {path}" if path else f"\n# tagger.toml\n{file}")
 
 
 @command(app, SET_UP)

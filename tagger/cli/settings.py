@@ -71,6 +71,14 @@ def schemes_to_write(rules: Rules, repositories: Sequence[str]) -> tuple[Scheme,
     return found[0].schemes()
 
 
+def only_repository() -> str:
+    """The repository that the top of the settings names. Raises InputError if there is none."""
+    found = in_force(given(Rules()), None).settings
+    if found.repository is None:
+        raise InputError("no repository is named", "name one, such as registry.local:5000/gallery/ui")
+    return "/".join((*found.registries[:1], found.repository))
+
+
 def token_hosts(access: Access, repository: str) -> Sequence[str]:
     """The token servers on other hosts: those of the command line, else those of the settings."""
     return access.auth_host or in_force(given(Rules()), repository).settings.auth_hosts

@@ -13,7 +13,7 @@ from tagger.text import in_lines, neutral_json, printable
 def as_text(config: Config) -> str:
     """Show what is in force as TOML, with the place that each value comes from behind it."""
     values = [(o.key, _plain(o.key, config.settings), printable(o.source)) for o in config.origins]
-    shown = [(f"{key} = {_toml(value)}", source) for key, value, source in values if value is not None]
+    shown = [(f"{key} = {toml(value)}", source) for key, value, source in values if value is not None]
     width = max(len(text) for text, _ in shown)
     return in_lines(f"{text:<{width}}  # {source}" for text, source in shown)
 
@@ -48,7 +48,8 @@ def _plain(key: str, settings: Settings) -> object:
     return dict(value) if key == "aliases" else value
 
 
-def _toml(value: object) -> str:
+def toml(value: object) -> str:
+    """Write a value of the settings in one line."""
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{_toml(name)} = {_toml(line)}" for name, line in value.items()) + " }"
+        return "{ " + ", ".join(f"{toml(name)} = {toml(line)}" for name, line in value.items()) + " }"
     return neutral_json(json.dumps(value))

@@ -19,6 +19,7 @@ import pytest
 import yaml
 from command import DOCS, SCHEMA
 from hosts.test_hosts import HOSTS
+from lists import YEARS
 from pushed import Repository
 from services import Engine, Registry
 
@@ -128,6 +129,13 @@ def of_after(engine: Engine, registry: Registry) -> None:
         tagger.repair(str(repository))
 
 
+def of_existing(_: Engine, registry: Registry) -> None:
+    """Push what years leave in a repository."""
+    ui = Repository(registry, "gallery/ui")
+    for tag, text in YEARS.items():
+        ui.image(tag, text, layers=1)
+
+
 def of_commands(engine: Engine, registry: Registry) -> None:
     """Prepare what the examples of the commands name."""
     images(engine, "image-gallery")
@@ -148,6 +156,7 @@ BEFORE: Mapping[str, Callable[[Engine, Registry], None]] = {
     "docs/settings.md": lambda engine, _: images(engine, "image-gallery"),
     "docs/ci.md": of_ci,
     "docs/after.md": of_after,
+    "docs/existing.md": of_existing,
     "docs/python.md": lambda engine, _: images(engine, "image-gallery"),
     "docs/moving.md": of_moving,
     **{f"docs/commands/{name}.md": of_commands for name in pages.commands()},

@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from tagger.repository.check import Check, Incomplete
     from tagger.repository.floating import Floating, Move
     from tagger.repository.listing import Listing
+    from tagger.repository.propose import Proposed
     from tagger.repository.prune import Pruning
     from tagger.repository.remove import Removal
     from tagger.repository.repair import Repair
     from tagger.repository.unyank import Unyank
     from tagger.repository.yank import Yank
+    from tagger.rules.propose import Line
 
 
 def as_json(content: dict[str, Any]) -> str:
@@ -123,6 +125,36 @@ def unyank_content(unyank: Unyank) -> dict[str, Any]:
         "removed": list(unyank.removed),
         "kept": list(unyank.kept),
         **({"warnings": list(unyank.warnings)} if unyank.warnings else {}),
+    }
+
+
+def proposal_content(proposed: Proposed, file: str, written: str | None) -> dict[str, Any]:
+    """A proposal as a JSON object, with the settings file, and where that was written."""
+    return {
+        "repository": str(proposed.repository),
+        "lines": [_line(line) for line in proposed.proposal.lines],
+        "left_alone": [{"what": kind, "tags": list(tags)} for kind, tags in proposed.proposal.not_understood],
+        "unreadable": list(proposed.unreadable),
+        "file": file,
+        "written": written,
+    }
+
+
+def _line(line: Line) -> dict[str, Any]:
+    return {
+        "line": line.name or None,
+        "variants": list(line.variants),
+        "versions": line.versions,
+        "newest": str(line.newest),
+        "reasons": list(line.reasons),
+        "right": list(line.right),
+        "drifted": [
+            {"tag": each.tag, "version": str(each.holds) if each.holds else None, "expected": str(each.expected)}
+            for each in line.drifted
+        ],
+        "missing": list(line.missing),
+        "mistaken": list(line.mistaken),
+        "next": {"moves": list(line.moves), "creates": list(line.creates)},
     }
 
 

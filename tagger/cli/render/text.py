@@ -19,14 +19,17 @@ if TYPE_CHECKING:
     from tagger.repository.check import Check, Incomplete
     from tagger.repository.floating import Floating, Move
     from tagger.repository.listing import Listing
+    from tagger.repository.propose import Proposed
     from tagger.repository.prune import Pruning
     from tagger.repository.remove import Removal
     from tagger.repository.repair import Repair
     from tagger.repository.unyank import Unyank
     from tagger.repository.yank import Yank
+    from tagger.rules.propose import Line
 
 _OTHER_TAGS = 50
 _HOLDERS = 3
+_FEW = 12
 
 
 def release_text(release: Release) -> str:
@@ -150,6 +153,41 @@ def unyank_text(unyank: Unyank) -> str:
     lines = [*back, *map(_move, unyank.moved), *(f"  remove {mark}" for mark in unyank.removed)]
     notes = [f"note: {warning}" for warning in unyank.warnings]
     return in_lines([str(unyank.repository), *lines, *notes, *_nothing_written(unyank.dry_run)])
+
+
+def proposal_text(proposed: Proposed) -> str:
+    """Write what a repository shows: its lines of versions, why they are read so, and what does not fit."""
+    return in_lines(_proposal_lines(proposed))
+
+
+def _proposal_lines(proposed: Proposed) -> Iterator[str]:
+    yield f"{proposed.repository}: {proposed.tags} {'tag' if proposed.tags == 1 else 'tags'}"
+    for line in proposed.proposal.lines:
+        yield from _proposed_line(line)
+    if not proposed.proposal.lines:
+        yield "no versions that tagger can read"
+    if proposed.proposal.not_understood:
+        yield "left alone:"
+        yield from (f"  {kind}: {_some(tags, _FEW)}" for kind, tags in proposed.proposal.not_understood)
+    if proposed.unreadable:
+        registry, tags = proposed.repository.registry, _some(proposed.unreadable, _FEW)
+        yield f"note: {registry} does not say what these tags hold: {tags}"
+
+
+def _proposed_line(line: Line) -> Iterator[str]:
+    named = f"line {line.name}: " if line.name else ""
+    yield f"{named}{line.versions} {'version' if line.versions == 1 else 'versions'}, the newest {line.newest}"
+    yield from (f"  {reason}" for reason in line.reasons)
+    if line.right:
+        yield f"  where they should be: {_some(line.right, _FEW)}"
+    for each in line.drifted:
+        holds = f"holds {each.holds}" if each.holds else "holds an image of no version"
+        yield f"  drifted: {each.tag} {holds}, and should hold {each.expected}"
+    if line.missing:
+        yield f"  missing: {_some(line.missing, _FEW)}"
+    will = [("moves", line.moves), ("creates", line.creates)]
+    said = " and ".join(f"{verb} {_some(tags, _FEW)}" for verb, tags in will if tags) or "moves no floating tag"
+    yield f"  the next release after {line.newest} {said}"
 
 
 def diagnosis_text(diagnosis: Diagnosis) -> str:

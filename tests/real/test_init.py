@@ -1,0 +1,85 @@
+"""`tagger init`: settings for a repository that is years old, on a real registry."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+from command import tagger, tagger_in
+from lists import YEARS
+from pushed import Repository
+from services import Registry
+
+pytestmark = pytest.mark.engine
+
+
+def filled(registry: Registry, path: str, tags: dict[str, str]) -> Repository:
+    """Push an image for each tag; tags with the same text hold one image."""
+    repository = Repository(registry, path)
+    for tag, text in tags.items():
+        repository.image(tag, text, layers=1)
+    return repository
+
+
+def test_after_init_a_check_of_years_of_tags_is_green(registry: Registry, tmp_path: Path) -> None:
+    repository = filled(registry, "init/years", YEARS)
+    before = {tag: registry.manifest("init/years", tag) for tag in YEARS}
+    ran = tagger_in(tmp_path, "init", str(repository), "--write")
+    assert ran.code == 0, ran.err
+    assert (tmp_path / "tagger.toml").read_text() == (
+        f'registries = ["{registry.host}"]\n'
+        'repository = "init/years"\n'
+        'floats = ["{major}.{minor}", "latest"]\n'
+        'ignore = ["2024.1.0"]\n'
+    )
+    checked = tagger_in(tmp_path, "check", str(repository))
+    assert (checked.code, checked.out.partition("; ")[0]) == (0, f"{repository}: no drift, 2 floating tags checked")
+    assert {tag: registry.manifest("init/years", tag) for tag in repository.tags()} == before
+    assert ran.out == (
+        f"{repository}: 11 tags\n"
+        "4 versions, the newest 1.2.4\n"
+        "  floats {major}.{minor}: 1 of 1 such tags hold the newest of their series\n"
+        "  floats latest: 1 of 1 such tags hold the newest of their series\n"
+        "  ignore 2024.1.0: far above 1.2.4, and no floating tag holds it\n"
+        "  where they should be: 1.2, latest\n"
+        "  the next release after 1.2.4 moves 1.2, latest\n"
+        "left alone:\n"
+        "  dates: 20240101\n"
+        "  nearly versions: 1.2.5_build7\n"
+        "  other tags: main, sha-abc123\n"
+        "  versions of variants or platforms that these settings leave out, or rebuilds: 1.2.4-alpine\n"
+        "wrote tagger.toml\n"
+    )
+
+
+def test_init_overwrites_no_settings_and_prints_them_without_write(registry: Registry, tmp_path: Path) -> None:
+    repository = filled(registry, "init/twice", {"1.0.0": "a", "latest": "a"})
+    (tmp_path / "tagger.toml").write_text('prefix = "v"\n')
+    refused = tagger_in(tmp_path, "init", str(repository), "--write")
+    assert refused.code == 2
+    assert "tagger init overwrites no file" in refused.err
+    assert (tmp_path / "tagger.toml").read_text() == 'prefix = "v"\n'
+    printed = tagger_in(tmp_path, "init", str(repository), "--json")
+    assert printed.code == 0
+    found = json.loads(printed.out)
+    assert (found["written"], tomllib.loads(found["file"])["floats"]) == (None, ["latest"])
+
+
+def test_init_reads_the_repository_that_the_settings_name(registry: Registry, tmp_path: Path) -> None:
+    filled(registry, "init/named", {"1.0.0": "a", "1.0": "a", "1": "a", "latest": "a"})
+    (tmp_path / "tagger.toml").write_text(f'registries = ["{registry.host}"]\nrepository = "init/named"\n')
+    ran = tagger_in(tmp_path, "init")
+    assert ran.code == 0
+    assert ran.out.startswith(f"{registry.host}/init/named: 4 tags\n")
+    (tmp_path / "tagger.toml").unlink()
+    assert tagger_in(tmp_path, "init").code == 2
+
+
+def test_init_of_what_is_not_there_is_bad_input_and_writes_nothing(registry: Registry, tmp_path: Path) -> None:
+    assert tagger(None, "init", f"{registry.host}/init/nowhere").code == 2
+    only = filled(registry, "init/branches", {"main": "a", "pr-12": "b"})
+    refused = tagger_in(tmp_path, "init", str(only), "--write")
+    assert (refused.code, [*tmp_path.iterdir()]) == (2, [])
+    assert "has no versions that tagger can read" in refused.err
