@@ -22,6 +22,7 @@
     │   └── BadAnswer               it reported a failure, or answered nonsense
     │       ├── Unreadable          it fails to say where a tag points: neither there nor absent
     │       └── TooLong             an answer is longer than tagger reads
+    ├── GateFailed               6  a gate does not let the image through, and no tag moved
     ├── TimedOut                 1  the time of --timeout is over
     ├── CalledOff                1  what runs beside this was interrupted
     └── Fault                    1  tagger met a fault of its own
@@ -164,6 +165,12 @@ class Unreadable(BadAnswer):
 
 class TooLong(BadAnswer):
     """An answer of the registry is longer than tagger reads."""
+
+
+class GateFailed(TaggerError):
+    """A gate does not let the image through, and no tag that users pull has moved."""
+
+    exit_code = 6
 
 
 class TimedOut(TaggerError):

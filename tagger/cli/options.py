@@ -156,6 +156,25 @@ class ReleaseOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Gates:
+    """What has to let an image through before its tags move."""
+
+    gate: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COMMAND",
+            help="A command that judges the image in the registry before any tag moves, such as 'cosign sign"
+            " {reference}'. May be repeated.",
+            rich_help_panel=SAFETY,
+        ),
+    ] = None
+    gate_timeout: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", help="How long each gate may take. Default: 1800.", rich_help_panel=SAFETY),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
     """Where and how a release is reported."""
 

@@ -11,15 +11,16 @@ import typer
 from tagger.cli.app import app
 from tagger.cli.command import RELEASE, command
 from tagger.cli.failure import as_error, failure
-from tagger.cli.options import TAGS, TARGET, Access, Output, ReleaseOptions, Rules, Target, words
+from tagger.cli.options import TAGS, TARGET, Access, Gates, Output, ReleaseOptions, Rules, Target, words
 from tagger.cli.render.console import say, show
 from tagger.cli.render.github import Appended, append, opened, tell_github
-from tagger.cli.settings import given, schemes_to_write, token_hosts, wanted
+from tagger.cli.settings import given, in_force, judged, schemes_to_write, token_hosts, wanted
 from tagger.errors import InputError, TaggerError
 
 if TYPE_CHECKING:
     from tagger.cli.render.live import Watch
     from tagger.releasing.outcome import Release
+    from tagger.wiring.options import Judged
     from tagger.wiring.options import ReleaseOptions as Words
 
 
@@ -54,6 +55,7 @@ def release(
             rich_help_panel=TAGS,
         ),
     ] = None,
+    gates: Gates,
     options: ReleaseOptions,
     output: Output,
 ) -> None:
@@ -69,9 +71,9 @@ def release(
 
         if (image, version) != (None, None) if all_as else None in (image, version):
             raise InputError("give IMAGE and VERSION, or only --all VERSION to release every image of the settings")
-        images, via, auth_hosts = wanted(image, given(rules, target, floats_via=floats_via))
-        asked = _words(options, access, access.auth_host or auth_hosts, watch)
-        return api.release_all(images, all_as or version or "", floats_via=via, **asked)
+        images, settings, auth_hosts = wanted(image, given(rules, target, floats_via=floats_via, gates=gates))
+        asked = _words(options, access, access.auth_host or auth_hosts, watch, judged(gates, settings))
+        return api.release_all(images, all_as or version or "", floats_via=settings.floats_via, **asked)
 
     _released(run, _Asked(image or "", all_as or version or "", options.dry_run), output)
 
@@ -100,6 +102,7 @@ def promote(
     ] = None,
     access: Access,
     rules: Rules,
+    gates: Gates,
     options: ReleaseOptions,
     output: Output,
 ) -> None:
@@ -114,19 +117,23 @@ def promote(
     def run(watch: Watch) -> Release:
         from tagger import api
 
+        first = to[0] if to else source
+        settings = in_force(given(rules, gates=gates), first).settings
         return api.promote(
             sources if platform_image else source,
             version,
             to=to or (),
             schemes=schemes_to_write(rules, to or [source]),
-            **_words(options, access, token_hosts(access, to[0] if to else source), watch),
+            **_words(options, access, token_hosts(access, first), watch, judged(gates, settings)),
         )
 
     _released(run, _Asked(", ".join(sources), version, options.dry_run), output)
 
 
-def _words(options: ReleaseOptions, access: Access, auth_hosts: Sequence[str], watch: Watch) -> Words:
-    given = {**words(options), **words(access), "auth_host": auth_hosts, "trace": access.trace}
+def _words(
+    options: ReleaseOptions, access: Access, auth_hosts: Sequence[str], watch: Watch, conditions: Judged
+) -> Words:
+    given = {**words(options), **words(access), **conditions, "auth_host": auth_hosts, "trace": access.trace}
     return cast("Words", {**given, "progress": watch.progress, "meter": watch.meter})
 
 

@@ -8,19 +8,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from tagger.cli.options import Access, Rules, Target, words
+from tagger.cli.options import Access, Gates, Rules, Target, words
 from tagger.cli.render.console import say
 from tagger.errors import InputError
 from tagger.text import printable
 
 if TYPE_CHECKING:
-    from tagger.config.settings import Config, Given
+    from tagger.config.settings import Config, Given, Settings
     from tagger.rules.scheme import Scheme
     from tagger.wiring.access import Access as Reaching
+    from tagger.wiring.options import Judged
     from tagger.wiring.release import Wanted
 
+_OF_ALL = {"floats_via": "--floats-via", "gates": "--gate"}
+"""The settings that images have to agree on that are released as one, with the option that sets them for all."""
 
-def given(rules: Rules, target: Target | None = None, *, floats_via: str | None = None) -> Given:
+
+def given(
+    rules: Rules, target: Target | None = None, *, floats_via: str | None = None, gates: Gates | None = None
+) -> Given:
     """What the command line says."""
     return {
         "registries": tuple(target.registry) if target and target.registry else None,
@@ -28,6 +34,7 @@ def given(rules: Rules, target: Target | None = None, *, floats_via: str | None 
         "variants": tuple(rules.variant) if rules.variant else None,
         "prefix": rules.prefix,
         "floats_via": floats_via,
+        "gates": tuple(gates.gate) if gates and gates.gate else None,
     }
 
 
@@ -84,14 +91,19 @@ def token_hosts(access: Access, repository: str) -> Sequence[str]:
     return access.auth_host or in_force(given(Rules()), repository).settings.auth_hosts
 
 
+def judged(gates: Gates, settings: Settings) -> Judged:
+    """What has to let an image through, by the settings in force."""
+    return {"gates": settings.gates, "gate_timeout": gates.gate_timeout}
+
+
 def reaching(access: Access, repository: str) -> Reaching:
     """How the registry of a repository is reached."""
     given = {**words(access), "auth_host": token_hosts(access, repository), "progress": say, "trace": access.trace}
     return cast("Reaching", given)
 
 
-def wanted(image: str | None, said: Given) -> tuple[list[Wanted], str, Sequence[str]]:
-    """What to release, how floating tags move, and the token servers; without an image, every one in the settings.
+def wanted(image: str | None, said: Given) -> tuple[list[Wanted], Settings, Sequence[str]]:
+    """What to release, what the images agree on, and the token servers; without an image, every one in the settings.
 
     An image without a table of its own follows the settings of the repository that it goes to.
     """
@@ -108,11 +120,12 @@ def wanted(image: str | None, said: Given) -> tuple[list[Wanted], str, Sequence[
         raise InputError("--all and --repository exclude each other", "give each image its repository in its table")
     else:
         chosen = {str(found.image): found for found in read_all(said, os.environ, Path())}
-    ways = dict.fromkeys(found.settings.floats_via for found in chosen.values())
-    if len(ways) > 1:
-        raise InputError("the images differ in floats_via", "set it for all of them with --floats-via")
+    settings = [found.settings for found in chosen.values()]
+    for key, option in _OF_ALL.items():
+        if any(getattr(each, key) != getattr(settings[0], key) for each in settings):
+            raise InputError(f"the images differ in {key}", f"set it for all of them with {option}")
     images = [
         Wanted(name, found.settings.registries, found.settings.repository, found.schemes())
         for name, found in chosen.items()
     ]
-    return images, next(iter(ways)), [*dict.fromkeys(h for found in chosen.values() for h in found.settings.auth_hosts)]
+    return images, settings[0], [*dict.fromkeys(h for found in chosen.values() for h in found.settings.auth_hosts)]

@@ -22,7 +22,7 @@ def variable(key: str) -> str:
 
 
 def from_environment(environment: Mapping[str, str]) -> Given:
-    """Read lists with commas between, aliases as `name=line`, and true or false.
+    """Read lists with commas between, commands one in a line, aliases as `name=line`, and true or false.
 
     Raises InputError for a wrong value, and for an unknown variable that is spelled like one of these.
     """

@@ -75,3 +75,8 @@ TEXT = Kind(_text, lambda text, _, __: text, _STRING)
 TEXTS = Kind(_texts, lambda _, items, __: items, {"type": "array", "items": _STRING})
 FLAG = Kind(_flag, _worded_flag, {"type": "boolean"})
 PAIRS = Kind(_pairs, _worded_pairs, {"type": "object", "additionalProperties": _STRING})
+COMMANDS = Kind(
+    _texts,
+    lambda text, _, __: tuple(line.strip() for line in text.splitlines() if line.strip()),
+    {"type": "array", "items": _STRING},
+)

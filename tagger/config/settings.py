@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from tagger.config.kinds import FLAG, PAIRS, TEXT, TEXTS, Kind, choice
+from tagger.config.kinds import COMMANDS, FLAG, PAIRS, TEXT, TEXTS, Kind, choice
 from tagger.errors import InputError
 from tagger.rules.scheme import Scheme, lines
 from tagger.rules.spelling import DEFAULT_VARIANT
@@ -46,6 +46,7 @@ class Settings:
         choice("engine", "registry"), "engine", "How floating tags move: the Engine pushes them, or the registry does."
     )
     auth_hosts: tuple[str, ...] = _setting(TEXTS, (), "Token servers on another host than their registry.")
+    gates: tuple[str, ...] = _setting(COMMANDS, (), "Commands that judge the image before any tag moves.")
 
 
 KINDS: Mapping[str, Kind] = {each.name: each.metadata["kind"] for each in fields(Settings)}

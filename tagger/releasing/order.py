@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from tagger.gating.command import GATE_SECONDS, Command
 from tagger.names import Digest, Reference, Repository
 from tagger.releasing.placement import Placement
 from tagger.repository.observe import Tags
@@ -22,13 +23,18 @@ class FloatsVia(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Which version to release, and how; `assume_newest` means that no other version is looked at."""
+    """Which version to release, and how; `assume_newest` means that no other version is looked at.
+
+    No tag moves before all `gates` have succeeded for the exact digest; each has `gate_seconds`.
+    """
 
     version: Version
     via: FloatsVia = FloatsVia.ENGINE
     overwrite: bool = False
     dry_run: bool = False
     assume_newest: bool = False
+    gates: tuple[Command, ...] = ()
+    gate_seconds: float = GATE_SECONDS
 
 
 class Target(Tags, Protocol):

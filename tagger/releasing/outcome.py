@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from tagger.errors import Refused, TaggerError, Unsettled
+from tagger.gating.command import Ran
 from tagger.names import Digest, Repository
 from tagger.releasing.placement import Placement
 from tagger.rules.plan import Change
@@ -56,7 +57,10 @@ class Released:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A release as it ended: what was asked for, the outcome, what happened where, the error if any, and warnings."""
+    """A release as it ended: what was asked for, the outcome, what happened where, the error if any, and warnings.
+
+    `gates` are the gates that ran, the last of which may have failed.
+    """
 
     image: str
     version: str
@@ -65,6 +69,7 @@ class Release:
     repositories: tuple[Released, ...] = ()
     problem: TaggerError | None = None
     warnings: tuple[str, ...] = ()
+    gates: tuple[Ran, ...] = ()
 
     @classmethod
     def not_begun(cls, image: str, version: str, problem: TaggerError, *, dry_run: bool) -> Release:

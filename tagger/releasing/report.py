@@ -34,7 +34,8 @@ def report(run: Run, outcome: Outcome, problem: TaggerError | None = None) -> Re
         outcome,
         tuple(Released(share.placement, *describe(share)) for share in run.shares),
         problem,
-        (*_differing(run.shares), *(warning for share in run.shares for warning in _odd(share))),
+        (*_differing(run.shares), *(warning for share in run.shares for warning in _odd(share)), *run.notes),
+        tuple(run.ran),
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from tagger.events import Progress
+from tagger.gating.command import Ran
 from tagger.names import Digest, Reference, Tag
 from tagger.oci.manifest import Manifest
 from tagger.releasing.local import LocalTags
@@ -133,7 +134,11 @@ class Share:
 
 @dataclass(slots=True)
 class Run:
-    """A release while it runs; `sights` is what was seen at each placement, if somebody has looked just now."""
+    """A release while it runs; `sights` is what was seen at each placement, if somebody has looked just now.
+
+    `ran` are the gates that ran, `candidates` the tags under which images wait for them, `waiting` the local tags for
+    that, and `notes` are warnings.
+    """
 
     engine: Engine
     opened: Opened
@@ -142,6 +147,10 @@ class Run:
     local: LocalTags
     sights: Sequence[Observed] | None = None
     shares: list[Share] = field(default_factory=list)
+    ran: list[Ran] = field(default_factory=list)
+    candidates: dict[Reference, Digest] = field(default_factory=dict)
+    waiting: list[LocalTags] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def deadline(self) -> Deadline:

@@ -1,4 +1,4 @@
-"""A release in seven steps.
+"""A release in eight steps.
 
 Several images, repositories and variants are one release: the version tag is pushed and verified everywhere before a
 floating tag moves anywhere, and a failure after that puts the floating tags back everywhere.
@@ -12,6 +12,7 @@ from dataclasses import replace
 from tagger.errors import Conflict
 from tagger.events import Progress
 from tagger.releasing.floats import push_floating_tags, settle_floating_tags
+from tagger.releasing.gates import name_candidates, pass_gates, remove_candidates
 from tagger.releasing.local import LocalTags
 from tagger.releasing.observe import AGREE, observe, observe_again, plan
 from tagger.releasing.order import Engine, Opened, Order
@@ -25,12 +26,13 @@ from tagger.rules.plan import Observed
 STEPS: tuple[Callable[[Run], Outcome | None], ...] = (
     observe,  # list the versions, and look at the tags that may move
     plan,  # a refusal, a dry run, and a release with nothing to do end here
+    pass_gates,  # each image waits as a candidate until every gate has let it through; then observe and plan again
     push_version_tags,  # and verify them
     observe_again,  # somebody else may have released meanwhile: plan the floating tags again
     push_floating_tags,
     settle_floating_tags,  # verify them, and write those that differ
 )
-"""Each step returns the outcome if the release ends with it. The seventh, `report`, always runs."""
+"""Each step returns the outcome if the release ends with it. The eighth, `report`, always runs."""
 
 
 def release(
@@ -52,7 +54,9 @@ def release(
         outcome = next((ended for step in STEPS if (ended := step(run))), Outcome.RELEASED)
     except (Exception, KeyboardInterrupt) as problem:  # noqa: BLE001 - whatever it is, tags must not stay half moved
         final = put_back(run, problem)
+        name_candidates(run)
         return report(run, Outcome.of(final), final)
+    remove_candidates(run)
     done = report(run, outcome)
     if outcome is Outcome.RELEASED and (duels := [text for share in run.shares if (text := duel(share, order))]):
         return replace(done, outcome=Outcome.FAILED, problem=Conflict("; ".join(duels), AGREE))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from tagger.errors import InputError
 from tagger.names import Tag
 from tagger.repository.observe import Listed
+from tagger.rules.candidate import is_candidate
 from tagger.rules.next import Part, check_label, successor
 from tagger.rules.resolve import Published
 from tagger.rules.scheme import Scheme
@@ -19,7 +20,7 @@ def next_version(
     """Return the version after the greatest one of these variants; see `successor` for `part` and `label`.
 
     A repository without a version counts as 0.0.0; if this is its `first` version, it may not exist yet. Versions to
-    ignore and other variants do not count.
+    ignore, candidates and other variants do not count.
 
     Raises InputError for a label that is none and for a repository that does not exist, and what the registry raises.
     """
@@ -34,7 +35,7 @@ def next_version(
     versions: dict[Version, list[Tag]] = {}
     for scheme in schemes:
         for version, tag in Published.of(tags or (), scheme).versions.items():
-            if scheme.counts(version):
+            if scheme.counts(version) and not is_candidate(version):
                 versions.setdefault(yanked_by(version) or version, []).append(tag)  # a yanked one is taken too
     stable = (version for version in newest_first(versions) if not version.prerelease)
     greatest = next((v for v in stable if any(repository.digest(tag) for tag in versions[v])), None)

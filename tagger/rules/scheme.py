@@ -10,6 +10,7 @@ from itertools import combinations
 from tagger.errors import InputError, InvalidReference
 from tagger.names import LONGEST_TAG, Tag, parse_tag
 from tagger.rules import spelling
+from tagger.rules.candidate import is_candidate
 from tagger.rules.spelling import DEFAULT_VARIANT, NUMBER, Spelling, filled, in_variant
 from tagger.rules.version import Version, in_channel, is_usual_stage, read, yanked_by
 from tagger.text import printable
@@ -101,7 +102,7 @@ class Scheme:
         >>> Scheme(variant="alpine", aliases=(("lts", "2"),), channels=("rc",)).floating_tags(Version(2, 1, 106))
         ('2.1-alpine', '2-alpine', 'alpine', 'lts-alpine', 'rc-alpine')
         """
-        if not self.counts(version) or yanked_by(version):
+        if not self.counts(version) or yanked_by(version) or is_candidate(version):
             return ()
         if version.prerelease:
             names = [channel for channel in self.channels if in_channel(version, channel)]

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TypedDict
+
 from tagger.errors import InputError, TaggerError
 from tagger.events import Meter, silent
+from tagger.gating.command import GATE_SECONDS, parsed
+from tagger.gating.process import check_there
 from tagger.releasing.order import FloatsVia, Order
 from tagger.releasing.outcome import Release
 from tagger.rules.version import Version
@@ -11,7 +16,16 @@ from tagger.wiring.access import Access
 from tagger.work import Deadline
 
 
-class ReleaseOptions(Access, total=False):
+class Judged(TypedDict, total=False):
+    """What has to let an image through before its tags move."""
+
+    gates: Sequence[str]
+    """Commands that judge the image before any tag moves, such as "cosign sign {reference}". Default: none."""
+    gate_timeout: float | None
+    """Seconds for each gate. Default: half an hour."""
+
+
+class ReleaseOptions(Access, Judged, total=False):
     """What a release may do, and for how long: what `release`, `release_all` and `promote` take."""
 
     dry_run: bool
@@ -37,18 +51,26 @@ def not_begun(images: str, version: str, options: ReleaseOptions, error: TaggerE
 
 def deadline_of(options: ReleaseOptions | Access) -> Deadline:
     """The time that a command has. Raises InputError."""
-    seconds = options.get("timeout")
-    if not (seconds is None or (isinstance(seconds, int | float) and seconds > 0)):
-        raise InputError("--timeout takes a number of seconds greater than 0", "give one such as 600")
-    return Deadline(seconds, options.get("progress", silent))
+    return Deadline(_seconds("--timeout", options.get("timeout")), options.get("progress", silent))
+
+
+def _seconds(name: str, given: object) -> float | None:
+    if given is None or (isinstance(given, int | float) and given > 0):
+        return given
+    raise InputError(f"{name} takes a number of seconds greater than 0", "give one such as 600")
 
 
 def order(version: Version, via: FloatsVia, options: ReleaseOptions) -> Order:
-    """What the steps of a release are asked to do."""
+    """What the steps of a release are asked to do. Raises InputError."""
+    seconds = _seconds("--gate-timeout", options.get("gate_timeout"))
+    gates = parsed(options.get("gates", ()))
+    check_there(gates)
     return Order(
         version,
         via,
         overwrite=options.get("force", False),
         dry_run=options.get("dry_run", False),
         assume_newest=options.get("assume_newest", False),
+        gates=gates,
+        gate_seconds=GATE_SECONDS if seconds is None else seconds,
     )

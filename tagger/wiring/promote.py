@@ -37,6 +37,7 @@ def promote(
         deadline = deadline_of(options)
         asked = parse_asked(version, build_metadata=options.get("build_metadata", "refuse"))
         parsed = asked.version
+        ordered = order(parsed, FloatsVia.REGISTRY, options)
         references = [_in_registry(text) for text in sources]
         named = ", ".join(sources)
         placements = [
@@ -58,7 +59,6 @@ def promote(
         progress = options.get("progress", silent)
         opened = {target: registries.open(target) for target in targets}
         courier = Courier(original, opened, progress, options.get("meter"))
-        ordered = order(parsed, FloatsVia.REGISTRY, options)
         done = run(courier, Opened(placements, {named: original}, targets), ordered, progress, seen)
     except TaggerError as error:
         return not_begun(", ".join(sources), version, options, error).or_raise()

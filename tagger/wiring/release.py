@@ -47,7 +47,7 @@ def release(wanted: Sequence[Wanted], version: str, floats_via: str, options: Re
         deadline = deadline_of(options)
         asked = parse_asked(version, build_metadata=options.get("build_metadata", "refuse"))
         parsed = asked.version
-        via = _floats_via(floats_via)
+        ordered = order(parsed, _floats_via(floats_via), options)
         names = {each.image: ImageName.parse(each.image) for each in wanted}
         placements = [
             Placement(each.image, target, scheme)
@@ -84,7 +84,7 @@ def release(wanted: Sequence[Wanted], version: str, floats_via: str, options: Re
         done = run(
             engine(),
             Opened(placements, images, targets),
-            order(parsed, via, options),
+            ordered,
             options.get("progress", silent),
             seen,
         )

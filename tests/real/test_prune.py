@@ -140,6 +140,13 @@ def test_a_known_stage_goes_and_a_channel_of_the_settings_is_one() -> None:
     assert "1.0.1-edge.1" in prune(shelved(tags), [Scheme(channels=("edge",))], Policy(1)).removed
 
 
+def test_a_candidate_goes_with_the_versions_that_it_was_before() -> None:
+    old, new = "1.0.1-candidate.0123456789ab", "1.0.3-candidate.0123456789ab"
+    tags = {"1.0.0": "a", old: "failed its gate", "1.0.1": "b", "1.0.2": "c", new: "waits"}
+    done = prune(shelved(tags), [Scheme()], Policy(1))
+    assert ({*done.removed}, done.not_understood) == ({"1.0.0", old, "1.0.1"}, ())
+
+
 def test_a_tag_whose_image_another_tag_holds_stays_and_names_it() -> None:
     shelf = shelved({"1.0.0": "a", "v1.0.0": "a", "1.0.1": "b", "1.0.2": "c", "prod": "b", "1.0.0-amd64": "d"})
     done = prune(shelf, [Scheme()], Policy(1))

@@ -35,6 +35,7 @@ ignore = ["9999.0.0"]
 zero_major = true
 floats_via = "registry"
 auth_hosts = ["gitlab.example"]
+gates = ["cosign sign {reference}"]
 """
 
 SCHEMA = Draft7Validator(schema())
@@ -76,6 +77,7 @@ def test_a_file_may_say_everything(tmp_path: Path) -> None:
         zero_major=True,
         floats_via="registry",
         auth_hosts=("gitlab.example",),
+        gates=("cosign sign {reference}",),
     )
     assert origins(found) == dict.fromkeys(KEYS, str(file))
 
@@ -219,6 +221,7 @@ def test_the_environment_may_say_everything(tmp_path: Path) -> None:
         "TAGGER_ZERO_MAJOR": "true",
         "TAGGER_FLOATS_VIA": "registry",
         "TAGGER_AUTH_HOST": "gitlab.example",
+        "TAGGER_GATES": "\n cosign sign {reference}\n",
     }
     found = read(Given(), environment, tmp_path)
     write(tmp_path / "tagger.toml", EVERYTHING)
@@ -326,7 +329,7 @@ WRONG = [
     ('prefixx = "v"', "has an unknown key prefixx: did you mean prefix\\?"),
     ('registry = "a"', "has an unknown key registry: did you mean registries\\?"),
     ('[images.a]\nname = "a"', "has an unknown key images.a.name: the keys are"),
-    ("colour = 3", "has an unknown key colour: the keys are registries, repository, .*, auth_hosts, images$"),
+    ("colour = 3", "has an unknown key colour: the keys are registries, repository, .*, auth_hosts, gates, images$"),
     ("[images.a.images.b]", "has an unknown key images.a.images: the keys are"),
     ("images = 3", r"images takes a table for each image, such as \[images.gallery\]"),
     ("[images]\ngallery = 3", "images takes a table for each image"),

@@ -37,6 +37,9 @@ ROWS: list[tuple[list[str], Part | None, str | None, str]] = [
     (["2.0.0-rc.1"], None, "beta", "2.0.0-beta.1"),
     (["0.1.0-rc.1"], MAJOR, None, "1.0.0"),
     (["2.1.106", "2.2.0-rc"], None, "rc", "2.2.0-rc.1"),
+    (["2.1.106", "3.0.0-candidate.0123456789ab"], MINOR, None, "2.2.0"),
+    (["3.0.0-candidate.0123456789ab"], MINOR, None, "0.1.0"),
+    (["2.2.0-rc.1", "2.2.0-rc.2-candidate.0123456789ab"], None, "rc", "2.2.0-rc.2"),
 ]
 
 

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from model import every_tag
 
 from tagger.errors import InputError, InvalidReference, InvalidVersion, Refused
+from tagger.names import Digest
+from tagger.rules.candidate import candidate, is_candidate
 from tagger.rules.resolve import Published, resolve
-from tagger.rules.scheme import Scheme
+from tagger.rules.scheme import Scheme, lines
 from tagger.rules.version import Version, parse_version, precedence
 
 SEMVER = json.loads((Path(__file__).parents[1] / "data/semver.json").read_text())
@@ -206,3 +208,14 @@ def test_a_hundred_thousand_versions_are_resolved() -> None:
     assert goal["latest"] == goal["9"] == goal["9.99"] == Version(9, 99, 99)
     assert goal["0.0"] == Version(0, 0, 99)
     assert len(goal) == 100_000 + 1_000 + 9 + 1
+
+
+@pytest.mark.parametrize("version", ["2.1.106", "2.2.0-rc.1", "2.2.0-rc", "0.1.0"])
+@pytest.mark.parametrize("digest", ["0123456789ab", "012345678901a2", "f" * 64])
+def test_a_candidate_is_a_pre_release_of_its_own_that_no_floating_tag_follows(version: str, digest: str) -> None:
+    for scheme in lines(Scheme(channels=("rc", "candidate"), prefix="v"), ["default", "alpine"]):
+        waits = candidate(parse_version(version), Digest(f"sha256:{digest.ljust(64, '0')}"))
+        assert is_candidate(waits)
+        assert scheme.floating_tags(waits) == ()
+        assert scheme.parse(scheme.version_tag(waits)) == waits
+        assert not is_candidate(parse_version(version))

@@ -6,10 +6,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from tagger.rules.spelling import DEFAULT_VARIANT
-from tagger.text import neutral_json
+from tagger.text import neutral_json, printable
+
+_LONGEST_COMMAND = 2000
 
 if TYPE_CHECKING:
     from tagger.doctor.finding import Diagnosis
+    from tagger.gating.command import Ran
     from tagger.releasing.outcome import Release, Released
     from tagger.repository.check import Check, Incomplete
     from tagger.repository.floating import Floating, Move
@@ -38,6 +41,7 @@ def release_content(release: Release) -> dict[str, Any]:
         "outcome": release.outcome,
         "error": release.error,
         **({"warnings": list(release.warnings)} if release.warnings else {}),
+        **({"gates": list(map(_ran, release.gates))} if release.gates else {}),
         "repositories": [_repository(released, several=several) for released in release.repositories],
     }
 
@@ -172,6 +176,16 @@ def diagnosis_content(diagnosis: Diagnosis) -> dict[str, Any]:
             }
             for each in diagnosis.findings
         ],
+    }
+
+
+def _ran(ran: Ran) -> dict[str, Any]:
+    return {
+        "command": printable(ran.command.text, _LONGEST_COMMAND),
+        "reference": ran.subject.reference,
+        "ok": ran.failed is None,
+        "error": ran.failed,
+        "output": list(ran.lines),
     }
 
 

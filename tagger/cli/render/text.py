@@ -16,6 +16,7 @@ from tagger.text import in_lines
 
 if TYPE_CHECKING:
     from tagger.doctor.finding import Diagnosis, Finding
+    from tagger.gating.command import Ran
     from tagger.repository.check import Check, Incomplete
     from tagger.repository.floating import Floating, Move
     from tagger.repository.listing import Listing
@@ -41,6 +42,9 @@ def _lines(release: Release) -> Iterator[str]:
     for released in release.repositories:
         yield heading(release, released)
         yield from (f"  {_change(change)}" for change in released.changes)
+    for ran in release.gates:
+        yield gate_line(ran)
+        yield from (f"  {line}" for line in (ran.lines if ran.failed else ()))
     yield from (f"note: {warning}" for warning in release.warnings)
     if said := verdict(release):
         yield said
@@ -51,6 +55,11 @@ def heading(release: Release, released: Released) -> str:
     several = len({each.image for each in release.repositories}) > 1
     variant = "" if released.variant == DEFAULT_VARIANT else f" ({released.variant})"
     return f"{released.repository}{variant}" + (f" from {released.image}" if several else "")
+
+
+def gate_line(ran: Ran) -> str:
+    """What a gate said of which image."""
+    return f"gate {ran.command}: {ran.failed or 'succeeded'} for {ran.subject.reference}"
 
 
 def verdict(release: Release) -> str | None:

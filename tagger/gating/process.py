@@ -1,0 +1,134 @@
+"""Runs a command in a process group of its own: its output is shown and bounded, and so is its time."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import shutil
+import signal
+import subprocess
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from tagger.errors import InputError
+from tagger.gating.command import Command, Ran, Subject, ending
+from tagger.text import printable
+from tagger.work import Deadline
+
+_GLANCE_SECONDS = 0.2
+_GRACE_SECONDS = 5.0
+_PIECE = 1 << 16
+_LONGEST_LINE = 500
+_MOST_SHOWN = 500
+_MOST_KEPT = 20
+# What its children may still write once the command itself has ended.
+_MOST_PIECES_LEFT = 16
+
+
+def check_there(commands: Iterable[Command]) -> None:
+    """Raise InputError for a command whose program is not there."""
+    for command in commands:
+        if shutil.which(command.words[0]) is None:
+            raise InputError(f"there is no program {printable(command.words[0])} to run as {command}", "install it")
+
+
+def run(command: Command, subject: Subject, seconds: float, deadline: Deadline, show: Callable[[str], None]) -> Ran:
+    """Run a command about an image, and return how it ended; `show` takes its lines.
+
+    It reads nothing, and ends with its process group after `seconds`, or when it is interrupted.
+
+    Raises TimedOut, CalledOff.
+    """
+    try:
+        process = subprocess.Popen(  # noqa: S603 - the user's own words, and no shell
+            command.about(subject),
+            env={**os.environ, **subject.variables()},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as error:
+        return Ran(command, subject, f"cannot be started ({printable(error)})")
+    output = _Output(lambda line: show(f"{command.name}: {line}"))
+    try:
+        in_time = _follow(process, output, deadline, deadline.clock.monotonic() + seconds)
+    finally:
+        _end(process)
+        output.close()
+    failed = ending(process.returncode) if in_time else f"did not end within {seconds:g} s"
+    return Ran(command, subject, failed, tuple(printable(line, _LONGEST_LINE) for line in output.last))
+
+
+def _follow(process: subprocess.Popen[bytes], output: _Output, deadline: Deadline, end: float) -> bool:
+    """Take what a process writes until it ends; return whether it ended in time."""
+    assert process.stdout  # noqa: S101 - it is a pipe
+    pipe = process.stdout.fileno()
+    while process.poll() is None:
+        deadline.check()
+        if deadline.clock.monotonic() >= end:
+            return False
+        if select.select((pipe,), (), (), _GLANCE_SECONDS)[0]:
+            piece = os.read(pipe, _PIECE)
+            output.take(piece)
+            if not piece:  # it closed its output and goes on
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(_GLANCE_SECONDS)
+    for _ in range(_MOST_PIECES_LEFT):
+        if not select.select((pipe,), (), (), 0)[0] or not (piece := os.read(pipe, _PIECE)):
+            break
+        output.take(piece)
+    return True
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a process that still runs, with its group: first with a request, then at once."""
+    running = process.returncode is None
+    try:
+        if running:
+            _signal(process, signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_GRACE_SECONDS)
+    finally:  # also when a second signal comes meanwhile
+        if running:
+            _signal(process, signal.SIGKILL)
+            process.wait()
+        if process.stdout:
+            process.stdout.close()
+
+
+def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # they may have ended by themselves
+        os.killpg(process.pid, number)
+
+
+class _Output:
+    """What a command writes: the first lines are shown, the last are kept, and each is cut off."""
+
+    def __init__(self, show: Callable[[str], None]) -> None:
+        self.last: deque[str] = deque(maxlen=_MOST_KEPT)
+        self._show = show
+        self._shown = 0
+        self._begun = b""
+
+    def take(self, piece: bytes) -> None:
+        """Take what was read."""
+        *lines, rest = (self._begun + piece.replace(b"\r", b"\n")).split(b"\n")
+        self._begun = rest[:_PIECE]
+        for line in lines:
+            self._line(line)
+
+    def close(self) -> None:
+        """Take the last line, which may have no end."""
+        self._line(self._begun)
+
+    def _line(self, line: bytes) -> None:
+        if not (text := line[: 4 * _LONGEST_LINE].decode(errors="replace").rstrip()):
+            return
+        self.last.append(text)
+        self._shown += 1
+        if self._shown <= _MOST_SHOWN:
+            self._show(printable(text, _LONGEST_LINE))
+        elif self._shown == _MOST_SHOWN + 1:
+            self._show("more output is not shown")

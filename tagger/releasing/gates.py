@@ -1,0 +1,194 @@
+"""Between the plan and the first tag that moves: each image waits as a candidate until every gate lets it through."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from tagger.errors import AGAIN, BadAnswer, GateFailed, TaggerError
+from tagger.gating.command import Subject
+from tagger.names import Digest, Reference, Repository, Tag
+from tagger.releasing.local import LocalTags
+from tagger.releasing.observe import observe, plan
+from tagger.releasing.order import Engine, FloatsVia, Image, Target
+from tagger.releasing.outcome import Outcome
+from tagger.releasing.placement import Placement
+from tagger.releasing.push import push_version_tags
+from tagger.releasing.rollback import put_back
+from tagger.releasing.state import Run, Share
+from tagger.rules.candidate import candidate
+from tagger.rules.plan import WRITES
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """Writes the version tags by manifest PUTs of the digests that the gates saw; local tags are the Engine's."""
+
+    engine: Engine
+    targets: Mapping[Repository, Target]
+    digests: Mapping[Reference, Digest]
+
+    def tagged(self, reference: Reference) -> Image | None:
+        """Return the image behind a local tag."""
+        return self.engine.tagged(reference)
+
+    def tag(self, image: Digest, reference: Reference) -> None:
+        """Point a local tag at an image."""
+        self.engine.tag(image, reference)
+
+    def untag(self, reference: Reference) -> None:
+        """Remove a local tag."""
+        self.engine.untag(reference)
+
+    def push(self, reference: Reference) -> Digest:
+        """Point a tag at the digest that the gates saw, and return it. Raises what the registry raises."""
+        assert reference.tag, "a release pushes tags"  # noqa: S101 - it does
+        _put(self.targets[reference.repository], reference.tag, self.digests[reference])
+        return self.digests[reference]
+
+
+def pass_gates(run: Run) -> Outcome | None:
+    """Let every gate judge the exact digests; then look and plan again, since that may have taken hours.
+
+    Raises GateFailed.
+    """
+    if not run.order.gates:
+        return None
+    staged = _staged(run)
+    digests = {share.reference: staged.get(share.placement) or share.digest for share in run.shares}
+    approved = {reference: digest for reference, digest in digests.items() if digest}
+    subjects = {Subject(each.repository, digest, str(run.order.version)): None for each, digest in approved.items()}
+    for subject in subjects:
+        _judge(run, subject)
+    run.engine = Approved(run.engine, run.opened.targets, approved)
+    run.order = replace(run.order, via=FloatsVia.REGISTRY)
+    run.sights = None
+    observe(run)
+    return plan(run)
+
+
+def _judge(run: Run, subject: Subject) -> None:
+    from tagger.gating.process import run as started
+
+    for gate in run.order.gates:
+        run.progress(f"running {gate} for {subject.reference}")
+        ran = started(gate, subject, run.order.gate_seconds, run.deadline, run.progress)
+        run.ran.append(ran)
+        if ran.failed:
+            raise GateFailed(
+                f"no tag moved, because the gate {gate} {ran.failed} for {subject.reference}",
+                f"see what it says, and {AGAIN}",
+            )
+
+
+# -- candidates ----------------------------------------------------------------------------------------------------
+
+
+def _staged(run: Run) -> dict[Placement, Digest]:
+    """Bring every image whose version tag is to be written to its registry, and return its digest there.
+
+    It goes under a tag of its own, which is a pre-release that no floating tag follows.
+    """
+    waiting = [share for share in run.shares if share.plan.version_change.action in WRITES]
+    by_id: dict[Digest, list[Share]] = {}
+    for share in waiting:
+        by_id.setdefault(share.digest or share.image.id, []).append(share)
+    found: dict[Placement, Digest] = {}
+    for digest, shares in by_id.items():
+        found |= _staged_as(run, digest, [share.placement for share in shares])
+    for share in waiting:
+        _name_by_digest(run, share, found[share.placement])
+    return found
+
+
+def _staged_as(run: Run, digest: Digest, placements: Sequence[Placement]) -> dict[Placement, Digest]:
+    """Release an image as a candidate, named by its digest, or by its ID while an Engine does not know the digest."""
+    order = replace(run.order, version=candidate(run.order.version, digest), overwrite=True, gates=())
+    local = LocalTags(run.engine)
+    inner = Run(run.engine, replace(run.opened, placements=placements), order, run.told, local)
+    try:
+        next((ended for step in (observe, plan, push_version_tags) if (ended := step(inner))), None)
+    except (Exception, KeyboardInterrupt) as problem:
+        raise put_back(inner, problem) from problem
+    finally:
+        run.candidates |= {share.reference: share.digest for share in inner.shares if share.published and share.digest}
+    run.waiting.append(local)
+    return {share.placement: share.digest for share in inner.shares if share.digest}
+
+
+def _name_by_digest(run: Run, share: Share, digest: Digest) -> None:
+    """Let a candidate have the name of its digest alone, as far as the registry removes the other one."""
+    name = share.repository.name.tagged(_candidate_tag(run, share, digest))
+    if name in run.candidates:
+        return
+    assert name.tag, "a candidate has a tag"  # noqa: S101 - see above
+    _put(share.repository, name.tag, digest)
+    uploaded = [each for each in run.candidates if each.repository == name.repository]
+    run.candidates[name] = digest
+    for each in uploaded:
+        if run.candidates[each] == digest:
+            _remove(run, each)
+
+
+def _candidate_tag(run: Run, share: Share, digest: Digest) -> Tag:
+    return share.scheme.version_tag(candidate(run.order.version, digest))
+
+
+def _put(target: Target, tag: Tag, digest: Digest) -> None:
+    manifest = target.manifest(digest)
+    if manifest is None:
+        raise BadAnswer(f"{target.name} no longer has {digest}", AGAIN)
+    target.put(tag, manifest)
+
+
+# -- afterwards ----------------------------------------------------------------------------------------------------
+
+
+def remove_candidates(run: Run) -> None:
+    """Remove the candidates of what is released, also those that an earlier attempt left; name those that stay."""
+    if not run.order.gates or run.order.dry_run:
+        return
+    _put_local_tags_back(run)
+    for share in run.shares:
+        run.candidates |= dict(_left(run, share))
+    for reference in [*run.candidates]:
+        if why := _remove(run, reference):
+            run.notes.append(f"{reference} stays, since {why}")
+
+
+def name_candidates(run: Run) -> None:
+    """Say under which tags images wait for the next attempt."""
+    _put_local_tags_back(run)
+    if run.candidates:
+        names = ", ".join(map(str, run.candidates))
+        run.notes.append(f"the image stays as {names} for the next attempt; tagger rm or tagger prune removes it")
+
+
+def _left(run: Run, share: Share) -> Iterator[tuple[Reference, Digest]]:
+    """Yield the candidates of an image that the list of tags shows."""
+    if share.digest:
+        for digest in (share.digest, share.image.id):
+            if (tag := _candidate_tag(run, share, digest)) in share.first.listed:
+                yield share.repository.name.tagged(tag), share.digest
+
+
+def _remove(run: Run, reference: Reference) -> str | None:
+    """Remove a candidate, and return why it stays, if it does; one that holds another image by now is left alone."""
+    target = run.opened.targets[reference.repository]
+    assert reference.tag, "a candidate has a tag"  # noqa: S101 - see above
+    try:
+        held = target.digest(reference.tag)
+        if held not in (None, run.candidates[reference]):
+            return "somebody else has moved it"
+        if held:
+            target.remove(reference.tag)
+    except TaggerError as error:
+        return error.what
+    del run.candidates[reference]
+    return None
+
+
+def _put_local_tags_back(run: Run) -> None:
+    """Put back the local tags of candidates, now that the image may have another name."""
+    for local in run.waiting:
+        local.put_back([])

@@ -1,0 +1,359 @@
+"""Gates with real services: while they run nothing moves that users pull, and only what they saw is released."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command import Ran, start, tagger, wait
+from pushed import Repository
+from services import Daemon, Registry
+
+from tagger.names import Digest
+from tagger.rules.candidate import candidate
+from tagger.rules.version import parse_version
+
+pytestmark = pytest.mark.engine
+
+CASCADE = ("2.1.106", "2.1", "2", "latest")
+Tags = Mapping[str, str]
+PYTHON = shlex.quote(sys.executable)
+
+_LOOK = """
+import http.client, json, os, sys
+host, _, path = os.environ["TAGGER_REPOSITORY"].partition("/")
+registry = http.client.HTTPConnection(host)
+def asked(method, url):
+    registry.request(method, url, headers={"Accept": ", ".join(json.loads(sys.argv[2]))})
+    answer = registry.getresponse()
+    return answer.headers, answer.read()
+tags = json.loads(asked("GET", f"/v2/{path}/tags/list")[1]).get("tags") or []
+held = {tag: asked("HEAD", f"/v2/{path}/manifests/{tag}")[0]["docker-content-digest"] for tag in tags}
+told = {name: value for name, value in os.environ.items() if name.startswith("TAGGER_")}
+with open(sys.argv[1], "a") as seen:
+    print(json.dumps({"held": held, "told": told, "words": sys.argv[3:]}), file=seen)
+"""
+_ACCEPT = [
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A repository to release to, and gates that are written for it."""
+
+    engine: Daemon
+    repository: Repository
+    folder: Path
+
+    def image(self, content: str) -> str:
+        """Make an image, and give its name."""
+        name = f"gates/{self.repository.path}-{content}".replace("/", "-")
+        self.engine.image(name, content)
+        return name
+
+    def release(self, content: str, *options: str) -> Ran:
+        """Release an image as 2.1.106."""
+        return tagger(self.engine, *self.words(content, *options))
+
+    def words(self, content: str, *options: str) -> list[str]:
+        """Give the words of that command."""
+        registry = ["--registry", self.repository.registry.host, "--repository", self.repository.path]
+        return ["release", self.image(content), "2.1.106", *registry, *options]
+
+    def script(self, name: str, content: str) -> str:
+        """Write a gate in Python, and give its command."""
+        file = self.folder / f"{name}.py"
+        file.write_text(content)
+        return f"{PYTHON} {file}"
+
+    def shell(self, name: str, content: str) -> str:
+        """Write a gate for the shell, which runs in the folder, and give its command."""
+        file = self.folder / f"{name}.sh"
+        file.write_text(f"set -e; cd {self.folder}; {content}\n")
+        return f"sh {file}"
+
+    def watching(self, *words: str) -> str:
+        """Give a gate that notes what a second client sees, and what it was told."""
+        return " ".join(
+            [self.script("look", _LOOK), str(self.folder / "seen"), shlex.quote(json.dumps(_ACCEPT)), *words]
+        )
+
+    def seen(self) -> list[dict[str, Any]]:
+        """Give what was noted."""
+        file = self.folder / "seen"
+        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+    def held(self) -> dict[str, str]:
+        """Say what each tag holds."""
+        return self.repository.registry.snapshot(self.repository.path)
+
+
+@pytest.fixture
+def bench(engine: Daemon, registry: Registry, repository: str, tmp_path: Path) -> Bench:
+    """Give an empty repository."""
+    return Bench(engine, Repository(registry, repository), tmp_path)
+
+
+@pytest.fixture
+def keeping(engine: Daemon, repository: str, tmp_path: Path) -> Iterator[Bench]:
+    """Give a repository of a registry that deletes nothing."""
+    (tmp_path / "registry").mkdir()
+    with Registry.start(tmp_path / "registry", deletes=False) as registry:
+        yield Bench(engine, Repository(registry, repository), tmp_path)
+
+
+def waiting(digest: str) -> str:
+    """Name the tag under which an image waits."""
+    return str(candidate(parse_version("2.1.106"), Digest(digest)))
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Wait for something that another process does."""
+    end = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+# -- what a second client sees -------------------------------------------------------------------------------------
+
+
+def test_nothing_that_users_pull_has_moved_while_a_gate_runs(bench: Bench) -> None:
+    old = bench.repository.image("2.1.105", "old").digest
+    for tag in ("2.1", "2", "latest"):
+        bench.repository.image(tag, "old")
+    before = bench.held()
+    ran = bench.release(
+        "new", "--gate", bench.watching("{reference}", "{digest}", "{version}", "{repository}"), "--json"
+    )
+    assert ran.code == 0, ran.err
+    new = ran.json["repositories"][0]["digest"]
+    [seen] = bench.seen()
+    assert seen["held"] == {**before, waiting(new): new}
+    assert bench.held() == {**dict.fromkeys(CASCADE, new), "2.1.105": old}, "and the candidate is gone"
+    told = [f"{bench.repository}@{new}", new, "2.1.106", str(bench.repository)]
+    assert seen["words"] == told
+    names = ("TAGGER_REFERENCE", "TAGGER_DIGEST", "TAGGER_VERSION", "TAGGER_REPOSITORY")
+    assert [seen["told"][name] for name in names] == told
+    assert [(gate["ok"], gate["reference"]) for gate in ran.json["gates"]] == [(True, told[0])]
+    local = set(bench.engine.tags(str(bench.repository)))
+    assert local == set(CASCADE), "nor is the candidate in the Engine"
+
+
+def test_a_gate_that_fails_leaves_the_candidate_and_nothing_else(bench: Bench) -> None:
+    before = {"1.0.0": bench.repository.image("1.0.0", "old").digest}
+    scan = bench.script("scan", "print('CRITICAL: 3'); print('::error::x'); raise SystemExit(3)")
+    ran = bench.release("new", "--gate", scan, "--gate", bench.watching(), "--json")
+    assert (ran.code, ran.json["outcome"], bench.seen()) == (6, "failed", [])
+    assert "ended with exit code 3" in ran.error
+    [gate] = ran.json["gates"]
+    assert (gate["ok"], gate["output"][0]) == (False, "CRITICAL: 3")
+    digest = gate["reference"].partition("@")[2]
+    assert bench.held() == {**before, waiting(digest): digest}
+    assert f"{bench.repository}:{waiting(digest)}" in ran.json["warnings"][0]
+    assert f"{Path(sys.executable).name}: CRITICAL: 3" in ran.err, "its output is shown with its name"
+    assert bench.engine.tags(str(bench.repository)) == {}
+    # Once more starts with the gates again, with the same candidate.
+    again = bench.release("new", "--gate", bench.watching())
+    assert (again.code, len(bench.seen())) == (0, 1), again.err
+    assert bench.held() == {**before, **dict.fromkeys(CASCADE, digest)}
+
+
+def test_a_gate_that_signs_and_one_that_verifies_see_the_digest_that_is_released(bench: Bench) -> None:
+    for command in ("genpkey -algorithm ed25519 -out key.pem", "pkey -in key.pem -pubout -out public.pem"):
+        subprocess.run(["openssl", *command.split()], cwd=bench.folder, check=True)
+    sign = bench.shell(
+        "sign",
+        "printf %s $TAGGER_REFERENCE >signed; openssl pkeyutl -sign -rawin -inkey key.pem -in signed -out signature",
+    )
+    verify = bench.shell(
+        "verify",
+        "printf %s $1 >asked; openssl pkeyutl -verify -rawin -pubin -inkey public.pem -in asked -sigfile signature",
+    )
+    ran = bench.release("new", "--gate", sign, "--gate", f"{verify} {{reference}}", "--json")
+    assert (ran.code, [gate["ok"] for gate in ran.json["gates"]]) == (0, [True, True]), ran.err
+    digest = bench.held()["2.1.106"]
+    assert (bench.folder / "signed").read_text() == f"{bench.repository}@{digest}"
+    unsigned = bench.release("other", "--force", "--gate", f"{verify} {{reference}}")
+    assert (unsigned.code, bench.held()["2.1.106"]) == (6, digest), unsigned.err
+
+
+# -- gates that misbehave ------------------------------------------------------------------------------------------
+
+
+def test_a_gate_that_hangs_ends_with_its_children(bench: Bench) -> None:
+    hanging = f"sh -c 'sleep 600 & echo $! >{bench.folder}/child; sleep 600'"
+    ran = bench.release("new", "--gate", hanging, "--gate-timeout", "1")
+    assert (ran.code, "did not end within 1 s" in ran.error) == (6, True), ran.err
+    child = int((bench.folder / "child").read_text())
+    until(lambda: not alive(child))
+
+
+def alive(process: int) -> bool:
+    """Say whether a process runs; one that nobody waits for is none."""
+    with suppress(OSError):
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+def test_the_time_of_the_whole_command_ends_a_gate_too(bench: Bench) -> None:
+    ran = bench.release("new", "--gate", "sleep 600", "--timeout", "8")
+    assert (ran.code, "--timeout" in ran.error) == (1, True), ran.err
+    assert not {*CASCADE} & {*bench.held()}
+
+
+def test_a_gate_that_is_killed_has_failed(bench: Bench) -> None:
+    ran = bench.release("new", "--gate", "sh -c 'kill -9 $$'")
+    assert (ran.code, "was killed by signal 9" in ran.error) == (6, True), ran.err
+
+
+def test_a_gate_that_writes_a_hundred_megabytes_is_cut_short_and_believed(bench: Bench) -> None:
+    lines = bench.script(
+        "flood", "import sys\nfor _ in range(1000): sys.stdout.write(('x' * 99 + '\\n') * 1000)\nprint('end')"
+    )
+    endless = bench.script("line", "import sys\nfor _ in range(100): sys.stdout.write('y' * 1000000)")
+    ran = bench.release("new", "--gate", lines, "--gate", endless, "--json")
+    assert ran.code == 0, ran.err[-1000:]
+    assert len(ran.err) < 200_000
+    assert "more output is not shown" in ran.err
+    assert [(len(gate["output"]), len(gate["output"][-1]) <= 500) for gate in ran.json["gates"]] == [
+        (20, True),
+        (1, True),
+    ]
+    assert ran.json["gates"][0]["output"][-1] == "end"
+
+
+def test_a_gate_that_is_not_there_or_empty_is_found_before_anything_is_pushed(bench: Bench) -> None:
+    for gate in ("no-such-program {reference}", "", "sh -c 'open"):
+        assert bench.release("new", "--gate", gate).code == 2
+    assert bench.held() == {}
+
+
+def test_a_gate_that_publishes_another_image_under_the_version_is_found_out(bench: Bench) -> None:
+    other = bench.repository.image("scratch", "other")
+    lie = bench.script(
+        "lie",
+        "import http.client, os\n"
+        "host, _, path = os.environ['TAGGER_REPOSITORY'].partition('/')\n"
+        "for tag in ('2.1.106', 'latest'):\n"
+        "    registry = http.client.HTTPConnection(host)\n"
+        f"    registry.request('PUT', f'/v2/{{path}}/manifests/{{tag}}', {other.body!r}, "
+        f"{{'Content-Type': {other.media_type!r}}})\n"
+        "    assert registry.getresponse().status == 201\n",
+    )
+    ran = bench.release("new", "--gate", lie)
+    assert (ran.code, other.digest in ran.error) == (3, True), ran.err
+    held = bench.held()
+    assert {tag: held.get(tag) for tag in CASCADE} == dict.fromkeys(CASCADE) | {
+        "2.1.106": other.digest,
+        "latest": other.digest,
+    }
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_during_a_gate_ends_the_gate_and_moves_no_tag(bench: Bench, number: signal.Signals, code: int) -> None:
+    running = bench.folder / "running"
+    process = start(
+        bench.engine, *bench.words("new", "--gate", f"sh -c 'echo $$ >{running}; sleep 600; true'", "--json")
+    )
+    until(lambda: running.exists() and bool(running.read_text()))
+    process.send_signal(number)
+    ran = wait(process)
+    assert (ran.code, "interrupted" in ran.error) == (code, True), ran.err
+    assert not alive(int(running.read_text()))
+    [name] = bench.held()
+    assert name in ran.json["warnings"][0]
+    assert bench.engine.tags(str(bench.repository)) == {}
+
+
+# -- candidates ----------------------------------------------------------------------------------------------------
+
+
+def test_a_candidate_that_a_killed_run_left_is_used_and_then_removed(bench: Bench) -> None:
+    running = bench.folder / "running"
+    process = start(bench.engine, *bench.words("new", "--gate", f"sh -c 'echo $$ >{running}; sleep 600; true'"))
+    until(lambda: running.exists() and bool(running.read_text()))
+    process.kill()
+    wait(process)
+    os.killpg(int(running.read_text()), signal.SIGKILL)
+    [(tag, digest)] = bench.held().items()
+    assert tag == waiting(digest)
+    ran = bench.release("new", "--gate", bench.watching())
+    assert ran.code == 0, ran.err
+    assert bench.seen()[0]["held"] == {tag: digest}
+    assert bench.held() == dict.fromkeys(CASCADE, digest)
+
+
+def test_a_candidate_that_a_rival_overwrites_changes_nothing_and_stays_the_rivals(bench: Bench) -> None:
+    other = bench.repository.image("scratch", "other")
+    rival = bench.script(
+        "rival",
+        "import http.client, os\n"
+        "host, _, path = os.environ['TAGGER_REPOSITORY'].partition('/')\n"
+        "tag = '2.1.106-candidate.' + os.environ['TAGGER_DIGEST'][7:19]\n"
+        "registry = http.client.HTTPConnection(host)\n"
+        f"registry.request('PUT', f'/v2/{{path}}/manifests/{{tag}}', {other.body!r}, "
+        f"{{'Content-Type': {other.media_type!r}}})\n"
+        "assert registry.getresponse().status == 201\n",
+    )
+    ran = bench.release("new", "--gate", rival, "--json")
+    assert ran.code == 0, ran.err
+    new = ran.json["repositories"][0]["digest"]
+    assert bench.held() == {**dict.fromkeys(CASCADE, new), "scratch": other.digest, waiting(new): other.digest}
+    assert "somebody else has moved it" in ran.json["warnings"][0]
+
+
+def test_a_candidate_that_cannot_be_removed_is_named_and_floats_nowhere(keeping: Bench) -> None:
+    ran = keeping.release("new", "--gate", "true", "--json")
+    assert ran.code == 0, ran.err
+    held = keeping.held()
+    digest = held["2.1.106"]
+    assert {**dict.fromkeys(CASCADE, digest), waiting(digest): digest}.items() <= held.items()
+    assert set(held.values()) == {digest}
+    said = " ".join(ran.json["warnings"])
+    assert all(tag in said for tag in held if "candidate" in tag)
+    assert tagger(None, "check", str(keeping.repository)).code == 0
+    again = keeping.release("new", "--gate", "true", "--json")
+    assert (again.code, again.json["outcome"]) == (0, "unchanged"), again.err
+
+
+# -- several repositories ------------------------------------------------------------------------------------------
+
+
+def test_every_gate_of_every_repository_comes_before_any_version_tag(bench: Bench, elsewhere: Registry) -> None:
+    second = Repository(elsewhere, bench.repository.path)
+    words = bench.words("new", "--registry", elsewhere.host, "--gate", bench.watching(), "--json")
+    ran = tagger(bench.engine, *words)
+    assert ran.code == 0, ran.err
+    assert [seen["told"]["TAGGER_REPOSITORY"] for seen in bench.seen()] == [str(bench.repository), str(second)]
+    assert all(not {*CASCADE} & {*seen["held"]} for seen in bench.seen())
+    assert {*bench.held()} == {*second.tags()} == {*CASCADE}
+    failing = bench.script(
+        "second", f"import os; raise SystemExit('{elsewhere.host}' in os.environ['TAGGER_REPOSITORY'])"
+    )
+    ran = tagger(bench.engine, *bench.words("other", "--registry", elsewhere.host, "--force", "--gate", failing))
+    assert ran.code == 6, ran.err
+    assert len({digest for tag, digest in bench.held().items() if tag in CASCADE}) == 1
+
+
+def test_gates_of_the_settings_count_and_the_command_line_goes_before_them(bench: Bench) -> None:
+    (bench.folder / "tagger.toml").write_text(f"gates = [{json.dumps(bench.watching())}, 'false']\n")
+    (bench.folder / ".git").mkdir()
+    process = start(bench.engine, *bench.words("new"), folder=str(bench.folder))
+    assert wait(process).code == 6
+    assert len(bench.seen()) == 1
+    assert wait(start(bench.engine, *bench.words("new", "--gate", "true"), folder=str(bench.folder))).code == 0
