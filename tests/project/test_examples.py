@@ -219,6 +219,7 @@ BUILD = "$CI_REGISTRY_IMAGE:build-$CI_PIPELINE_ID"
     [
         (COMPONENT, {"image": "$CI_PROJECT_NAME"}),
         (COMPONENT, {"source": BUILD, "options": "--timeout 60"}),
+        (COMPONENT, {"source": BUILD, "options": "--timeout 60\n--variant 'default'\n"}),
         ("examples/gitlab-ci.yml", {}),
     ],
 )
