@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from tagger.api import (
         check,
+        compare,
         diagnose,
         listed,
         ls,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from tagger.releasing.order import FloatsVia
     from tagger.releasing.outcome import Outcome, Release, Released
     from tagger.repository.check import Check
+    from tagger.repository.compare import Difference, Holding
     from tagger.repository.floating import Floating, Move
     from tagger.repository.listing import Listing, Row
     from tagger.repository.propose import Proposed
@@ -55,9 +57,11 @@ _HOMES = {
     "Change": "rules.plan",
     "Check": "repository.check",
     "Diagnosis": "doctor.finding",
+    "Difference": "repository.compare",
     "Finding": "doctor.finding",
     "Floating": "repository.floating",
     "FloatsVia": "releasing.order",
+    "Holding": "repository.compare",
     "InputError": "errors",
     "Interrupted": "errors",
     "Level": "doctor.finding",
@@ -80,6 +84,7 @@ _HOMES = {
     "Wanted": "wiring.release",
     "Yank": "repository.yank",
     "check": "api",
+    "compare": "api",
     "diagnose": "api",
     "lines": "rules.scheme",
     "listed": "api",
@@ -103,9 +108,11 @@ __all__ = [
     "Change",
     "Check",
     "Diagnosis",
+    "Difference",
     "Finding",
     "Floating",
     "FloatsVia",
+    "Holding",
     "InputError",
     "Interrupted",
     "Level",
@@ -129,6 +136,7 @@ __all__ = [
     "Yank",
     "__version__",
     "check",
+    "compare",
     "diagnose",
     "lines",
     "listed",

@@ -27,6 +27,7 @@ from tagger.wiring.release import release as released
 if TYPE_CHECKING:
     from tagger.doctor.finding import Diagnosis
     from tagger.repository.check import Check
+    from tagger.repository.compare import Difference
     from tagger.repository.listing import Listing
     from tagger.repository.propose import Proposed
     from tagger.repository.prune import Pruning
@@ -134,6 +135,16 @@ def listed(repository: str, **access: Unpack[Access]) -> list[str]:
     Raises TaggerError.
     """
     return [*_alone(repository, access).tags()]
+
+
+def compare(listings: Sequence[Listing]) -> tuple[Difference, ...]:
+    """Find where repositories that should hold the same disagree, from their listings: `compare([ls(one), ls(other)])`.
+
+    Raises InputError for a listing that a limit has cut short.
+    """
+    from tagger.repository import compare as comparison
+
+    return comparison.compare(listings)
 
 
 def check(
@@ -306,14 +317,15 @@ def diagnose(
 ) -> Diagnosis:
     """Find out what works from here, and what does not: this machine, and a repository with its registry.
 
-    Without a repository those are asked that the settings of the working directory name. No tag and no image changes:
+    `repository` may be the name of an image in the settings of the working directory: then it is checked on all of its
+    registries. Without one, every image there is. No tag and no image changes:
     an upload that shows the right to push is begun and given up, and what it tries to delete is not there.
 
-    Raises InvalidReference for a name that is none; whatever else goes wrong is a finding.
+    Raises InvalidReference for a name that is neither; whatever else goes wrong is a finding.
     """
     from tagger.doctor.diagnose import diagnose as diagnosed
 
-    return diagnosed(Repository.parse(repository) if repository else None, access)
+    return diagnosed(repository, access)
 
 
 def _alone(repository: str, access: Access) -> RemoteRepository:

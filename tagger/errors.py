@@ -5,6 +5,7 @@
     │   ├── InvalidReference        an image, repository, registry, tag or digest is misspelt
     │   ├── InvalidVersion          not a semantic version
     │   ├── ImageNotFound           the Engine has no such image
+    │   ├── NotThere                the repository has none of the versions or tags that were named
     │   └── CredentialsError        the Docker configuration or a credential helper is broken
     ├── Refused                  3  a rule says no
     │   ├── Denied                  the registry does not let these credentials do that
@@ -79,6 +80,10 @@ class InvalidVersion(InputError, ValueError):
 
 class ImageNotFound(InputError):
     """The Engine has no such image."""
+
+
+class NotThere(InputError):
+    """The repository has none of the versions or tags that were named."""
 
 
 class CredentialsError(InputError):

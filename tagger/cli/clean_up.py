@@ -6,7 +6,6 @@ import contextlib
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -14,9 +13,10 @@ import typer
 from tagger.cli.app import app
 from tagger.cli.command import CLEAN_UP, command
 from tagger.cli.failure import failing
-from tagger.cli.options import Access, DryRun, Json, RepositoryArgument, Rules, Yes
-from tagger.cli.render.console import say, show
-from tagger.cli.settings import reaching, schemes
+from tagger.cli.options import Access, Also, DryRun, Json, RepositoryArgument, Rules, Yes
+from tagger.cli.render.console import say
+from tagger.cli.settings import Place, places
+from tagger.cli.several import Shown, after_look, looked, report, write
 from tagger.errors import AGAIN, InputError, Refused
 from tagger.text import in_lines
 
@@ -33,8 +33,8 @@ def _tags_there(context: typer.Context, incomplete: str) -> list[str]:
     with contextlib.suppress(Exception):
         typed = context.params
         access = Access(insecure=typed.get("insecure"), auth_host=typed.get("auth_host"))
-        words = reaching(access, typed["repository"])
-        return [tag for tag in api.listed(typed["repository"], **words) if tag.startswith(incomplete)]
+        there = [api.listed(each.repository, **each.reaching) for each in places(Rules(), access, typed["repository"])]
+        return [*dict.fromkeys(tag for tags in there for tag in tags if tag.startswith(incomplete))]
     return []
 
 
@@ -46,6 +46,7 @@ def rm(
         typer.Argument(metavar="[VERSION|TAG]...", help="The versions or tags to remove.", autocompletion=_tags_there),
     ] = None,
     *,
+    also: Also = None,
     everything: Annotated[bool, typer.Option("--all", help="Remove every tag of the repository.")] = False,
     yes: Yes = False,
     dry_run: DryRun = False,
@@ -65,23 +66,28 @@ def rm(
     with failing(repository, as_json=as_json):
         if bool(names) == everything:
             raise InputError("say what to remove: versions or tags by name, or everything with --all")
-        words: dict[str, Any] = {"schemes": schemes(rules, repository), **reaching(access, repository)}
-        remove = partial(api.remove, repository, **words)
-        remove_all = partial(api.remove_all, repository, **words)
-        done = _after_asking(
-            remove_all if everything else partial(remove, *(names or ())),
-            lambda agreed: remove(*(names or agreed)),
-            text.removal_text,
+
+        def remove(place: Place, *, dry_run: bool) -> Removal:
+            if everything:
+                return api.remove_all(place.repository, dry_run=dry_run, **place.words)
+            return api.remove(place.repository, *(names or ()), dry_run=dry_run, **place.words)
+
+        _after_asking(
+            places(rules, access, repository, also),
+            remove,
+            lambda place, agreed: api.remove(place.repository, *(names or agreed), **place.words),
+            Shown(text.removal_text, json.removal_content),
             dry_run=dry_run,
             yes=yes,
+            as_json=as_json,
         )
-        show(json.as_json(json.removal_content(done)) if as_json else text.removal_text(done))
 
 
 @command(app, CLEAN_UP)
 def prune(
     repository: RepositoryArgument,
     *,
+    also: Also = None,
     keep: Annotated[
         int,
         typer.Option(
@@ -115,38 +121,50 @@ def prune(
 
     with failing(repository, as_json=as_json):
         policy: dict[str, Any] = {"keep": keep, "keep_minors": keep_minors, "older_than": older_than}
-        words: dict[str, Any] = {"schemes": schemes(rules, repository), **reaching(access, repository)}
-        pruning = partial(api.prune, repository, **policy, **words)
-        done = _after_asking(pruning, lambda agreed: pruning(among=agreed), text.pruning_text, dry_run=dry_run, yes=yes)
-        show(json.as_json(json.pruning_content(done)) if as_json else text.pruning_text(done))
+        _after_asking(
+            places(rules, access, repository, also),
+            lambda place, dry_run: api.prune(place.repository, **policy, dry_run=dry_run, **place.words),
+            lambda place, agreed: api.prune(place.repository, **policy, among=agreed, **place.words),
+            Shown(text.pruning_text, json.pruning_content),
+            dry_run=dry_run,
+            yes=yes,
+            as_json=as_json,
+        )
 
 
 def _after_asking(
+    places: Sequence[Place],
     remove: Callable[..., R],
-    exactly: Callable[[Sequence[str]], R],
-    text: Callable[[R], str],
+    exactly: Callable[[Place, Sequence[str]], R],
+    shown: Shown[R],
     *,
     dry_run: bool,
     yes: bool,
-) -> R:
+    as_json: bool,
+) -> None:
     """Remove; without --yes show first what would go and ask, then remove `exactly` that.
 
-    Ends the command if the answer is no. Raises InputError without a terminal, and Refused if something else would go
-    by the time of the answer.
+    Ends the command. Raises InputError without a terminal, and Refused if something else would go by the time of the
+    answer.
     """
     if dry_run or yes:
-        return remove(dry_run=dry_run)
+        write(places, remove, shown, dry_run=dry_run, as_json=as_json)
     if not sys.stdin.isatty():
         raise InputError("not a terminal, so nothing was removed", "check with --dry-run, then pass --yes")
-    found = remove(dry_run=True)
-    asked = replace(found, dry_run=False)
-    if not found.removed:
-        return asked
-    lines = [*text(asked).split("\n"), "Remove these? [y/N] "]
-    typer.echo(in_lines(lines), err=True, nl=False)
+    found = looked(places, lambda place: remove(place, dry_run=True), shown, as_json=as_json)
+    asked = [replace(each, done=each.done and replace(each.done, dry_run=False)) for each in found]
+    going = {each.place: each.done for each in asked if each.done}
+    if not any(each.removed for each in going.values()):
+        report([asked], shown, as_json=as_json)
+    lines = [line for each in going.values() for line in shown.text(each).split("\n")]
+    typer.echo(in_lines([*lines, "Remove these? [y/N] "]), err=True, nl=False)
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
         say("nothing was removed")
         raise typer.Exit(0)
-    if remove(dry_run=True) != found:
+    if looked(places, lambda place: remove(place, dry_run=True), shown, as_json=as_json) != found:
         raise Refused("the tags changed before the answer, so nothing was removed", AGAIN)
-    return exactly(found.removed)
+
+    def agreed(place: Place) -> R:
+        return exactly(place, going[place].removed) if going[place].removed else going[place]
+
+    report([after_look(asked, agreed)], shown, as_json=as_json)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 import typer
 
@@ -21,18 +22,26 @@ def failing(repository: str | None = None, *, as_json: bool = False) -> Iterator
         raise
     except (Exception, KeyboardInterrupt) as problem:  # noqa: BLE001 - whatever it is, it is reported
         error = as_error(problem)
-        _show_done(error, repository, as_json=as_json)
+        if as_json:
+            from tagger.cli.render.json import as_json as written
+
+            show(written(failed_content(error, repository or "")))
+        else:
+            show_done(error)
         raise failure(error) from None
 
 
-def _show_done(error: TaggerError, repository: str | None, *, as_json: bool) -> None:
-    if as_json:
-        from tagger.cli.render.json import as_json as written
-        from tagger.cli.render.json import removal_content
+def failed_content(error: TaggerError, repository: str) -> dict[str, Any]:
+    """A failure as a JSON object, with what was done before it."""
+    from tagger.cli.render.json import removal_content
 
-        done = removal_content(error.removal) if error.removal else {"repository": repository or ""}
-        show(written({**done, "error": str(error)}))
-    elif error.removal:
+    done = removal_content(error.removal) if error.removal else {"repository": repository}
+    return {**done, "error": str(error)}
+
+
+def show_done(error: TaggerError) -> None:
+    """Show what was done before an error, if anything was."""
+    if error.removal:
         from tagger.cli.render.text import removal_text
 
         show(removal_text(error.removal))
@@ -47,11 +56,12 @@ def as_error(problem: Exception | KeyboardInterrupt) -> TaggerError:
     return Fault(problem)
 
 
-def failure(error: TaggerError, *, annotated: bool | None = None) -> typer.Exit:
-    """Show an error; what is returned ends the command with its code."""
+def failure(error: TaggerError, *, annotated: bool | None = None, where: str = "") -> typer.Exit:
+    """Show an error, and where it happened if it does not say so; what is returned ends the command with its code."""
+    text = str(error) if where in str(error) else f"{where}: {error}"
     if annotating(annotated):
-        tell_github("error", str(error))
+        tell_github("error", text)
     if error.__cause__ and verbose_asked():
         show_traceback(error.__cause__)
-    say(f"error: {error}")
+    say(f"error: {text}")
     return typer.Exit(error.exit_code)

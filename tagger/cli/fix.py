@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from tagger.cli.app import app
 from tagger.cli.command import FIX, command
 from tagger.cli.failure import failing
-from tagger.cli.options import Access, DryRun, Json, RepositoryArgument, Rules
-from tagger.cli.render.console import show
-from tagger.cli.settings import reaching, schemes
+from tagger.cli.options import Access, Also, DryRun, Json, RepositoryArgument, Rules
+from tagger.cli.settings import places
+from tagger.cli.several import Shown, write
 
 
 @command(app, FIX)
 def repair(
-    repository: RepositoryArgument, *, dry_run: DryRun = False, access: Access, rules: Rules, as_json: Json = False
+    repository: RepositoryArgument,
+    *,
+    also: Also = None,
+    dry_run: DryRun = False,
+    access: Access,
+    rules: Rules,
+    as_json: Json = False,
 ) -> None:
     """Put floating tags back where the published versions say they belong.
 
@@ -26,9 +32,13 @@ def repair(
     from tagger.cli.render import json, text
 
     with failing(repository, as_json=as_json):
-        words = reaching(access, repository)
-        done = api.repair(repository, schemes=schemes(rules, repository), dry_run=dry_run, **words)
-        show(json.as_json(json.repair_content(done)) if as_json else text.repair_text(done))
+        write(
+            places(rules, access, repository, also),
+            lambda place, dry_run: api.repair(place.repository, dry_run=dry_run, **place.words),
+            Shown(text.repair_text, json.repair_content),
+            dry_run=dry_run,
+            as_json=as_json,
+        )
 
 
 @command(app, FIX)
@@ -39,6 +49,7 @@ def yank(
     undo: Annotated[
         bool, typer.Option("--undo", help="Bring the version back, with the image that its mark holds.")
     ] = False,
+    also: Also = None,
     dry_run: DryRun = False,
     access: Access,
     rules: Rules,
@@ -53,10 +64,19 @@ def yank(
     from tagger.cli.render import json, text
 
     with failing(repository, as_json=as_json):
-        words: dict[str, Any] = {"schemes": schemes(rules, repository), **reaching(access, repository)}
+        where = places(rules, access, repository, also)
         if undo:
-            back = api.unyank(repository, version, dry_run=dry_run, **words)
-            show(json.as_json(json.unyank_content(back)) if as_json else text.unyank_text(back))
-        else:
-            done = api.yank(repository, version, dry_run=dry_run, **words)
-            show(json.as_json(json.yank_content(done)) if as_json else text.yank_text(done))
+            write(
+                where,
+                lambda place, dry_run: api.unyank(place.repository, version, dry_run=dry_run, **place.words),
+                Shown(text.unyank_text, json.unyank_content),
+                dry_run=dry_run,
+                as_json=as_json,
+            )
+        write(
+            where,
+            lambda place, dry_run: api.yank(place.repository, version, dry_run=dry_run, **place.words),
+            Shown(text.yank_text, json.yank_content),
+            dry_run=dry_run,
+            as_json=as_json,
+        )

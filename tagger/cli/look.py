@@ -11,9 +11,20 @@ import typer
 from tagger.cli.app import app
 from tagger.cli.command import LOOK, command
 from tagger.cli.failure import failing, failure
-from tagger.cli.options import Access, BuildMetadata, Json, RepositoryArgument, Rules, Target, Verbose
+from tagger.cli.options import (
+    Access,
+    Also,
+    BuildMetadata,
+    Json,
+    PerhapsRepository,
+    RepositoryArgument,
+    Rules,
+    Target,
+    Verbose,
+)
 from tagger.cli.render.console import show
-from tagger.cli.settings import given, in_force, reaching, schemes
+from tagger.cli.settings import given, groups, in_force, places, schemes
+from tagger.cli.several import Shown, read
 from tagger.errors import InputError
 
 _SHOWN = 20
@@ -41,12 +52,13 @@ def tags(
 
 @command(app, LOOK)
 def ls(
-    repository: RepositoryArgument,
+    repository: PerhapsRepository = None,
     *,
     limit: Annotated[
         int | None,
         typer.Option(metavar="N", min=0, help="Show the newest N versions, 0 for all. Default: 20; with --json, all."),
     ] = None,
+    also: Also = None,
     access: Access,
     rules: Rules,
     as_json: Json = False,
@@ -60,26 +72,41 @@ def ls(
 
     most = (0 if as_json else _SHOWN) if limit is None else limit
     with failing(repository, as_json=as_json):
-        found = api.ls(
-            repository, limit=most or None, schemes=schemes(rules, repository), **reaching(access, repository)
+        read(
+            groups(rules, access, repository, also),
+            lambda place: api.ls(place.repository, limit=most or None, **place.words),
+            Shown(text.listing_text, json.listing_content, differing=None),
+            as_json=as_json,
         )
-        show(json.as_json(json.listing_content(found)) if as_json else text.listing_text(found))
 
 
 @command(app, LOOK)
-def check(repository: RepositoryArgument, *, access: Access, rules: Rules, as_json: Json = False) -> None:
-    """Exit with 5 if a floating tag is missing or out of place.
+def check(
+    repository: PerhapsRepository = None,
+    *,
+    also: Also = None,
+    access: Access,
+    rules: Rules,
+    as_json: Json = False,
+) -> None:
+    """Exit with 5 if a floating tag is missing or out of place, or if repositories disagree.
 
     The published versions say where each one belongs. Only the variants of the settings, or of --variant and --prefix,
     are checked; tags that seem to belong to others are named.
+
+    Without REPOSITORY, it checks every image of the settings on each of its registries. Of several repositories of one
+    image it says which versions one lacks, and which tags hold different images.
     """
     from tagger import api
     from tagger.cli.render import json, text
 
     with failing(repository, as_json=as_json):
-        found = api.check(repository, schemes=schemes(rules, repository), **reaching(access, repository))
-        show(json.as_json(json.check_content(found)) if as_json else text.check_text(found))
-    raise typer.Exit(0 if found.ok else _DRIFT)
+        read(
+            groups(rules, access, repository, also),
+            lambda place: api.check(place.repository, **place.words),
+            Shown(text.check_text, json.check_content, lambda found: 0 if found.ok else _DRIFT, differing=_DRIFT),
+            as_json=as_json,
+        )
 
 
 @command(app, LOOK, "next")
@@ -104,14 +131,18 @@ def next_version(
     Example: tagger next registry.local:5000/gallery/ui --minor
     """
     from tagger import api
+    from tagger.rules.version import newest_first, parse_version
 
     parts = [part for part, asked in (("patch", patch), ("minor", minor), ("major", major)) if asked]
     with failing():
         if len(parts) > 1 or not (parts or pre):
             raise InputError("say which version is next: one of --patch, --minor and --major, or --pre with a label")
         part = parts[0] if parts else None
-        words = reaching(access, repository)
-        show(api.next_version(repository, part, pre=pre, first=first, schemes=schemes(rules, repository), **words))
+        found = [
+            api.next_version(place.repository, part, pre=pre, first=first, **place.words)
+            for place in places(rules, access, repository)
+        ]
+        show(str(newest_first(map(parse_version, found))[0]))
 
 
 @command(app, LOOK, "config")

@@ -18,7 +18,28 @@ PANELS = TARGET, TAGS, SAFETY, CI, OUTPUT = "Target", "Tags", "Safety", "CI", "O
 """The sections in which the help shows options."""
 
 RepositoryArgument = Annotated[
-    str, typer.Argument(metavar="REPOSITORY", help="A repository, such as registry.local:5000/gallery/ui.")
+    str,
+    typer.Argument(
+        metavar="REPOSITORY",
+        help="Such as registry.local:5000/gallery/ui, or an image of the settings, which means all of its registries.",
+    ),
+]
+PerhapsRepository = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[REPOSITORY]",
+        help="Such as registry.local:5000/gallery/ui, or an image of the settings, which means all of its registries."
+        " Default: every image of the settings.",
+    ),
+]
+Also = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--also",
+        metavar="REPOSITORY",
+        help="Another repository that should hold the same. May be repeated.",
+        rich_help_panel=TARGET,
+    ),
 ]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Show what would happen. Write nothing.", rich_help_panel=SAFETY)

@@ -65,7 +65,10 @@ def init(
 def doctor(
     repository: Annotated[
         str | None,
-        typer.Argument(metavar="[REPOSITORY]", help="The repository to check. Default: those in the settings."),
+        typer.Argument(
+            metavar="[REPOSITORY]",
+            help="A repository, or an image of the settings. Default: every image of the settings.",
+        ),
     ] = None,
     *,
     access: Access,

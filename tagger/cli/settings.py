@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from tagger.cli.options import Access, Gates, Rules, Target, words
 from tagger.cli.render.console import say
@@ -14,6 +14,7 @@ from tagger.errors import InputError
 from tagger.text import printable
 
 if TYPE_CHECKING:
+    from tagger.config.places import Place as Found
     from tagger.config.settings import Config, Given, Settings
     from tagger.rules.scheme import Scheme
     from tagger.wiring.access import Access as Reaching
@@ -98,8 +99,51 @@ def judged(gates: Gates, settings: Settings) -> Judged:
 
 def reaching(access: Access, repository: str) -> Reaching:
     """How the registry of a repository is reached."""
-    given = {**words(access), "auth_host": token_hosts(access, repository), "progress": say, "trace": access.trace}
-    return cast("Reaching", given)
+    return _reaching(access, token_hosts(access, repository))
+
+
+def _reaching(access: Access, auth_hosts: Sequence[str]) -> Reaching:
+    return cast("Reaching", {**words(access), "auth_host": auth_hosts, "progress": say, "trace": access.trace})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Place:
+    """A repository that a command is about, its schemes, and how it is reached."""
+
+    repository: str
+    schemes: tuple[Scheme, ...]
+    reaching: Reaching
+
+    @property
+    def words(self) -> dict[str, Any]:
+        """What the API takes beside the repository."""
+        return {"schemes": self.schemes, **self.reaching}
+
+
+def places(rules: Rules, access: Access, named: str, also: Sequence[str] | None = None) -> tuple[Place, ...]:
+    """The repositories that names stand for, each once: a table of the settings stands for one on each registry."""
+    from tagger.config.places import places as found
+
+    every = [each for name in (named, *(also or ())) for each in found(given(rules), os.environ, Path(), name)]
+    return tuple(_place(access, each) for each in {each.repository: each for each in every}.values())
+
+
+def groups(
+    rules: Rules, access: Access, named: str | None, also: Sequence[str] | None = None
+) -> tuple[tuple[Place, ...], ...]:
+    """One group of the repositories that are named; or without a name, a group for each image of the settings."""
+    from tagger.config.places import all_places as found
+
+    if named is not None:
+        return (places(rules, access, named, also),)
+    if also:
+        raise InputError("--also names a repository beside REPOSITORY, which is missing", "give REPOSITORY too")
+    return tuple(tuple(_place(access, each) for each in group) for group in found(given(rules), os.environ, Path()))
+
+
+def _place(access: Access, found: Found) -> Place:
+    auth_hosts = access.auth_host or found.config.settings.auth_hosts
+    return Place(found.repository, found.config.schemes(), _reaching(access, auth_hosts))
 
 
 def wanted(image: str | None, said: Given) -> tuple[list[Wanted], Settings, Sequence[str]]:

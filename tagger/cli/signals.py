@@ -32,6 +32,11 @@ def listen() -> None:
     threading.Thread(target=_watch, args=(reading,), daemon=True).start()
 
 
+def came() -> bool:
+    """Whether a signal has broken off what was under way, whatever error that ended with."""
+    return any(signal.getsignal(number) is _leave for number in _SIGNALS)
+
+
 def end_at_once() -> None:
     """Let any signal end the process from now on."""
     _handle(signal.SIG_DFL)

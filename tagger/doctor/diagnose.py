@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tagger.config.read import read, read_any
+from tagger.config.places import places
+from tagger.config.read import read_any
 from tagger.config.settings import Given
 from tagger.credentials.credential import Credential
 from tagger.credentials.docker import DockerConfig
@@ -19,12 +20,17 @@ from tagger.wiring.access import Access, Registries
 from tagger.work import Deadline
 
 
-def diagnose(named: Repository | None, access: Access) -> Diagnosis:
-    """What works on this machine and for a repository; without one, for those in the settings."""
+def diagnose(named: str | None, access: Access) -> Diagnosis:
+    """What works on this machine and for a repository, or an image of the settings; without one, for all in them.
+
+    Raises InvalidReference for a name that is neither.
+    """
     given = Given(auth_hosts=tuple(access.get("auth_host", ())) or None)
-    settings = once(
-        lambda: (read(given, os.environ, Path(), str(named)),) if named else read_any(given, os.environ, Path())
-    )
+    where = once(lambda: places(given, os.environ, Path(), named) if named else ())
+    alone = [Repository.parse(each.repository) for each in got(where) or ()]
+    if named and not alone:  # the settings cannot be read
+        alone = [Repository.parse(named)]
+    settings = once(lambda: [each.config for each in where()] if named else [*read_any(given, os.environ, Path())])
     loaded = once(DockerConfig.load)
     docker, deadline = got(loaded) or DockerConfig(), Deadline(None, access.get("progress", silent))
     engine = once(lambda: Engine(docker, lambda _: None, deadline=deadline, trace=access.get("trace")))
@@ -43,6 +49,6 @@ def diagnose(named: Repository | None, access: Access) -> Diagnosis:
         loaded()  # where it cannot be read, nobody knows
         return registries.resolved(target)
 
-    for target in [named] if named else got(lambda: machine.targets(in_force)) or ():
+    for target in alone or got(lambda: machine.targets(in_force)) or ():
         findings += Examination(registries.open(target), credential, answering).findings()
     return Diagnosis(tuple(findings))

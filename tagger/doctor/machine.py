@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
+from tagger.config import places
 from tagger.config.settings import Config
 from tagger.credentials.contexts import endpoint
 from tagger.credentials.docker import DockerConfig
 from tagger.doctor.finding import Said, note, ok
 from tagger.engine.client import Engine
 from tagger.errors import EngineUnreachable
-from tagger.names import ImageName, Repository
+from tagger.names import Repository
 from tagger.registry.pools import proxies
 from tagger.text import printable
 
@@ -27,14 +28,7 @@ def settings(read: Callable[[], Iterable[Config]]) -> Said:
 
 def targets(every: Iterable[Config]) -> list[Repository]:
     """Return the repositories that settings name with registry and path. Raises InvalidReference, Refused."""
-    named = [(one, one.image or one.settings.repository) for one in every]
-    places = (
-        ImageName.parse(name).target(registry, one.settings.repository)
-        for one, name in named
-        for registry in one.settings.registries
-        if name
-    )
-    return list(dict.fromkeys(places))
+    return list(dict.fromkeys(target for one in every for target in places.targets(one, one.image)))
 
 
 def docker_configuration(load: Callable[[], DockerConfig]) -> Said:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from tagger.errors import InputError, Unreadable
+from tagger.errors import NotThere, Unreadable
 from tagger.names import Digest, Repository, Tag
 from tagger.oci.referrers import hanging_tags
 from tagger.repository.floating import Move, is_half_removed, moved
@@ -88,7 +88,7 @@ def named(name: Repository, every: Sequence[Published], names: Sequence[str], no
             note(f"{name} has no tag {printable(text)}, so there is nothing to remove")
         found |= dict.fromkeys(here)
     if not found:
-        raise InputError(f"{name} has none of the tags named", f"tagger ls {name} shows those that it has")
+        raise NotThere(f"{name} has none of the tags named", f"tagger ls {name} shows those that it has")
     return tuple(found)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from tagger.errors import AGAIN, Abandoned, BadAnswer, InputError, Refused, TaggerError, Unreadable, Unsettled
+from tagger.errors import AGAIN, Abandoned, BadAnswer, InputError, NotThere, Refused, TaggerError, Unreadable, Unsettled
 from tagger.names import Digest, Repository, Tag
 from tagger.oci.manifest import Manifest
 from tagger.repository.ending import ended
@@ -95,7 +95,7 @@ def unyank(repository: Markable, schemes: Sequence[Scheme], text: str, *, dry_ru
     every = published(repository, schemes)
     parts = [part for each in every if (part := _look(repository, each, version))]
     if not parts and not any(version in each.versions for each in every):
-        raise InputError(
+        raise NotThere(
             f"{repository.name} has no mark of a yanked {version}", f"tagger ls {repository.name} shows what it has"
         )
     if not dry_run:

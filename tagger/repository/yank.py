@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from tagger.errors import AGAIN, BadAnswer, InputError, Refused, TaggerError, Unreadable, Unsettled
+from tagger.errors import AGAIN, BadAnswer, InputError, NotThere, Refused, TaggerError, Unreadable, Unsettled
 from tagger.names import Digest, Repository, Tag
 from tagger.repository.ending import ended
 from tagger.repository.floating import Move, is_half_removed, moved
@@ -77,9 +77,7 @@ def yank(repository: Removable, schemes: Sequence[Scheme], text: str, *, dry_run
     every = published(repository, schemes)
     parts = [part for each in every if (part := _look(repository, each, version))]
     if not parts:
-        raise InputError(
-            f"{repository.name} has no version {version}", f"tagger ls {repository.name} shows what it has"
-        )
+        raise NotThere(f"{repository.name} has no version {version}", f"tagger ls {repository.name} shows what it has")
     deletes = _deletes(repository) if any(part.doomed for part in parts) else False
     moves = tuple(move for part in parts for move in part.moves)
     if dry_run:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tagger.rules.spelling import DEFAULT_VARIANT
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from tagger.gating.command import Ran
     from tagger.releasing.outcome import Release, Released
     from tagger.repository.check import Check, Incomplete
+    from tagger.repository.compare import Difference
     from tagger.repository.floating import Floating, Move
     from tagger.repository.listing import Listing
     from tagger.repository.propose import Proposed
@@ -26,8 +28,8 @@ if TYPE_CHECKING:
     from tagger.rules.propose import Line
 
 
-def as_json(content: dict[str, Any]) -> str:
-    """Write one JSON object, in ASCII."""
+def as_json(content: dict[str, Any] | list[dict[str, Any]]) -> str:
+    """Write one JSON object, or a list of them, in ASCII."""
     return neutral_json(json.dumps(content, indent=2))
 
 
@@ -70,6 +72,25 @@ def check_content(check: Check) -> dict[str, Any]:
         **({"half_removed": list(check.half_removed)} if check.half_removed else {}),
         **({"incomplete": list(map(_incomplete, check.incomplete))} if check.incomplete else {}),
     }
+
+
+def differences_content(differences: Sequence[Difference]) -> list[dict[str, Any]]:
+    """Where repositories disagree, as JSON objects."""
+    return [
+        {
+            "tag": each.tag,
+            "held": [
+                {
+                    "repository": str(held.repository),
+                    "digest": held.digest,
+                    "version": str(held.version) if held.version else None,
+                    **({"unreadable": True} if held.unreadable else {}),
+                }
+                for held in each.held
+            ],
+        }
+        for each in differences
+    ]
 
 
 def repair_content(repair: Repair) -> dict[str, Any]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tagger.doctor.finding import Diagnosis, Finding
     from tagger.gating.command import Ran
     from tagger.repository.check import Check, Incomplete
+    from tagger.repository.compare import Difference, Holding
     from tagger.repository.floating import Floating, Move
     from tagger.repository.listing import Listing
     from tagger.repository.propose import Proposed
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 _OTHER_TAGS = 50
 _HOLDERS = 3
 _FEW = 12
+_DIFFERENCES = 50
 
 
 def release_text(release: Release) -> str:
@@ -117,6 +119,21 @@ def check_text(check: Check) -> str:
     ]
     lines += map(_gone, check.incomplete)
     return in_lines([f"{check.repository}: {drifted}, {checked}{others}", *lines])
+
+
+def differences_text(differences: Sequence[Difference]) -> str:
+    """Write where repositories disagree, a line for each tag."""
+    shown = [f"  {each.tag}: {', '.join(map(_holding, each.held))}" for each in differences[:_DIFFERENCES]]
+    more = len(differences) - _DIFFERENCES
+    return in_lines(["the repositories disagree:", *shown, *([f"  and {more} more tags"] if more > 0 else [])])
+
+
+def _holding(held: Holding) -> str:
+    if held.unreadable:
+        return f"{held.repository} cannot say"
+    if held.digest is None:
+        return f"{held.repository} has none"
+    return f"{held.repository} has {f'{held.version} ({short(held.digest)})' if held.version else short(held.digest)}"
 
 
 def repair_text(repair: Repair) -> str:

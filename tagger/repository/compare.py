@@ -1,0 +1,75 @@
+"""Where repositories that should hold the same disagree: version tags, and what floating tags lead to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tagger.errors import InputError
+from tagger.names import Digest, Repository, Tag
+from tagger.repository.listing import Listing
+from tagger.rules.version import Version, newest_first
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What a tag holds in a repository: a digest (None: nothing, or it cannot be read), and a known version of that."""
+
+    repository: Repository
+    digest: Digest | None
+    version: Version | None
+    unreadable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A tag that repositories disagree about, and what it holds in each."""
+
+    tag: Tag
+    held: tuple[Holding, ...]
+
+
+def compare(listings: Sequence[Listing]) -> tuple[Difference, ...]:
+    """Find the tags that differ: versions first, the newest first, then floating tags.
+
+    A floating tag that holds one version everywhere does not differ, although that version may have two digests. A tag
+    that cannot be read differs from what can.
+
+    Raises InputError for a listing that does not show all versions.
+    """
+    if any(listing.older for listing in listings):
+        raise InputError("a part of a list cannot be compared", "list every version, without a limit")
+    every = [(listing.repository, _held(listing)) for listing in listings]
+    found = (
+        Difference(tag, tuple(held.get(tag) or Holding(repository, None, None) for repository, held in every))
+        for tag in _in_order(listings)
+    )
+    return tuple(each for each in found if not _agree(each.held))
+
+
+def _in_order(listings: Sequence[Listing]) -> Sequence[Tag]:
+    versions = {row.tag: row.version for listing in listings for row in listing.versions}
+    ranks = {version: rank for rank, version in enumerate(newest_first({*versions.values()}))}
+    floating = [state.tag for listing in listings for state in listing.floating]
+    return [*dict.fromkeys([*sorted(versions, key=lambda tag: (ranks[versions[tag]], tag)), *floating])]
+
+
+def _held(listing: Listing) -> Mapping[Tag, Holding]:
+    versions = {
+        row.tag: Holding(listing.repository, row.digest, None, unreadable=row.digest is None)
+        for row in listing.versions
+    }
+    floating = {
+        state.tag: Holding(listing.repository, state.digest, state.version, state.unreadable)
+        for state in listing.floating
+    }
+    return {**floating, **versions}
+
+
+def _agree(held: Sequence[Holding]) -> bool:
+    first, *others = held
+    if any(each.unreadable for each in held):
+        return False
+    return all(each.digest == first.digest for each in others) or (
+        first.version is not None and all(each.version == first.version for each in others)
+    )
