@@ -96,6 +96,8 @@ def _find(start: Path) -> _Found | None:
 
 def _own(place: Path) -> _Found | None:
     path = place / FILE
+    if path.is_fifo() or (path.is_symlink() and not path.exists()):
+        raise InputError(f"{path} is a pipe or a link that leads nowhere", "make it a file, since its settings count")
     return _Found(path, str(path), *_parsed(path)) if path.is_file() else None
 
 

@@ -402,6 +402,17 @@ def test_a_file_that_is_none_is_not_opened(tmp_path: Path) -> None:
     assert read(Given(), {}, tmp_path).file is None
 
 
+def test_settings_that_cannot_be_read_are_not_passed_by(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "pipe").mkdir()
+    (tmp_path / "link").mkdir()
+    os.mkfifo(tmp_path / "pipe/tagger.toml")
+    (tmp_path / "link/tagger.toml").symlink_to("not/checked/out.toml")
+    for name in ("pipe", "link"):
+        with pytest.raises(InputError, match=f"{name}/tagger.toml is a pipe or a link that leads nowhere: make it a"):
+            read(Given(), {}, tmp_path / name)
+
+
 def test_a_scheme_that_cannot_be_names_where_it_comes_from(tmp_path: Path) -> None:
     file = write(tmp_path / "tagger.toml", 'ignore = ["9999"]')
     with pytest.raises(InvalidVersion, match=r"'9999' is not a semantic version.*tagger\.toml"):
