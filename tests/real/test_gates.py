@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from command import Ran, start, tagger, wait
+from doubles import Proxy, Request, Response, on, refusal
 from pushed import Repository
 from services import Daemon, Registry
 
@@ -329,6 +330,79 @@ def test_a_candidate_that_cannot_be_removed_is_named_and_floats_nowhere(keeping:
     assert tagger(None, "check", str(keeping.repository)).code == 0
     again = keeping.release("new", "--gate", "true", "--json")
     assert (again.code, again.json["outcome"]) == (0, "unchanged"), again.err
+
+
+def test_a_candidate_of_an_immutable_registry_is_used_again_and_stays(registry: Registry, repository: str) -> None:
+    behind = Repository(registry, repository)
+    built = behind.image("build-77", "gallery")
+
+    def immutable(request: Request) -> Response | None:
+        tag = request.path.rpartition("/")[2]
+        return refusal(400, "TAG_INVALID", f"tag {tag} is immutable") if tag in behind.tags() else None
+
+    with Proxy(registry.host) as proxy:
+        proxy.intercept(on("PUT", r"/manifests/2\.1\.106", immutable))
+        words = ["promote", f"{proxy.host}/{repository}:build-77", "2.1.106", "--json"]
+        assert tagger(None, *words, "--gate", "false").code == 6
+        assert {*behind.tags()} == {waiting(built.digest), "build-77"}
+        ran = tagger(None, *words, "--gate", "true")
+        assert (ran.code, ran.json["outcome"]) == (0, "released"), ran.err
+        assert f"{waiting(built.digest)} stays" in ran.json["warnings"][0]
+    assert {*behind.tags()} == {*CASCADE, "build-77", waiting(built.digest)}
+
+
+# -- promotion -----------------------------------------------------------------------------------------------------
+
+
+def promoting(source: Repository, target: Repository, *options: str) -> Ran:
+    """Promote the image that was built to another registry."""
+    return tagger(None, "promote", f"{source}:build-77", "2.1.106", "--to", str(target), *options)
+
+
+def test_a_promotion_waits_for_its_gates_where_it_goes(bench: Bench, elsewhere: Registry) -> None:
+    source, target = bench.repository, Repository(elsewhere, f"{bench.repository.path}/golden")
+    built = source.index("build-77", "gallery")
+    signed = source.referrer(built, "signature")
+    target.image("2.1.105", "old")
+    before = elsewhere.snapshot(target.path)
+    ran = promoting(source, target, "--gate", bench.watching(), "--gate", "false", "--json")
+    assert (ran.code, ran.json["outcome"]) == (6, "failed"), ran.err
+    assert [gate["ok"] for gate in ran.json["gates"]] == [True, False]
+    [seen] = bench.seen()
+    spelt = built.digest.replace(":", "-")
+    assert {tag: held for tag, held in seen["held"].items() if tag != spelt} == {
+        **before,
+        waiting(built.digest): built.digest,
+    }
+    assert elsewhere.snapshot(target.path) == seen["held"]
+    assert target.holds_all_of(built)
+    assert signed.digest in elsewhere.manifest(target.path, spelt).decode(), "a gate can read the signature there"
+    ran = promoting(source, target, "--gate", bench.watching(), "--json")
+    assert ran.code == 0, ran.err
+    held = elsewhere.snapshot(target.path)
+    assert {tag: held.get(tag) for tag in (*CASCADE, waiting(built.digest))} == {
+        **dict.fromkeys(CASCADE, built.digest),
+        waiting(built.digest): None,
+    }
+
+
+def test_promoting_again_after_the_version_tag_alone_was_written_starts_with_the_gates(bench: Bench) -> None:
+    built = bench.repository.image("2.1.106", "gallery")
+    words = ["promote", f"{bench.repository}:2.1.106", "2.1.106"]
+    assert tagger(None, *words, "--gate", "false").code == 6
+    assert bench.held() == {"2.1.106": built.digest}, "it needs no candidate, since it is there"
+    assert tagger(None, *words, "--gate", bench.watching()).code == 0
+    assert [seen["held"] for seen in bench.seen()] == [{"2.1.106": built.digest}]
+    assert bench.held() == dict.fromkeys(CASCADE, built.digest)
+    assert tagger(None, *words, "--gate", bench.watching()).code == 0
+    assert len(bench.seen()) == 1, "nothing moves, so there is nothing to judge"
+
+
+def test_a_dry_run_runs_no_gate(bench: Bench) -> None:
+    built = bench.repository.image("build-77", "gallery")
+    words = ["promote", f"{bench.repository}:build-77", "2.1.106", "--dry-run"]
+    assert tagger(None, *words, "--gate", bench.watching()).code == 0
+    assert (bench.held(), bench.seen()) == ({"build-77": built.digest}, [])
 
 
 # -- several repositories ------------------------------------------------------------------------------------------
