@@ -178,7 +178,7 @@ class ReleaseOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gates:
-    """What has to let an image through before its tags move."""
+    """The commands around a release."""
 
     gate: Annotated[
         list[str] | None,
@@ -189,9 +189,20 @@ class Gates:
             rich_help_panel=SAFETY,
         ),
     ] = None
+    after: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COMMAND",
+            help="A command to run once the tags have moved. If it fails, that is a warning and exit code 7. May be"
+            " repeated.",
+            rich_help_panel=SAFETY,
+        ),
+    ] = None
     gate_timeout: Annotated[
         float | None,
-        typer.Option(metavar="SECONDS", help="How long each gate may take. Default: 1800.", rich_help_panel=SAFETY),
+        typer.Option(
+            metavar="SECONDS", help="How long each --gate and --after may take. Default: 1800.", rich_help_panel=SAFETY
+        ),
     ] = None
 
 

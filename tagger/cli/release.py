@@ -162,6 +162,8 @@ def _released(run: Callable[[Watch], Release], asked: _Asked, output: Output) ->
     _report(done, files, output, failed=error is not None)
     if error:
         raise failure(error, annotated=output.annotated) from None
+    if done.exit_code:
+        raise typer.Exit(done.exit_code)
 
 
 def _not_begun(asked: _Asked, error: TaggerError) -> Release:

@@ -47,6 +47,7 @@ class Settings:
     )
     auth_hosts: tuple[str, ...] = _setting(TEXTS, (), "Token servers on another host than their registry.")
     gates: tuple[str, ...] = _setting(COMMANDS, (), "Commands that judge the image before any tag moves.")
+    after: tuple[str, ...] = _setting(COMMANDS, (), "Commands that run after a release.")
 
 
 KINDS: Mapping[str, Kind] = {each.name: each.metadata["kind"] for each in fields(Settings)}

@@ -25,7 +25,8 @@ class FloatsVia(StrEnum):
 class Order:
     """Which version to release, and how; `assume_newest` means that no other version is looked at.
 
-    No tag moves before all `gates` have succeeded for the exact digest; each has `gate_seconds`.
+    No tag moves before all `gates` have succeeded for the exact digest; each has `gate_seconds`. So
+    has each command that runs `after` the release.
     """
 
     version: Version
@@ -35,6 +36,7 @@ class Order:
     assume_newest: bool = False
     gates: tuple[Command, ...] = ()
     gate_seconds: float = GATE_SECONDS
+    after: tuple[Command, ...] = ()
 
 
 class Target(Tags, Protocol):

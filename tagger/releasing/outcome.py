@@ -12,6 +12,9 @@ from tagger.releasing.placement import Placement
 from tagger.rules.plan import Change
 from tagger.rules.spelling import DEFAULT_VARIANT
 
+AFTER_FAILED = 7
+"""The exit code of a release that is done, where a command after it failed."""
+
 
 class Outcome(StrEnum):
     """How a release ended."""
@@ -59,7 +62,7 @@ class Released:
 class Release:
     """A release as it ended: what was asked for, the outcome, what happened where, the error if any, and warnings.
 
-    `gates` are the gates that ran, the last of which may have failed.
+    `gates` are the gates that ran, the last of which may have failed, `after` the commands that ran after the release.
     """
 
     image: str
@@ -70,11 +73,19 @@ class Release:
     problem: TaggerError | None = None
     warnings: tuple[str, ...] = ()
     gates: tuple[Ran, ...] = ()
+    after: tuple[Ran, ...] = ()
 
     @classmethod
     def not_begun(cls, image: str, version: str, problem: TaggerError, *, dry_run: bool) -> Release:
         """A release that failed before it looked at any repository."""
         return cls(image, version, dry_run, Outcome.of(problem), problem=problem)
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of a command that ends so: a command after the release may have failed."""
+        if self.problem:
+            return self.problem.exit_code
+        return AFTER_FAILED if any(ran.failed for ran in self.after) else 0
 
     @property
     def error(self) -> str | None:

@@ -36,6 +36,7 @@ def report(run: Run, outcome: Outcome, problem: TaggerError | None = None) -> Re
         problem,
         (*_differing(run.shares), *(warning for share in run.shares for warning in _odd(share)), *run.notes),
         tuple(run.ran),
+        tuple(run.ran_after),
     )
 
 

@@ -136,8 +136,8 @@ class Share:
 class Run:
     """A release while it runs; `sights` is what was seen at each placement, if somebody has looked just now.
 
-    `ran` are the gates that ran, `candidates` the tags under which images wait for them, `waiting` the local tags for
-    that, and `notes` are warnings.
+    `ran` are the gates that ran and `ran_after` the commands after the release, `candidates` the tags under which
+    images wait for gates, `waiting` the local tags for that, and `notes` are warnings.
     """
 
     engine: Engine
@@ -148,6 +148,7 @@ class Run:
     sights: Sequence[Observed] | None = None
     shares: list[Share] = field(default_factory=list)
     ran: list[Ran] = field(default_factory=list)
+    ran_after: list[Ran] = field(default_factory=list)
     candidates: dict[Reference, Digest] = field(default_factory=dict)
     waiting: list[LocalTags] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)

@@ -11,8 +11,9 @@ from dataclasses import replace
 
 from tagger.errors import Conflict
 from tagger.events import Progress
+from tagger.releasing.after import finish
 from tagger.releasing.floats import push_floating_tags, settle_floating_tags
-from tagger.releasing.gates import name_candidates, pass_gates, remove_candidates
+from tagger.releasing.gates import name_candidates, pass_gates
 from tagger.releasing.local import LocalTags
 from tagger.releasing.observe import AGREE, observe, observe_again, plan
 from tagger.releasing.order import Engine, Opened, Order
@@ -56,8 +57,7 @@ def release(
         final = put_back(run, problem)
         name_candidates(run)
         return report(run, Outcome.of(final), final)
-    remove_candidates(run)
-    done = report(run, outcome)
-    if outcome is Outcome.RELEASED and (duels := [text for share in run.shares if (text := duel(share, order))]):
-        return replace(done, outcome=Outcome.FAILED, problem=Conflict("; ".join(duels), AGREE))
-    return done
+    duels = [text for share in run.shares if (text := duel(share, order))] if outcome is Outcome.RELEASED else []
+    interrupted = finish(run, released=outcome is Outcome.RELEASED and not duels)
+    done = report(run, outcome, interrupted)
+    return replace(done, outcome=Outcome.FAILED, problem=Conflict("; ".join(duels), AGREE)) if duels else done

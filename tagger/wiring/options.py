@@ -17,12 +17,14 @@ from tagger.work import Deadline
 
 
 class Judged(TypedDict, total=False):
-    """What has to let an image through before its tags move."""
+    """Commands around a release: what has to let an image through before its tags move, and what runs after it."""
 
     gates: Sequence[str]
     """Commands that judge the image before any tag moves, such as "cosign sign {reference}". Default: none."""
     gate_timeout: float | None
-    """Seconds for each gate. Default: half an hour."""
+    """Seconds for each of these commands. Default: half an hour."""
+    after: Sequence[str]
+    """Commands to run after the release; one that fails is a warning. Default: none."""
 
 
 class ReleaseOptions(Access, Judged, total=False):
@@ -63,8 +65,8 @@ def _seconds(name: str, given: object) -> float | None:
 def order(version: Version, via: FloatsVia, options: ReleaseOptions) -> Order:
     """What the steps of a release are asked to do. Raises InputError."""
     seconds = _seconds("--gate-timeout", options.get("gate_timeout"))
-    gates = parsed(options.get("gates", ()))
-    check_there(gates)
+    gates, after = parsed(options.get("gates", ())), parsed(options.get("after", ()))
+    check_there((*gates, *after))
     return Order(
         version,
         via,
@@ -72,5 +74,6 @@ def order(version: Version, via: FloatsVia, options: ReleaseOptions) -> Order:
         dry_run=options.get("dry_run", False),
         assume_newest=options.get("assume_newest", False),
         gates=gates,
+        after=after,
         gate_seconds=GATE_SECONDS if seconds is None else seconds,
     )

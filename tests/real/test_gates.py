@@ -405,6 +405,43 @@ def test_a_dry_run_runs_no_gate(bench: Bench) -> None:
     assert (bench.held(), bench.seen()) == ({"build-77": built.digest}, [])
 
 
+# -- after the release ---------------------------------------------------------------------------------------------
+
+
+def test_commands_after_a_release_see_every_tag_and_their_failure_is_a_warning(bench: Bench) -> None:
+    locked = bench.script("lock", "print('no right to lock'); raise SystemExit(2)")
+    ran = bench.release("new", "--after", locked, "--after", bench.watching("{reference}"), "--json")
+    digest = bench.held()["2.1.106"]
+    assert (ran.code, ran.json["outcome"], ran.json["error"]) == (7, "released", None), ran.err
+    assert [(after["ok"], after["output"]) for after in ran.json["after"]] == [
+        (False, ["no right to lock"]),
+        (True, []),
+    ]
+    assert "ended with exit code 2" in ran.json["warnings"][0]
+    assert bench.held() == dict.fromkeys(CASCADE, digest)
+    [seen] = bench.seen()
+    assert (seen["held"], seen["words"]) == (dict.fromkeys(CASCADE, digest), [f"{bench.repository}@{digest}"])
+    again = bench.release("new", "--after", bench.watching())
+    assert (again.code, len(bench.seen())) == (0, 1), "nothing moved"
+    text = bench.release("other", "--force", "--after", locked)
+    assert (text.code, "  no right to lock" in text.out, "error" in text.err) == (7, True, False)
+
+
+@pytest.mark.parametrize("how", ["signal", "timeout"])
+def test_what_ends_a_command_after_a_release_leaves_the_tags_where_they_belong(bench: Bench, how: str) -> None:
+    running = bench.folder / "running"
+    limit = [] if how == "signal" else ["--gate-timeout", "1"]
+    after = f"sh -c 'echo $$ >{running}; sleep 600; true'"
+    process = start(bench.engine, *bench.words("new", "--after", after, "--json", *limit))
+    until(lambda: running.exists() and bool(running.read_text()))
+    if how == "signal":
+        process.send_signal(signal.SIGINT)
+    ran = wait(process)
+    assert (ran.code, ran.json["outcome"]) == (130 if how == "signal" else 7, "released"), ran.err
+    assert not alive(int(running.read_text()))
+    assert {*bench.held()} == {*CASCADE}
+
+
 # -- several repositories ------------------------------------------------------------------------------------------
 
 

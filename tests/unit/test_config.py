@@ -36,6 +36,7 @@ zero_major = true
 floats_via = "registry"
 auth_hosts = ["gitlab.example"]
 gates = ["cosign sign {reference}"]
+after = ["announce", "lock"]
 """
 
 SCHEMA = Draft7Validator(schema())
@@ -78,6 +79,7 @@ def test_a_file_may_say_everything(tmp_path: Path) -> None:
         floats_via="registry",
         auth_hosts=("gitlab.example",),
         gates=("cosign sign {reference}",),
+        after=("announce", "lock"),
     )
     assert origins(found) == dict.fromkeys(KEYS, str(file))
 
@@ -222,6 +224,7 @@ def test_the_environment_may_say_everything(tmp_path: Path) -> None:
         "TAGGER_FLOATS_VIA": "registry",
         "TAGGER_AUTH_HOST": "gitlab.example",
         "TAGGER_GATES": "\n cosign sign {reference}\n",
+        "TAGGER_AFTER": "announce\nlock",
     }
     found = read(Given(), environment, tmp_path)
     write(tmp_path / "tagger.toml", EVERYTHING)
@@ -329,7 +332,10 @@ WRONG = [
     ('prefixx = "v"', "has an unknown key prefixx: did you mean prefix\\?"),
     ('registry = "a"', "has an unknown key registry: did you mean registries\\?"),
     ('[images.a]\nname = "a"', "has an unknown key images.a.name: the keys are"),
-    ("colour = 3", "has an unknown key colour: the keys are registries, repository, .*, auth_hosts, gates, images$"),
+    (
+        "colour = 3",
+        "has an unknown key colour: the keys are registries, repository, .*, auth_hosts, gates, after, images$",
+    ),
     ("[images.a.images.b]", "has an unknown key images.a.images: the keys are"),
     ("images = 3", r"images takes a table for each image, such as \[images.gallery\]"),
     ("[images]\ngallery = 3", "images takes a table for each image"),

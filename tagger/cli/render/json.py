@@ -44,6 +44,7 @@ def release_content(release: Release) -> dict[str, Any]:
         "error": release.error,
         **({"warnings": list(release.warnings)} if release.warnings else {}),
         **({"gates": list(map(_ran, release.gates))} if release.gates else {}),
+        **({"after": list(map(_ran, release.after))} if release.after else {}),
         "repositories": [_repository(released, several=several) for released in release.repositories],
     }
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from tagger.cli.render.console import console, is_rich, lost, styled, symbols
-from tagger.cli.render.text import gate_line, heading, movement, verdict
+from tagger.cli.render.text import heading, movement, ran_line, verdict
 from tagger.text import one_line
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ def _tables(release: Release) -> Iterator[RenderableType]:
     for released in release.repositories:
         yield styled(heading(release, released), "bold")
         yield _table(released)
-    for ran in release.gates:
-        yield styled(gate_line(ran), "red" if ran.failed else "green")
+    for ran in (*release.gates, *release.after):
+        yield styled(ran_line(ran), "red" if ran.failed else "green")
         yield from (styled(f"  {line}") for line in (ran.lines if ran.failed else ()))
     for warning in release.warnings:
         yield styled(f"note: {warning}", "yellow")

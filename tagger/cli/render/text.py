@@ -44,8 +44,8 @@ def _lines(release: Release) -> Iterator[str]:
     for released in release.repositories:
         yield heading(release, released)
         yield from (f"  {_change(change)}" for change in released.changes)
-    for ran in release.gates:
-        yield gate_line(ran)
+    for ran in (*release.gates, *release.after):
+        yield ran_line(ran)
         yield from (f"  {line}" for line in (ran.lines if ran.failed else ()))
     yield from (f"note: {warning}" for warning in release.warnings)
     if said := verdict(release):
@@ -59,9 +59,9 @@ def heading(release: Release, released: Released) -> str:
     return f"{released.repository}{variant}" + (f" from {released.image}" if several else "")
 
 
-def gate_line(ran: Ran) -> str:
-    """What a gate said of which image."""
-    return f"gate {ran.command}: {ran.failed or 'succeeded'} for {ran.subject.reference}"
+def ran_line(ran: Ran) -> str:
+    """How a command ended for which image."""
+    return f"{ran.command}: {ran.failed or 'succeeded'} for {ran.subject.reference}"
 
 
 def verdict(release: Release) -> str | None:
