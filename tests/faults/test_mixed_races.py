@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import secrets
 import time
 from collections import Counter
@@ -16,7 +17,7 @@ from command import Ran
 from doubles import Proxy
 from launcher import Launched, launched
 from pushed import MANIFEST, Repository, digest_of
-from services import Registry
+from services import Engine, Registry
 from shop import SCHEME, copied, deletes_single_tags, throw_aways
 from stage import Unrest
 from thinned import EVERY
@@ -28,26 +29,36 @@ from tagger.rules.version import parse_version
 Tell = Callable[[str], None]
 OLD = ("1.9.9", "2.0.8", "2.0.9", "2.1.104", "2.1.105", "2.1.106")
 BUILDS = {"1.9.10": "build-76", "2.0.10": "build-77", "2.1.107": "build-78", "2.2.0": "build-79"}
+PUSHED = "2.1.108"
 FLOATS = ("1.9", "1", "2.0", "2.1", "2", "latest")
 
 
 @dataclass(frozen=True, slots=True)
 class Stock:
-    """A repository that every round begins with, and the digest of each version, published or to be."""
+    """A repository that every round begins with, and the digest of each version, published or to be.
+
+    An Engine has the image of one of them.
+    """
 
     repository: Repository
+    engine: Engine
+    built: str
     images: Mapping[str, str]
     foreign: bytes
 
 
 @pytest.fixture(scope="module")
-def stock(registry: Registry) -> Stock:
+def stock(engine: Engine, registry: Registry) -> Stock:
     repository = Repository(registry, f"races/stock-{secrets.token_hex(4)}")
     images = {tag: repository.image(tag, tag, layers=1) for tag in (*OLD, *BUILDS.values(), "nightly")}
     for tag, owner in resolve(map(parse_version, OLD), SCHEME).items():
         assert registry.put(repository.path, tag, images[str(owner)].body, MANIFEST) == 201
     digests = {version: images[BUILDS.get(version, version)].digest for version in (*OLD, *BUILDS)}
-    return Stock(repository, digests, images["nightly"].body)
+    built = f"{registry.host}/{repository.path}:build-80"
+    engine.image(built, repository.path)
+    engine.docker("push", "--quiet", built)
+    digests[PUSHED] = registry.digest(repository.path, "build-80") or ""
+    return Stock(repository, engine, built, digests, images["nightly"].body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +86,8 @@ def drawn(chance: random.Random) -> list[Told]:
     found += chance.sample(taking, chance.choice((1, 2, 2, 3)))
     if chance.random() < 0.5:
         found.append(Told("repair HERE"))
+    if chance.random() < 0.5:
+        found.append(Told(f"release BUILT {PUSHED} --registry HOST --repository PATH", releases=PUSHED))
     return found
 
 
@@ -99,8 +112,10 @@ class Race:
             if chance.random() < 0.5:
                 proxy.intercept(deletes_single_tags(registry))
             proxy.intercept(Unrest(chance))
-            name = f"{proxy.host}/{self.repository.path}"
-            started = [Launched(None, *told.words.replace("HERE", name).split(), "--json") for told in self.told]
+            path = self.repository.path
+            words = {"HERE": f"{proxy.host}/{path}", "HOST": proxy.host, "PATH": path, "BUILT": self.stock.built}
+            filled = [re.sub("|".join(words), lambda word: words[word[0]], told.words) for told in self.told]
+            started = [Launched(self.stock.engine, *each.split(), "--json") for each in filled]
             if chance.random() < 0.4:
                 self.pushed = chance.choice(FLOATS)
                 time.sleep(chance.random())
