@@ -13,7 +13,7 @@ from tagger.cli.command import SET_UP, command
 from tagger.cli.failure import failing
 from tagger.cli.options import Access, Json, Verbose, words
 from tagger.cli.render.console import say, show
-from tagger.cli.settings import only_repository, reaching
+from tagger.cli.settings import one_repository, reaching
 from tagger.errors import InputError
 
 
@@ -21,7 +21,10 @@ from tagger.errors import InputError
 def init(
     repository: Annotated[
         str | None,
-        typer.Argument(metavar="[REPOSITORY]", help="The repository to read. Default: the one in the settings."),
+        typer.Argument(
+            metavar="[REPOSITORY]",
+            help="The repository to read, or a table of the settings. Default: the one in the settings.",
+        ),
     ] = None,
     *,
     write: Annotated[
@@ -48,7 +51,7 @@ def init(
     with failing(repository, as_json=as_json):
         if write:
             check_place(os.environ, Path())
-        name = repository or only_repository()
+        name = one_repository(repository)
         found = api.propose(name, **reaching(access, name))
         file = as_toml(found.repository, found.proposal)
         if write and not found.proposal.lines:

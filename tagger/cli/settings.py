@@ -80,12 +80,19 @@ def schemes_to_write(rules: Rules, repositories: Sequence[str]) -> tuple[Scheme,
     return found[0].schemes()
 
 
-def only_repository() -> str:
-    """The repository that the top of the settings names. Raises InputError if there is none."""
-    found = in_force(given(Rules()), None).settings
-    if found.repository is None:
-        raise InputError("no repository is named", "name one, such as registry.local:5000/gallery/ui")
-    return "/".join((*found.registries[:1], found.repository))
+def one_repository(name: str | None) -> str:
+    """The repository of a name, which may be that of a table; without one, the only repository of the settings.
+
+    Raises InputError where that is not one.
+    """
+    from tagger.config.places import all_places, places
+
+    said = given(Rules())
+    groups = [places(said, os.environ, Path(), name)] if name else all_places(said, os.environ, Path())
+    found = [*dict.fromkeys(place.repository for group in groups for place in group)]
+    if len(found) > 1:
+        raise InputError(f"the settings name {', '.join(map(printable, found))}", "give one of them")
+    return found[0]
 
 
 def token_hosts(access: Access, repository: str) -> Sequence[str]:

@@ -73,6 +73,13 @@ def test_init_reads_the_repository_that_the_settings_name(registry: Registry, tm
     ran = tagger_in(tmp_path, "init")
     assert ran.code == 0
     assert ran.out.startswith(f"{registry.host}/init/named: 4 tags\n")
+    (tmp_path / "tagger.toml").write_text(
+        f'registries = ["{registry.host}"]\n[images.named]\nrepository = "init/named"\n[images.other]\n'
+    )
+    assert tagger_in(tmp_path, "init", "named").out == ran.out
+    both = tagger_in(tmp_path, "init")
+    assert both.code == 2
+    assert f"the settings name {registry.host}/init/named, {registry.host}/other: give one of them" in both.err
     (tmp_path / "tagger.toml").unlink()
     assert tagger_in(tmp_path, "init").code == 2
 
