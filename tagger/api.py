@@ -102,11 +102,11 @@ def promote(
     schemes: Sequence[Scheme] = PLAIN,
     **options: Unpack[ReleaseOptions],
 ) -> Release:
-    """Release an image that is in a registry, digest unchanged, with all of its platforms, and without an Engine.
+    """Release an image of a registry or an OCI layout, digest unchanged, with all of its platforms, without an Engine.
 
-    `source` is its reference, by tag or digest; several are images of one platform each, which are joined into one
-    index. It is released in its own repository, or in those of `to`: what they lack is copied there, signatures and
-    attestations too. The rest is as for `release`.
+    `source` is its reference, by tag or digest, or `oci:PATH` of a layout; several are images of one platform each,
+    which are joined into one index. It is released in its own repository, or in those of `to`: what they lack is copied
+    there, signatures and attestations too. The rest is as for `release`.
     """
     from tagger.wiring.promote import promote as promoted
 

@@ -81,7 +81,12 @@ def release(
 @command(app, RELEASE)
 def promote(
     source: Annotated[
-        str, typer.Argument(metavar="SOURCE", help="The image: REGISTRY/REPOSITORY:TAG or REGISTRY/REPOSITORY@DIGEST.")
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="The image: REGISTRY/REPOSITORY:TAG or REGISTRY/REPOSITORY@DIGEST. In an OCI layout, a folder or a tar"
+            " of it: oci:PATH, oci:PATH:NAME or oci:PATH@DIGEST.",
+        ),
     ],
     version: Annotated[str, _VERSION],
     *,
@@ -108,7 +113,8 @@ def promote(
 ) -> None:
     """Release an image that is already in a registry, without an Engine and with the same digest.
 
-    What the target repository lacks is copied there: all platforms, signatures and attestations.
+    What the target repository lacks is copied there: all platforms, signatures and attestations. Helm charts and other
+    artifacts are promoted in the same way, byte for byte.
 
     Example: tagger promote registry.local:5000/gallery/ui:build-77 2.1.106
     """

@@ -43,6 +43,20 @@ def check_platforms(index: Manifest, name: str) -> None:
         )
 
 
+def check_entries(index: Manifest, name: str) -> None:
+    """Raise InputError for an index of nothing but attestations, BadAnswer for a broken index."""
+    if index.is_index and all(map(_is_attestation, index.entries())):
+        raise InputError(
+            f"{name} is an index without an image for any platform, or another artifact",
+            "build and push one, then promote that",
+        )
+
+
+def _is_attestation(entry: Entry) -> bool:
+    told = entry.get("platform")
+    return isinstance(told, Mapping) and "unknown" in (told.get("os"), told.get("architecture"))
+
+
 def entry(image: Manifest, config: bytes, name: str) -> Entry:
     """The entry for an image, whose configuration names its platform (OCI image spec, "Image Configuration").
 
@@ -100,7 +114,7 @@ def referrers_in(answer: bytes, media_type: str) -> tuple[Entry, ...] | None:
     if content.get("schemaVersion") != _SCHEMA or content.get("mediaType", media_type) != OCI_INDEX:
         return None
     entries = content.get("manifests", ()) or []
-    return tuple(_described(entries)) if isinstance(entries, list) else None
+    return tuple(described(entries)) if isinstance(entries, list) else None
 
 
 def tagged_referrers(tagged: Manifest | None, subject: Digest) -> tuple[Entry, ...] | None:
@@ -110,7 +124,7 @@ def tagged_referrers(tagged: Manifest | None, subject: Digest) -> tuple[Entry, .
     """
     if tagged is None or tagged.media_type != OCI_INDEX or tagged.digest == subject:
         return None
-    entries = tuple(_described(content_of(tagged.body).get("manifests")))
+    entries = tuple(described(content_of(tagged.body).get("manifests")))
     images = any(platform(each) or each["digest"] == subject for each in entries)
     return None if images else entries
 
@@ -137,7 +151,8 @@ def _merged(ours: Entry, theirs: Entry) -> Entry:
     return {**ours, **theirs, **({"annotations": annotations} if annotations else {})}
 
 
-def _described(entries: object) -> Iterator[Entry]:
+def described(entries: object) -> Iterator[Entry]:
+    """The entries of an index that are descriptors."""
     return (each for each in (entries if isinstance(entries, list) else ()) if _is_entry(each))
 
 

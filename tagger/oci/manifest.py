@@ -21,6 +21,9 @@ MEDIA_TYPES = (OCI_INDEX, DOCKER_LIST, OCI_MANIFEST, DOCKER_MANIFEST)
 INDEXES = frozenset({OCI_INDEX, DOCKER_LIST})
 IMAGES = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
 
+_IMAGE_CONFIGS = frozenset(
+    {"application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"}
+)
 _FOREIGN = re.compile(r"\.(foreign|nondistributable)\.")
 _DEEPEST = 8
 _MOST_LISTED = 10_000
@@ -94,17 +97,30 @@ class Manifest:
         return tuple(entries)
 
     def blobs(self) -> tuple[Blob, ...]:
-        """The configuration and the layers of an image. Raises BadAnswer for an entry that is no descriptor."""
+        """The configuration and the layers of an image or artifact. Raises BadAnswer for what are no descriptors."""
         if self.is_index:
             return ()
         content = content_of(self.body)
         try:
+            # An artifact may have no layers, which some programs write as null.
             return tuple(
                 Blob(parse_digest(each["digest"]), int(each["size"]), _is_foreign(each))
-                for each in (content["config"], *content["layers"])
+                for each in (content["config"], *(content.get("layers") or ()))
             )
         except (ValueError, LookupError, TypeError, AttributeError):
             raise _unusable(self.digest) from None
+
+    @property
+    def is_artifact(self) -> bool:
+        """Whether its configuration is not that of an image, as with Helm charts; an index is none."""
+        config = content_of(self.body).get("config")
+        kind = config.get("mediaType") if isinstance(config, dict) else None
+        return not self.is_index and kind not in _IMAGE_CONFIGS
+
+    def annotations(self) -> dict[str, str]:
+        """What it says of itself."""
+        told = content_of(self.body).get("annotations")
+        return {name: str(value) for name, value in told.items()} if isinstance(told, dict) else {}
 
     @property
     def subject(self) -> Digest | None:

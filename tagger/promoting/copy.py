@@ -9,6 +9,8 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
+from typing import TypeGuard
 
 from tagger.errors import BadAnswer, Refused, RegistryUnreachable, TaggerError, Unreadable
 from tagger.events import Line, Meter, Progress, Upload
@@ -16,7 +18,7 @@ from tagger.names import Digest, Reference, Repository, Tag
 from tagger.oci import index
 from tagger.oci.manifest import Blob, Manifest
 from tagger.oci.referrers import referrers_tag
-from tagger.promoting.source import FAILURES, Belongings, Original, Piece, belongings
+from tagger.promoting.source import FAILURES, Belongings, Home, Original, Piece, belongings
 from tagger.registry.referrers import referrers
 from tagger.registry.repository import RemoteRepository
 from tagger.work import Pauses
@@ -96,9 +98,7 @@ class Courier:
         there = target.deadline.at_once(sending)
         return [digest for digest, sent in zip(wanted, there, strict=True) if not sent]
 
-    def _send_unless(
-        self, failed: threading.Event, target: RemoteRepository, home: RemoteRepository, blob: Blob
-    ) -> bool:
+    def _send_unless(self, failed: threading.Event, target: RemoteRepository, home: Home, blob: Blob) -> bool:
         """Send a blob as `_send_blob` does, unless another blob has failed meanwhile."""
         if failed.is_set():
             return False
@@ -108,13 +108,13 @@ class Courier:
             failed.set()
             raise
 
-    def _send_blob(self, target: RemoteRepository, home: RemoteRepository, blob: Blob) -> bool:
+    def _send_blob(self, target: RemoteRepository, home: Home, blob: Blob) -> bool:
         """Send a blob that is missing; whether it is there now, since no registry may have a foreign blob."""
         if target.blobs.has(blob.digest):
             return True
         if blob.foreign and not _kept(home, blob):
             return False
-        if home.name.registry == target.name.registry and target.blobs.mount(blob, home.name):
+        if _is_beside(home.name, target.name) and target.blobs.mount(blob, home.name):
             self.note(Line.about("mounted", blob.digest, f" in {target.name}"))
             return True
         for attempt in target.deadline.attempts(Pauses.BLOB):
@@ -171,7 +171,7 @@ class Courier:
 
     def _try_blobs(self, target: RemoteRepository, pieces: Iterable[Piece]) -> set[Digest]:
         """Send the blobs of manifests; the manifests that miss a blob now."""
-        wanted: dict[Digest, tuple[RemoteRepository, Blob]] = {}
+        wanted: dict[Digest, tuple[Home, Blob]] = {}
         blobs: dict[Digest, Sequence[Blob]] = {}
         lost: set[Digest] = set()
         for piece in pieces:
@@ -191,7 +191,7 @@ class Courier:
                 lost.add(piece.manifest.digest)
         return lost
 
-    def _try_blob(self, target: RemoteRepository, home: RemoteRepository, blob: Blob) -> TaggerError | None:
+    def _try_blob(self, target: RemoteRepository, home: Home, blob: Blob) -> TaggerError | None:
         try:
             self._send_blob(target, home, blob)
         except FAILURES as error:
@@ -245,7 +245,12 @@ class Courier:
         self.warnings.append(f"{what} is not copied to {target.name}: {error}")
 
 
-def _kept(home: RemoteRepository, foreign: Blob) -> bool:
+def _is_beside(home: Repository | Path, target: Repository) -> TypeGuard[Repository]:
+    """Whether blobs can be mounted from there: it is a repository of the same registry."""
+    return isinstance(home, Repository) and home.registry == target.registry
+
+
+def _kept(home: Home, foreign: Blob) -> bool:
     """Whether a repository has a foreign layer itself; some refuse requests for layers that they do not have."""
     try:
         return home.blobs.has(foreign.digest)

@@ -1,27 +1,71 @@
-"""An image that is in a registry: its manifest, and all that belongs to it, wherever that is."""
+"""An image that is in a registry or an OCI layout: its manifest, and all that belongs to it, wherever that is."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
+from typing import Protocol
 
 from tagger.errors import BadAnswer, InputError, Refused, RegistryError
-from tagger.names import Digest, Reference, Repository, Tag
+from tagger.names import Digest, Repository, Tag
 from tagger.oci import index
-from tagger.oci.manifest import Descriptor, Manifest, beneath
+from tagger.oci.manifest import Blob, Descriptor, Manifest, beneath
 from tagger.oci.referrers import signature_tags
-from tagger.registry.referrers import referrers
-from tagger.registry.repository import RemoteRepository
+from tagger.work import Deadline
 
-Open = Callable[[Repository], RemoteRepository]
-
-FAILURES = (RegistryError, Refused)
+FAILURES = (RegistryError, Refused, InputError)
 """What may go wrong with a signature, without keeping the image back."""
 
 _DEEPEST = 8
 _CONFIG_BYTES = 8 * 1024 * 1024
+
+
+class Contents(Protocol):
+    """Blobs that can be read."""
+
+    def has(self, digest: Digest) -> bool:
+        """Whether a blob is there."""
+
+    def opened(self, blob: Blob) -> AbstractContextManager[Iterator[bytes]]:
+        """Read a blob piece by piece; the last piece comes when all of them together match the digest."""
+
+
+class Home(Protocol):
+    """Where an image is: a repository, or a folder or file with an OCI layout."""
+
+    @property
+    def name(self) -> Repository | Path:
+        """Its name."""
+
+    @property
+    def deadline(self) -> Deadline:
+        """The time that there is for asking and waiting."""
+
+    @property
+    def blobs(self) -> Contents:
+        """Its blobs."""
+
+    def manifest(self, reference: Tag | Digest) -> Manifest | None:
+        """A manifest; None when it is absent."""
+
+    def tags(self) -> Sequence[Tag]:
+        """Every tag."""
+
+    def referrers(self, digest: Digest) -> Iterator[index.Entry]:
+        """What refers to a manifest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an image is: its name as the user gave it, the home that has it, and its tag or digest there, if given."""
+
+    name: str
+    home: Home
+    wanted: Tag | Digest | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +73,7 @@ class Piece:
     """A manifest, a repository that has it, and what a list of referrers says of it."""
 
     manifest: Manifest
-    home: RemoteRepository
+    home: Home
     listed: index.Entry = field(default_factory=dict)
 
     def referrer(self) -> index.Entry:
@@ -53,7 +97,7 @@ class Original:
 
     name: str
     manifest: Manifest
-    homes: Mapping[Digest, RemoteRepository]
+    homes: Mapping[Digest, Home]
 
     @property
     def id(self) -> Digest:
@@ -66,15 +110,20 @@ class Original:
         return self.manifest.digest
 
     def labels(self) -> dict[str, Mapping[str, str]]:
-        """The labels of each image that it holds, by the name of the image, with its platform in an index."""
+        """The labels of each image that it holds, by the name of the image, with its platform in an index.
+
+        An artifact that is not an image has annotations instead, and so has an index without platforms.
+        """
         home = next(iter(self.homes.values()))
         if not self.manifest.is_index:
-            return {self.name: _labels(_config(self.manifest, home))}
+            return {self.name: _labels(self.manifest, home)}
         images = {
             f"{self.name} ({platform})": Digest(str(entry["digest"]))
             for entry in self.manifest.entries()
             if (platform := index.platform(entry))
         }
+        if not images:
+            return {self.name: self.manifest.annotations()}
         reading = [partial(_labels_of, self.homes.get(digest, home), digest) for digest in images.values()]
         return dict(zip(images, home.deadline.at_once(reading), strict=True))
 
@@ -84,50 +133,49 @@ class Original:
         return _tree(root, self.homes)
 
 
-def find(reference: Reference, repository: RemoteRepository) -> Original:
-    """The image of a reference.
+def find(place: Place) -> Original:
+    """The image at a place.
 
-    Raises InputError when there is none, or it is an index without a platform, and what the registry raises.
+    Raises InputError when there is none, or it is an index of nothing that can be used, and what the home raises.
     """
-    manifest = _found(reference, repository)
-    index.check_platforms(manifest, str(reference))
-    return Original(str(reference), manifest, {manifest.digest: repository})
+    manifest = _found(place)
+    index.check_entries(manifest, place.name)
+    return Original(place.name, manifest, {manifest.digest: place.home})
 
 
-def join(references: Sequence[Reference], repositories: Open) -> Original:
+def join(places: Sequence[Place]) -> Original:
     """The index of several images of single platforms.
 
     Raises what `find` raises, and InputError for two images of one platform, or one without.
     """
-    homes = [repositories(reference.repository) for reference in references]
-    reading = [partial(_part, reference, home) for reference, home in zip(references, homes, strict=True)]
-    parts = homes[0].deadline.at_once(reading)
+    parts = places[0].home.deadline.at_once([partial(_part, place) for place in places])
     of = {
-        Digest(str(entry["digest"])): home for (_, entries), home in zip(parts, homes, strict=True) for entry in entries
+        Digest(str(entry["digest"])): place.home
+        for (_, entries), place in zip(parts, places, strict=True)
+        for entry in entries
     }
-    return Original(", ".join(map(str, references)), index.joined(parts), of)
+    return Original(", ".join(place.name for place in places), index.joined(parts), of)
 
 
-def _found(reference: Reference, repository: RemoteRepository) -> Manifest:
-    wanted = reference.digest or reference.tag
-    if wanted is None:
-        raise InputError(f"{reference} names a whole repository", "say which image by :TAG or @DIGEST")
-    manifest = repository.manifest(wanted)
+def _found(place: Place) -> Manifest:
+    if place.wanted is None:
+        raise InputError(f"{place.name} names a whole repository", "say which image by :TAG or @DIGEST")
+    manifest = place.home.manifest(place.wanted)
     if manifest is None:
-        raise InputError(f"there is no {reference}", "push it first, or check its name")
+        raise InputError(f"there is no {place.name}", "push it first, or check its name")
     return manifest
 
 
-def _part(reference: Reference, repository: RemoteRepository) -> tuple[str, Sequence[index.Entry]]:
+def _part(place: Place) -> tuple[str, Sequence[index.Entry]]:
     """The name and the entries of one image to join: itself, or all that its index lists."""
-    manifest = _found(reference, repository)
+    manifest = _found(place)
     if manifest.is_index:
-        index.check_platforms(manifest, str(reference))
-        return str(reference), manifest.entries()
-    return str(reference), [index.entry(manifest, _config(manifest, repository), str(reference))]
+        index.check_platforms(manifest, place.name)
+        return place.name, manifest.entries()
+    return place.name, [index.entry(manifest, _config(manifest, place.home), place.name)]
 
 
-def _config(manifest: Manifest, repository: RemoteRepository) -> bytes:
+def _config(manifest: Manifest, repository: Home) -> bytes:
     config = manifest.blobs()[0]
     if config.size > _CONFIG_BYTES:
         raise BadAnswer(f"the configuration of {manifest.digest} has {config.size} bytes", "push that image again")
@@ -135,20 +183,22 @@ def _config(manifest: Manifest, repository: RemoteRepository) -> bytes:
         return b"".join(pieces)
 
 
-def _labels_of(home: RemoteRepository, digest: Digest) -> Mapping[str, str]:
+def _labels_of(home: Home, digest: Digest) -> Mapping[str, str]:
     manifest = _child(home, digest)
-    return {} if manifest.is_index else _labels(_config(manifest, home))
+    return {} if manifest.is_index else _labels(manifest, home)
 
 
-def _labels(config: bytes) -> Mapping[str, str]:
+def _labels(manifest: Manifest, home: Home) -> Mapping[str, str]:
+    if manifest.is_artifact:
+        return manifest.annotations()
     try:
-        labels = json.loads(config)["config"]["Labels"]
+        labels = json.loads(_config(manifest, home))["config"]["Labels"]
         return {str(name): str(value) for name, value in labels.items()}
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return {}
 
 
-def _tree(root: Piece, homes: Mapping[Digest, RemoteRepository]) -> list[Piece]:
+def _tree(root: Piece, homes: Mapping[Digest, Home]) -> list[Piece]:
     """The manifests beneath one, children first, and itself. Raises BadAnswer for a missing one."""
     of = dict(homes)
 
@@ -165,13 +215,13 @@ def _tree(root: Piece, homes: Mapping[Digest, RemoteRepository]) -> list[Piece]:
     return [*reversed(pieces), root]
 
 
-def _keep_home(manifest: Manifest, home: RemoteRepository, of: dict[Digest, RemoteRepository]) -> None:
+def _keep_home(manifest: Manifest, home: Home, of: dict[Digest, Home]) -> None:
     """Note that what an index lists is beside it. Raises BadAnswer for an index with a broken entry."""
     for entry in manifest.entries() if manifest.is_index else ():
         of.setdefault(Digest(str(entry["digest"])), home)
 
 
-def _child(home: RemoteRepository, digest: Digest) -> Manifest:
+def _child(home: Home, digest: Digest) -> Manifest:
     manifest = home.manifest(digest)
     if manifest is None:
         raise BadAnswer(f"{home.name} has an index without {digest}, which it lists", "push that image again")
@@ -211,7 +261,7 @@ def _referring_to(subject: Piece) -> tuple[list[Piece], list[str]]:
     listed: dict[Digest, index.Entry] = {}
     lost = []
     try:
-        for entry in referrers(home, digest):
+        for entry in home.referrers(digest):
             listed.setdefault(Digest(entry["digest"]), entry)
     except FAILURES as error:
         lost.append(f"there may be more that refers to {digest} than came along: {error}")
@@ -227,7 +277,7 @@ def _referring_to(subject: Piece) -> tuple[list[Piece], list[str]]:
     return [piece for trees in referring for piece in trees], lost
 
 
-def _referrer(home: RemoteRepository, entry: index.Entry) -> list[Piece] | str:
+def _referrer(home: Home, entry: index.Entry) -> list[Piece] | str:
     """A referrer and, if it is an index, all of it, children first; or why it cannot be read."""
     try:
         manifest = home.manifest(Digest(entry["digest"]))
@@ -259,7 +309,7 @@ def _add_hanging(pieces: Iterable[Piece], found: Belongings) -> None:
                 new |= {piece.manifest.digest for piece in tree}
 
 
-def _tags(home: RemoteRepository, found: Belongings) -> Sequence[Tag]:
+def _tags(home: Home, found: Belongings) -> Sequence[Tag]:
     try:
         return home.tags()
     except FAILURES as error:

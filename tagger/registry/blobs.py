@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import threading
 import urllib.parse
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -69,7 +69,7 @@ class Blobs:
         """
         with self._connection.opened(f"{self._base}/{blob.digest}", scope=self._scopes.pull) as (answer, pieces):
             answer.check(self.name, f"read {blob.digest}", HTTPStatus.OK)
-            yield self._verified(blob, pieces)
+            yield verified(blob, pieces, lambda seen: self._short(blob, seen), self._other)
 
     def mount(self, blob: Blob, source: Repository) -> bool:
         """Mount a blob from another repository of this registry; whether the registry did that.
@@ -104,6 +104,15 @@ class Blobs:
         except BaseException:
             self.give_up(place)
             raise
+
+    def _short(self, blob: Blob, seen: int) -> Unreadable:
+        return Unreadable(f"{self.name.registry} broke off {blob.digest} after {seen} of {blob.size} bytes")
+
+    def _other(self, digest: Digest) -> BadAnswer:
+        return BadAnswer(
+            f"{self.name} serves {digest} with other content",
+            "push the image again, or ask the registry's administrator",
+        )
 
     def begin(self) -> str | None:
         """Begin an upload; its URL, None when the registry begins none.
@@ -146,22 +155,26 @@ class Blobs:
             self.give_up(upload)
         return upload is not None
 
-    def _verified(self, blob: Blob, pieces: Iterator[bytes]) -> Iterator[bytes]:
-        algorithm, _, expected = blob.digest.partition(":")
-        hashed, seen, held = hashlib.new(algorithm), 0, b""
-        for piece in pieces:
-            hashed.update(piece)
-            seen += len(piece)
-            if seen > blob.size:
-                break
-            if held:
-                yield held
-            held = piece
-        if seen < blob.size:
-            raise Unreadable(f"{self.name.registry} broke off {blob.digest} after {seen} of {blob.size} bytes")
-        if seen > blob.size or hashed.hexdigest() != expected:
-            raise BadAnswer(
-                f"{self.name} serves {blob.digest} with other content",
-                "push the image again, or ask the registry's administrator",
-            )
-        yield held
+
+def verified(
+    blob: Blob, pieces: Iterator[bytes], short: Callable[[int], TaggerError], other: Callable[[Digest], TaggerError]
+) -> Iterator[bytes]:
+    """Hand on the pieces of a blob; the last piece comes when all of them together match the digest.
+
+    Raises what `short` makes of the size of a content that ends too early, and what `other` makes of another one.
+    """
+    algorithm, _, expected = blob.digest.partition(":")
+    hashed, seen, held = hashlib.new(algorithm), 0, b""
+    for piece in pieces:
+        hashed.update(piece)
+        seen += len(piece)
+        if seen > blob.size:
+            break
+        if held:
+            yield held
+        held = piece
+    if seen < blob.size:
+        raise short(seen)
+    if seen > blob.size or hashed.hexdigest() != expected:
+        raise other(blob.digest)
+    yield held

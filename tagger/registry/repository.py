@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from tagger.credentials.credential import Credential
-from tagger.names import Repository, Tag
+from tagger.names import Digest, Repository, Tag
+from tagger.oci.index import Entry
 from tagger.registry.blobs import Blobs
 from tagger.registry.connection import Connection
 from tagger.registry.delete import Deleting
 from tagger.registry.manifests import Manifests
+from tagger.registry.referrers import referrers
 
 
 class RemoteRepository(Manifests):
@@ -32,6 +36,10 @@ class RemoteRepository(Manifests):
     def listed(self) -> list[Tag] | None:
         """Every tag, as `tags` returns them; None when there is no such repository."""
         return self.list.read()
+
+    def referrers(self, digest: Digest) -> Iterator[Entry]:
+        """What refers to a manifest; see `referrers`."""
+        return referrers(self, digest)
 
     def check_push(self) -> None:
         """Raise what keeps these credentials from a push, if anything is known to; see `Blobs.check_push`."""

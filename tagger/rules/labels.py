@@ -33,7 +33,8 @@ def mismatches(
     ['app says org.opencontainers.image.version=2.1.105 and is released']
     """
     told = labels.get(VERSION, "")
-    if told and told.removeprefix("v") != str(version) and told not in spellings:
+    plain = told.removeprefix("v").partition("+")[0]  # no tag can hold build metadata
+    if told and plain != str(version) and told not in spellings:
         yield (
             f"{name} says {VERSION}={printable(told, 100)} and is released as {version}: see whether it is the right"
             " image, or build it with that label, which else comes from the image that it is built on"

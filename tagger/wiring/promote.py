@@ -10,9 +10,10 @@ from tagger.credentials.docker import DockerConfig
 from tagger.errors import AGAIN, InputError, Interrupted, TaggerError
 from tagger.events import silent
 from tagger.git import parse_asked
-from tagger.names import ImageName, Reference, Repository, writable
+from tagger.names import ImageName, Repository, writable
+from tagger.promoting import layout
 from tagger.promoting.copy import Courier
-from tagger.promoting.source import find, join
+from tagger.promoting.source import Place, find, join
 from tagger.releasing.observe import look
 from tagger.releasing.order import FloatsVia, Opened
 from tagger.releasing.outcome import Release
@@ -22,6 +23,7 @@ from tagger.rules.scheme import Scheme
 from tagger.wiring.access import Registries
 from tagger.wiring.checks import check_apart, check_labels
 from tagger.wiring.options import ReleaseOptions, deadline_of, not_begun, order
+from tagger.work import Deadline
 
 
 def promote(
@@ -38,22 +40,18 @@ def promote(
         asked = parse_asked(version, build_metadata=options.get("build_metadata", "refuse"))
         parsed = asked.version
         ordered = order(parsed, FloatsVia.REGISTRY, options)
-        references = [_in_registry(text) for text in sources]
+        registries = Registries(DockerConfig.load(), options, deadline)
+        places = [_place(text, registries, deadline) for text in sources]
         named = ", ".join(sources)
         placements = [
             Placement(named, target, scheme)
-            for target in _promoted_to(references, [to] if isinstance(to, str) else to)
+            for target in _promoted_to(places, [to] if isinstance(to, str) else to)
             for scheme in schemes
         ]
         check_apart(placements, parsed)
-        registries = Registries(DockerConfig.load(), options, deadline)
         listed = not options.get("assume_newest")
         targets = {each.repository: registries.pushed_to(each.repository, listed=listed) for each in placements}
-        finding = (
-            functools.partial(find, references[0], registries.open(references[0].repository))
-            if isinstance(source, str)
-            else functools.partial(join, references, registries.open)
-        )
+        finding = functools.partial(find, places[0]) if isinstance(source, str) else functools.partial(join, places)
         seen, original = deadline.both(functools.partial(look, placements, targets, parsed), finding)
         odd = check_labels(original.labels(), asked, placements, options)
         progress = options.get("progress", silent)
@@ -71,21 +69,28 @@ def promote(
     return replace(done.or_raise(), warnings=(*done.warnings, *odd, *courier.warnings))
 
 
-def _in_registry(text: str) -> Reference:
+def _place(text: str, registries: Registries, deadline: Deadline) -> Place:
+    """Where a source is: a reference in a registry, or behind `oci:` an OCI layout."""
+    if text.startswith(layout.PREFIX):
+        home, digest = layout.opened(text.removeprefix(layout.PREFIX), deadline)
+        return Place(text, home, digest)
     reference = ImageName.parse(text).reference
     if reference is None:
         raise InputError(f"{text} is an image ID, and no registry knows those", "give REGISTRY/REPOSITORY@DIGEST")
-    return reference
+    return Place(str(reference), registries.open(reference.repository), reference.digest or reference.tag)
 
 
-def _promoted_to(references: Sequence[Reference], to: Sequence[str]) -> list[Repository]:
+def _promoted_to(places: Sequence[Place], to: Sequence[str]) -> list[Repository]:
     """Where to promote to: the named repositories; by default, that of the images."""
-    if not references:
+    if not places:
         raise InputError("say which image to promote: REGISTRY/REPOSITORY:TAG or REGISTRY/REPOSITORY@DIGEST")
-    own = list(dict.fromkeys(reference.repository for reference in references))
+    own = list(dict.fromkeys(place.home.name for place in places))
     if not to and len(own) > 1:
         raise InputError(f"the images are in {' and '.join(map(str, own))}", "say with --to where they are joined")
-    named = [Repository.parse(text) for text in to] or own
+    here = [name for name in own if isinstance(name, Repository)]
+    if not to and not here:
+        raise InputError(f"{own[0]} is not in a registry", "say with --to where to release the image")
+    named = [Repository.parse(text) for text in to] or here
     return list(dict.fromkeys(map(writable, named)))
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tarfile
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -38,33 +41,16 @@ class Pushed:
         return {"mediaType": self.media_type, "digest": self.digest, "size": len(self.body), **more}
 
 
-@dataclass(frozen=True, slots=True)
-class Repository:
-    """A repository of a real registry, to be filled by hand."""
+class Store(ABC):
+    """What images can be put into by hand."""
 
-    registry: Registry
-    path: str
-
-    def __str__(self) -> str:
-        return f"{self.registry.host}/{self.path}"
-
+    @abstractmethod
     def blob(self, content: bytes, media_type: str) -> dict[str, object]:
-        """Upload a blob, and give its descriptor."""
-        status, headers, body = self.registry.request("POST", f"/v2/{self.path}/blobs/uploads/")
-        assert status == 202, body
-        place = urlsplit(headers["location"])
-        query = f"{place.query}&" if place.query else ""
-        url = f"{place.path}?{query}digest={digest_of(content)}"
-        status, _, body = self.registry.request("PUT", url, content, {"Content-Type": "application/octet-stream"})
-        assert status == 201, body
-        return {"mediaType": media_type, "digest": digest_of(content), "size": len(content)}
+        """Put a blob, and give its descriptor."""
 
+    @abstractmethod
     def put(self, reference: str | None, media_type: str, content: Mapping[str, Any]) -> Pushed:
-        """Put a manifest under a tag, or, without one, under its digest."""
-        pushed = Pushed(media_type, json.dumps({"schemaVersion": 2, "mediaType": media_type, **content}).encode())
-        status = self.registry.put(self.path, reference or pushed.digest, pushed.body, media_type)
-        assert status == 201, status
-        return pushed
+        """Put a manifest under a name, or, without one, under its digest."""
 
     def image(
         self, tag: str | None, text: str, *, layers: int = 2, size: int = 1000, platform: str | None = "linux/amd64"
@@ -94,6 +80,57 @@ class Repository:
         children.append(attestation.descriptor(platform=unknown))
         return self.put(tag, INDEX, {"manifests": children})
 
+    def attached(self, subject: Pushed, kind: str, text: str) -> Pushed:
+        """Push what cosign hangs on a manifest by a tag that spells its digest."""
+        return self.image(f"{subject.digest.replace(':', '-')}.{kind}", text, layers=1)
+
+    def chart(self, tag: str | None, name: str, version: str) -> Pushed:
+        """Put a Helm chart as `helm push` does, with a provenance file."""
+        helm = "application/vnd.cncf.helm"
+        config = json.dumps({"name": name, "version": version, "apiVersion": "v2"}).encode()
+        annotations = {"org.opencontainers.image.title": name, "org.opencontainers.image.version": version}
+        return self.put(
+            tag,
+            MANIFEST,
+            {
+                "config": self.blob(config, f"{helm}.config.v1+json"),
+                "layers": [
+                    self.blob(f"chart {name} {version}".encode(), f"{helm}.chart.content.v1.tar+gzip"),
+                    self.blob(f"provenance {name} {version}".encode(), f"{helm}.chart.provenance.v1.prov"),
+                ],
+                "annotations": annotations,
+            },
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Repository(Store):
+    """A repository of a real registry, to be filled by hand."""
+
+    registry: Registry
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.registry.host}/{self.path}"
+
+    def blob(self, content: bytes, media_type: str) -> dict[str, object]:
+        """Upload a blob, and give its descriptor."""
+        status, headers, body = self.registry.request("POST", f"/v2/{self.path}/blobs/uploads/")
+        assert status == 202, body
+        place = urlsplit(headers["location"])
+        query = f"{place.query}&" if place.query else ""
+        url = f"{place.path}?{query}digest={digest_of(content)}"
+        status, _, body = self.registry.request("PUT", url, content, {"Content-Type": "application/octet-stream"})
+        assert status == 201, body
+        return {"mediaType": media_type, "digest": digest_of(content), "size": len(content)}
+
+    def put(self, reference: str | None, media_type: str, content: Mapping[str, Any]) -> Pushed:
+        """Put a manifest under a tag, or, without one, under its digest."""
+        pushed = Pushed(media_type, json.dumps({"schemaVersion": 2, "mediaType": media_type, **content}).encode())
+        status = self.registry.put(self.path, reference or pushed.digest, pushed.body, media_type)
+        assert status == 201, status
+        return pushed
+
     def referrer(self, subject: Pushed, text: str) -> Pushed:
         """Push what refers to a manifest; registries at hand keep no list of that, so the tag for it is written too."""
         referring = self.put(
@@ -112,10 +149,6 @@ class Repository:
         before = json.loads(self.registry.manifest(self.path, tag))["manifests"] if tag in self.tags() else []
         self.put(tag, INDEX, {"manifests": [*before, referring.descriptor(**more)]})
         return referring
-
-    def attached(self, subject: Pushed, kind: str, text: str) -> Pushed:
-        """Push what cosign hangs on a manifest by a tag that spells its digest."""
-        return self.image(f"{subject.digest.replace(':', '-')}.{kind}", text, layers=1)
 
     def tags(self) -> list[str]:
         """List the tags."""
@@ -138,3 +171,47 @@ class Repository:
     def _has_blob(self, digest: str) -> bool:
         status, _, body = self.registry.request("GET", f"/v2/{self.path}/blobs/{digest}")
         return status == 200 and digest_of(body) == digest
+
+
+@dataclass(frozen=True, slots=True)
+class Layout(Store):
+    """A folder with an OCI layout, to be filled by hand."""
+
+    folder: Path
+
+    def __str__(self) -> str:
+        return f"oci:{self.folder}"
+
+    def blob(self, content: bytes, media_type: str) -> dict[str, object]:
+        """Write a blob, and give its descriptor."""
+        path = self.file(digest_of(content))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        return {"mediaType": media_type, "digest": digest_of(content), "size": len(content)}
+
+    def put(self, reference: str | None, media_type: str, content: Mapping[str, Any]) -> Pushed:
+        """Write a manifest, and list it under a name if there is one."""
+        pushed = Pushed(media_type, json.dumps({"schemaVersion": 2, "mediaType": media_type, **content}).encode())
+        self.blob(pushed.body, media_type)
+        (self.folder / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
+        if reference is not None:
+            self.list(pushed, **({"org.opencontainers.image.ref.name": reference} if reference else {}))
+        return pushed
+
+    def list(self, pushed: Pushed, **annotations: str) -> None:
+        """List a manifest."""
+        index = self.folder / "index.json"
+        before = json.loads(index.read_text())["manifests"] if index.exists() else []
+        entry = pushed.descriptor(**({"annotations": annotations} if annotations else {}))
+        index.write_text(json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": [*before, entry]}))
+
+    def file(self, digest: str) -> Path:
+        """Name the file of a blob."""
+        return self.folder / "blobs" / digest.replace(":", "/")
+
+    def tar(self, path: Path, prefix: str = "") -> Path:
+        """Write the tar of it."""
+        with tarfile.open(path, "w") as tar:
+            for each in sorted(self.folder.rglob("*")):
+                tar.add(each, f"{prefix}{each.relative_to(self.folder)}", recursive=False)
+        return path

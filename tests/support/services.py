@@ -653,11 +653,19 @@ class Podman(Daemon):
     def manifest_list(self, name: str, image: str) -> None:
         """Make a manifest list of one local image, which takes Podman's own API."""
         full = self.docker("image", "inspect", "--format", "{{index .RepoTags 0}}", image).strip()
-        url = f"http://podman/v4.0.0/libpod/manifests/{name}?images=containers-storage:{full}"
-        command = ["curl", "--silent", "--show-error", "--fail", "--unix-socket", str(self.socket), "--request", "POST"]
+        self._own("POST", f"manifests/{name}?images=containers-storage:{full}")
+
+    def save(self, name: str) -> bytes:
+        """Give the tar of the OCI layout of a local image, which takes Podman's own API."""
+        return self._own("GET", f"images/{name}/get?format=oci-archive")
+
+    def _own(self, method: str, path: str) -> bytes:
+        command = ["curl", "--silent", "--show-error", "--fail", "--unix-socket", str(self.socket), "--request", method]
+        url = f"http://podman/v4.0.0/libpod/{path}"
         done = subprocess.run([*command, url], capture_output=True, env=ENVIRONMENT, timeout=60, check=False)
         if done.returncode:
-            raise ServiceError(f"Podman made no manifest list: {done.stderr.decode(errors='replace')}")
+            raise ServiceError(f"Podman does not {method} {path}: {done.stderr.decode(errors='replace')}")
+        return done.stdout
 
 
 @contextlib.contextmanager

@@ -1,0 +1,345 @@
+"""An OCI layout: images in a folder, or in a tar of it, as buildx, `docker save` and Podman write them.
+
+OCI image spec, "Image Layout". Nothing is unpacked: a tar is read where it is. What is read is as long as it says it
+is, and no longer than it may be, and a digest is right before the last piece of its content is handed on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import stat
+import tarfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from tagger.errors import InputError, InvalidReference
+from tagger.names import Digest, Tag, parse_digest, parse_tag
+from tagger.oci import index
+from tagger.oci.manifest import INDEXES, MEDIA_TYPES, OCI_INDEX, OCI_MANIFEST, Blob, Descriptor, Manifest, beneath
+from tagger.oci.manifest import content_of as json_of
+from tagger.registry.blobs import verified
+from tagger.registry.manifests import MANIFEST_BYTES
+from tagger.text import printable
+from tagger.work import Deadline
+
+PREFIX = "oci:"
+_MARKER = "oci-layout"
+_NAMES = ("org.opencontainers.image.ref.name", "io.containerd.image.name")
+_PIECE_BYTES = 256 * 1024
+_MARKER_BYTES = 4096
+_HEADER_BYTES = 1024 * 1024
+_MOST_FILES = 100_000
+_MOST_NAMED = 10
+_COMPRESSED = {b"\x1f\x8b": "gunzip", b"(\xb5": "unzstd", b"\xfd7": "unxz", b"BZ": "bunzip2"}
+_WRITE_AGAIN = "write the layout again, with all of its blobs"
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file of a layout: the file that it is in, from where on, and its size."""
+
+    path: Path
+    start: int
+    size: int
+
+
+_Find = Callable[[str], "_File | None"]
+
+
+class Layout:
+    """A layout: what a promotion reads of a repository, here read from files.
+
+    Raises InputError, as everything else here, for what is no layout, or a broken one.
+    """
+
+    def __init__(self, path: Path, deadline: Deadline) -> None:
+        self.name = path
+        self.deadline = deadline
+        self._find = _in_folder(path) if path.is_dir() else _in_tar(path)
+        marker = json_of(self._read(_MARKER, _MARKER_BYTES) or b"")
+        if not str(marker.get("imageLayoutVersion", "")).startswith("1."):
+            raise InputError(
+                f"{path} is not an OCI layout, since it has no file {_MARKER} of version 1",
+                "write one, for example with docker buildx build --output type=oci,dest=FILE",
+            )
+        content = json_of(self._read("index.json", MANIFEST_BYTES) or b"")
+        self._entries = tuple(index.described(content.get("manifests")))
+        self._types = {Digest(each["digest"]): str(each.get("mediaType")) for each in self._entries}
+
+    @property
+    def blobs(self) -> Layout:
+        """Where the blobs are: here."""
+        return self
+
+    # -- what is in it -------------------------------------------------------------------------------------------------
+
+    def choose(self, name: str | None) -> Digest:
+        """Return the image of a name, or the only one. Raises InputError, which says what there is to choose from."""
+        named = [each for each in self._entries if name in _names(each)] if name is not None else self._images()
+        found = list(dict.fromkeys(Digest(each["digest"]) for each in named))
+        if len(found) == 1:
+            return found[0]
+        there = ", ".join(map(_shown, self._images()[:_MOST_NAMED])) or "no image"
+        shown = printable(name) if name is not None else ""
+        if not found:
+            missing = f"has no image named {shown}, but {there}" if shown else "has no image"
+            raise InputError(f"{self.name} {missing}", "check the name, or write the layout again")
+        several = f"several images named {shown}" if shown else "several images"
+        raise InputError(
+            f"{self.name} has {several}: {there}",
+            f"choose one by its name or its digest, as {PREFIX}{self.name}:NAME or {PREFIX}{self.name}@DIGEST",
+        )
+
+    def check(self, root: Manifest) -> None:
+        """Check that all manifests and blobs of an image are there. Raises InputError, which names those that are not.
+
+        A foreign layer may be missing, since registries do without it too.
+        """
+        missing: list[str] = []
+
+        def read(listed: Sequence[Descriptor]) -> list[Manifest | None]:
+            found = [self.manifest(each.digest) for each in listed]
+            missing.extend(each.digest for each, there in zip(listed, found, strict=True) if there is None)
+            return found
+
+        manifests = [root, *filter(None, beneath(root, read).values())]
+        wanted = {blob.digest: blob for manifest in manifests for blob in manifest.blobs() if not blob.foreign}
+        missing += [digest for digest in wanted if not self.has(digest)]
+        if missing:
+            more = f" and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
+            raise InputError(f"{self.name} lacks {', '.join(missing[:_MOST_NAMED])}{more}", _WRITE_AGAIN)
+
+    def manifest(self, reference: Tag | Digest) -> Manifest | None:
+        """Return a manifest, checked against its digest; None when it is absent."""
+        digest = self._tagged.get(Tag(reference)) if ":" not in reference else Digest(reference)
+        body = self._read(_path(digest), MANIFEST_BYTES) if digest else None
+        if digest is None or body is None:
+            return None
+        algorithm, _, expected = digest.partition(":")
+        if hashlib.new(algorithm, body).hexdigest() != expected:
+            raise self._other(digest)
+        content = json_of(body)
+        guess = OCI_INDEX if "manifests" in content else OCI_MANIFEST
+        kinds = [content.get("mediaType"), self._types.get(digest), guess]
+        kind = next(each for each in kinds if isinstance(each, str) and (each in MEDIA_TYPES or each is kinds[0]))
+        if kind not in MEDIA_TYPES:
+            raise InputError(
+                f"{self.name} has {digest} as '{printable(kind)}', which is not a manifest", "choose another image"
+            )
+        found = Manifest.of(kind, body, algorithm)
+        if kind in INDEXES:
+            self._types |= {each.digest: each.media_type for each in found.listed()}
+        return found
+
+    def tags(self) -> list[Tag]:
+        """List the names of images that could be tags; signatures may hang on those."""
+        return [*self._tagged]
+
+    def referrers(self, digest: Digest) -> Iterator[index.Entry]:
+        """Yield what refers to a manifest: the layout lists it beside the image."""
+        yield from (each.referrer() for each in self._top.values() if each and each.subject == digest)
+
+    @cached_property
+    def _tagged(self) -> Mapping[Tag, Digest]:
+        found = {}
+        for entry in self._entries:
+            for name in _names(entry):
+                with contextlib.suppress(InvalidReference):
+                    found[parse_tag(name)] = Digest(entry["digest"])
+        return found
+
+    @cached_property
+    def _top(self) -> Mapping[Digest, Manifest | None]:
+        """What the layout itself lists, by digest."""
+        return {digest: self.manifest(digest) for digest in (Digest(each["digest"]) for each in self._entries)}
+
+    def _images(self) -> list[index.Entry]:
+        """Return the entries of images, without what refers to another one."""
+        hanging = tuple(f"{digest.replace(':', '-')}" for digest in self._top)
+        return [
+            each
+            for each in self._entries
+            if not ((manifest := self._top[Digest(each["digest"])]) and manifest.subject)
+            and not any(name.startswith(hanging) for name in _names(each))
+        ]
+
+    # -- blobs ---------------------------------------------------------------------------------------------------------
+
+    def has(self, digest: Digest) -> bool:
+        """Return whether a blob is there."""
+        return self._find(_path(digest)) is not None
+
+    @contextlib.contextmanager
+    def opened(self, blob: Blob) -> Iterator[Iterator[bytes]]:
+        """Read a blob piece by piece; the last piece comes when all of them together match the digest."""
+        file = self._find(_path(blob.digest))
+        if file is None:
+            raise InputError(f"{self.name} lacks {blob.digest}", _WRITE_AGAIN)
+        with _opened(file) as content:
+            yield verified(blob, self._pieces(file, content), lambda _: self._other(blob.digest), self._other)
+
+    def _pieces(self, file: _File, content: BinaryIO) -> Iterator[bytes]:
+        left = file.size
+        while left > 0:
+            self.deadline.check()
+            with _readable(file.path):
+                piece = content.read(min(left, _PIECE_BYTES))
+            if not piece:
+                return
+            left -= len(piece)
+            yield piece
+
+    def _read(self, name: str, limit: int) -> bytes | None:
+        file = self._find(name)
+        if file is None:
+            return None
+        if file.size > limit:
+            raise InputError(f"{name} in {self.name} has {file.size} bytes, and at most {limit} are read", _WRITE_AGAIN)
+        with _opened(file) as content, _readable(file.path):
+            return content.read(file.size)
+
+    def _other(self, digest: Digest) -> InputError:
+        return InputError(f"{self.name} has other content under {digest}", _WRITE_AGAIN)
+
+
+def opened(text: str, deadline: Deadline) -> tuple[Layout, Digest]:
+    """Open the layout of a source behind `oci:`, and return it with the image that PATH, PATH:NAME or PATH@DIGEST is.
+
+    A path may have a colon: the longest beginning that is there counts. Raises InputError.
+    """
+    path, _, after = text.rpartition("@")
+    with contextlib.suppress(InvalidReference):
+        digest = parse_digest(after)
+        if _exists(path):
+            return _whole(Layout(Path(path), deadline), digest)
+    parts = text.split(":")
+    for end in range(len(parts), 0, -1):
+        if _exists(path := ":".join(parts[:end])):
+            layout = Layout(Path(path), deadline)
+            return _whole(layout, layout.choose(":".join(parts[end:]) if end < len(parts) else None))
+    raise InputError(
+        f"there is no file or folder '{printable(parts[0])}'",
+        f"give an OCI layout as {PREFIX}PATH, {PREFIX}PATH:NAME or {PREFIX}PATH@DIGEST",
+    )
+
+
+def _exists(path: str) -> bool:
+    try:
+        return bool(path) and Path(path).exists()
+    except (OSError, ValueError):  # too long, or with a null byte
+        return False
+
+
+def _whole(layout: Layout, digest: Digest) -> tuple[Layout, Digest]:
+    """Return what is given, if all of that image is there."""
+    root = layout.manifest(digest)
+    if root is None:
+        raise InputError(f"{layout.name} lacks {digest}", _WRITE_AGAIN)
+    layout.check(root)
+    return layout, digest
+
+
+def _names(entry: index.Entry) -> list[str]:
+    """Return what an entry of the layout is called."""
+    annotations = entry.get("annotations")
+    said = [annotations.get(key) for key in _NAMES] if isinstance(annotations, Mapping) else []
+    return [name for name in said if isinstance(name, str) and name]
+
+
+def _shown(entry: index.Entry) -> str:
+    names = _names(entry)
+    return f"{printable(names[0])} ({entry['digest']})" if names else str(entry["digest"])
+
+
+def _path(digest: Digest) -> str:
+    return f"blobs/{digest.replace(':', '/')}"
+
+
+# -- files -----------------------------------------------------------------------------------------------------------
+
+
+def _in_folder(folder: Path) -> _Find:
+    """Return what finds a file of a folder. Raises InputError for one that is none, such as a pipe."""
+
+    def find(name: str) -> _File | None:
+        path = folder / name
+        with _readable(path):
+            try:
+                found = path.stat()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+        if not stat.S_ISREG(found.st_mode):
+            raise InputError(f"{path} is not a file", _WRITE_AGAIN)
+        return _File(path, 0, found.st_size)
+
+    return find
+
+
+def _in_tar(path: Path) -> _Find:
+    """Return what finds a file of a tar, below the folder that has the layout's marker."""
+    with _readable(path):
+        if not path.is_file():
+            raise InputError(f"{path} is neither a file nor a folder", "give the folder of an OCI layout, or its tar")
+        with path.open("rb") as raw:
+            begin = raw.read(2)
+            size = path.stat().st_size
+        if tool := _COMPRESSED.get(begin):
+            raise InputError(f"{path} is compressed", f"uncompress it first, for example with {tool}")
+        try:
+            with _Headers(path) as headers, tarfile.open(fileobj=headers, mode="r:") as tar:
+                files = dict(_members(path, size, tar))
+        except (tarfile.TarError, ValueError, RecursionError) as error:
+            raise InputError(f"{path} is not a whole tar ({printable(error)})", _WRITE_AGAIN) from None
+    folders = [name.removesuffix(_MARKER) for name in files if PurePosixPath(name).name == _MARKER]
+    if len(folders) > 1:
+        raise InputError(f"{path} has several OCI layouts: {', '.join(map(printable, sorted(folders)))}", "give one")
+    return lambda name: files.get((folders[0] if folders else "") + name)
+
+
+def _members(path: Path, size: int, tar: tarfile.TarFile) -> Iterator[tuple[str, _File]]:
+    """Yield the files of a tar. Raises InputError for a name that leads out of it, and for one that is cut off."""
+    for count, member in enumerate(tar):
+        name = PurePosixPath(member.name)
+        if name.is_absolute() or ".." in name.parts:
+            raise InputError(
+                f"{path} has a file '{printable(member.name)}', whose name leads out of it", "do not trust this tar"
+            )
+        if count >= _MOST_FILES:
+            raise InputError(f"{path} has more than {_MOST_FILES} files", "give the tar of an OCI layout")
+        if member.isreg() and not member.issparse():
+            if member.offset_data + member.size > size:
+                raise InputError(f"{path} ends within {printable(member.name)}", _WRITE_AGAIN)
+            yield str(name), _File(path, member.offset_data, member.size)
+
+
+class _Headers(io.FileIO):
+    """A file from which only headers are read: one that pretends to be long is not."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read some bytes. Raises tarfile.ReadError where they are too many."""
+        if size is None or not 0 <= size <= _HEADER_BYTES:
+            raise tarfile.ReadError("a header is too long")
+        return super().read(size) or b""
+
+
+@contextlib.contextmanager
+def _opened(file: _File) -> Iterator[BinaryIO]:
+    with _readable(file.path):
+        content = file.path.open("rb")
+    with content:
+        content.seek(file.start)
+        yield content
+
+
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Turn what the system says into InputError."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({printable(error.strerror or error)})", "check its rights") from None
