@@ -1,5 +1,7 @@
 CONTAINERD_ROOT ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tagger/sid
 export CONTAINERD_ROOT PYTHON
+# Where this is set, every process compiles all that it imports again.
+export PYTHONDONTWRITEBYTECODE :=
 MAKEFLAGS += --no-print-directory
 
 .PHONY: help demo bench test test-engines test-long suite docs dist image lock audit lint clean
@@ -23,7 +25,9 @@ test: ## check style and types, and run the tests that need one Engine and one r
 	@tools/setup test
 	@$(MAKE) --jobs 2 lint suite
 
+# The first line compiles the tests once; without it, each process of the second line would do so.
 suite:
+	@.venv/bin/pytest --collect-only --quiet --quiet >/dev/null 2>&1 || true
 	.venv/bin/pytest -n 3 --dist worksteal -m "not containerd and not crane and not sid and not podman and not long"
 
 test-engines: ## test with Podman, the containerd image store and other registries (installs Debian sid in a folder, 700 MB)

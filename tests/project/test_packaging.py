@@ -92,6 +92,7 @@ def test_the_source_distribution_has_what_its_tests_need(built: Mapping[str, Pat
         "tests/real/test_cli.py",
         "docs/schema.json",
         "action.yml",
+        "requirements-setup.lock",
         "requirements-dev.lock",
         "requirements-lowest.lock",
     } <= names
@@ -199,7 +200,7 @@ def test_the_image_is_built_without_network_and_holds_a_tagger_that_runs(
 # -- locks ---------------------------------------------------------------------------------------------------------
 
 
-LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-lowest.lock")
+LOCKS = ("requirements.lock", "requirements-setup.lock", "requirements-dev.lock", "requirements-lowest.lock")
 
 
 def locked(file: str) -> dict[str, tuple[str, int]]:
@@ -219,9 +220,9 @@ def test_every_requirement_is_locked_with_hashes() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     needed = required(project["dependencies"])
     assert len(needed) == len(project["dependencies"]), "each says its lowest version"
-    runtime, all_of_them, lowest = map(locked, LOCKS)
+    runtime, setup, all_of_them, lowest = map(locked, LOCKS)
     assert needed.keys() <= runtime.keys()
-    assert all(hashes for lock in (runtime, all_of_them, lowest) for _, hashes in lock.values())
+    assert all(hashes for lock in (runtime, setup, all_of_them, lowest) for _, hashes in lock.values())
     assert runtime.items() <= all_of_them.items(), "tests run with what is released"
     assert not any("://" in (ROOT / lock).read_text() for lock in LOCKS)
 
