@@ -38,7 +38,13 @@ if TYPE_CHECKING:
     from tagger.rules.next import Part
 
 
-def tags(version: str, *, schemes: Sequence[Scheme] = PLAIN, build_metadata: str = "refuse") -> tuple[str, ...]:
+def tags(
+    version: str,
+    *,
+    schemes: Sequence[Scheme] = PLAIN,
+    build_metadata: str = "refuse",
+    git_tag: str | None = None,
+) -> tuple[str, ...]:
     """The tags that a version competes for, the most specific first, without asking a registry.
 
     >>> tags("2.2.0-rc.1")
@@ -46,7 +52,7 @@ def tags(version: str, *, schemes: Sequence[Scheme] = PLAIN, build_metadata: str
 
     Raises InputError, and Refused for build metadata.
     """
-    wanted = parse_asked(version, build_metadata=build_metadata).version
+    wanted = parse_asked(version, build_metadata=build_metadata, git_tag=git_tag).version
     return tuple(tag for scheme in schemes for tag in scheme.tags(wanted))
 
 
@@ -57,13 +63,15 @@ def release(
     registry: str | Sequence[str] = (),
     repository: str | None = None,
     schemes: Sequence[Scheme] = PLAIN,
+    git_tag: str | None = None,
     floats_via: FloatsVia | str = FloatsVia.ENGINE,
     **options: Unpack[ReleaseOptions],
 ) -> Release:
     """Release an image of the Engine under its semver tags, verified, or move nothing.
 
     `image` is anything that the Engine resolves. It goes to `registry` and `repository`, by default those of its own
-    name, for each variant in `schemes`. `version` may be "git": the semver tag at HEAD. Floating tags move by a push,
+    name, for each variant in `schemes`. `version` may be "git": the semver tag at HEAD, or with
+    `git_tag`, such as "gallery/v{version}", the tag of that form. Floating tags move by a push,
     or with `floats_via` "registry" by manifest PUT. The other options are those of `ReleaseOptions`.
 
     Returns what happened to every tag (outcome "planned", "released" or "unchanged").
@@ -73,7 +81,7 @@ def release(
     """
     registries = [registry] if isinstance(registry, str) else registry
     return release_all(
-        [Wanted(image, registries, repository, schemes)],
+        [Wanted(image, registries, repository, schemes, git_tag)],
         version,
         floats_via=floats_via,
         **options,
@@ -100,6 +108,7 @@ def promote(
     *,
     to: str | Sequence[str] = (),
     schemes: Sequence[Scheme] = PLAIN,
+    git_tag: str | None = None,
     **options: Unpack[ReleaseOptions],
 ) -> Release:
     """Release an image of a registry or an OCI layout, digest unchanged, with all of its platforms, without an Engine.
@@ -110,7 +119,7 @@ def promote(
     """
     from tagger.wiring.promote import promote as promoted
 
-    return promoted(source, version, to, schemes, options)
+    return promoted(source, version, to, schemes, options, git_tag=git_tag)
 
 
 def ls(

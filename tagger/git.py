@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tagger.errors import InputError, InvalidVersion, Refused
+from tagger.rules.git_tag import GitTag
 from tagger.rules.version import Version, newest_first, parse_version, spells_mark
 from tagger.text import printable
 
@@ -38,18 +39,21 @@ def parse_asked(
     text: str,
     *,
     build_metadata: str = "refuse",
+    git_tag: str | None = None,
     folder: Path | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> Asked:
     """Parse a version to write, or find that of the checkout around a folder (None: the working directory).
 
-    Where a CI system says in the environment which tag it runs for, that tag goes before others at HEAD.
+    Where a CI system says in the environment which tag it runs for, that tag goes before others at HEAD. Only tags of
+    the form `git_tag` count, such as `gallery/v{version}` (None: all).
 
     Raises what `parse_version` raises, and InputError for the mark of a yanked version, and where git has no one
     version: no checkout, changes that are not committed, no semver tag at HEAD, or tags of several versions.
     """
     if text == WORD:
-        asked = _at_head(folder or Path.cwd(), build_metadata, environment)
+        spelling = _Spelling(GitTag.parse(git_tag) if git_tag else None, build_metadata)
+        asked = _at_head(folder or Path.cwd(), spelling, environment)
     else:
         asked = Asked(parse_version(text, build_metadata=build_metadata))
     if spells_mark(asked.version.prerelease or ""):
@@ -60,7 +64,40 @@ def parse_asked(
     return asked
 
 
-def _at_head(folder: Path, build_metadata: str, environment: Mapping[str, str]) -> Asked:
+def parse_asked_for_all(text: str, git_tags: Mapping[str, str | None], *, build_metadata: str = "refuse") -> Asked:
+    """Parse the version of several images, or find it where each may have git tags of its own form.
+
+    Raises what `parse_asked` raises, and InputError where their tags at HEAD spell different versions.
+    """
+    forms = dict.fromkeys(git_tags.values() if text == WORD else [None])
+    found = {form: parse_asked(text, build_metadata=build_metadata, git_tag=form) for form in forms}
+    first, *others = found.values()
+    if any(each.version != first.version for each in others):
+        said = ", ".join(f"{printable(image)} is {found[form].version}" for image, form in git_tags.items())
+        raise InputError(
+            f"the git tags at HEAD spell different versions ({said})",
+            "release each image by itself, or give the version itself",
+        )
+    return first
+
+
+@dataclass(frozen=True, slots=True)
+class _Spelling:
+    """How git tags spell versions."""
+
+    form: GitTag | None
+    build_metadata: str
+
+    def version(self, tag: str) -> Version | None:
+        """The version that a tag spells; None if it spells none."""
+        text = self.form.version_in(tag) if self.form else tag
+        try:
+            return parse_version(text, build_metadata=self.build_metadata) if text else None
+        except (InvalidVersion, Refused):
+            return None
+
+
+def _at_head(folder: Path, spelling: _Spelling, environment: Mapping[str, str]) -> Asked:
     revision = _git(folder, "rev-parse", "--verify", "HEAD")
     # A file that git does not track is in no commit, and in no image that is built from one.
     if changed := _git(folder, "status", "--porcelain", "--untracked-files=no").splitlines():
@@ -69,8 +106,8 @@ def _at_head(folder: Path, build_metadata: str, environment: Mapping[str, str]) 
             "commit them, or give the version itself",
         )
     tags = _git(folder, "tag", "--points-at", "HEAD").splitlines()
-    versions = {tag: version for tag in tags if (version := _version(tag, build_metadata))}
-    named = next((tag for tag in _tags_of_ci(environment) if _version(tag, build_metadata)), None)
+    versions = {tag: version for tag in tags if (version := spelling.version(tag))}
+    named = next((tag for tag in _tags_of_ci(environment) if spelling.version(tag)), None)
     if named in versions:
         return Asked(versions[named], revision)
     if named is not None:
@@ -81,7 +118,7 @@ def _at_head(folder: Path, build_metadata: str, environment: Mapping[str, str]) 
         )
     found = newest_first({*versions.values()})
     if not found:
-        raise InputError(_no_version(folder, tags))
+        raise InputError(_no_version(folder, tags, spelling.form))
     if len(found) > 1:
         spelt = {version: tag for tag, version in versions.items()}
         names = _listed([spelt[version] for version in found])
@@ -99,25 +136,20 @@ def _tags_of_ci(environment: Mapping[str, str]) -> Iterator[str]:
             yield ref.removeprefix(before)
 
 
-def _no_version(folder: Path, tags: Sequence[str]) -> str:
+def _no_version(folder: Path, tags: Sequence[str], form: GitTag | None) -> str:
     if not tags and _git(folder, "rev-parse", "--is-shallow-repository") == "true":
         return (
             "this clone is shallow and has no tag at HEAD: fetch the tags with git fetch --tags (actions/checkout:"
             " fetch-depth: 0), or give the version itself"
         )
     besides = f" among {_listed(tags)}" if tags else ""
-    return f"there is no semver tag at HEAD{besides}: git tag v1.2.3, or give the version itself"
+    wanted = f"tag like {printable(form)}" if form else "semver tag"
+    example = str(form).format(version="1.2.3") if form else "v1.2.3"
+    return f"there is no {wanted} at HEAD{besides}: git tag {printable(example)}, or give the version itself"
 
 
 def _listed(tags: Sequence[str]) -> str:
     return " and ".join(map(printable, tags))
-
-
-def _version(tag: str, build_metadata: str) -> Version | None:
-    try:
-        return parse_version(tag, build_metadata=build_metadata)
-    except (InvalidVersion, Refused):
-        return None
 
 
 def _git(folder: Path, *words: str) -> str:

@@ -23,7 +23,7 @@ from tagger.cli.options import (
     Verbose,
 )
 from tagger.cli.render.console import show
-from tagger.cli.settings import given, groups, in_force, places, schemes
+from tagger.cli.settings import given, groups, in_force, places
 from tagger.cli.several import Shown, read
 from tagger.errors import InputError
 
@@ -46,8 +46,9 @@ def tags(
     from tagger.git import parse_asked
 
     with failing():
-        wanted = parse_asked(version, build_metadata=build_metadata).version
-        show("\n".join(tag for scheme in schemes(rules) for tag in scheme.tags(wanted)))
+        found = in_force(given(rules), None)
+        wanted = parse_asked(version, build_metadata=build_metadata, git_tag=found.settings.git_tag).version
+        show("\n".join(tag for scheme in found.schemes() for tag in scheme.tags(wanted)))
 
 
 @command(app, LOOK)

@@ -14,7 +14,7 @@ from tagger.cli.failure import as_error, failure
 from tagger.cli.options import TAGS, TARGET, Access, Gates, Output, ReleaseOptions, Rules, Target, words
 from tagger.cli.render.console import say, show
 from tagger.cli.render.github import Appended, append, opened, tell_github
-from tagger.cli.settings import given, in_force, judged, schemes_to_write, token_hosts, wanted
+from tagger.cli.settings import git_tag_of, given, in_force, judged, schemes_to_write, token_hosts, wanted
 from tagger.errors import InputError, TaggerError
 
 if TYPE_CHECKING:
@@ -130,6 +130,7 @@ def promote(
             version,
             to=to or (),
             schemes=schemes_to_write(rules, to or [source]),
+            git_tag=git_tag_of(rules, to or [source]) if version == "git" else None,
             **_words(options, access, token_hosts(access, first), watch, judged(gates, settings)),
         )
 

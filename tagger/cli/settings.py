@@ -47,15 +47,6 @@ def in_force(said: Given, image: str | None) -> Config:
     return read(said, os.environ, Path(), image)
 
 
-def schemes(rules: Rules, repository: str | None = None) -> tuple[Scheme, ...]:
-    """The scheme of every variant of a repository; None: those of the file's top."""
-    from tagger.config.read import read_repository
-
-    said = given(rules)
-    found = read_repository(said, os.environ, Path(), repository) if repository else in_force(said, None)
-    return found.schemes()
-
-
 def schemes_to_write(rules: Rules, repositories: Sequence[str]) -> tuple[Scheme, ...]:
     """The schemes that these repositories have in common.
 
@@ -93,6 +84,17 @@ def one_repository(name: str | None) -> str:
     if len(found) > 1:
         raise InputError(f"the settings name {', '.join(map(printable, found))}", "give one of them")
     return found[0]
+
+
+def git_tag_of(rules: Rules, repositories: Sequence[str]) -> str | None:
+    """The form of the git tags that count for these repositories. Raises InputError where they differ in it."""
+    forms = {in_force(given(rules), repository).settings.git_tag: repository for repository in repositories}
+    if len(forms) > 1:
+        raise InputError(
+            f"the settings give {' and '.join(map(printable, forms.values()))} different forms of git tags",
+            "promote to one of them at a time, or give the version itself",
+        )
+    return next(iter(forms))
 
 
 def token_hosts(access: Access, repository: str) -> Sequence[str]:
@@ -177,7 +179,7 @@ def wanted(image: str | None, said: Given) -> tuple[list[Wanted], Settings, Sequ
         if any(getattr(each, key) != getattr(settings[0], key) for each in settings):
             raise InputError(f"the images differ in {key}", f"set it for all of them with {option}")
     images = [
-        Wanted(name, found.settings.registries, found.settings.repository, found.schemes())
+        Wanted(name, found.settings.registries, found.settings.repository, found.schemes(), found.settings.git_tag)
         for name, found in chosen.items()
     ]
     return images, settings[0], [*dict.fromkeys(h for found in chosen.values() for h in found.settings.auth_hosts)]

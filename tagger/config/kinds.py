@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from tagger.errors import InputError
+from tagger.rules.git_tag import GitTag
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +71,24 @@ def _worded_pairs(_: str, items: tuple[str, ...], name: str) -> tuple[tuple[str,
     return tuple(pairs)
 
 
+def _form(value: object, label: str, key: str) -> str:
+    text = _text(value, label, key)
+    try:
+        return str(GitTag.parse(text))
+    except InputError:
+        raise wrong(label, key, "a text with {version} in it once, such as gallery/v{version}") from None
+
+
 _STRING = {"type": "string"}
 TEXT = Kind(_text, lambda text, _, __: text, _STRING)
 TEXTS = Kind(_texts, lambda _, items, __: items, {"type": "array", "items": _STRING})
 FLAG = Kind(_flag, _worded_flag, {"type": "boolean"})
 PAIRS = Kind(_pairs, _worded_pairs, {"type": "object", "additionalProperties": _STRING})
+GIT_TAG = Kind(
+    _form,
+    lambda text, _, name: _form(text, "the environment", name),
+    {**_STRING, "pattern": r"^[^{}]*\{version\}[^{}]*$"},
+)
 COMMANDS = Kind(
     _texts,
     lambda text, _, __: tuple(line.strip() for line in text.splitlines() if line.strip()),

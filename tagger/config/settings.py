@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from tagger.config.kinds import COMMANDS, FLAG, PAIRS, TEXT, TEXTS, Kind, choice
+from tagger.config.kinds import COMMANDS, FLAG, GIT_TAG, PAIRS, TEXT, TEXTS, Kind, choice
 from tagger.errors import InputError
 from tagger.rules.scheme import Scheme, lines
 from tagger.rules.spelling import DEFAULT_VARIANT
@@ -46,6 +46,9 @@ class Settings:
         choice("engine", "registry"), "engine", "How floating tags move: the Engine pushes them, or the registry does."
     )
     auth_hosts: tuple[str, ...] = _setting(TEXTS, (), "Token servers on another host than their registry.")
+    git_tag: str | None = _setting(
+        GIT_TAG, None, "The git tags that count for the version git, such as gallery/v{version}. Default: all."
+    )
     gates: tuple[str, ...] = _setting(COMMANDS, (), "Commands that judge the image before any tag moves.")
     after: tuple[str, ...] = _setting(COMMANDS, (), "Commands that run after a release.")
 

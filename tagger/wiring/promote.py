@@ -32,12 +32,14 @@ def promote(
     to: str | Sequence[str],
     schemes: Sequence[Scheme],
     options: ReleaseOptions,
+    *,
+    git_tag: str | None = None,
 ) -> Release:
     """Release an image, or the join of several, under a version. Raises what `tagger.promote` raises."""
     sources = [source] if isinstance(source, str) else source
     try:
         deadline = deadline_of(options)
-        asked = parse_asked(version, build_metadata=options.get("build_metadata", "refuse"))
+        asked = parse_asked(version, build_metadata=options.get("build_metadata", "refuse"), git_tag=git_tag)
         parsed = asked.version
         ordered = order(parsed, FloatsVia.REGISTRY, options)
         registries = Registries(DockerConfig.load(), options, deadline)

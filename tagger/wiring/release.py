@@ -11,7 +11,7 @@ from tagger.credentials.docker import DockerConfig
 from tagger.engine.client import Engine, Image
 from tagger.errors import InputError, TaggerError
 from tagger.events import silent
-from tagger.git import parse_asked
+from tagger.git import parse_asked_for_all
 from tagger.names import ImageName, Repository
 from tagger.releasing.observe import look
 from tagger.releasing.order import FloatsVia, Opened
@@ -32,20 +32,23 @@ PLAIN = (Scheme(),)
 class Wanted:
     """An image of the Engine, and where it is to be released: in each of the registries, in each of the lines.
 
-    Without registries or a repository the image's own name says which.
+    Without registries or a repository the image's own name says which. `git_tag`, such as `gallery/v{version}`, is the
+    form of the git tags that count for this image.
     """
 
     image: str
     registries: Sequence[str] = ()
     repository: str | None = None
     schemes: Sequence[Scheme] = PLAIN
+    git_tag: str | None = None
 
 
 def release(wanted: Sequence[Wanted], version: str, floats_via: str, options: ReleaseOptions) -> Release:
     """Release several images as one. Raises what `tagger.release` raises."""
     try:
         deadline = deadline_of(options)
-        asked = parse_asked(version, build_metadata=options.get("build_metadata", "refuse"))
+        git_tags = {each.image: each.git_tag for each in wanted}
+        asked = parse_asked_for_all(version, git_tags, build_metadata=options.get("build_metadata", "refuse"))
         parsed = asked.version
         ordered = order(parsed, _floats_via(floats_via), options)
         names = {each.image: ImageName.parse(each.image) for each in wanted}

@@ -198,6 +198,82 @@ def test_the_commands_take_it(checkout: Path, monkeypatch: pytest.MonkeyPatch) -
     assert tagger(None, "tags", "git").out.split() == ["2.1.106", "2.1", "2", "latest"]
 
 
+# -- a repository of several images ----------------------------------------------------------------------------------
+
+FORM = "gallery/v{version}"
+
+
+def test_only_tags_of_an_images_own_form_are_its_versions(checkout: Path) -> None:
+    for tag in ("v9.0.0", "api/v2.2.0", "gallery/v2.1.106", "gallery/vv3.0.0", "gallery/v2", "old-gallery/v1.0.0"):
+        git(checkout, "tag", tag)
+    assert str(parse_asked("git", folder=checkout, environment={}, git_tag=FORM).version) == "2.1.106"
+    assert str(parse_asked("git", folder=checkout, environment={}, git_tag="api/v{version}").version) == "2.2.0"
+    assert str(parse_asked("git", folder=checkout, environment={}).version) == "9.0.0"
+
+
+def test_without_a_tag_of_that_form_the_form_is_named(checkout: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"no tag like gallery/v\{version\} at HEAD: git tag gallery/v1\.2\.3, or give"
+    ):
+        parse_asked("git", folder=checkout, environment={}, git_tag=FORM)
+    git(checkout, "tag", "v2.1.106")
+    with pytest.raises(
+        InputError, match=r"no tag like gallery/v\{version\} at HEAD among v2\.1\.106: git tag gallery/v1\.2\.3"
+    ):
+        parse_asked("git", folder=checkout, environment={}, git_tag=FORM)
+
+
+@pytest.mark.parametrize("environment", CI)
+def test_the_tag_of_a_job_counts_for_the_images_whose_form_it_has(checkout: Path, environment: dict[str, str]) -> None:
+    for tag in ("gallery/v2.2.0", "gallery/v2.2.0-rc.1", "api/v1.0.0"):
+        git(checkout, "tag", tag)
+    job = {name: text.replace("v2.2.0", "gallery/v2.2.0") for name, text in environment.items()}
+    assert str(parse_asked("git", folder=checkout, environment=job, git_tag=FORM).version) == "2.2.0"
+    assert str(parse_asked("git", folder=checkout, environment=job, git_tag="api/v{version}").version) == "1.0.0"
+    elsewhere = {name: text.replace("v2.2.0", "gallery/v9.0.0") for name, text in environment.items()}
+    with pytest.raises(InputError, match=r"this job runs for tag gallery/v9\.0\.0, which is not at HEAD"):
+        parse_asked("git", folder=checkout, environment=elsewhere, git_tag=FORM)
+
+
+@pytest.mark.parametrize("form", ["gallery/v", "", "{version}{version}", "{image}/v{version}", "v{version}}"])
+def test_a_form_that_does_not_say_where_the_version_is_is_refused(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    monkeypatch.chdir(checkout)
+    (checkout / "tagger.toml").write_text(f'git_tag = "{form}"\n')
+    ran = tagger(None, "config", "--check")
+    assert (ran.code, "git_tag takes a text with {version} in it once" in ran.error) == (2, True)
+    with pytest.raises(api.InputError):
+        api.tags("git", git_tag=form or "{")
+
+
+@pytest.mark.engine
+def test_images_are_released_by_their_own_tags_and_together_where_those_say_one_version(
+    engine: Engine, registry: Registry, repository: str, checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ui, server = f"{repository}-ui", f"{repository}-api"
+    for name in (ui, server):
+        engine.image(name, name)
+    tables = "".join(f'[images."{n}"]\ngit_tag = "{k}/v{{version}}"\n' for k, n in (("ui", ui), ("api", server)))
+    (checkout / "tagger.toml").write_text(f'registries = ["{registry.host}"]\n{tables}')
+    monkeypatch.chdir(checkout)
+    git(checkout, "tag", "ui/v2.1.106")
+    git(checkout, "tag", "api/v1.0.0")
+    refused = tagger(engine, "release", "--all", "git")
+    assert refused.code == 2
+    assert f"different versions ({ui} is 2.1.106, {server} is 1.0.0)" in refused.error
+    for name, version in ((ui, "2.1.106"), (server, "1.0.0")):
+        assert tagger(engine, "release", name, "git", "--json").json["version"] == version
+    git(checkout, "tag", "--delete", "api/v1.0.0")
+    refused = tagger(engine, "release", "--all", "git")
+    assert (refused.code, "no tag like api/v{version} at HEAD among ui/v2.1.106" in refused.error) == (2, True)
+    git(checkout, "tag", "api/v2.1.106")
+    ran = tagger(engine, "release", "--all", "git", "--json")
+    assert (ran.code, ran.json["version"], len(ran.json["repositories"])) == (0, "2.1.106", 2), ran.err
+    promoted = tagger(None, "promote", f"{registry.host}/{server}:1.0.0", "git", "--force", "--dry-run", "--json")
+    assert promoted.json["version"] == "2.1.106", promoted.err
+
+
 # -- labels --------------------------------------------------------------------------------------------------------
 
 

@@ -37,6 +37,7 @@ floats_via = "registry"
 auth_hosts = ["gitlab.example"]
 gates = ["cosign sign {reference}"]
 after = ["announce", "lock"]
+git_tag = "gallery/v{version}"
 """
 
 SCHEMA = Draft7Validator(schema())
@@ -80,6 +81,7 @@ def test_a_file_may_say_everything(tmp_path: Path) -> None:
         auth_hosts=("gitlab.example",),
         gates=("cosign sign {reference}",),
         after=("announce", "lock"),
+        git_tag="gallery/v{version}",
     )
     assert origins(found) == dict.fromkeys(KEYS, str(file))
 
@@ -225,6 +227,7 @@ def test_the_environment_may_say_everything(tmp_path: Path) -> None:
         "TAGGER_AUTH_HOST": "gitlab.example",
         "TAGGER_GATES": "\n cosign sign {reference}\n",
         "TAGGER_AFTER": "announce\nlock",
+        "TAGGER_GIT_TAG": "gallery/v{version}",
     }
     found = read(Given(), environment, tmp_path)
     write(tmp_path / "tagger.toml", EVERYTHING)
@@ -332,10 +335,7 @@ WRONG = [
     ('prefixx = "v"', "has an unknown key prefixx: did you mean prefix\\?"),
     ('registry = "a"', "has an unknown key registry: did you mean registries\\?"),
     ('[images.a]\nname = "a"', "has an unknown key images.a.name: the keys are"),
-    (
-        "colour = 3",
-        "has an unknown key colour: the keys are registries, repository, .*, auth_hosts, gates, after, images$",
-    ),
+    ("colour = 3", "has an unknown key colour: the keys are registries, repository, .*, images$"),
     ("[images.a.images.b]", "has an unknown key images.a.images: the keys are"),
     ("images = 3", r"images takes a table for each image, such as \[images.gallery\]"),
     ("[images]\ngallery = 3", "images takes a table for each image"),
@@ -345,6 +345,7 @@ WRONG = [
     ('zero_major = "true"', "zero_major takes true or false"),
     ("zero_major = 1", "zero_major takes true or false"),
     ('floats_via = "push"', "floats_via takes one of engine, registry"),
+    ('git_tag = "gallery/v"', r"git_tag takes a text with \{version\} in it once, such as gallery/v\{version\}"),
     ('aliases = ["lts"]', "aliases takes a table of strings"),
     ("aliases = { lts = 24 }", r'aliases takes a table of strings, such as \{ lts = "24" \}'),
     ("[images.a]\nprefix = 3", "images.a.prefix takes a string"),
@@ -447,7 +448,7 @@ def test_a_value_that_there_is_none_of_is_not_shown_as_text(tmp_path: Path) -> N
     (tmp_path / ".git").mkdir()
     shown = tomllib.loads(as_text(read(Given(), {}, tmp_path)))
     assert shown["floats"] == [*Scheme().floats]
-    assert shown.keys() == {*KEYS} - {"repository"}
+    assert shown.keys() == {*KEYS} - {"repository", "git_tag"}
 
 
 def test_the_json_says_file_image_and_the_source_of_each_value(tmp_path: Path) -> None:
