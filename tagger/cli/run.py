@@ -8,13 +8,14 @@ import io
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from typing import NoReturn
 
 from tagger.cli import clean_up, fix, look, release, set_up, signals
 from tagger.cli.app import app
 from tagger.cli.failure import failure
-from tagger.cli.render.console import say
+from tagger.cli.render.console import say, show_traceback, verbose_asked
 from tagger.errors import Fault, Terminated
 from tagger.text import one_line
 
@@ -51,6 +52,7 @@ def main() -> None:
     gc.disable()  # a run lasts seconds: to look for garbage while everything is imported takes longer than it frees
     _open_streams()
     signals.listen()
+    sys.unraisablehook = threading.excepthook = _note_fault
     try:
         sys.argv[1:] = _as_text(sys.argv[1:])
         _check_command(sys.argv[1:])
@@ -63,6 +65,14 @@ def main() -> None:
         _end(failure(Fault(error)).exit_code)
     except SystemExit as end:
         _end(end.code if isinstance(end.code, int) else 1)
+
+
+def _note_fault(ended: sys.UnraisableHookArgs | threading.ExceptHookArgs) -> None:
+    """Report a fault of tagger's own in what nobody waits for, which changes nothing about how the command ends."""
+    if ended.exc_value and not isinstance(ended.exc_value, SystemExit):
+        if verbose_asked():
+            show_traceback(ended.exc_value)
+        say(f"note: {Fault(ended.exc_value)}")
 
 
 def _as_text(words: Sequence[str]) -> list[str]:

@@ -31,6 +31,7 @@ IN_ANY_COMMAND = (
 )
 IN_TYPER = "import typer; typer.Typer.__call__ = broken"
 IN_A_READING = "from tagger import api; api.ls = api.check = broken"
+IN_A_THREAD = "from tagger.registry import blobs; blobs.Blobs.give_up = broken"
 IN_A_RELEASE = "from tagger.releasing import floats; floats._push = broken"
 
 
@@ -64,6 +65,17 @@ def test_a_fault_of_our_own_is_a_sentence_and_with_verbose_a_traceback(patch: st
         assert any(line.endswith("in broken") for line in lines)
         assert all(line.startswith("tagger: ") for line in lines)
         assert "what a variable holds" not in shown.err.replace('a_variable = "what a variable holds"', "")
+
+
+def test_a_fault_in_what_nobody_waits_for_is_a_sentence_too(fake: FakeEngine, model: ModelRegistry) -> None:
+    words = ["release", IMAGE, "2.1.106", "--registry", model.host]
+    plain = run(IN_A_THREAD, *words, DOCKER_HOST=fake.url)
+    assert (plain.code, "Traceback" in plain.err) == (0, False), plain.err
+    assert f"tagger: note: {SENTENCE.format('it broke')}" in plain.err.splitlines()
+    model.repositories.clear()
+    shown = run(IN_A_THREAD, *words, "-v", DOCKER_HOST=fake.url)
+    assert "tagger: Traceback (most recent call last):" in shown.err.splitlines()
+    assert all(line.startswith("tagger: ") for line in shown.err.splitlines())
 
 
 def test_what_stands_behind_two_hyphens_is_no_option() -> None:
