@@ -1,5 +1,16 @@
-"""Run `python -m tagger`."""
+"""Run `python -m tagger`, or `tagger` itself."""
 
-from tagger.cli.run import main
+import signal
 
-main()
+
+def main() -> None:
+    """Run the command line. A signal while it is imported ends the process: there is nothing to put back yet."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # under nohup it stays ignored
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from tagger.cli.run import main as run
+
+    run()
+
+
+if __name__ == "__main__":
+    main()

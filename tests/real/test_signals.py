@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from doubles import FakeEngine, ModelRegistry, Request, on
@@ -154,6 +155,21 @@ def test_a_second_signal_ends_it_where_nobody_reads_what_it_says(*, terminal: bo
     os.close(theirs)
     assert ended(process, signal.SIGINT, signal.SIGTERM) in (130, 143)
     os.close(ours)
+
+
+def test_an_interruption_while_the_command_is_imported_ends_it_without_a_word(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("import os, time\nos.write(1, b'1')\ntime.sleep(60)\n")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tagger", "tags", "1.0.0"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    assert process.stderr
+    assert ended(process, signal.SIGINT) == -signal.SIGINT
+    assert process.stderr.read() == b""
+    process.stderr.close()
 
 
 def test_an_interruption_is_shown_while_what_is_under_way_ends() -> None:
