@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from tagger.cli.options import Access, Gates, Rules, Target, words
 from tagger.cli.render.console import say
 from tagger.errors import InputError
+from tagger.names import Repository
 from tagger.text import printable
 
 if TYPE_CHECKING:
@@ -135,7 +136,8 @@ def places(rules: Rules, access: Access, named: str, also: Sequence[str] | None 
     from tagger.config.places import places as found
 
     every = [each for name in (named, *(also or ())) for each in found(given(rules), os.environ, Path(), name)]
-    return tuple(_place(access, each) for each in {each.repository: each for each in every}.values())
+    once = {Repository.parse(each.repository): each for each in every}
+    return tuple(_place(access, each) for each in once.values())
 
 
 def groups(

@@ -9,8 +9,10 @@ from pathlib import Path
 from tagger.config.file import File, examined
 from tagger.config.places import targets
 from tagger.config.read import in_force, looked_for
-from tagger.config.settings import Given
+from tagger.config.settings import Config, Given
 from tagger.errors import InputError, TaggerError
+from tagger.gating.command import parsed
+from tagger.names import Registry
 from tagger.rules.version import parse_version
 from tagger.text import printable
 
@@ -45,19 +47,35 @@ def _problems(environment: Mapping[str, str], file: File) -> Iterator[TaggerErro
     for name in (None, *file.images):
         try:
             config = in_force(Given(), environment, file, [name] if name else ())
-            tags = [tag for scheme in config.schemes() for tag in scheme.tags(parse_version(_EXAMPLE))]
             if name:
                 in_force(Given(), environment, file, file.sharing(file.repository(name)))
-            places = [*map(str, targets(config, name))] or [file.repository(name) or name] if name else []
         except TaggerError as problem:
             yield problem
             continue
-        for reference in (f"{place}:{tag}" for place in places for tag in tags):
+        where = f"{file.label}: images.{printable(name)}" if name else file.label
+        try:
+            references = _references(file, config, name)
+        except TaggerError as problem:
+            yield problem if file.label in str(problem) else InputError(f"{where}: {problem.what}", problem.hint)
+            continue
+        for reference in references:
             first = written.setdefault(reference, name or "")
             if first != name:
-                both = f"images.{printable(first)} and images.{printable(name)}"
                 yield InputError(
-                    f"{file.label}: {both} would both write {reference}",
+                    f"{where} and images.{printable(first)} would both write {reference}",
                     "give each a repository or a variant of its own",
                 )
                 break
+
+
+def _references(file: File, config: Config, name: str | None) -> list[str]:
+    """Return what an image's settings write for an example; nothing for the file's top, which serves any image.
+
+    Raises what a release with these settings would raise.
+    """
+    parsed([*config.settings.gates, *config.settings.after])
+    for registry in config.settings.registries:
+        Registry.parse(registry)
+    tags = [tag for scheme in config.schemes() for tag in scheme.tags(parse_version(_EXAMPLE))]
+    places = [*map(str, targets(config, name))] or [file.repository(name) or name] if name else []
+    return [f"{place}:{tag}" for place in places for tag in tags]

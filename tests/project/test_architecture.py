@@ -29,7 +29,7 @@ RESTS_ON: dict[str, set[str]] = {
     "repository": {"rules", "oci", "work"},
     "releasing": {"repository", "events", "gating"},
     "promoting": {"registry", "events"},
-    "config": {"rules"},
+    "config": {"rules", "gating"},
     "git": {"rules"},
     "wiring": {"engine", "registry", "releasing", "promoting", "git"},
     "doctor": {"wiring", "config"},

@@ -482,17 +482,25 @@ repository = "gallery/ui"
 floats = ["{minor}"]
 
 [images."No Name"]
+
+[images.tools]
+gates = ["cosign 'sign"]
+
+[images.docs]
+registries = ["https://registry.local"]
 """,
     )
     found = check({}, tmp_path)
-    assert (found.file, found.images) == (file, ("gallery", "other", "api", "No Name"))
+    assert (found.file, found.images) == (file, ("gallery", "other", "api", "No Name", "tools", "docs"))
     heard = iter(map(str, found.problems))
     for words in (
         "unknown key prefixx: did you mean prefix?",
         "images.gallery.zero_major takes true or false",
-        "images.gallery and images.other would both write registry.local:5000/gallery/ui:7.8.9",
+        "images.other and images.gallery would both write registry.local:5000/gallery/ui:7.8.9",
         "template '{minor}' cannot be read back",
-        "'No Name' is not a repository name",
+        "images.No Name: 'No Name' is not a repository name",
+        "images.tools: the command cosign 'sign cannot be read",
+        "images.docs: registry 'https://registry.local' is a URL",
     ):
         assert words in next(heard)
     assert not [*heard]
