@@ -25,7 +25,7 @@ EXITS = [
     ("3", "refused by a rule or by the registry's access rights; nothing was written"),
     ("4", "failed; some tags are not where they should be, and the error names them"),
     ("5", "check found drifted floating tags, an image index with missing parts, or repositories that disagree"),
-    ("6", "a gate failed; no tag moved, and the image waits as a candidate"),
+    ("6", "a gate failed, or required evidence is missing; no tag moved, and the image waits as a candidate"),
     ("7", "released; a command of --after failed"),
     ("129, 130, 143", "interrupted; the floating tags are back"),
 ]

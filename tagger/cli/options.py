@@ -189,6 +189,15 @@ class Gates:
             rich_help_panel=SAFETY,
         ),
     ] = None
+    require: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="signature|provenance|sbom",
+            help="Evidence that has to be there before any tag moves. It is not verified: a gate can do that. May be"
+            " repeated.",
+            rich_help_panel=SAFETY,
+        ),
+    ] = None
     after: Annotated[
         list[str] | None,
         typer.Option(

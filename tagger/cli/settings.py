@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tagger.wiring.options import Judged
     from tagger.wiring.release import Wanted
 
-_OF_ALL = {"floats_via": "--floats-via", "gates": "--gate", "after": "--after"}
+_OF_ALL = {"floats_via": "--floats-via", "gates": "--gate", "require": "--require", "after": "--after"}
 """The settings that images have to agree on that are released as one, with the option that sets them for all."""
 
 
@@ -37,6 +37,7 @@ def given(
         "prefix": rules.prefix,
         "floats_via": floats_via,
         "gates": tuple(gates.gate) if gates and gates.gate else None,
+        "require": tuple(gates.require) if gates and gates.require else None,
         "after": tuple(gates.after) if gates and gates.after else None,
     }
 
@@ -105,7 +106,12 @@ def token_hosts(access: Access, repository: str) -> Sequence[str]:
 
 def judged(gates: Gates, settings: Settings) -> Judged:
     """The commands around a release, by the settings in force."""
-    return {"gates": settings.gates, "gate_timeout": gates.gate_timeout, "after": settings.after}
+    return {
+        "gates": settings.gates,
+        "require": settings.require,
+        "gate_timeout": gates.gate_timeout,
+        "after": settings.after,
+    }
 
 
 def reaching(access: Access, repository: str) -> Reaching:

@@ -46,6 +46,20 @@ def choice(*allowed: str) -> Kind:
     return Kind(typed, lambda text, _, name: typed(text, "the environment", name), {"enum": [*allowed]})
 
 
+def choices(*allowed: str) -> Kind:
+    """A list of some words."""
+
+    def typed(value: object, label: str, key: str) -> tuple[str, ...]:
+        if not isinstance(value, list) or not all(isinstance(item, str) and item in allowed for item in value):
+            raise wrong(label, key, f"a list of {', '.join(allowed)}")
+        return tuple(value)
+
+    def worded(_: str, items: tuple[str, ...], name: str) -> tuple[str, ...]:
+        return typed([*items], "the environment", name)
+
+    return Kind(typed, worded, {"type": "array", "items": {"enum": [*allowed]}})
+
+
 def _flag(value: object, label: str, key: str) -> bool:
     if not isinstance(value, bool):
         raise wrong(label, key, "true or false")

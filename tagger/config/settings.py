@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from tagger.config.kinds import COMMANDS, FLAG, GIT_TAG, PAIRS, TEXT, TEXTS, Kind, choice
+from tagger.config.kinds import COMMANDS, FLAG, GIT_TAG, PAIRS, TEXT, TEXTS, Kind, choice, choices
 from tagger.errors import InputError
 from tagger.rules.scheme import Scheme, lines
 from tagger.rules.spelling import DEFAULT_VARIANT
@@ -50,6 +50,9 @@ class Settings:
         GIT_TAG, None, "The git tags that count for the version git, such as gallery/v{version}. Default: all."
     )
     gates: tuple[str, ...] = _setting(COMMANDS, (), "Commands that judge the image before any tag moves.")
+    require: tuple[str, ...] = _setting(
+        choices("signature", "provenance", "sbom"), (), "Evidence that has to be there before any tag moves."
+    )
     after: tuple[str, ...] = _setting(COMMANDS, (), "Commands that run after a release.")
 
 

@@ -101,6 +101,16 @@ class Ran:
     lines: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Present:
+    """Evidence of a kind about an image: where it is, and why it does not do (None: it is present)."""
+
+    kind: str
+    subject: Subject
+    where: tuple[str, ...]
+    lacks: str | None
+
+
 def ending(code: int) -> str | None:
     """Return why a process that ended with this code failed, in words; None if it did not.
 

@@ -107,7 +107,7 @@ class Manifest:
                 Blob(parse_digest(each["digest"]), int(each["size"]), _is_foreign(each))
                 for each in (content["config"], *(content.get("layers") or ()))
             )
-        except (ValueError, LookupError, TypeError, AttributeError):
+        except (ValueError, LookupError, TypeError, AttributeError, OverflowError):  # the size may be infinite
             raise _unusable(self.digest) from None
 
     @property

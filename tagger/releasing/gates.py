@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tagger.errors import AGAIN, BadAnswer, GateFailed, TaggerError
-from tagger.gating.command import Subject
+from tagger.gating.command import Present, Subject
 from tagger.names import Digest, Reference, Repository, Tag
+from tagger.oci.evidence import Origin
 from tagger.releasing.local import LocalTags
 from tagger.releasing.observe import observe, plan
 from tagger.releasing.order import Engine, FloatsVia, Image, Target
@@ -48,18 +49,26 @@ class Approved:
 
 
 def pass_gates(run: Run) -> Outcome | None:
-    """Let every gate judge the exact digests; then look and plan again, since that may have taken hours.
+    """Let every gate judge the exact digests, and look for evidence that they may have added.
+
+    Then look and plan again, since that may have taken hours.
 
     Raises GateFailed.
     """
-    if not run.order.gates:
+    if not run.order.judges:
         return None
     staged = _staged(run)
     digests = {share.reference: staged.get(share.placement) or share.digest for share in run.shares}
     approved = {reference: digest for reference, digest in digests.items() if digest}
-    subjects = {Subject(each.repository, digest, str(run.order.version)): None for each, digest in approved.items()}
+    subjects = {
+        Subject(share.repository.name, digest, str(run.order.version)): share.placement.image
+        for share in run.shares
+        if (digest := approved.get(share.reference))
+    }
     for subject in subjects:
         _judge(run, subject)
+    for subject, image in subjects.items():
+        _look_for_evidence(run, subject, run.opened.origins.get(image))
     run.engine = Approved(run.engine, run.opened.targets, approved)
     run.order = replace(run.order, via=FloatsVia.REGISTRY)
     run.sights = None
@@ -79,6 +88,19 @@ def _judge(run: Run, subject: Subject) -> None:
                 f"no tag moved, because the gate {gate} {ran.failed} for {subject.reference}",
                 f"see what it says, and {AGAIN}",
             )
+
+
+def _look_for_evidence(run: Run, subject: Subject, origin: Origin | None) -> None:
+    if not run.order.require:
+        return
+    found = run.opened.evidence(subject.repository, subject.digest)
+    present = [Present(kind, subject, found.where(kind), found.lacks(kind, origin)) for kind in run.order.require]
+    run.evidence += present
+    if lacks := [each.lacks for each in present if each.lacks]:
+        raise GateFailed(
+            f"no tag moved, because for {subject.reference} {'; '.join(lacks)}",
+            f"add it to the image, perhaps by a gate, and {AGAIN}",
+        )
 
 
 # -- candidates ----------------------------------------------------------------------------------------------------
@@ -103,7 +125,7 @@ def _staged(run: Run) -> dict[Placement, Digest]:
 
 def _staged_as(run: Run, digest: Digest, placements: Sequence[Placement]) -> dict[Placement, Digest]:
     """Release an image as a candidate, named by its digest, or by its ID while an Engine does not know the digest."""
-    order = replace(run.order, version=candidate(run.order.version, digest), overwrite=True, gates=())
+    order = replace(run.order, version=candidate(run.order.version, digest), overwrite=True)
     local = LocalTags(run.engine)
     inner = Run(run.engine, replace(run.opened, placements=placements), order, run.told, local)
     try:
@@ -146,7 +168,7 @@ def _put(target: Target, tag: Tag, digest: Digest) -> None:
 
 def remove_candidates(run: Run) -> None:
     """Remove the candidates of what is released, also those that an earlier attempt left; name those that stay."""
-    if not run.order.gates or run.order.dry_run:
+    if not run.order.judges or run.order.dry_run:
         return
     _put_local_tags_back(run)
     for share in run.shares:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
 from tagger.gating.command import GATE_SECONDS, Command
 from tagger.names import Digest, Reference, Repository
+from tagger.oci.evidence import Evidence, Origin
 from tagger.releasing.placement import Placement
 from tagger.repository.observe import Tags
 from tagger.rules.version import Version
@@ -25,8 +26,8 @@ class FloatsVia(StrEnum):
 class Order:
     """Which version to release, and how; `assume_newest` means that no other version is looked at.
 
-    No tag moves before all `gates` have succeeded for the exact digest; each has `gate_seconds`. So
-    has each command that runs `after` the release.
+    No tag moves before all `gates` have succeeded for the exact digest, and all kinds of evidence are there that it
+    has to `require`. Each gate has `gate_seconds`, and so has each command that runs `after` the release.
     """
 
     version: Version
@@ -37,6 +38,12 @@ class Order:
     gates: tuple[Command, ...] = ()
     gate_seconds: float = GATE_SECONDS
     after: tuple[Command, ...] = ()
+    require: tuple[str, ...] = ()
+
+    @property
+    def judges(self) -> bool:
+        """Whether anything has to let the image through before a tag moves."""
+        return bool(self.gates or self.require)
 
 
 class Target(Tags, Protocol):
@@ -79,8 +86,13 @@ class Engine(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """Placements, with the images that their names stand for and their repositories opened."""
+    """Placements, with the images that their names stand for and their repositories opened.
+
+    `evidence` finds what there is for an image, and `origins` says where images have to come from.
+    """
 
     placements: Sequence[Placement]
     images: Mapping[str, Image]
     targets: Mapping[Repository, Target]
+    evidence: Callable[[Repository, Digest], Evidence] = lambda _, digest: Evidence(digest)
+    origins: Mapping[str, Origin] = field(default_factory=dict)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from tagger.errors import Refused, TaggerError, Unsettled
-from tagger.gating.command import Ran
+from tagger.gating.command import Present, Ran
 from tagger.names import Digest, Repository
 from tagger.releasing.placement import Placement
 from tagger.rules.plan import Change
@@ -62,7 +62,8 @@ class Released:
 class Release:
     """A release as it ended: what was asked for, the outcome, what happened where, the error if any, and warnings.
 
-    `gates` are the gates that ran, the last of which may have failed, `after` the commands that ran after the release.
+    `gates` are the gates that ran, the last of which may have failed, `after` the commands that ran after the release,
+    and `evidence` is what had to be there. It is present or not; nobody has verified it.
     """
 
     image: str
@@ -74,6 +75,7 @@ class Release:
     warnings: tuple[str, ...] = ()
     gates: tuple[Ran, ...] = ()
     after: tuple[Ran, ...] = ()
+    evidence: tuple[Present, ...] = ()
 
     @classmethod
     def not_begun(cls, image: str, version: str, problem: TaggerError, *, dry_run: bool) -> Release:

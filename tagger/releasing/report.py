@@ -37,6 +37,7 @@ def report(run: Run, outcome: Outcome, problem: TaggerError | None = None) -> Re
         (*_differing(run.shares), *(warning for share in run.shares for warning in _odd(share)), *run.notes),
         tuple(run.ran),
         tuple(run.ran_after),
+        tuple(run.evidence),
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from tagger.events import Progress
-from tagger.gating.command import Ran
+from tagger.gating.command import Present, Ran
 from tagger.names import Digest, Reference, Tag
 from tagger.oci.manifest import Manifest
 from tagger.releasing.local import LocalTags
@@ -136,8 +136,8 @@ class Share:
 class Run:
     """A release while it runs; `sights` is what was seen at each placement, if somebody has looked just now.
 
-    `ran` are the gates that ran and `ran_after` the commands after the release, `candidates` the tags under which
-    images wait for gates, `waiting` the local tags for that, and `notes` are warnings.
+    `ran` are the gates that ran and `ran_after` the commands after the release, `evidence` is what was looked for
+    and `candidates` the tags under which images wait for that, `waiting` their local tags, and `notes` are warnings.
     """
 
     engine: Engine
@@ -149,6 +149,7 @@ class Run:
     shares: list[Share] = field(default_factory=list)
     ran: list[Ran] = field(default_factory=list)
     ran_after: list[Ran] = field(default_factory=list)
+    evidence: list[Present] = field(default_factory=list)
     candidates: dict[Reference, Digest] = field(default_factory=dict)
     waiting: list[LocalTags] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)

@@ -9,6 +9,7 @@ from tagger.text import printable
 
 VERSION = "org.opencontainers.image.version"
 REVISION = "org.opencontainers.image.revision"
+SOURCE = "org.opencontainers.image.source"
 
 
 def missing(name: str, labels: Mapping[str, str], revision: str | None = None) -> Iterator[str]:

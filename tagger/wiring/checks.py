@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from tagger.errors import InputError, Refused
 from tagger.git import Asked
 from tagger.names import Repository
+from tagger.oci.evidence import Origin, plain
 from tagger.releasing.placement import Placement
-from tagger.rules.labels import mismatches, missing
+from tagger.rules.labels import REVISION, SOURCE, mismatches, missing
 from tagger.rules.version import Version
 from tagger.wiring.options import ReleaseOptions
 
@@ -34,6 +35,14 @@ def check_labels(
         if told := [*found, *lacking]:
             raise Refused("; ".join(told))
     return found
+
+
+def origin_of(labels: Mapping[str, str], asked: Asked, options: ReleaseOptions) -> Origin | None:
+    """Where an image has to come from, by its labels and the checkout; None unless `strict`."""
+    if not options.get("strict"):
+        return None
+    source, commit = labels.get(SOURCE), asked.revision or labels.get(REVISION)
+    return Origin(plain(source) if source else None, commit or None)
 
 
 def check_apart(placements: Iterable[Placement], version: Version) -> None:

@@ -9,9 +9,11 @@ from tagger.errors import InputError, TaggerError
 from tagger.events import Meter, silent
 from tagger.gating.command import GATE_SECONDS, parsed
 from tagger.gating.process import check_there
+from tagger.oci.evidence import KINDS
 from tagger.releasing.order import FloatsVia, Order
 from tagger.releasing.outcome import Release
 from tagger.rules.version import Version
+from tagger.text import printable
 from tagger.wiring.access import Access
 from tagger.work import Deadline
 
@@ -21,6 +23,8 @@ class Judged(TypedDict, total=False):
 
     gates: Sequence[str]
     """Commands that judge the image before any tag moves, such as "cosign sign {reference}". Default: none."""
+    require: Sequence[str]
+    """Evidence that has to be there, by kind: "signature", "provenance", "sbom". It is not verified. Default: none."""
     gate_timeout: float | None
     """Seconds for each of these commands. Default: half an hour."""
     after: Sequence[str]
@@ -37,7 +41,10 @@ class ReleaseOptions(Access, Judged, total=False):
     assume_newest: bool
     """Move every tag of the cascade without listing the other versions."""
     strict: bool
-    """Refuse an image whose labels say another version or, with the version "git", another commit."""
+    """Refuse an image whose labels say another version or, with the version "git", another commit.
+
+    Provenance that is required has to name the source repository and the commit.
+    """
     build_metadata: str
     """What to do with build metadata, which no tag can hold: "refuse" (default) or "drop"."""
     timeout: float | None
@@ -65,6 +72,9 @@ def _seconds(name: str, given: object) -> float | None:
 def order(version: Version, via: FloatsVia, options: ReleaseOptions) -> Order:
     """What the steps of a release are asked to do. Raises InputError."""
     seconds = _seconds("--gate-timeout", options.get("gate_timeout"))
+    require = tuple(dict.fromkeys(options.get("require", ())))
+    if unknown := {*require} - {*KINDS}:
+        raise InputError(f"--require takes {', '.join(KINDS)}, not '{printable(min(unknown))}'", "give one of these")
     gates, after = parsed(options.get("gates", ())), parsed(options.get("after", ()))
     check_there((*gates, *after))
     return Order(
@@ -75,5 +85,6 @@ def order(version: Version, via: FloatsVia, options: ReleaseOptions) -> Order:
         assume_newest=options.get("assume_newest", False),
         gates=gates,
         after=after,
+        require=require,
         gate_seconds=GATE_SECONDS if seconds is None else seconds,
     )

@@ -10,10 +10,12 @@ from tagger.credentials.docker import DockerConfig
 from tagger.errors import AGAIN, InputError, Interrupted, TaggerError
 from tagger.events import silent
 from tagger.git import parse_asked
-from tagger.names import ImageName, Repository, writable
+from tagger.names import Digest, ImageName, Repository, writable
+from tagger.oci.evidence import Evidence
 from tagger.promoting import layout
 from tagger.promoting.copy import Courier
 from tagger.promoting.source import Place, find, join
+from tagger.registry.evidence import evidence
 from tagger.releasing.observe import look
 from tagger.releasing.order import FloatsVia, Opened
 from tagger.releasing.outcome import Release
@@ -21,7 +23,7 @@ from tagger.releasing.placement import Placement
 from tagger.releasing.steps import release as run
 from tagger.rules.scheme import Scheme
 from tagger.wiring.access import Registries
-from tagger.wiring.checks import check_apart, check_labels
+from tagger.wiring.checks import check_apart, check_labels, origin_of
 from tagger.wiring.options import ReleaseOptions, deadline_of, not_begun, order
 from tagger.work import Deadline
 
@@ -55,11 +57,19 @@ def promote(
         targets = {each.repository: registries.pushed_to(each.repository, listed=listed) for each in placements}
         finding = functools.partial(find, places[0]) if isinstance(source, str) else functools.partial(join, places)
         seen, original = deadline.both(functools.partial(look, placements, targets, parsed), finding)
-        odd = check_labels(original.labels(), asked, placements, options)
+        labels = original.labels()
+        odd = check_labels(labels, asked, placements, options)
         progress = options.get("progress", silent)
         opened = {target: registries.open(target) for target in targets}
         courier = Courier(original, opened, progress, options.get("meter"))
-        done = run(courier, Opened(placements, {named: original}, targets), ordered, progress, seen)
+        origin = origin_of(next(iter(labels.values()), {}), asked, options)
+
+        def there(target: Repository, digest: Digest) -> Evidence:
+            courier.bring(opened[target])  # it may have been signed since the version was copied
+            return evidence(opened[target], digest)
+
+        ready = Opened(placements, {named: original}, targets, there, {named: origin} if origin else {})
+        done = run(courier, ready, ordered, progress, seen)
     except TaggerError as error:
         return not_begun(", ".join(sources), version, options, error).or_raise()
     if not done.problem and not ordered.dry_run:

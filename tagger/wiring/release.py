@@ -13,6 +13,7 @@ from tagger.errors import InputError, TaggerError
 from tagger.events import silent
 from tagger.git import parse_asked_for_all
 from tagger.names import ImageName, Repository
+from tagger.registry.evidence import evidence
 from tagger.releasing.observe import look
 from tagger.releasing.order import FloatsVia, Opened
 from tagger.releasing.outcome import Release
@@ -21,7 +22,7 @@ from tagger.releasing.steps import release as run
 from tagger.rules.scheme import Scheme
 from tagger.text import printable
 from tagger.wiring.access import Registries, is_another
-from tagger.wiring.checks import check_apart, check_labels
+from tagger.wiring.checks import check_apart, check_labels, origin_of
 from tagger.wiring.options import ReleaseOptions, deadline_of, not_begun, order
 
 PLAIN = (Scheme(),)
@@ -86,7 +87,13 @@ def release(wanted: Sequence[Wanted], version: str, floats_via: str, options: Re
         odd = check_labels(labels, asked, placements, options)
         done = run(
             engine(),
-            Opened(placements, images, targets),
+            Opened(
+                placements,
+                images,
+                targets,
+                lambda target, digest: evidence(registries.open(target), digest),
+                {name: found for name in labels if (found := origin_of(labels[name], asked, options))},
+            ),
             ordered,
             options.get("progress", silent),
             seen,

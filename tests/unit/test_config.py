@@ -36,6 +36,7 @@ zero_major = true
 floats_via = "registry"
 auth_hosts = ["gitlab.example"]
 gates = ["cosign sign {reference}"]
+require = ["signature", "sbom"]
 after = ["announce", "lock"]
 git_tag = "gallery/v{version}"
 """
@@ -80,6 +81,7 @@ def test_a_file_may_say_everything(tmp_path: Path) -> None:
         floats_via="registry",
         auth_hosts=("gitlab.example",),
         gates=("cosign sign {reference}",),
+        require=("signature", "sbom"),
         after=("announce", "lock"),
         git_tag="gallery/v{version}",
     )
@@ -226,6 +228,7 @@ def test_the_environment_may_say_everything(tmp_path: Path) -> None:
         "TAGGER_FLOATS_VIA": "registry",
         "TAGGER_AUTH_HOST": "gitlab.example",
         "TAGGER_GATES": "\n cosign sign {reference}\n",
+        "TAGGER_REQUIRE": "signature, sbom",
         "TAGGER_AFTER": "announce\nlock",
         "TAGGER_GIT_TAG": "gallery/v{version}",
     }
@@ -337,6 +340,7 @@ WRONG = [
     ('[images.a]\nname = "a"', "has an unknown key images.a.name: the keys are"),
     ("colour = 3", "has an unknown key colour: the keys are registries, repository, .*, images$"),
     ("[images.a.images.b]", "has an unknown key images.a.images: the keys are"),
+    ('require = ["signature", "luck"]', "require takes a list of signature, provenance, sbom"),
     ("images = 3", r"images takes a table for each image, such as \[images.gallery\]"),
     ("[images]\ngallery = 3", "images takes a table for each image"),
     ("prefix = 3", "prefix takes a string"),

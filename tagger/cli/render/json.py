@@ -13,7 +13,7 @@ _LONGEST_COMMAND = 2000
 
 if TYPE_CHECKING:
     from tagger.doctor.finding import Diagnosis
-    from tagger.gating.command import Ran
+    from tagger.gating.command import Present, Ran
     from tagger.releasing.outcome import Release, Released
     from tagger.repository.check import Check, Incomplete
     from tagger.repository.compare import Difference
@@ -44,6 +44,7 @@ def release_content(release: Release) -> dict[str, Any]:
         "error": release.error,
         **({"warnings": list(release.warnings)} if release.warnings else {}),
         **({"gates": list(map(_ran, release.gates))} if release.gates else {}),
+        **({"evidence": list(map(_present, release.evidence))} if release.evidence else {}),
         **({"after": list(map(_ran, release.after))} if release.after else {}),
         "repositories": [_repository(released, several=several) for released in release.repositories],
     }
@@ -198,6 +199,16 @@ def diagnosis_content(diagnosis: Diagnosis) -> dict[str, Any]:
             }
             for each in diagnosis.findings
         ],
+    }
+
+
+def _present(found: Present) -> dict[str, Any]:
+    return {
+        "kind": found.kind,
+        "reference": found.subject.reference,
+        "present": found.lacks is None,
+        "where": list(found.where),
+        "error": found.lacks,
     }
 
 

@@ -16,7 +16,7 @@ from tagger.text import in_lines
 
 if TYPE_CHECKING:
     from tagger.doctor.finding import Diagnosis, Finding
-    from tagger.gating.command import Ran
+    from tagger.gating.command import Present, Ran
     from tagger.repository.check import Check, Incomplete
     from tagger.repository.compare import Difference, Holding
     from tagger.repository.floating import Floating, Move
@@ -47,6 +47,7 @@ def _lines(release: Release) -> Iterator[str]:
     for ran in (*release.gates, *release.after):
         yield ran_line(ran)
         yield from (f"  {line}" for line in (ran.lines if ran.failed else ()))
+    yield from map(evidence_line, release.evidence)
     yield from (f"note: {warning}" for warning in release.warnings)
     if said := verdict(release):
         yield said
@@ -62,6 +63,13 @@ def heading(release: Release, released: Released) -> str:
 def ran_line(ran: Ran) -> str:
     """How a command ended for which image."""
     return f"{ran.command}: {ran.failed or 'succeeded'} for {ran.subject.reference}"
+
+
+def evidence_line(found: Present) -> str:
+    """Where evidence about which image is, or that it is not there."""
+    if found.lacks:
+        return f"{found.kind}: missing for {found.subject.reference}"
+    return f"{found.kind}: present for {found.subject.reference} ({_some(found.where, _HOLDERS)})"
 
 
 def verdict(release: Release) -> str | None:
