@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
-# The mildest first: nothing is wrong, drift, refused, bad input, failed and as it was, some tags out of place.
-_MILDEST_FIRST = (0, 5, 3, 2, 1, 4)
+# Nothing is wrong, drift, refused, bad input, failed and as it was, interrupted by a signal, some tags out of place.
+_MILDEST_FIRST = (0, 5, 3, 2, 1, 129, 130, 143, 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ def report(groups: Sequence[Sequence[Ended[R]]], shown: Shown[R], *, as_json: bo
     for each in (each for group in groups for each in group):
         if each.error:
             failure(each.error, where=each.place.repository if len(contents) > 1 else "")
-    raise typer.Exit(max(codes, key=_severity))
+    raise typer.Exit(max(codes, key=severity))
 
 
 def _code(ended: Ended[R], shown: Shown[R]) -> int:
@@ -142,7 +142,8 @@ def _code(ended: Ended[R], shown: Shown[R]) -> int:
 
 def _show(ended: Ended[R], shown: Shown[R]) -> None:
     if ended.note:
-        show(f"{ended.place.repository}: {ended.note}")
+        repository = ended.place.repository
+        show(ended.note if repository in ended.note else f"{repository}: {ended.note}")
     elif ended.error:
         show_done(ended.error)
     elif ended.done is not None:
@@ -175,5 +176,6 @@ def _compared(group: Sequence[Ended[R]], shown: Shown[R]) -> tuple[Sequence[Diff
     return found, shown.differing if found else 0
 
 
-def _severity(code: int) -> int:
-    return _MILDEST_FIRST.index(code) if code in _MILDEST_FIRST else code + len(_MILDEST_FIRST)
+def severity(code: int) -> int:
+    """How bad an exit code is among those of several repositories."""
+    return _MILDEST_FIRST.index(code) if code in _MILDEST_FIRST else len(_MILDEST_FIRST)

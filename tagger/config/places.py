@@ -23,14 +23,21 @@ class Place:
 
 
 def places(given: Given, environment: Mapping[str, str], folder: Path, name: str) -> tuple[Place, ...]:
-    """Find what a name stands for: the repository of the table of that name, on each of its registries; or else itself.
+    """Find what a name stands for: where a release of the table of that name would go; or else itself.
 
     Raises what `read` raises, and InvalidReference and Refused for what the table names.
     """
     file = opened(environment, folder)
-    found = targets(in_force(given, environment, file, [name]), name) if file and name in file.images else ()
-    names = [str(each) for each in found] or [name]
+    names = _of_table(in_force(given, environment, file, [name]), name) if file and name in file.images else [name]
     return tuple(Place(each, read_repository(given, environment, folder, each)) for each in names)
+
+
+def _of_table(config: Config, name: str) -> list[str]:
+    """The repositories of a table; without registries, the one in its own name, with the path of its settings."""
+    if found := targets(config, name):
+        return [*map(str, found)]
+    path = config.settings.repository
+    return [str(ImageName.parse(name).target(None, path)) if path else name]
 
 
 def all_places(given: Given, environment: Mapping[str, str], folder: Path) -> tuple[tuple[Place, ...], ...]:

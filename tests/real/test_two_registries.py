@@ -12,6 +12,7 @@ from pushed import Repository
 from services import Registry
 
 import tagger as api
+from tagger.cli.several import severity
 
 pytestmark = pytest.mark.engine
 
@@ -174,6 +175,8 @@ def test_what_one_of_two_lacks_is_said_and_the_other_is_done(pair: tuple[Reposit
     assert (ran.code, ran.json[0]["note"]) == (0, f"{other} has no version 2.2.0"), ran.err
     assert ran.json[1]["yanked"] == ["2.2.0-yanked"]
     assert [each["tag"] for each in ran.json[0]["differs"]] == ["2.2.0-yanked"]
+    gone = tagger(None, "yank", str(other), "2.2.0", "--also", str(one), "--dry-run")
+    assert gone.out.splitlines()[:2] == [f"{other} has no version 2.2.0", str(one)]
     again = tagger(None, "rm", str(one), "2.2.0", "3.0.0", "--also", str(other), "--yes")
     assert (again.code, again.error.partition(" has none")[0]) == (2, str(one))
     assert str(other) in again.error
@@ -220,7 +223,16 @@ def test_rm_asks_once_for_both(pair: tuple[Repository, Repository], answer: str)
     assert {"2.1.106" in held(each) for each in pair} == {answer == "n\n"}
 
 
-def test_a_signal_leaves_the_next_repository_alone(pair: tuple[Repository, Repository]) -> None:
+@pytest.mark.parametrize(
+    ("method", "path", "code", "note"),
+    [
+        ("GET", "/tags/list", (130,), "nothing was written, since another repository has a problem"),
+        ("PUT", r"/manifests/2\.1\.106-yanked$", (4, 130), "not begun, since the command was interrupted"),
+    ],
+)
+def test_a_signal_leaves_the_next_repository_alone(
+    pair: tuple[Repository, Repository], method: str, path: str, code: tuple[int, ...], note: str
+) -> None:
     one, other = pair
     before = held(other)
     process = None
@@ -231,8 +243,12 @@ def test_a_signal_leaves_the_next_repository_alone(pair: tuple[Repository, Repos
         return None
 
     with Proxy(one.registry.host) as proxy:
-        proxy.intercept(on("PUT", r"/manifests/2\.1\.106-yanked$", interrupt, times=1))
+        proxy.intercept(on(method, path, interrupt, times=1))
         process = start(None, "yank", f"{proxy.host}/{one.path}", "2.1.106", "--also", str(other), "--json")
         ran = process.wait()
-    assert ran.code in (4, 130), ran.err
-    assert (held(other), ran.json[1]["note"]) == (before, "not begun, since the command was interrupted")
+    assert ran.code in code, ran.err
+    assert (held(other), ran.json[1]["note"]) == (before, note)
+
+
+def test_tags_that_are_out_of_place_count_for_more_than_anything_else() -> None:
+    assert sorted([4, 0, 130, 2, 5, 1, 3], key=severity) == [0, 5, 3, 2, 1, 130, 4]

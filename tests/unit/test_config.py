@@ -14,6 +14,7 @@ from jsonschema import Draft7Validator
 from tagger.cli.render.markdown import release_variables
 from tagger.config.check import check
 from tagger.config.environment import TOLD, variable
+from tagger.config.places import all_places, places
 from tagger.config.read import read, read_all
 from tagger.config.schema import schema
 from tagger.config.settings import KEYS, Config, Given, Settings
@@ -329,6 +330,72 @@ def test_a_table_of_aliases_is_replaced_whole_and_says_so(tmp_path: Path) -> Non
     assert found.settings.aliases == (("stable", "1.30"),)
     assert origins(found)["aliases"] == f"{file} [images.api]"
     assert origins(found)["registries"] == str(file)
+
+
+# -- what a name stands for -------------------------------------------------------------------------------------------
+
+TABLES = """
+registries = ["a.local", "b.local"]
+
+[images.gallery]
+repository = "gallery/ui"
+
+[images."gallery:alpine"]
+repository = "gallery/ui"
+variants = ["alpine"]
+
+[images.here]
+registries = []
+repository = "team/here"
+
+[images."c.local/there"]
+registries = []
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "stands_for"),
+    [
+        ("gallery", ["a.local/gallery/ui", "b.local/gallery/ui"]),
+        ("gallery:alpine", ["a.local/gallery/ui", "b.local/gallery/ui"]),
+        ("here", ["docker.io/team/here"]),
+        ("c.local/there", ["c.local/there"]),
+        ("c.local/gallery/ui", ["c.local/gallery/ui"]),
+        ("gallery/ui", ["gallery/ui"]),
+        ("docker.io/gallery", ["docker.io/gallery"]),
+    ],
+)
+def test_a_name_stands_for_where_a_release_of_it_goes(tmp_path: Path, name: str, stands_for: list[str]) -> None:
+    write(tmp_path / "tagger.toml", TABLES)
+    assert [place.repository for place in places(Given(), {}, tmp_path, name)] == stands_for
+    assert [place.repository for place in places(Given(), {}, tmp_path / "gone", name)] == [name]
+
+
+def test_a_repository_of_several_tables_is_one_place_with_the_variants_of_all(tmp_path: Path) -> None:
+    write(tmp_path / "tagger.toml", TABLES.partition("[images.here]")[0])
+    (group,) = all_places(Given(), {}, tmp_path)
+    assert [place.repository for place in group] == ["a.local/gallery/ui", "b.local/gallery/ui"]
+    assert {place.config.settings.variants for place in group} == {("default", "alpine")}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "the settings name no repository"),
+        ('repository = "gallery/ui"', "the settings name no repository"),
+        ('[images.gallery]\nrepository = "gallery/ui"', "the settings name no registry for images.gallery"),
+    ],
+)
+def test_settings_that_do_not_say_where_everything_is_are_refused(tmp_path: Path, text: str, message: str) -> None:
+    write(tmp_path / "tagger.toml", text)
+    with pytest.raises(InputError, match=message):
+        all_places(Given(), {}, tmp_path)
+
+
+def test_without_tables_everything_is_what_the_top_names(tmp_path: Path) -> None:
+    write(tmp_path / "tagger.toml", 'registries = ["a.local"]\nrepository = "gallery/ui"\n')
+    ((place,),) = all_places(Given(), {}, tmp_path)
+    assert place.repository == "a.local/gallery/ui"
 
 
 # -- bad input -------------------------------------------------------------------------------------------------------
