@@ -28,11 +28,19 @@ def from_environment(environment: Mapping[str, str]) -> Given:
     """
     _check_names([name for name, text in environment.items() if name.startswith(_BEGIN) and text.strip()])
     said = {key: text for key in KEYS if (text := environment.get(variable(key), "").strip())}
+    if _is_told(environment):
+        said.pop("repository", None)
     values = Given()
     for key, text in said.items():
         items = tuple(item.strip() for item in text.split(",") if item.strip())
         values[key] = KINDS[key].worded(text, items, variable(key))
     return values
+
+
+def _is_told(environment: Mapping[str, str]) -> bool:
+    """Whether this runs in a gate or after a release, where TAGGER_REPOSITORY says what the release is about."""
+    told, reference = environment.get(variable("repository"), ""), environment.get("TAGGER_REFERENCE", "")
+    return reference.startswith(f"{told}@")
 
 
 def _check_names(names: list[str]) -> None:

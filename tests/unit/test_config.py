@@ -20,6 +20,8 @@ from tagger.config.schema import schema
 from tagger.config.settings import KEYS, Config, Given, Settings
 from tagger.config.show import as_json, as_text
 from tagger.errors import InputError, InvalidVersion
+from tagger.gating.command import Subject
+from tagger.names import Digest, Repository
 from tagger.releasing.outcome import Outcome, Release
 from tagger.rules.scheme import Scheme
 from tagger.rules.version import Version
@@ -273,6 +275,13 @@ def test_what_a_release_told_the_jobs_after_it_is_no_misspelt_setting(tmp_path: 
     told = {line.partition("=")[0] for line in lines}
     assert told == TOLD
     assert origins(read(Given(), dict.fromkeys(told, "x"), tmp_path)) == {}
+
+
+def test_the_repository_that_a_gate_is_told_is_no_setting(tmp_path: Path) -> None:
+    told = Subject(Repository.parse("a.local/gallery/ui"), Digest("sha256:" + "0" * 64), "1.0.0").variables()
+    assert origins(read(Given(), told, tmp_path)) == {}
+    mine = {**told, "TAGGER_REPOSITORY": "gallery/ui"}
+    assert origins(read(Given(), mine, tmp_path)) == {"repository": "TAGGER_REPOSITORY"}
 
 
 def test_a_variant_that_is_not_asked_for_is_still_known(tmp_path: Path) -> None:
