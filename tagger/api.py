@@ -16,7 +16,7 @@ from tagger.names import Repository
 from tagger.registry.repository import RemoteRepository
 from tagger.releasing.order import FloatsVia
 from tagger.releasing.outcome import Release
-from tagger.rules.scheme import Scheme
+from tagger.rules.scheme import Scheme, numbering_of
 from tagger.text import printable
 from tagger.wiring.access import Access, Registries
 from tagger.wiring.options import ReleaseOptions, deadline_of
@@ -52,7 +52,8 @@ def tags(
 
     Raises InputError, and Refused for build metadata.
     """
-    wanted = parse_asked(version, build_metadata=build_metadata, git_tag=git_tag).version
+    numbering = numbering_of(schemes)
+    wanted = parse_asked(version, numbering, build_metadata=build_metadata, git_tag=git_tag).version
     return tuple(tag for scheme in schemes for tag in scheme.tags(wanted))
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from tagger.errors import InputError, InvalidVersion, Refused
 from tagger.rules.git_tag import GitTag
-from tagger.rules.version import Version, newest_first, parse_version, spells_mark
+from tagger.rules.numbering import SEMVER, Numbering
+from tagger.rules.version import Version, newest_first, spells_mark
 from tagger.text import printable
 
 WORD = "git"
@@ -37,6 +38,7 @@ class Asked:
 
 def parse_asked(
     text: str,
+    numbering: Numbering = SEMVER,
     *,
     build_metadata: str = "refuse",
     git_tag: str | None = None,
@@ -48,15 +50,15 @@ def parse_asked(
     Where a CI system says in the environment which tag it runs for, that tag goes before others at HEAD. Only tags of
     the form `git_tag` count, such as `gallery/v{version}` (None: all).
 
-    Raises what `parse_version` raises, and InputError for the mark of a yanked version, and where git has no one
+    Raises what `Numbering.asked` raises, and InputError for the mark of a yanked version, and where git has no one
     version: no checkout, changes that are not committed, no semver tag at HEAD, or tags of several versions.
     """
     if text == WORD:
-        spelling = _Spelling(GitTag.parse(git_tag) if git_tag else None, build_metadata)
+        spelling = _Spelling(GitTag.parse(git_tag) if git_tag else None, numbering, build_metadata)
         asked = _at_head(folder or Path.cwd(), spelling, environment)
     else:
-        asked = Asked(parse_version(text, build_metadata=build_metadata))
-    if spells_mark(asked.version.prerelease or ""):
+        asked = Asked(numbering.asked(text, build_metadata=build_metadata))
+    if spells_mark(asked.version.prerelease):
         raise InputError(
             f"{asked.version} would mark a version as yanked",
             "withdraw a version with tagger yank, or name the pre-release otherwise",
@@ -64,13 +66,15 @@ def parse_asked(
     return asked
 
 
-def parse_asked_for_all(text: str, git_tags: Mapping[str, str | None], *, build_metadata: str = "refuse") -> Asked:
+def parse_asked_for_all(
+    text: str, numbering: Numbering, git_tags: Mapping[str, str | None], *, build_metadata: str = "refuse"
+) -> Asked:
     """Parse the version of several images, or find it where each may have git tags of its own form.
 
     Raises what `parse_asked` raises, and InputError where their tags at HEAD spell different versions.
     """
     forms = dict.fromkeys(git_tags.values() if text == WORD else [None])
-    found = {form: parse_asked(text, build_metadata=build_metadata, git_tag=form) for form in forms}
+    found = {form: parse_asked(text, numbering, build_metadata=build_metadata, git_tag=form) for form in forms}
     first, *others = found.values()
     if any(each.version != first.version for each in others):
         said = ", ".join(f"{printable(image)} is {found[form].version}" for image, form in git_tags.items())
@@ -86,13 +90,14 @@ class _Spelling:
     """How git tags spell versions."""
 
     form: GitTag | None
+    numbering: Numbering
     build_metadata: str
 
     def version(self, tag: str) -> Version | None:
         """The version that a tag spells; None if it spells none."""
         text = self.form.version_in(tag) if self.form else tag
         try:
-            return parse_version(text, build_metadata=self.build_metadata) if text else None
+            return self.numbering.asked(text, build_metadata=self.build_metadata) if text else None
         except (InvalidVersion, Refused):
             return None
 

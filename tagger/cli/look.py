@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -44,11 +45,13 @@ def tags(
     They come one on each line, the most specific first.
     """
     from tagger.git import parse_asked
+    from tagger.rules.scheme import numbering_of
 
     with failing():
         found = in_force(given(rules), None)
-        wanted = parse_asked(version, build_metadata=build_metadata, git_tag=found.settings.git_tag).version
-        show("\n".join(tag for scheme in found.schemes() for tag in scheme.tags(wanted)))
+        schemes, form = found.schemes(), found.settings.git_tag
+        wanted = parse_asked(version, numbering_of(schemes), build_metadata=build_metadata, git_tag=form).version
+        show("\n".join(tag for scheme in schemes for tag in scheme.tags(wanted)))
 
 
 @command(app, LOOK)
@@ -132,7 +135,7 @@ def next_version(
     Example: tagger next registry.local:5000/gallery/ui --minor
     """
     from tagger import api
-    from tagger.rules.version import newest_first, parse_version
+    from tagger.rules.scheme import numbering_of
 
     parts = [part for part, asked in (("patch", patch), ("minor", minor), ("major", major)) if asked]
     with failing():
@@ -140,10 +143,12 @@ def next_version(
             raise InputError("say which version is next: one of --patch, --minor and --major, or --pre with a label")
         part = parts[0] if parts else None
         found = [
-            api.next_version(place.repository, part, pre=pre, first=first, **place.words)
-            for place in places(rules, access, repository)
+            numbering_of(place.schemes).asked(
+                api.next_version(place.repository, part, pre=pre, first=first, **place.words)
+            )
+            for place in places(replace(rules, line=rules.line or "default"), access, repository)
         ]
-        show(str(newest_first(map(parse_version, found))[0]))
+        show(str(max(found)))
 
 
 @command(app, LOOK, "config")
@@ -184,7 +189,7 @@ def show_config(
         else:
             found = in_force(said, image)
             show(shown.as_json(found) if as_json else shown.as_text(found))
-            found.schemes()
+            found.all_schemes()
 
 
 def _check_file(*, as_json: bool) -> None:

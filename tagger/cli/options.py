@@ -110,6 +110,14 @@ class Rules:
         str | None,
         typer.Option(metavar="TEXT", help="Text before the version in every tag, such as v.", rich_help_panel=TAGS),
     ] = None
+    line: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="A line of versions of the settings; 'default' is the one at the top. Commands that read take all.",
+            rich_help_panel=TAGS,
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +158,15 @@ class ReleaseOptions:
         typer.Option(
             "--assume-newest",
             help="Move every tag of the cascade without listing the other versions.",
+            rich_help_panel=TAGS,
+        ),
+    ] = False
+    revision: Annotated[
+        bool,
+        typer.Option(
+            "--revision",
+            help="Publish a rebuild of VERSION under its next revision, such as 2.1.106-r3. Needs revisions in the"
+            " settings.",
             rich_help_panel=TAGS,
         ),
     ] = False

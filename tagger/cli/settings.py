@@ -35,6 +35,7 @@ def given(
         "repository": target.repository if target else None,
         "variants": tuple(rules.variant) if rules.variant else None,
         "prefix": rules.prefix,
+        "line": rules.line,
         "floats_via": floats_via,
         "gates": tuple(gates.gate) if gates and gates.gate else None,
         "require": tuple(gates.require) if gates and gates.require else None,
@@ -161,7 +162,7 @@ def groups(
 
 def _place(access: Access, found: Found) -> Place:
     auth_hosts = access.auth_host or found.config.settings.auth_hosts
-    return Place(found.repository, found.config.schemes(), _reaching(access, auth_hosts))
+    return Place(found.repository, found.config.all_schemes(), _reaching(access, auth_hosts))
 
 
 def wanted(image: str | None, said: Given) -> tuple[list[Wanted], Settings, Sequence[str]]:

@@ -13,10 +13,7 @@ from tagger.config.settings import Config, Given
 from tagger.errors import InputError, TaggerError
 from tagger.gating.command import parsed
 from tagger.names import Registry
-from tagger.rules.version import parse_version
 from tagger.text import printable
-
-_EXAMPLE = "7.8.9"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +73,6 @@ def _references(file: File, config: Config, name: str | None) -> list[str]:
     parsed([*config.settings.gates, *config.settings.after])
     for registry in config.settings.registries:
         Registry.parse(registry)
-    tags = [tag for scheme in config.schemes() for tag in scheme.tags(parse_version(_EXAMPLE))]
+    tags = [tag for scheme in config.all_schemes() for tag in scheme.sample()]
     places = [*map(str, targets(config, name))] or [file.repository(name) or name] if name else []
     return [f"{place}:{tag}" for place in places for tag in tags]

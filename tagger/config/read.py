@@ -12,6 +12,7 @@ from tagger.config.environment import from_environment, variable
 from tagger.config.file import FILE, PYPROJECT, File, opened, path_of
 from tagger.config.settings import COMMAND_LINE, DEFAULT, KEYS, Config, Given, Origin, Settings
 from tagger.errors import InputError
+from tagger.rules.numbering import Numbering
 from tagger.rules.spelling import DEFAULT_VARIANT
 
 _Source = Callable[[str], str]
@@ -96,6 +97,8 @@ def in_force(given: Given, environment: Mapping[str, str], file: File | None, na
         origins.append(Origin(key, said[1](key) if said else DEFAULT))
     given_anywhere = (*(layer for layer, _ in layers), *(file.images[name] for name in sharing if file))
     known = dict.fromkeys(variant for layer in given_anywhere for variant in layer.get("variants") or ())
+    if "floats" not in values and "versions" in values:
+        values["floats"] = Numbering(values["versions"]).floats
     settings = Settings(**values)
     found = Config(settings, tuple(origins), file.path if file else None, ", ".join(names) or None, tuple(known))
     named = any(layer.get("variants") for layer, _ in layers[:2])

@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-from tagger.config.settings import TABLES, Settings
+from tagger.config.settings import LINE_KEYS, TABLES, Settings
+
+_TABLE = {"type": "object", "additionalProperties": False}
 
 
 def schema() -> dict[str, Any]:
     """Describe `tagger.toml`, or what is below `[tool.tagger]`."""
     keys = {each.name: _described(each.metadata, each.default) for each in fields(Settings)}
-    table = {"type": "object", "properties": keys, "additionalProperties": False}
+    of_line = {name: keys[name] for name in LINE_KEYS}
+    keys["lines"]["additionalProperties"] = {**_TABLE, "properties": of_line}
+    table = {**_TABLE, "properties": keys}
     tables = {
         name: {"type": "object", "description": about, "additionalProperties": table} for name, about in TABLES.items()
     }

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from tagger.config.kinds import COMMANDS, FLAG, GIT_TAG, PAIRS, TEXT, TEXTS, Kind, choice, choices
+from tagger.config.kinds import COMMANDS, FLAG, GIT_TAG, PAIRS, TEXT, TEXTS, Kind, choice, choices, wrong
+from tagger.config.nearest import unknown
 from tagger.errors import InputError
-from tagger.rules.scheme import Scheme, lines
+from tagger.rules.numbering import Numbering
+from tagger.rules.scheme import Scheme, apart, lines
 from tagger.rules.spelling import DEFAULT_VARIANT
-from tagger.rules.version import parse_version
+from tagger.text import printable
 
 DEFAULT, COMMAND_LINE = "default", "command line"
+DEFAULT_LINE = "default"
+"""The name of the line whose rules are at the top of the file or of an image's table."""
 
 Given = dict[str, Any]
 """What one place says: the values of some settings by their keys."""
@@ -21,6 +25,25 @@ Given = dict[str, Any]
 
 def _setting(kind: Kind, default: Any, about: str) -> Any:
     return field(default=default, metadata={"kind": kind, "about": about})
+
+
+def _typed_lines(value: object, label: str, key: str) -> tuple[tuple[str, Given], ...]:
+    if not isinstance(value, dict) or not all(isinstance(line, dict) for line in value.values()):
+        raise wrong(label, key, "a table for each line, such as [lines.edge]")
+    if DEFAULT_LINE in value:
+        raise InputError(f"{label}: {key}.{DEFAULT_LINE} is the line at the top", "give this one another name")
+    return tuple((name, _one_line(line, label, f"{key}.{printable(name)}.")) for name, line in value.items())
+
+
+def _one_line(line: Mapping[str, object], label: str, where: str) -> Given:
+    for key in line:
+        if key not in LINE_KEYS:
+            raise unknown(f"{label} has an unknown key {where}{printable(key)}", key, LINE_KEYS)
+    return {key: KINDS[key].typed(value, label, where + key) for key, value in line.items()}
+
+
+def _no_lines(_: str, __: tuple[str, ...], name: str) -> NoReturn:
+    raise InputError("the environment", f"{name} is not read: write lines in the settings file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +65,14 @@ class Settings:
     )
     ignore: tuple[str, ...] = _setting(TEXTS, (), "Mistaken versions, which get no floating tag.")
     zero_major: bool = _setting(FLAG, False, "Give 0.2.0 the tag 0 too.")
+    versions: str = _setting(TEXT, "", "The template of versions, such as main-{n}. Default: semantic versions.")
+    revisions: str = _setting(TEXT, "", "The template of rebuilds of a version, such as -r{n}. Default: none.")
+    lines: tuple[tuple[str, Given], ...] = _setting(
+        Kind(_typed_lines, _no_lines, {"type": "object"}),
+        (),
+        "Further lines of versions in the same repository, each with its own rules for tags.",
+    )
+    line: str | None = _setting(TEXT, None, "The line to release in, by its name. Default: the one at the top.")
     floats_via: str = _setting(
         choice("engine", "registry"), "engine", "How floating tags move: the Engine pushes them, or the registry does."
     )
@@ -56,6 +87,10 @@ class Settings:
     after: tuple[str, ...] = _setting(COMMANDS, (), "Commands that run after a release.")
 
 
+LINE_KEYS = (
+    "variants", "prefix", "floats", "aliases", "channels", "ignore", "zero_major", "versions", "revisions"
+)  # fmt: skip
+"""The keys that a line has for itself; what it does not say is the default, but the variants are the image's."""
 KINDS: Mapping[str, Kind] = {each.name: each.metadata["kind"] for each in fields(Settings)}
 KEYS = tuple(KINDS)
 TABLES: Mapping[str, str] = {"images": "The images of this repository. These keys replace those at the top."}
@@ -92,27 +127,49 @@ class Config:
         return tuple(dict.fromkeys(o.source for o in self.origins if o.source != DEFAULT))
 
     def schemes(self) -> tuple[Scheme, ...]:
-        """The scheme of every variant to release or to read, in the order of `variants`.
+        """The scheme of every variant of the line that is named, or else of the one at the top, to release in.
 
         Raises InputError, naming where the values come from.
         """
-        found = self.settings
-        try:
-            scheme = Scheme(
-                floats=found.floats,
-                prefix=found.prefix,
-                aliases=found.aliases,
-                channels=found.channels,
-                zero_major=found.zero_major,
+        lines = self._lines()
+        name = self.settings.line or DEFAULT_LINE
+        if name not in lines:
+            raise InputError(
+                f"there is no line '{printable(name)}'", f"the lines are {', '.join(map(printable, lines))}"
             )
-            return lines(_ignoring(scheme, found.ignore), found.variants, self.known)
+        return lines[name]
+
+    def all_schemes(self) -> tuple[Scheme, ...]:
+        """The schemes of every line, or of the one that is named, to read or to clean up.
+
+        Raises what `schemes` raises.
+        """
+        return self.schemes() if self.settings.line else tuple(each for line in self._lines().values() for each in line)
+
+    def _lines(self) -> dict[str, tuple[Scheme, ...]]:
+        top = {key: getattr(self.settings, key) for key in LINE_KEYS}
+        given = {DEFAULT_LINE: top, **dict(self.settings.lines)}
+        try:
+            found = [
+                _line("" if name == DEFAULT_LINE else name, {"variants": top["variants"], **line}, self.known)
+                for name, line in given.items()
+            ]
+            return dict(zip(given, apart(found), strict=True))
         except InputError as error:
             sources = [source for source in self.sources if source != COMMAND_LINE]
             raise type(error)(f"{error} (settings of {', '.join(sources)})" if sources else str(error)) from None
 
 
+def _line(name: str, given: Given, known: Iterable[str]) -> tuple[Scheme, ...]:
+    """The schemes of one line, of each of its variants."""
+    words = {key: value for key, value in given.items() if key not in {"variants", "ignore"}}
+    scheme = Scheme(**{"floats": Numbering(given.get("versions", "")).floats, **words}, line=name)
+    return lines(_ignoring(scheme, given.get("ignore", ())), given["variants"], known)
+
+
 def _ignoring(scheme: Scheme, texts: Iterable[str]) -> Scheme:
     """Ignore versions, and tags that are nearly versions. Raises InvalidVersion for what is neither."""
     tags = frozenset(text for text in texts if scheme.nearly(text))
-    versions = frozenset(parse_version(text, build_metadata="drop") for text in texts if text not in tags)
+    asked = scheme.numbering.asked
+    versions = frozenset(asked(text, build_metadata="drop") for text in texts if text not in tags)
     return replace(scheme, ignore=versions, ignored_tags=tags)

@@ -45,7 +45,7 @@ def verdict_as_json(verdict: Verdict) -> str:
 
 def _plain(key: str, settings: Settings) -> object:
     value = getattr(settings, key)
-    return dict(value) if key == "aliases" else value
+    return dict(value) if key in {"aliases", "lines"} else value
 
 
 def toml(value: object) -> str:

@@ -20,7 +20,7 @@ def settings(read: Callable[[], Iterable[Config]]) -> Said:
     """Check which settings are in force."""
     each = list(read())
     for one in each:
-        one.schemes()
+        one.all_schemes()
     targets(each)
     sources = dict.fromkeys(source for one in each for source in one.sources)
     return ok(f"they come from {', '.join(map(printable, sources))}" if sources else "the defaults are in force")

@@ -12,6 +12,7 @@ from tagger.names import Digest, Repository, Tag
 from tagger.releasing.order import Image, Order, Target
 from tagger.releasing.outcome import Outcome
 from tagger.releasing.placement import Placement
+from tagger.releasing.rebuild import keep_plain
 from tagger.releasing.state import NotBegun, Run, Share
 from tagger.repository import observe as repositories
 from tagger.repository.holders import holders
@@ -130,7 +131,7 @@ def _with_what_is_lost(repository: Target, planned: Plan) -> Plan:
     if not gone:
         return planned
     again = replace(change, action=Action.MOVE, reason=f"the registry has lost a part of it, {', '.join(gone)}")
-    return Plan(planned.version, (again, *planned.floating_changes))
+    return replace(planned, changes=(again, *planned.floating_changes))
 
 
 def _check_refusals(shares: Sequence[Share]) -> None:
@@ -165,6 +166,9 @@ def _observe_again(run: Run, share: Share) -> None:
     check_version_tag(share, seen)
     share.seen = _explained(share, run.order, seen)
     share.plan = planned_again(share, share.seen)
+    if keep_plain(run, share):  # a rebuild of somebody else, whose number this one has taken
+        share.seen = _explained(share, run.order, observed(share.repository, run.order.version, share.scheme))
+        share.plan = planned_again(share, share.seen)
 
 
 def planned_again(share: Share, seen: Observed) -> Plan:
@@ -175,7 +179,7 @@ def planned_again(share: Share, seen: Observed) -> Plan:
     first = {t: v for t, v in share.first.holders.items() if share.first.digests[t] == seen.digests.get(t)}
     seen = replace(seen, sure=sure, digests=digests, holders={**first, **seen.holders})
     now = rules.plan(version, share.digest, seen)
-    return Plan(version, (share.plan.version_change, *now.floating_changes))
+    return Plan(version, (share.plan.version_change, *now.floating_changes), now.named)
 
 
 def check_version_tag(share: Share, seen: Observed) -> None:

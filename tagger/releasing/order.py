@@ -24,7 +24,9 @@ class FloatsVia(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Which version to release, and how; `assume_newest` means that no other version is looked at.
+    """Which version to release, and how.
+
+    `assume_newest` means that no other version is looked at, `as_revision` that the version gets its next revision.
 
     No tag moves before all `gates` have succeeded for the exact digest, and all kinds of evidence are there that it
     has to `require`. Each gate has `gate_seconds`, and so has each command that runs `after` the release.
@@ -35,6 +37,7 @@ class Order:
     overwrite: bool = False
     dry_run: bool = False
     assume_newest: bool = False
+    as_revision: bool = False
     gates: tuple[Command, ...] = ()
     gate_seconds: float = GATE_SECONDS
     after: tuple[Command, ...] = ()

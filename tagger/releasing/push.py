@@ -22,6 +22,7 @@ from tagger.names import Digest, Registry, Tag
 from tagger.oci.manifest import Manifest
 from tagger.releasing.observe import check_still_true, observed, overwritten
 from tagger.releasing.order import Target
+from tagger.releasing.rebuild import keep_plain
 from tagger.releasing.state import Foreign, Ours, Run, Share, Unknown
 from tagger.repository.platforms import lost
 from tagger.rules.plan import WRITES
@@ -33,6 +34,8 @@ _SECONDS_TO_GO_ON = 5.0
 def push_version_tags(run: Run) -> None:
     """Push and verify every version tag: to all registries at once, to one registry one after the other."""
     check_still_true(run)
+    for share in run.shares:
+        keep_plain(run, share)
     pushing = [share for share in run.shares if share.plan.version_change.action in WRITES]
     registries: dict[Registry, list[Share]] = {}
     for share in pushing:

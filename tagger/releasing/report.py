@@ -48,7 +48,7 @@ Described = tuple[Digest | None, tuple[Change, ...]]
 
 def _describe(shares: Sequence[Share], outcome: Outcome) -> Callable[[Share], Described]:
     if outcome in (Outcome.PLANNED, Outcome.UNCHANGED):
-        return lambda share: (share.digest, share.plan.changes)
+        return lambda share: (share.digest, (*share.plan.changes, *filter(None, [share.plan.named])))
     if outcome is Outcome.RELEASED:
         return _done
     return _refused if any(share.plan.refused for share in shares) else _failed
@@ -70,13 +70,18 @@ def _done(share: Share) -> Described:
         own = change.version == share.plan.version and change.tag != share.version_tag
         return None if own else change.reason
 
-    return share.digest, tuple(_changed(share, change, reason(change)) for change in share.plan.changes)
+    changes = (_changed(share, change, reason(change)) for change in share.plan.changes)
+    return share.digest, (*changes, *share.named.values())
 
 
 def _failed(share: Share) -> Described:
     """Return where each tag is after a failure; one in doubt has no digest."""
     held = None if share.version_tag in share.in_doubt else share.now.get(share.version_tag, share.before)
-    return held, tuple(_after_failure(share, change) for change in share.plan.changes)
+    named = (
+        change if change.tag in share.now else replace(change, action=Action.KEEP, after=None, reason="not known")
+        for change in share.named.values()
+    )
+    return held, (*(_after_failure(share, change) for change in share.plan.changes), *named)
 
 
 def _after_failure(share: Share, change: Change) -> Change:

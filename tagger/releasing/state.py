@@ -14,7 +14,7 @@ from tagger.oci.manifest import Manifest
 from tagger.releasing.local import LocalTags
 from tagger.releasing.order import Engine, Image, Opened, Order, Target
 from tagger.releasing.placement import Placement
-from tagger.rules.plan import WRITES, Observed, Plan
+from tagger.rules.plan import WRITES, Change, Observed, Plan
 from tagger.rules.scheme import Scheme
 from tagger.work import Deadline
 
@@ -59,8 +59,9 @@ class Share:
 
     `first` is what was seen before anything was written, `seen` what was seen after the version tag was pushed, and
     `plan` the plan in force. `written` is what this release wrote under each floating tag, `unmarked` what the mark of
-    a yanked version held, `unknown` the floating tags that held no known version's image. `now` is where tags were seen
-    last; those `in_doubt` could not be put back, or nobody knows where they are.
+    a yanked version held, `unknown` the floating tags that held no known version's image, `named` those that keep what
+    a plain version tag held. `now` is where tags were seen last; those `in_doubt` could not be put back, or nobody
+    knows where they are.
     """
 
     placement: Placement
@@ -73,6 +74,7 @@ class Share:
     unmarked: Manifest | None = None
     written: dict[Tag, set[Digest]] = field(default_factory=dict)
     unknown: Mapping[Tag, Digest] = field(default_factory=dict)
+    named: dict[Tag, Change] = field(default_factory=dict)
     now: dict[Tag, Digest | None] = field(default_factory=dict)
     in_doubt: set[Tag] = field(default_factory=set)
 

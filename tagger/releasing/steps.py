@@ -19,6 +19,7 @@ from tagger.releasing.observe import AGREE, observe, observe_again, plan
 from tagger.releasing.order import Engine, Opened, Order
 from tagger.releasing.outcome import Outcome, Release
 from tagger.releasing.push import push_version_tags
+from tagger.releasing.rebuild import rebuild
 from tagger.releasing.report import duel, report
 from tagger.releasing.rollback import put_back
 from tagger.releasing.state import Run
@@ -50,6 +51,8 @@ def release(
 
     A failure is the `problem` of what is returned.
     """
+    if order.as_revision:
+        return rebuild(lambda numbered: release(engine, opened, numbered, progress), opened, order)
     run = Run(engine, opened, order, progress, LocalTags(engine), sights)
     try:
         outcome = next((ended for step in STEPS if (ended := step(run))), Outcome.RELEASED)

@@ -124,7 +124,7 @@ def observe(
     answers |= ask(repository, [tag for tag in dict.fromkeys((*floats, *own.values(), *marks)) if tag not in answers])
     ghosts = lost_marks = frozenset(tag for tag in marks if answers[tag] is None)
     while True:
-        published = published.without(ghosts)
+        published = published.relisted(ghosts)
         versions, owners = published.versions, published.owners_with(present)
         deciding = {owners[tag] for tag in floats if tag in owners}.union(present)
         wanted = [versions[version] for version in deciding if version in versions]

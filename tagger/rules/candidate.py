@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from tagger.names import Digest
-from tagger.rules.version import Version, parse_version
+from tagger.rules.version import Version
 
 _CANDIDATE = re.compile(r"(?:^|-)candidate\.[0-9a-f]{12,}$")
 _LENGTH = 12
@@ -15,19 +16,21 @@ def candidate(version: Version, digest: Digest) -> Version:
     """Return the version under which an image waits: a pre-release with the beginning of a digest.
 
     >>> digest = Digest("sha256:" + "0123456789ab" + "0" * 52)
-    >>> str(candidate(Version(2, 1, 106), digest)), str(candidate(Version(2, 2, 0, "rc.1"), digest))
+    >>> str(candidate(Version.parse("2.1.106"), digest)), str(candidate(Version.parse("2.2.0-rc.1"), digest))
     ('2.1.106-candidate.0123456789ab', '2.2.0-rc.1-candidate.0123456789ab')
 
     SemVer allows no number that begins with a zero, so such a beginning goes on until there is a letter.
 
-    >>> str(candidate(Version(2, 1, 106), Digest("sha256:" + "012345678901" + "2a" + "0" * 50)))
+    >>> str(candidate(Version.parse("2.1.106"), Digest("sha256:" + "012345678901" + "2a" + "0" * 50)))
     '2.1.106-candidate.0123456789012a'
     """
     spelt = digest.partition(":")[2]
     length = _LENGTH
     while spelt.startswith("0") and spelt[:length].isdigit() and length < len(spelt):
         length += 1
-    return parse_version(f"{version}-candidate.{spelt[:length]}")
+    name = f"candidate.{spelt[:length]}"
+    waiting = f"{version.prerelease}-{name}" if version.prerelease else name
+    return replace(version, text=f"{version}-{name}", prerelease=waiting)
 
 
 def is_candidate(version: Version) -> bool:

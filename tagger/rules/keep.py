@@ -61,12 +61,13 @@ def superseded(versions: Iterable[Version], policy: Policy) -> list[Version]:
     ['2.1.1-rc.1', '2.1.0', '2.0.1', '2.0.0']
     """
     ordered = [version for version in newest_first(versions) if not yanked_by(version)]
-    every: dict[tuple[int, int], list[Version]] = {}
+    every: dict[tuple[int, ...], list[Version]] = {}
     for version in ordered:
-        every.setdefault((version.major, version.minor), []).append(version)
-    minors: dict[int, int] = {}
+        every.setdefault(version.numbers[:-1], []).append(version)
+    minors: dict[tuple[int, ...], int] = {}
     going: set[Version] = set()
-    for (major, _), series in every.items():
+    for numbers, series in every.items():
+        major = numbers[:-1]
         stable = [version for version in series if not version.prerelease]
         if not stable:
             continue
@@ -74,7 +75,7 @@ def superseded(versions: Iterable[Version], policy: Policy) -> list[Version]:
         if policy.keep_minors is not None and minors[major] > policy.keep_minors:
             going.update(series)
         elif len(stable) > policy.keep:
-            going.update(version for version in series if version < stable[policy.keep - 1])
+            going.update(series[series.index(stable[policy.keep - 1]) + 1 :])
     return [version for version in ordered if version in going]
 
 

@@ -28,9 +28,9 @@ def mismatches(
 ) -> Iterator[str]:
     """Yield a sentence for each label that contradicts the version, also spelt as a tag, or the commit if one is known.
 
-    >>> list(mismatches("app", {VERSION: "v2.1.106", REVISION: "c0ffee"}, Version(2, 1, 106), ["2.1.106-alpine"]))
+    >>> list(mismatches("app", {VERSION: "v2.1.106", REVISION: "c0ffee"}, Version.parse("2.1.106"), ["2.1.106-alpine"]))
     []
-    >>> [text[:65] for text in mismatches("app", {VERSION: "2.1.105"}, Version(2, 1, 106), [])]
+    >>> [text[:65] for text in mismatches("app", {VERSION: "2.1.105"}, Version.parse("2.1.106"), [])]
     ['app says org.opencontainers.image.version=2.1.105 and is released']
     """
     told = labels.get(VERSION, "")

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from enum import StrEnum
 
+import semver
+
 from tagger.errors import InputError
 from tagger.rules.version import Version, in_channel, newest_first, parse_version, spells_mark
 from tagger.text import printable
@@ -45,26 +47,20 @@ def successor(
     ['2.2.0', '2.2.0-rc.2', '2.1.107-beta.1']
     """
     newest = newest_first(versions)
-    greatest = Version(0) if stable is None else stable
+    greatest = Version.parse("0.0.0") if stable is None else stable
     base = _raised(greatest, part or Part.PATCH)
     if newest and stable is None:  # what was only ever a pre-release is finished by its first release
-        base = max(base, newest[0].finalize_version())
+        base = max(base, newest[0].stable)
     if label is None:
         return base
     ahead = [v for v in newest if v > greatest and in_channel(v, label)]
     if ahead and part is None:
-        base = ahead[0].finalize_version()
-    taken = [
-        int(n) for v in ahead if v.finalize_version() == base and (n := str(v.prerelease)[len(label) + 1 :]).isdigit()
-    ]
+        base = ahead[0].stable
+    taken = [int(n) for v in ahead if v.stable == base and (n := v.prerelease[len(label) + 1 :]).isdigit()]
     return parse_version(f"{base}-{label}.{max(taken, default=0) + 1}")
 
 
 def _raised(version: Version, part: Part) -> Version:
-    match part:
-        case Part.PATCH:
-            return version.bump_patch()
-        case Part.MINOR:
-            return version.bump_minor()
-        case Part.MAJOR:
-            return version.bump_major()
+    release = semver.Version.parse(version.text)
+    raised = {Part.PATCH: release.bump_patch, Part.MINOR: release.bump_minor, Part.MAJOR: release.bump_major}[part]()
+    return Version.parse(str(raised))

@@ -95,10 +95,14 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The changes of one release in one repository: the version tag's first, then the floating tags'."""
+    """The changes of one release in one repository: the version tag's first, then the floating tags'.
+
+    `named` is the tag that keeps the image of a plain version tag, which is about to follow a rebuild; None: no need.
+    """
 
     version: Version
     changes: tuple[Change, ...]
+    named: Change | None = None
 
     @property
     def refused(self) -> str | None:
@@ -129,14 +133,17 @@ def plan(version: Version, image: Digest | None, observed: Observed, *, overwrit
     >>> from tagger.rules.scheme import Scheme
     >>> seen = Observed(Published.of(["2.1.106"], Scheme()),
     ...                 {Tag("latest"): Digest("sha256:new"), Tag("2.1.106"): Digest("sha256:new")})
-    >>> for change in plan(Version(1, 9, 9), None, seen).changes:
+    >>> for change in plan(Version.parse("1.9.9"), None, seen).changes:
     ...     print(change.action, change.tag, change.reason)
     create 1.9.9 None
     create 1.9 None
     create 1 None
     keep latest 2.1.106 is newer
     """
-    first = _version_change(version, image, observed, overwrite=overwrite)
+    if rebuilt := _rebuilt(version, observed):
+        first = _change_of_rebuilt(version, image, rebuilt, observed)
+    else:
+        first = _version_change(version, image, observed, overwrite=overwrite)
     owners = observed.owners([version])
     floats = [
         _floating_change(tag, owners[tag], version, image, observed, overwrite=overwrite)
@@ -150,7 +157,31 @@ def plan(version: Version, image: Digest | None, observed: Observed, *, overwrit
             c if c.action is Action.REFUSE else replace(c, action=Action.KEEP, after=c.before, reason=reason)
             for c in changes
         )
-    return Plan(version, changes)
+        return Plan(version, changes)
+    return Plan(version, changes, _named(version, image, observed))
+
+
+def _named(version: Version, image: Digest | None, observed: Observed) -> Change | None:
+    """Return the change that names the image of a plain version tag, before that tag moves to a rebuild.
+
+    Without any revision it is revision 0. What somebody has pushed there since gets the number before this one or, if
+    that is taken, the next one.
+    """
+    published, numbering = observed.published, observed.published.scheme.numbering
+    plain = numbering.plain(version)
+    held = observed.digests.get(tag := published.scheme.version_tag(plain))
+    if plain == version or held in (None, image):
+        return None
+    listed = published.revisions(plain)
+    number = 0
+    if plain not in listed:
+        if tag in observed.holders or held in {observed.digests.get(own) for own in listed.values()}:
+            return None
+        numbers = {found.revision or 0 for found in {*listed, version}}
+        before = (version.revision or 0) - 1
+        number = before if before >= 0 and before not in numbers else max(numbers) + 1
+    named = numbering.rebuilt(plain, number)
+    return Change(published.scheme.version_tag(named), Action.CREATE, named, None, held, f"keeps what {tag} held")
 
 
 def _version_change(version: Version, image: Digest | None, observed: Observed, *, overwrite: bool) -> Change:
@@ -171,6 +202,23 @@ def _version_change(version: Version, image: Digest | None, observed: Observed, 
         action = Action.MOVE if before else Action.CREATE
         return Change(tag, action, version, before, image, f"forced: overwrites {held}")
     reason = f"{holder} is published with another image, {held}: release a new version, or overwrite it with --force"
+    return Change(tag, Action.REFUSE, version, before, before, reason)
+
+
+def _rebuilt(version: Version, observed: Observed) -> Version | None:
+    """Return the newest rebuild of a version, if it is a plain one and has any."""
+    if not observed.published.scheme.numbering.is_plain(version):
+        return None
+    return max((found for found in observed.published.revisions(version) if found != version), default=None)
+
+
+def _change_of_rebuilt(version: Version, image: Digest | None, rebuilt: Version, observed: Observed) -> Change:
+    """Leave a plain version tag to the newest rebuild, which it follows."""
+    tag = observed.published.scheme.version_tag(version)
+    before = observed.digests.get(tag)
+    if before and before == image:
+        return Change(tag, Action.UNCHANGED, version, before, image)
+    reason = f"{version} follows its rebuild {rebuilt}: publish this image as the next one with --revision"
     return Change(tag, Action.REFUSE, version, before, before, reason)
 
 

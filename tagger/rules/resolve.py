@@ -45,7 +45,12 @@ class Published:
         (['1.0.0', '1.0.1-yanked'], ['1.0.1-yanked'], ['1.0', '1', 'latest'])
         """
         listed = (*map(Tag, tags),)
-        return cls(scheme, listed, {tag: version for tag in listed if (version := scheme.parse(tag))})
+        spelt = {tag: version for tag in listed if (version := scheme.parse(tag))}
+        return cls(scheme, listed, _versions_alone(spelt, scheme) if scheme.revisions else spelt)
+
+    def relisted(self, gone: Collection[Tag]) -> Published:
+        """Return what the list says if some of its tags lead nowhere."""
+        return Published.of([tag for tag in self.tags if tag not in gone], self.scheme) if gone else self
 
     def without(self, gone: Collection[Tag]) -> Published:
         """Return what the list would say without some of its tags."""
@@ -72,7 +77,7 @@ class Published:
     def owners_with(self, further: Iterable[Version]) -> Mapping[Tag, Version]:
         """Return `owners` as it would be if these versions were published too.
 
-        >>> found = Published.of(["1.0.0", "2.0.0"], Scheme()).owners_with([Version(1, 1, 0)])
+        >>> found = Published.of(["1.0.0", "2.0.0"], Scheme()).owners_with([Version.parse("1.1.0")])
         >>> {tag: str(version) for tag, version in found.items() if tag in ("1.0", "1.1", "1", "latest")}
         {'latest': '2.0.0', '1.0': '1.0.0', '1': '1.1.0', '1.1': '1.1.0'}
         """
@@ -81,6 +86,16 @@ class Published:
             for tag in self.scheme.floating_tags(version):
                 found[tag] = max(found.get(tag, version), version, key=precedence)
         return found
+
+    def revisions(self, version: Version) -> Mapping[Version, Tag]:
+        """Return all revisions of a version, and the tag of each.
+
+        >>> found = Published.of(["2.1.106", "2.1.106-r0", "2.1.106-r1", "2.1.105"], Scheme(revisions="-r{n}"))
+        >>> [*found.revisions(Version.parse("2.1.106")).values()], [*found.versions.values()]
+        (['2.1.106-r0', '2.1.106-r1'], ['2.1.106-r0', '2.1.106-r1', '2.1.105'])
+        """
+        plain = self.scheme.numbering.plain
+        return {found: tag for found, tag in self.versions.items() if plain(found) == plain(version)}
 
     @cached_property
     def left_behind(self) -> Collection[Tag]:
@@ -106,3 +121,10 @@ class Published:
             if version not in found or tag == self.scheme.version_tag(version):
                 found[version] = tag
         return found
+
+
+def _versions_alone(spelt: Mapping[Tag, Version], scheme: Scheme) -> dict[Tag, Version]:
+    """Leave out the plain tag of a version that has revisions with tags of their own: it follows the newest of them."""
+    plain = scheme.numbering.plain
+    rebuilt = {plain(v) for v in spelt.values() if not yanked_by(v) and not scheme.numbering.is_plain(v)}
+    return {tag: v for tag, v in spelt.items() if v not in rebuilt}

@@ -5,18 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import combinations
 
 from tagger.errors import InputError, InvalidReference
 from tagger.names import LONGEST_TAG, Tag, parse_tag
 from tagger.rules import spelling
 from tagger.rules.candidate import is_candidate
-from tagger.rules.spelling import DEFAULT_VARIANT, NUMBER, Spelling, filled, in_variant
+from tagger.rules.numbering import Numbering
+from tagger.rules.spelling import DEFAULT_VARIANT, Spelling, float_template, in_variant, row
+from tagger.rules.template import Template, Token
 from tagger.rules.version import Version, in_channel, is_usual_stage, read, yanked_by
 from tagger.text import printable
 
-_MAJOR_MINOR_LATEST = ("{major}.{minor}", "{major}", "latest")
-_EXAMPLE = (7, 8, 9)
+_APART = "give one of them a prefix, or another template"
 # Leading zeros, two parts or four, a capital V, words behind a dot: what other rules than SemVer call a version.
 _NEARLY = re.compile(r"[vV]?([0-9]+(?:\.[0-9]+)+)(?:[._+-][A-Za-z0-9._-]*)?")
 
@@ -31,6 +33,9 @@ class Scheme:
     `channels` are pre-releases with a floating tag. The versions of `ignore` compete for nothing, and the tags of
     `ignored_tags` are not taken for versions by other rules. `zero_major` allows the tag `0` for 0.y.z.
 
+    `versions` and `revisions` say how versions are written: see `Numbering`. `line` is the name of these rules among
+    those of the repository, and `beside` are the others: no tag of theirs is one of this line.
+
     `variants` are all known variants of the image; they alone tell `2.1.106-alpine` from a pre-release. An unknown
     variant reads as a pre-release, but holds no floating tag: it follows a hyphen, and a channel's pre-releases have
     none.
@@ -38,7 +43,7 @@ class Scheme:
     Raises InputError for whatever could not be read back from a tag, or would be read as something else.
     """
 
-    floats: tuple[str, ...] = _MAJOR_MINOR_LATEST
+    floats: tuple[str, ...] = Numbering().floats
     variant: str = ""
     prefix: str = ""
     aliases: tuple[tuple[str, str], ...] = ()
@@ -47,6 +52,12 @@ class Scheme:
     zero_major: bool = False
     variants: frozenset[str] = frozenset()
     ignored_tags: frozenset[str] = frozenset()
+    versions: str = ""
+    revisions: str = ""
+    line: str = ""
+    beside: tuple[Scheme, ...] = ()
+    numbering: Numbering = field(init=False, repr=False, compare=False)
+    _floats: tuple[Template, ...] = field(init=False, repr=False, compare=False)
     _suffix: str = field(init=False, repr=False, compare=False)
     _others: tuple[str, ...] = field(init=False, repr=False, compare=False)
     _bound: Mapping[str, str] = field(init=False, repr=False, compare=False)
@@ -55,20 +66,25 @@ class Scheme:
     def __post_init__(self) -> None:
         suffix = f"-{self.variant}" if self.variant else ""
         others = tuple(f"-{v}" for v in sorted(self.variants) if v and v != self.variant and f"-{v}".endswith(suffix))
-        literals = [len("".join(texts)) - 2 for texts, names in map(spelling.pieces, self.floats) if names]
+        numbering = Numbering(self.versions, self.revisions)
+        floats = tuple(float_template(text, numbering.fields) for text in self.floats)
+        own = _literals(numbering.rows()[0])
+        literals = [_literals(template.tokens) for template in floats if template.fields]
+        object.__setattr__(self, "numbering", numbering)
+        object.__setattr__(self, "_floats", floats)
         object.__setattr__(self, "_suffix", suffix)
         object.__setattr__(self, "_others", others)
         object.__setattr__(self, "_bound", dict(self.aliases))
-        # A floating tag has at most the digits of its version, beside which a version tag has two dots.
-        object.__setattr__(self, "_longest", LONGEST_TAG - max(0, 0, *literals))
+        # A floating tag has at most the digits of its version, but perhaps longer texts between them.
+        object.__setattr__(self, "_longest", LONGEST_TAG - max(0, *(count - own for count in literals), 0))
         _check(self)
 
     def version_tag(self, version: Version) -> Tag:
         """Return the tag of a version.
 
-        >>> Scheme().version_tag(Version(2, 1, 106))
+        >>> Scheme().version_tag(Version.parse("2.1.106"))
         '2.1.106'
-        >>> Scheme(variant="alpine", prefix="v").version_tag(Version(2, 2, 0, "rc.1"))
+        >>> Scheme(variant="alpine", prefix="v").version_tag(Version.parse("2.2.0-rc.1"))
         'v2.2.0-rc.1-alpine'
 
         Raises InvalidReference for a tag that is too long, and InputError for a pre-release spelt like a variant.
@@ -93,14 +109,17 @@ class Scheme:
         0.y.z has no tag of its major version: semver promises nothing within 0.y (semver.org, rule 4), so a tag `0`
         would promise what nobody keeps.
 
-        >>> Scheme().floating_tags(Version(2, 1, 106))
+        >>> Scheme().floating_tags(Version.parse("2.1.106"))
         ('2.1', '2', 'latest')
-        >>> Scheme().floating_tags(Version(0, 2, 0))
+        >>> Scheme().floating_tags(Version.parse("0.2.0"))
         ('0.2', 'latest')
-        >>> Scheme().floating_tags(Version(2, 2, 0, "rc.1"))
+        >>> Scheme().floating_tags(Version.parse("2.2.0-rc.1"))
         ()
-        >>> Scheme(variant="alpine", aliases=(("lts", "2"),), channels=("rc",)).floating_tags(Version(2, 1, 106))
+        >>> Scheme(variant="alpine", aliases=(("lts", "2"),), channels=("rc",)).floating_tags(Version.parse("2.1.106"))
         ('2.1-alpine', '2-alpine', 'alpine', 'lts-alpine', 'rc-alpine')
+        >>> numbered = Numbering(revisions="-r{n}").asked("2.1.106-r3")
+        >>> Scheme(revisions="-r{n}").floating_tags(numbered)
+        ('2.1.106', '2.1', '2', 'latest')
         """
         if not self.counts(version) or yanked_by(version) or is_candidate(version):
             return ()
@@ -108,15 +127,21 @@ class Scheme:
             names = [channel for channel in self.channels if in_channel(version, channel)]
         else:
             names = [*self._names(version), *self.channels]
-        return tuple(self.spell(name) for name in names)
+        plain = self.numbering.plain(version)
+        own = [self.version_tag(plain)] if plain != version else []
+        return (*own, *(self.spell(name) for name in names))
 
     def tags(self, version: Version) -> tuple[Tag, ...]:
         """Return the version tag and the floating tags that the version competes for.
 
-        >>> Scheme().tags(Version(2, 1, 106))
+        >>> Scheme().tags(Version.parse("2.1.106"))
         ('2.1.106', '2.1', '2', 'latest')
         """
         return (self.version_tag(version), *self.floating_tags(version))
+
+    def sample(self) -> tuple[Tag, ...]:
+        """Return the tags of some version."""
+        return self.tags(self.numbering.asked(self.numbering.sample))
 
     def spell(self, name: str) -> Tag:
         """Return this variant's spelling of the floating tag that the plain variant calls `name`.
@@ -130,7 +155,7 @@ class Scheme:
 
     def counts(self, version: Version) -> bool:
         """Return whether a version is not one of those to ignore."""
-        return not self.ignore or version not in self.ignore
+        return not self.ignore or not {version, self.numbering.plain(version)} & self.ignore
 
     def understands(self, version: Version) -> bool:
         """Return whether a version is stable, or a pre-release whose stage is known: a usual one, or a channel.
@@ -151,7 +176,7 @@ class Scheme:
         variants belongs to the longest one.
 
         >>> Scheme().parse("v2.1.106")
-        Version(major=2, minor=1, patch=106, prerelease=None, build=None)
+        Version(text='2.1.106', numbers=(2, 1, 106), prerelease='', revision=None)
         >>> Scheme().parse("2.1"), Scheme().parse("20240101")
         (None, None)
         >>> Scheme(variants=frozenset({"alpine"})).parse("2.1.106-alpine")
@@ -162,13 +187,15 @@ class Scheme:
             if not tag.endswith(self._suffix):
                 return None
             tag = tag[: -len(self._suffix)]
-        given = self.prefix if self.prefix not in {"", "v"} else "v" if tag.startswith("v") else ""
-        if given and not tag.startswith(given):
+        if self.prefix in {"", "v"} and self.numbering.begins_with_number:
+            tag = tag.removeprefix("v")
+        elif tag.startswith(self.prefix):
+            tag = tag[len(self.prefix) :]
+        else:
             return None
-        spelt = tag[len(given) :]
-        if len(self.prefix) + len(spelt) + len(self._suffix) > self._longest:
+        if len(self.prefix) + len(tag) + len(self._suffix) > self._longest:
             return None
-        return read(spelt)
+        return self.numbering.read(tag)
 
     def could_float(self, tag: str) -> bool:
         """Return whether a tag is spelt like a floating tag of this variant.
@@ -176,7 +203,7 @@ class Scheme:
         >>> Scheme().could_float("2.1"), Scheme().could_float("2.01"), Scheme().could_float("2.1.106")
         (True, False, False)
         """
-        return any(each.pattern.fullmatch(tag) for each in _spellings(self))
+        return any(each.spells(tag) for each in _spellings(self))
 
     def nearly(self, tag: str) -> tuple[int, ...] | None:
         """Return the numbers of a tag of this variant that is nearly a version; None for every other tag.
@@ -189,6 +216,8 @@ class Scheme:
         given = "" if self.prefix == "v" else self.prefix
         if tag in self.ignored_tags or not tag.startswith(given) or not tag.endswith(self._suffix):
             return None
+        if not self.numbering.begins_with_number or any(other.parse(tag) for other in self.beside):
+            return None
         if self._others and tag.endswith(self._others):
             return None
         found = _NEARLY.fullmatch(tag[len(given) : len(tag) - len(self._suffix)])
@@ -199,14 +228,28 @@ class Scheme:
     def _names(self, version: Version) -> Iterable[str]:
         """Return the names of the floating tags that a stable version competes for, without the variant."""
         names = [
-            filled(self.prefix, template, version.major, version.minor, version.patch)
-            for template in self.floats
-            if version.major or self.zero_major or "{major}" not in template or "{minor}" in template
+            (self.prefix if template.begins_with_number else "") + template.spell(version.numbers)
+            for template in self._floats
+            if self.versions or version.numbers[0] or self.zero_major or len(template.fields) != 1
         ]
         if not self.aliases:
             return names
-        bound = [name for name, series in self.aliases if f"{version}.".startswith(f"{series}.")]
+        text = self.numbering.plain(version).text
+        bound = [name for name, series in self.aliases if spelling.is_in(text, series)]
         return dict.fromkeys([*(name for name in names if name not in self._bound or name in bound), *bound])
+
+
+def _literals(tokens: Iterable[Token]) -> int:
+    """Count the characters beside the numbers."""
+    return sum(len(token) for token in tokens if isinstance(token, str))
+
+
+def numbering_of(schemes: Sequence[Scheme]) -> Numbering:
+    """Return how all of these schemes write versions. Raises InputError if they differ."""
+    found = dict.fromkeys(scheme.numbering for scheme in schemes)
+    if len(found) > 1:
+        raise InputError("these images write versions in several ways", "take them one by one, and name the --line")
+    return next(iter(found))
 
 
 def lines(scheme: Scheme, variants: Iterable[str], known: Iterable[str] = ()) -> tuple[Scheme, ...]:
@@ -214,7 +257,7 @@ def lines(scheme: Scheme, variants: Iterable[str], known: Iterable[str] = ()) ->
 
     `known` are further variants of the image: no scheme takes their tags for its own.
 
-    >>> [line.version_tag(Version(2, 1, 106)) for line in lines(Scheme(), ["default", "alpine"])]
+    >>> [line.version_tag(Version.parse("2.1.106")) for line in lines(Scheme(), ["default", "alpine"])]
     ['2.1.106', '2.1.106-alpine']
 
     Raises InputError when a variant is named twice, and when two variants would spell the same tag.
@@ -230,12 +273,37 @@ def lines(scheme: Scheme, variants: Iterable[str], known: Iterable[str] = ()) ->
     return tuple(found[name] for name in asked)
 
 
+def apart(lines: Sequence[Sequence[Scheme]]) -> list[tuple[Scheme, ...]]:
+    """Return the schemes of lines in one repository, which know of each other.
+
+    Raises InputError when two lines could spell the same tag.
+    """
+    if len(lines) == 1:
+        return [tuple(lines[0])]
+    _check_apart([scheme for line in lines for scheme in line])
+    return [
+        tuple(
+            replace(scheme, beside=tuple(o for other in lines if other is not line for o in other)) for scheme in line
+        )
+        for line in lines
+    ]
+
+
 def _check(scheme: Scheme) -> None:
     spelling.check_prefix(scheme.prefix)
     for variant in {*scheme.variants, *([scheme.variant] if scheme.variant else ())}:
         spelling.check_variant(variant, scheme.channels)
+        if scheme.numbering.ends_like_a_revision(f"-{variant}"):
+            raise InputError(
+                f"variant '{printable(variant)}' reads as a revision by '{scheme.revisions}'", "rename one of them"
+            )
     for name, series in scheme.aliases:
-        spelling.check_alias(name, series)
+        spelling.check_alias(name, series, numbered=bool(scheme.versions))
+    if scheme.versions and scheme.channels:
+        raise InputError(
+            f"versions '{printable(scheme.versions)}' have no pre-releases, so there is nothing for channels",
+            "leave channels out",
+        )
     for channel in scheme.channels:
         spelling.check_channel(channel)
     spelling.check_once("alias", [name for name, _ in scheme.aliases])
@@ -244,27 +312,45 @@ def _check(scheme: Scheme) -> None:
 
 
 def _check_apart(schemes: Sequence[Scheme]) -> None:
-    """Raise InputError for floating tags that read as a version, and for two that can be spelt alike."""
-    spellings = [each for scheme in schemes for each in _spellings(scheme)]
-    for one in spellings:
-        if read(one.example.removeprefix("v")) or any(scheme.parse(one.example) for scheme in schemes):
+    """Raise InputError for floating tags that read as a version, and for two tags that can be spelt alike."""
+    floats = [each for scheme in schemes for each in _spellings(scheme)]
+    versions = [each for scheme in schemes for each in _version_spellings(scheme)]
+    for one in floats:
+        semver = not any(scheme.versions for scheme in schemes) and read(one.example.removeprefix("v"))
+        if semver or any(scheme.parse(one.example) for scheme in schemes):
             raise InputError(f"{one} spells {one.example}, which is a version tag and never moves", "rename it")
-    for one, other in combinations(spellings, 2):
+    for one in versions:
+        for scheme in schemes:
+            if scheme.line != one.line and scheme.parse(one.example):
+                raise InputError(f"{one} spells {one.example}, which is a version of {_named(scheme)} too", _APART)
+    for one, other in combinations([*floats, *versions], 2):
         if one.meets(other):
             raise InputError(
                 f"{one} and {other} can spell the same tag, such as"
-                f" {other.example if one.pattern.fullmatch(other.example) else one.example}",
+                f" {other.example if one.spells(other.example) else one.example}",
                 "rename one of them",
             )
 
 
+def _named(scheme: Scheme) -> str:
+    return f"line {scheme.line}" if scheme.line else "the line without a name"
+
+
 def _spellings(scheme: Scheme) -> Iterator[Spelling]:
-    for template in scheme.floats:
-        example = scheme.spell(filled(scheme.prefix, template, *_EXAMPLE))
-        # No tag holds a slash, and escaping leaves it as it is.
-        unfilled = re.escape(in_variant(filled(scheme.prefix, template, "/", "/", "/"), scheme.variant))
-        yield Spelling("template", template, scheme.variant, example, re.compile(unfilled.replace("/", NUMBER)))
-    named = [("alias", name) for name, _ in scheme.aliases] + [("channel", name) for name in scheme.channels]
-    for kind, name in named:
-        tag = scheme.spell(name)
-        yield Spelling(kind, name, scheme.variant, tag, re.compile(re.escape(tag)))
+    """Yield the spellings of floating tags."""
+    of = partial(Spelling, line=scheme.line, variant=scheme.variant)
+    for text in scheme.floats:
+        tokens = float_template(text, scheme.numbering.fields).tokens
+        yield of("template", text, tokens=row(scheme.prefix, tokens, scheme.variant))
+    for name, _ in scheme.aliases:
+        yield of("alias", name, tokens=(scheme.spell(name),))
+    for name in scheme.channels:
+        yield of("channel", name, tokens=(scheme.spell(name),))
+
+
+def _version_spellings(scheme: Scheme) -> Iterator[Spelling]:
+    """Yield the spellings of version tags: of stable versions only, where versions are SemVer."""
+    before, behind = [scheme.prefix] if scheme.prefix else [], [f"-{scheme.variant}"] if scheme.variant else []
+    for tokens in scheme.numbering.rows():
+        row_of_all = (*before, *tokens, *behind)
+        yield Spelling("version", scheme.versions or "MAJOR.MINOR.PATCH", scheme.line, scheme.variant, row_of_all)

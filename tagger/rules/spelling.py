@@ -5,18 +5,28 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from string import Formatter
+from functools import cached_property
 
 from tagger.errors import InputError
 from tagger.names import Tag, parse_tag
+from tagger.rules.template import (
+    NUMBER,
+    Field,
+    Piece,
+    Template,
+    Token,
+    meet,
+    pattern,
+    pieces,
+    run_together,
+    tokens_of,
+)
 from tagger.rules.version import spells_mark
 from tagger.text import printable
 
 DEFAULT_VARIANT = "default"
 """The name of the plain variant, whose tags have no suffix."""
 
-NUMBER = "(?:0|[1-9][0-9]*)"
-_FIELDS = ("major", "minor", "patch")
 # What begins with `v` and a digit would read as a version, or as a floating tag under the prefix `v`.
 _WORD = re.compile(r"(?!v[0-9])[A-Za-z_][A-Za-z0-9._-]*")
 _STAGE = re.compile(r"(?:alpha|beta|rc|pre|preview|snapshot)[0-9]*(?![A-Za-z0-9_])", re.IGNORECASE)
@@ -25,24 +35,39 @@ _SERIES = re.compile(rf"{NUMBER}(?:\.{NUMBER})?")
 _LONE_DIGIT = re.compile(r"(?<![A-Za-z0-9])[0-9]")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Spelling:
-    """A floating tag of a variant: the kind of name behind it, an example, and the pattern of all spellings."""
+    """The tags that one name of a line gives: the kind of name, whose it is, and the pieces of its tags."""
 
     kind: str
     name: str
+    line: str
     variant: str
-    example: Tag
-    pattern: re.Pattern[str]
+    tokens: tuple[Token, ...]
+
+    @cached_property
+    def example(self) -> Tag:
+        """One of the tags. Raises InvalidReference if it is no tag."""
+        return parse_tag("".join(token if isinstance(token, str) else token.sample for token in self.tokens))
+
+    @cached_property
+    def _pieces(self) -> Sequence[Piece]:
+        return pieces(self.tokens)
+
+    def spells(self, tag: str) -> bool:
+        """Return whether a tag is one of these."""
+        return bool(re.fullmatch(pattern(self.tokens), tag))
 
     def meets(self, other: Spelling) -> bool:
         """Return whether both can spell one tag; an alias may take over a template's tag in its own variant."""
-        if self.variant == other.variant and {self.kind, other.kind} == {"template", "alias"}:
+        mine = (self.line, self.variant) == (other.line, other.variant)
+        if mine and {self.kind, other.kind} == {"template", "alias"}:
             return False
-        return bool(self.pattern.fullmatch(other.example) or other.pattern.fullmatch(self.example))
+        return meet(self._pieces, other._pieces)
 
     def __str__(self) -> str:
-        return f"{self.kind} '{self.name}'" + (f" of variant {self.variant}" if self.variant else "")
+        line = f" of line {self.line}" if self.line else ""
+        return f"{self.kind} '{self.name}'{line}" + (f" of variant {self.variant}" if self.variant else "")
 
 
 def in_variant(name: str, variant: str) -> str:
@@ -52,39 +77,45 @@ def in_variant(name: str, variant: str) -> str:
     return variant if name == "latest" else f"{name}-{variant}"
 
 
-def filled(prefix: str, template: str, major: object, minor: object, patch: object) -> str:
-    """Return a template with its numbers filled in; a prefix stands before one that begins with a number."""
-    text = template.format(major=major, minor=minor, patch=patch)
-    return prefix + text if template.startswith("{") else text
+def row(prefix: str, tokens: tuple[Token, ...], variant: str) -> tuple[Token, ...]:
+    """Return how a variant spells a floating tag; a prefix stands before one that begins with a number."""
+    if tokens == ("latest",):
+        return (in_variant("latest", variant),)
+    before = (prefix,) if prefix and isinstance(next(iter(tokens), ""), Field) else ()
+    return (*before, *tokens, *((f"-{variant}",) if variant else ()))
 
 
-def pieces(template: str) -> tuple[list[str], list[str]]:
-    """Split a template into its literal texts and its fields.
+def is_in(version: str, series: str) -> bool:
+    """Return whether a version is of a series, which is how its text begins.
+
+    >>> is_in("2.1.106", "2.1"), is_in("2.10.6", "2.1"), is_in("2026.03.0", "2026")
+    (True, False, True)
+    """
+    return version.startswith(series) and not version[len(series) :][:1].isalnum()
+
+
+def float_template(text: str, fields: Sequence[str]) -> Template:
+    """Parse the template of a floating tag, which leads a version with these fields.
 
     Raises InputError for a template whose tags could not be read back.
     """
-    try:
-        parsed = [(text, name, spec or conversion) for text, name, spec, conversion in Formatter().parse(template)]
-    except ValueError:
-        parsed = [(template, "", "malformed")]
-    names = [name for _, name, _ in parsed if name is not None]
-    if any(odd for *_, odd in parsed) or any(name not in _FIELDS for name in names):
+    words = " and ".join(filter(None, (", ".join(fields[:-1]), fields[-1])))
+    tokens = tokens_of(text)
+    names = [str(token) for token in tokens or () if isinstance(token, Field)]
+    if tokens is None or any(name not in fields for name in names):
+        raise InputError(f"template '{printable(text)}' is malformed", f"write it with {words} only")
+    if (*names,) != (*fields[: len(names)],):
         raise InputError(
-            f"template '{printable(template)}' is malformed", "write it with {major}, {minor} and {patch} only"
+            f"template '{printable(text)}' cannot be read back, since different series would share its tag",
+            f"use {', then '.join(fields)}, each once",
         )
-    if (*names,) != _FIELDS[: len(names)]:
+    lone = [token for token in tokens if isinstance(token, str) and _LONE_DIGIT.search(token)]
+    if run_together(tokens) or (names and lone):
         raise InputError(
-            f"template '{printable(template)}' cannot be read back, since different series would share its tag",
-            "use {major}, then {minor}, then {patch}, each once",
-        )
-    texts = [text for text, _, _ in parsed]
-    before = texts[: len(names)]
-    if not all(before[1:]) or (names and any(map(_LONE_DIGIT.search, texts))) or any(map(_ends_in_digit, before)):
-        raise InputError(
-            f"template '{printable(template)}' cannot be read back, since its numbers run into each other",
+            f"template '{printable(text)}' cannot be read back, since its numbers run into each other",
             "put a dot or a letter between them, and put other digits only after letters",
         )
-    return texts, names
+    return Template.parse(text)
 
 
 def check_prefix(prefix: str) -> None:
@@ -118,10 +149,13 @@ def check_variant(variant: str, channels: Sequence[str]) -> None:
         )
 
 
-def check_alias(name: str, series: str) -> None:
-    """Raise InputError for an alias that is not a tag, or is not bound to a series of versions."""
+def check_alias(name: str, series: str, *, numbered: bool = False) -> None:
+    """Raise InputError for an alias that is not a tag, or is not bound to a series of versions.
+
+    Versions that are `numbered` by a template have any text that begins one for a series.
+    """
     parse_tag(name)
-    if not _SERIES.fullmatch(series):
+    if not (parse_tag(series) if numbered else _SERIES.fullmatch(series)):
         raise InputError(
             f"alias '{printable(name)}' is bound to '{printable(series)}', which is not a series of versions",
             "give MAJOR or MAJOR.MINOR, such as 24 or 1.30",

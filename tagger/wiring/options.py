@@ -40,6 +40,8 @@ class ReleaseOptions(Access, Judged, total=False):
     """Overwrite a version that holds another image."""
     assume_newest: bool
     """Move every tag of the cascade without listing the other versions."""
+    revision: bool
+    """Publish the image as the next revision of the version, a rebuild, by the `revisions` of the scheme."""
     strict: bool
     """Refuse an image whose labels say another version or, with the version "git", another commit.
 
@@ -72,6 +74,8 @@ def _seconds(name: str, given: object) -> float | None:
 def order(version: Version, via: FloatsVia, options: ReleaseOptions) -> Order:
     """What the steps of a release are asked to do. Raises InputError."""
     seconds = _seconds("--gate-timeout", options.get("gate_timeout"))
+    if options.get("revision") and options.get("assume_newest"):
+        raise InputError("--revision has to list the revisions that there are", "leave out --assume-newest")
     require = tuple(dict.fromkeys(options.get("require", ())))
     if unknown := {*require} - {*KINDS}:
         raise InputError(f"--require takes {', '.join(KINDS)}, not '{printable(min(unknown))}'", "give one of these")
@@ -83,6 +87,7 @@ def order(version: Version, via: FloatsVia, options: ReleaseOptions) -> Order:
         overwrite=options.get("force", False),
         dry_run=options.get("dry_run", False),
         assume_newest=options.get("assume_newest", False),
+        as_revision=options.get("revision", False),
         gates=gates,
         after=after,
         require=require,

@@ -21,7 +21,7 @@ from tagger.releasing.order import FloatsVia, Opened
 from tagger.releasing.outcome import Release
 from tagger.releasing.placement import Placement
 from tagger.releasing.steps import release as run
-from tagger.rules.scheme import Scheme
+from tagger.rules.scheme import Scheme, numbering_of
 from tagger.wiring.access import Registries
 from tagger.wiring.checks import check_apart, check_labels, origin_of
 from tagger.wiring.options import ReleaseOptions, deadline_of, not_begun, order
@@ -41,7 +41,8 @@ def promote(
     sources = [source] if isinstance(source, str) else source
     try:
         deadline = deadline_of(options)
-        asked = parse_asked(version, build_metadata=options.get("build_metadata", "refuse"), git_tag=git_tag)
+        build_metadata = options.get("build_metadata", "refuse")
+        asked = parse_asked(version, numbering_of(schemes), build_metadata=build_metadata, git_tag=git_tag)
         parsed = asked.version
         ordered = order(parsed, FloatsVia.REGISTRY, options)
         registries = Registries(DockerConfig.load(), options, deadline)

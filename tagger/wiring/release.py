@@ -19,7 +19,7 @@ from tagger.releasing.order import FloatsVia, Opened
 from tagger.releasing.outcome import Release
 from tagger.releasing.placement import Placement
 from tagger.releasing.steps import release as run
-from tagger.rules.scheme import Scheme
+from tagger.rules.scheme import Scheme, numbering_of
 from tagger.text import printable
 from tagger.wiring.access import Registries, is_another
 from tagger.wiring.checks import check_apart, check_labels, origin_of
@@ -49,7 +49,9 @@ def release(wanted: Sequence[Wanted], version: str, floats_via: str, options: Re
     try:
         deadline = deadline_of(options)
         git_tags = {each.image: each.git_tag for each in wanted}
-        asked = parse_asked_for_all(version, git_tags, build_metadata=options.get("build_metadata", "refuse"))
+        numbering = numbering_of([scheme for each in wanted for scheme in each.schemes])
+        build_metadata = options.get("build_metadata", "refuse")
+        asked = parse_asked_for_all(version, numbering, git_tags, build_metadata=build_metadata)
         parsed = asked.version
         ordered = order(parsed, _floats_via(floats_via), options)
         names = {each.image: ImageName.parse(each.image) for each in wanted}

@@ -281,7 +281,9 @@ def labelled(repository: Repository, tag: str, architecture: str = "amd64", /, *
     """Push an image with labels."""
     named = {f"org.opencontainers.image.{name}": value for name, value in labels.items()}
     config = json.dumps({"os": "linux", "architecture": architecture, "config": {"Labels": named}}).encode()
-    repository.put(tag, MANIFEST, {"config": repository.blob(config, "application/json"), "layers": []})
+    repository.put(
+        tag, MANIFEST, {"config": repository.blob(config, "application/vnd.oci.image.config.v1+json"), "layers": []}
+    )
 
 
 @pytest.mark.engine

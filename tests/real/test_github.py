@@ -81,7 +81,7 @@ def test_a_failure_writes_them_too(fake: FakeEngine, model: ModelRegistry, tmp_p
 
 def test_of_several_registries_the_reference_is_the_first_and_the_references_are_all() -> None:
     digest, tag = parse_digest(f"sha256:{'0' * 64}"), parse_tag("2.1.106")
-    change = Change(tag, Action.CREATE, Version(2, 1, 106), None, digest)
+    change = Change(tag, Action.CREATE, Version.parse("2.1.106"), None, digest)
     places = [
         Placement("gallery", Repository.parse(f"{host}/gallery"), Scheme()) for host in ("a.local", "b.local:5000")
     ]

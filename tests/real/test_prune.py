@@ -9,9 +9,9 @@ from command import tagger
 from hypothesis import given
 from hypothesis import strategies as st
 from pushed import MANIFEST, Repository
-from semver import Version
 from services import Registry
 from shelf import Shelf
+from versions import semver
 
 import tagger as api
 from tagger.cli.render.text import pruning_text
@@ -22,10 +22,11 @@ from tagger.repository.prune import prune
 from tagger.rules.keep import Policy, superseded
 from tagger.rules.resolve import Published, resolve
 from tagger.rules.scheme import Scheme
+from tagger.rules.version import Version
 
 versions = st.sets(
     st.builds(
-        Version,
+        semver,
         st.integers(0, 2),
         st.integers(0, 2),
         st.integers(0, 6),
@@ -50,10 +51,10 @@ def test_without_a_bound_on_lines_no_floating_tag_loses_its_version(found: set[V
 @given(versions, policies)
 def test_every_series_that_is_kept_keeps_its_newest(found: set[Version], policy: Policy) -> None:
     left = found - set(superseded(found, policy))
-    for major in {version.major for version in found if not version.prerelease}:
-        minors = sorted({v.minor for v in found if v.major == major and not v.prerelease}, reverse=True)
+    for major in {version.numbers[0] for version in found if not version.prerelease}:
+        minors = sorted({v.numbers[1] for v in found if v.numbers[0] == major and not v.prerelease}, reverse=True)
         for minor in minors[: policy.keep_minors]:
-            series = sorted(v for v in found if (v.major, v.minor) == (major, minor) and not v.prerelease)
+            series = sorted(v for v in found if v.numbers[:2] == (major, minor) and not v.prerelease)
             assert set(series[-policy.keep :]) <= left
 
 

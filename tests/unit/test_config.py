@@ -36,12 +36,19 @@ aliases = { lts = "2" }
 channels = ["rc"]
 ignore = ["9999.0.0"]
 zero_major = true
+versions = ""
+revisions = "-r{n}"
+line = "default"
 floats_via = "registry"
 auth_hosts = ["gitlab.example"]
 gates = ["cosign sign {reference}"]
 require = ["signature", "sbom"]
 after = ["announce", "lock"]
 git_tag = "gallery/v{version}"
+
+[lines.edge]
+versions = "main-{n}"
+floats = ["edge"]
 """
 
 SCHEMA = Draft7Validator(schema())
@@ -81,6 +88,9 @@ def test_a_file_may_say_everything(tmp_path: Path) -> None:
         channels=("rc",),
         ignore=("9999.0.0",),
         zero_major=True,
+        revisions="-r{n}",
+        lines=(("edge", {"versions": "main-{n}", "floats": ("edge",)}),),
+        line="default",
         floats_via="registry",
         auth_hosts=("gitlab.example",),
         gates=("cosign sign {reference}",),
@@ -94,9 +104,9 @@ def test_a_file_may_say_everything(tmp_path: Path) -> None:
 def test_the_schemes_follow_from_the_settings(tmp_path: Path) -> None:
     write(tmp_path / "tagger.toml", EVERYTHING)
     plain, alpine = read(Given(), {}, tmp_path).schemes()
-    assert " ".join(plain.tags(Version(2, 1, 106))) == "v2.1.106 v2.1 latest lts rc"
-    assert " ".join(alpine.tags(Version(2, 1, 106))) == "v2.1.106-alpine v2.1-alpine alpine lts-alpine rc-alpine"
-    assert plain.floating_tags(Version(9999, 0, 0)) == ()
+    assert " ".join(plain.tags(Version.parse("2.1.106"))) == "v2.1.106 v2.1 latest lts rc"
+    assert " ".join(alpine.tags(Version.parse("2.1.106"))) == "v2.1.106-alpine v2.1-alpine alpine lts-alpine rc-alpine"
+    assert plain.floating_tags(Version.parse("9999.0.0")) == ()
 
 
 def test_the_nearest_file_upward_is_the_only_one_read(tmp_path: Path) -> None:
@@ -228,6 +238,8 @@ def test_the_environment_may_say_everything(tmp_path: Path) -> None:
         "TAGGER_CHANNELS": "rc",
         "TAGGER_IGNORE": "9999.0.0",
         "TAGGER_ZERO_MAJOR": "true",
+        "TAGGER_REVISIONS": "-r{n}",
+        "TAGGER_LINE": "default",
         "TAGGER_FLOATS_VIA": "registry",
         "TAGGER_AUTH_HOST": "gitlab.example",
         "TAGGER_GATES": "\n cosign sign {reference}\n",
@@ -236,7 +248,7 @@ def test_the_environment_may_say_everything(tmp_path: Path) -> None:
         "TAGGER_GIT_TAG": "gallery/v{version}",
     }
     found = read(Given(), environment, tmp_path)
-    write(tmp_path / "tagger.toml", EVERYTHING)
+    write(tmp_path / "tagger.toml", EVERYTHING.partition("[lines")[0])
     assert found.settings == read(Given(), {}, tmp_path).settings
     assert set(origins(found).values()) == environment.keys()
 
@@ -528,7 +540,7 @@ def test_a_value_that_there_is_none_of_is_not_shown_as_text(tmp_path: Path) -> N
     (tmp_path / ".git").mkdir()
     shown = tomllib.loads(as_text(read(Given(), {}, tmp_path)))
     assert shown["floats"] == [*Scheme().floats]
-    assert shown.keys() == {*KEYS} - {"repository", "git_tag"}
+    assert shown.keys() == {*KEYS} - {"repository", "git_tag", "line"}
 
 
 def test_the_json_says_file_image_and_the_source_of_each_value(tmp_path: Path) -> None:
@@ -611,5 +623,7 @@ def test_the_schema_for_editors_refuses_what_tagger_refuses(text: str, _: str) -
 
 def test_the_schema_for_editors_has_every_setting_with_its_default() -> None:
     keys = {key: each.get("default") for key, each in schema()["properties"].items() if key != "images"}
-    assert keys == {**json.loads(json.dumps(asdict(Settings()))), "aliases": {}}
-    assert {variable(key) for key in keys} <= {*re.findall("TAGGER_[A-Z_]+", (DOCS / "settings.md").read_text())}
+    assert keys == {**json.loads(json.dumps(asdict(Settings()))), "aliases": {}, "lines": {}}
+    assert {variable(key) for key in keys if key != "lines"} <= {
+        *re.findall("TAGGER_[A-Z_]+", (DOCS / "settings.md").read_text())
+    }

@@ -25,6 +25,7 @@ from model import (
     undisturbed,
 )
 from thinned import EVERY, EXAMPLES
+from versions import semver
 
 from tagger.errors import (
     BadAnswer,
@@ -42,6 +43,7 @@ from tagger.releasing.outcome import Outcome, Release
 from tagger.repository.observe import look
 from tagger.repository.repair import repair
 from tagger.repository.settle import Goal, settle
+from tagger.rules.next import Part, successor
 from tagger.rules.plan import WRITES, Observed, Plan, plan
 from tagger.rules.resolve import Published
 from tagger.rules.scheme import Scheme
@@ -52,7 +54,7 @@ law = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 # Few numbers, so that versions collide: the same line, the same version, each greater and each less than the other.
 versions = st.builds(
-    Version,
+    semver,
     st.integers(0, 2),
     st.integers(0, 1),
     st.integers(0, 2),
@@ -60,7 +62,7 @@ versions = st.builds(
 )
 histories = st.sets(versions, max_size=7)
 FLOATING = sorted(
-    {tag for major in range(3) for minor in range(2) for tag in SCHEME.floating_tags(Version(major, minor))}
+    {tag for major in range(3) for minor in range(2) for tag in SCHEME.floating_tags(semver(major, minor))}
 )
 drifts = st.dictionaries(st.sampled_from(FLOATING), st.sampled_from(["stray", "1.0.0", "2.1.2"]), max_size=4)
 foreign_tags = st.sets(
@@ -181,7 +183,7 @@ def test_a_release_never_moves_a_floating_tag_to_a_lower_version(
 @law
 @given(histories, versions, drifts)
 def test_a_pre_release_moves_no_floating_tag(history: set[Version], version: Version, drift: dict[str, str]) -> None:
-    pre_release = version.replace(prerelease=version.prerelease or "rc.1")
+    pre_release = version if version.prerelease else Version.parse(f"{version}-rc.1")
     repository = ModelRepository.published(names(history), **drift)
     before = floating(repository)
     release_by_plan(pre_release, repository)
@@ -430,8 +432,8 @@ def test_a_forced_release_that_fails_anywhere_puts_the_version_back_too(
 def test_a_floating_tag_that_a_rival_has_taken_meanwhile_is_not_even_written(
     history: set[Version], version: Version, via: FloatsVia
 ) -> None:
-    ours = version.finalize_version()
-    rival = ours.bump_patch()
+    ours = version.stable
+    rival = successor([], ours, Part.PATCH)
     assume(not {ours, rival} & history)
     world = World.of(history, ours)
     (repository,) = world.repositories

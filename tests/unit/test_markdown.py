@@ -38,7 +38,7 @@ words = st.lists(st.sampled_from([*PIECES, " ", "\n", "\n\n"]) | st.text(max_siz
 def release(text: str) -> Release:
     """Give a release that says a text wherever it can."""
     repository = Repository.parse("registry.local:5000/gallery/ui")
-    change = Change(Tag("latest"), Action.KEEP, Version(2, 1, 106), None, DIGEST, text)
+    change = Change(Tag("latest"), Action.KEEP, Version.parse("2.1.106"), None, DIGEST, text)
     released = Released(Placement(text, repository, Scheme()), DIGEST, (change,))
     return Release(text, text, False, Outcome.FAILED, (released,), TaggerError(f"{text} failed"), (text,))
 
