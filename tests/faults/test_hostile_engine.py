@@ -11,6 +11,8 @@ from doubles import FakeEngine, ModelRegistry, Response
 from launcher import launched
 from test_hostile_registry import ESC, ended_well
 
+pytestmark = pytest.mark.usefixtures("hurried")
+
 REPOSITORY = "team/app"
 ANSWERS: dict[str, Response] = {
     "HTML": Response(200, b"<html>welcome</html>", {"Content-Type": "text/html"}),
@@ -45,7 +47,7 @@ def registry() -> Iterator[ModelRegistry]:
 def release(fake: FakeEngine, registry: ModelRegistry, *codes: int) -> None:
     """Hold that a release ends well, and where it fails, moves nothing."""
     before = dict(registry.repositories[REPOSITORY])
-    words = ("release", "build", "2.1.106", "--registry", registry.host, "--repository", REPOSITORY, "--timeout", "4")
+    words = ("release", "build", "2.1.106", "--registry", registry.host, "--repository", REPOSITORY, "--timeout", "80")
     ran = launched(fake, *words)
     ended_well(ran, *codes)
     after = dict(registry.repositories[REPOSITORY])

@@ -15,6 +15,8 @@ from doubles import DOCKER_MANIFEST, FakeEngine, ModelRegistry, Response, as_jso
 from launcher import launched
 from raw import answering
 
+pytestmark = pytest.mark.usefixtures("hurried")
+
 REPOSITORY = "team/app"
 ESC = "\x1b]0;owned\x07\x1b[2J\r\n::error::owned\u202e"
 
