@@ -45,8 +45,8 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def built(source: Path) -> Mapping[str, Path]:
-    """Build the wheel and the source distribution."""
-    run([sys.executable, "-m", "build", "--quiet"], source)
+    """Build the wheel and the source distribution; without isolation, which would fetch hatchling once for each."""
+    run([sys.executable, "-m", "build", "--quiet", "--no-isolation"], source)
     found = {path.suffix: path for path in (source / "dist").iterdir()}
     assert {path.name for path in found.values()} == {
         f"tagger-{__version__}-py3-none-any.whl", f"tagger-{__version__}.tar.gz",
@@ -105,12 +105,12 @@ def passes_the_tests(python: Path, folder: Path, tests: Sequence[str] = TESTS) -
     run([sys.executable, "-m", "pytest", *options, *tests], folder, TESTED_PYTHON=str(python), PYTEST_ADDOPTS="")
 
 
-def test_the_installed_wheel_passes_the_tests_of_the_command_line(built: Mapping[str, Path], tmp_path: Path) -> None:
+def test_the_installed_wheel_passes_tests_of_the_command_line(built: Mapping[str, Path], tmp_path: Path) -> None:
     python = beside(tmp_path / "wheel", built[".whl"])
     where = run([python, "-c", "import tagger; print(tagger.__file__)"], tmp_path)
     assert where.startswith(str(tmp_path)), "it is the installed one"
     assert run([tmp_path / "wheel/bin/tagger", "--version"], tmp_path) == f"tagger {__version__}\n"
-    passes_the_tests(python, tmp_path, TESTS[:1])
+    passes_the_tests(python, tmp_path, TESTS[1:2])  # the next test runs all of them
 
 
 @pytest.mark.long

@@ -280,7 +280,7 @@ def test_a_registry_that_quotes_the_password_gets_it_shown_as_stars(
     assert ("***" in ran.err) == (how != "a header"), ran.err
 
 
-@pytest.mark.usefixtures("hurried")
+@pytest.mark.usefixtures("no_waiting")
 def test_no_exception_holds_the_password_whichever_request_fails(
     engine: Engine, guarded_registry: Registry, image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
