@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tagger.errors import Interrupted, TaggerError
 from tagger.gating.command import Command, Ran, Subject
-from tagger.releasing.gates import remove_candidates
+from tagger.releasing.gates import put_local_tags_back, remove_candidates
 from tagger.releasing.state import Run
 
 
@@ -18,6 +18,8 @@ def finish(run: Run, *, released: bool) -> Interrupted | None:
         if released:
             _run_commands(run)
     except KeyboardInterrupt as signal:
+        put_local_tags_back(run)
+        run.notes += [f"{reference} stays, since its removal was interrupted" for reference in run.candidates]
         return Interrupted("interrupted after the release, whose tags are all where they belong", signal)
     return None
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from tagger.errors import AGAIN, BadAnswer, GateFailed, TaggerError
+from tagger.errors import AGAIN, BadAnswer, GateFailed, InvalidReference, TaggerError
 from tagger.gating.command import Present, Subject
 from tagger.names import Digest, Reference, Repository, Tag
 from tagger.oci.evidence import Origin
@@ -127,6 +128,7 @@ def _staged_as(run: Run, digest: Digest, placements: Sequence[Placement]) -> dic
     """Release an image as a candidate, named by its digest, or by its ID while an Engine does not know the digest."""
     order = replace(run.order, version=candidate(run.order.version, digest), overwrite=True)
     local = LocalTags(run.engine)
+    run.waiting.append(local)
     inner = Run(run.engine, replace(run.opened, placements=placements), order, run.told, local)
     try:
         next((ended for step in (observe, plan, push_version_tags) if (ended := step(inner))), None)
@@ -134,7 +136,6 @@ def _staged_as(run: Run, digest: Digest, placements: Sequence[Placement]) -> dic
         raise put_back(inner, problem) from problem
     finally:
         run.candidates |= {share.reference: share.digest for share in inner.shares if share.published and share.digest}
-    run.waiting.append(local)
     return {share.placement: share.digest for share in inner.shares if share.digest}
 
 
@@ -144,9 +145,10 @@ def _name_by_digest(run: Run, share: Share, digest: Digest) -> None:
     if name in run.candidates:
         return
     assert name.tag, "a candidate has a tag"  # noqa: S101 - see above
-    _put(share.repository, name.tag, digest)
     uploaded = [each for each in run.candidates if each.repository == name.repository]
     run.candidates[name] = digest
+    if share.repository.digest(name.tag) != digest:  # it may be there already, and immutable
+        _put(share.repository, name.tag, digest)
     for each in uploaded:
         if run.candidates[each] == digest:
             _remove(run, each)
@@ -170,7 +172,7 @@ def remove_candidates(run: Run) -> None:
     """Remove the candidates of what is released, also those that an earlier attempt left; name those that stay."""
     if not run.order.judges or run.order.dry_run:
         return
-    _put_local_tags_back(run)
+    put_local_tags_back(run)
     for share in run.shares:
         run.candidates |= dict(_left(run, share))
     for reference in [*run.candidates]:
@@ -179,19 +181,30 @@ def remove_candidates(run: Run) -> None:
 
 
 def name_candidates(run: Run) -> None:
-    """Say under which tags images wait for the next attempt."""
-    _put_local_tags_back(run)
-    if run.candidates:
-        names = ", ".join(map(str, run.candidates))
+    """Say under which tags images wait for the next attempt; the release has failed, so a signal ends nothing more."""
+    with contextlib.suppress(KeyboardInterrupt):
+        put_local_tags_back(run)
+    if there := [str(reference) for reference in run.candidates if _may_be_there(run, reference)]:
+        names = ", ".join(there)
         run.notes.append(f"the image stays as {names} for the next attempt; tagger rm or tagger prune removes it")
 
 
+def _may_be_there(run: Run, reference: Reference) -> bool:
+    assert reference.tag, "a candidate has a tag"  # noqa: S101 - see above
+    try:
+        return run.opened.targets[reference.repository].digest(reference.tag) is not None
+    except (TaggerError, KeyboardInterrupt):
+        return True
+
+
 def _left(run: Run, share: Share) -> Iterator[tuple[Reference, Digest]]:
-    """Yield the candidates of an image that the list of tags shows."""
-    if share.digest:
-        for digest in (share.digest, share.image.id):
+    """Yield the candidates of an image that the list of tags shows; a version that is too long has none."""
+    if (held := share.digest) is None:
+        return
+    for digest in {held, share.image.id}:
+        with contextlib.suppress(InvalidReference):
             if (tag := _candidate_tag(run, share, digest)) in share.first.listed:
-                yield share.repository.name.tagged(tag), share.digest
+                yield share.repository.name.tagged(tag), held
 
 
 def _remove(run: Run, reference: Reference) -> str | None:
@@ -210,7 +223,8 @@ def _remove(run: Run, reference: Reference) -> str | None:
     return None
 
 
-def _put_local_tags_back(run: Run) -> None:
+def put_local_tags_back(run: Run) -> None:
     """Put back the local tags of candidates, now that the image may have another name."""
     for local in run.waiting:
-        local.put_back([])
+        run.notes += [f"the local tag {reference} could not be removed" for reference in local.put_back([])]
+    run.waiting.clear()

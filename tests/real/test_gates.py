@@ -332,23 +332,31 @@ def test_a_candidate_that_cannot_be_removed_is_named_and_floats_nowhere(keeping:
     assert (again.code, again.json["outcome"]) == (0, "unchanged"), again.err
 
 
-def test_a_candidate_of_an_immutable_registry_is_used_again_and_stays(registry: Registry, repository: str) -> None:
-    behind = Repository(registry, repository)
-    built = behind.image("build-77", "gallery")
+@pytest.mark.parametrize("command", ["release", "promote"])
+def test_a_candidate_of_an_immutable_registry_is_used_again_and_stays(bench: Bench, command: str) -> None:
+    behind = bench.repository
 
     def immutable(request: Request) -> Response | None:
         tag = request.path.rpartition("/")[2]
         return refusal(400, "TAG_INVALID", f"tag {tag} is immutable") if tag in behind.tags() else None
 
-    with Proxy(registry.host) as proxy:
+    with Proxy(behind.registry.host) as proxy:
         proxy.intercept(on("PUT", r"/manifests/2\.1\.106", immutable))
-        words = ["promote", f"{proxy.host}/{repository}:build-77", "2.1.106", "--json"]
-        assert tagger(None, *words, "--gate", "false").code == 6
-        assert {*behind.tags()} == {waiting(built.digest), "build-77"}
-        ran = tagger(None, *words, "--gate", "true")
+        source = bench.image("new") if command == "release" else f"{proxy.host}/{behind.path}:build-77"
+        if command == "promote":
+            behind.image("build-77", "new")
+        target = ["--registry", proxy.host, "--repository", behind.path] if command == "release" else []
+        words = [command, source, "2.1.106", *target, "--json"]
+        failed = tagger(bench.engine, *words, "--gate", "false")
+        assert failed.code == 6, failed.err
+        held = bench.held()
+        digest = failed.json["gates"][0]["reference"].partition("@")[2]
+        assert held[waiting(digest)] == digest
+        ran = tagger(bench.engine, *words, "--gate", "true")
         assert (ran.code, ran.json["outcome"]) == (0, "released"), ran.err
-        assert f"{waiting(built.digest)} stays" in ran.json["warnings"][0]
-    assert {*behind.tags()} == {*CASCADE, "build-77", waiting(built.digest)}
+        candidates = {tag for tag in held if "candidate" in tag}
+        assert all(f"{tag} stays" in " ".join(ran.json["warnings"]) for tag in candidates)
+    assert bench.held() == {**held, **dict.fromkeys(CASCADE, digest)}
 
 
 # -- promotion -----------------------------------------------------------------------------------------------------
