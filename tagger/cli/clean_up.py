@@ -125,7 +125,7 @@ def prune(
             places(rules, access, repository, also),
             lambda place, dry_run: api.prune(place.repository, **policy, dry_run=dry_run, **place.words),
             lambda place, agreed: api.prune(place.repository, **policy, among=agreed, **place.words),
-            Shown(text.pruning_text, json.pruning_content),
+            Shown(text.pruning_text, json.pruning_content, wrote=lambda done: bool(done.removed)),
             dry_run=dry_run,
             yes=yes,
             as_json=as_json,
@@ -167,4 +167,4 @@ def _after_asking(
     def agreed(place: Place) -> R:
         return exactly(place, going[place].removed) if going[place].removed else going[place]
 
-    report([after_look(asked, agreed)], shown, as_json=as_json)
+    report([after_look(asked, agreed, shown)], shown, as_json=as_json)

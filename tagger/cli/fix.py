@@ -35,7 +35,7 @@ def repair(
         write(
             places(rules, access, repository, also),
             lambda place, dry_run: api.repair(place.repository, dry_run=dry_run, **place.words),
-            Shown(text.repair_text, json.repair_content),
+            Shown(text.repair_text, json.repair_content, wrote=lambda done: bool(done.repaired or done.removed)),
             dry_run=dry_run,
             as_json=as_json,
         )

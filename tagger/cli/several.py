@@ -6,7 +6,7 @@ Each repository has its own result. After them comes where the repositories disa
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 import typer
@@ -15,7 +15,7 @@ from tagger.cli import signals
 from tagger.cli.failure import as_error, failed_content, failure, show_done
 from tagger.cli.render.console import say, show
 from tagger.cli.settings import Place
-from tagger.errors import Interrupted, NotThere, TaggerError
+from tagger.errors import Interrupted, NotThere, TaggerError, Unsettled
 
 if TYPE_CHECKING:
     from tagger.repository.compare import Difference
@@ -43,6 +43,8 @@ class Shown(Generic[R]):
     text: Callable[[R], str]
     content: Callable[[R], dict[str, Any]]
     code: Callable[[R], int] = lambda _: 0
+    wrote: Callable[[R], bool] = lambda _: True
+    """Whether a command that writes changed anything, if it ended without an error."""
     differing: int | None = 0
     """The exit code where repositories disagree; None: nobody compares them."""
 
@@ -99,14 +101,26 @@ def write(places: Sequence[Place], do: Callable[..., R], shown: Shown[R], *, dry
     if dry_run or len(places) == 1:
         ended = in_each(places, doing(dry_run=dry_run))
     else:
-        ended = after_look(looked(places, doing(dry_run=True), shown, as_json=as_json), doing(dry_run=False))
+        ended = after_look(looked(places, doing(dry_run=True), shown, as_json=as_json), doing(dry_run=False), shown)
     report([ended], shown, as_json=as_json)
 
 
-def after_look(found: Sequence[Ended[R]], do: Callable[[Place], R]) -> list[Ended[R]]:
-    """Do something in each repository where a look found something to do."""
+def after_look(found: Sequence[Ended[R]], do: Callable[[Place], R], shown: Shown[R]) -> list[Ended[R]]:
+    """Write to each repository where a look found something to do."""
     ended = {each.place: each for each in _one_by_one([each.place for each in found if not each.note], do)}
-    return [ended.get(each.place, each) for each in found]
+    every = [ended.get(each.place, each) for each in found]
+    if any(each.done is not None and shown.wrote(each.done) for each in ended.values()):
+        return [replace(each, error=each.error and _not_as_it_was(each.error)) for each in every]
+    return every
+
+
+def _not_as_it_was(error: TaggerError) -> TaggerError:
+    """The error of one repository when another was written to: the tags of the two do not belong together now."""
+    if isinstance(error, Unsettled | Interrupted):
+        return error
+    found = Unsettled(f"{error.what}, and another repository has changed already", (), error.hint)
+    found.removal, found.__cause__ = error.removal, error.__cause__
+    return found
 
 
 def report(groups: Sequence[Sequence[Ended[R]]], shown: Shown[R], *, as_json: bool) -> NoReturn:

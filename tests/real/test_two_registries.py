@@ -209,9 +209,21 @@ def test_one_that_fails_does_not_hold_up_the_other_and_the_worst_code_counts(
     with Proxy(one.registry.host) as proxy:
         proxy.intercept(on("PUT", r"/manifests/2\.1\.106-yanked$", refusal(500, "UNKNOWN", "broken")))
         ran = tagger(None, "yank", f"{proxy.host}/{one.path}", "2.1.106", "--also", str(other), "--json")
-    assert ran.code in (1, 4), ran.err
+    assert (ran.code, "and another repository has changed already" in ran.error) == (4, True), ran.err
     assert ("error" in ran.json[0], ran.json[1]["yanked"]) == (True, ["2.1.106-yanked"])
     assert held(other)["latest"] == held(other)["2.1.105"]
+
+
+def test_a_refusal_by_one_does_not_hide_that_the_other_has_changed(pair: tuple[Repository, Repository]) -> None:
+    one, other = pair
+    with Proxy(other.registry.host) as proxy:
+        proxy.intercept(on("PUT", r"/manifests/2\.1\.105$", refusal(403, "DENIED", "no")))
+        words = ["2.1.105", "--also", f"{proxy.host}/{other.path}", "--yes"]
+        ran = tagger(None, "rm", str(one), *words)
+        again = tagger(None, "rm", str(one), *words)
+    assert ("2.1.105" in held(one), "2.1.105" in held(other)) == (False, True)
+    assert (ran.code, "another repository has changed already" in ran.error) == (4, True), ran.err
+    assert (again.code, "already" in again.error) == (3, False), "nothing was written"
 
 
 @pytest.mark.parametrize("answer", ["y\n", "n\n"])
