@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         ls,
         next_version,
         promote,
+        promote_all,
         propose,
         prune,
         release,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from tagger.rules.next import Part
     from tagger.rules.plan import Action, Change
     from tagger.rules.scheme import Scheme, lines
+    from tagger.wiring.promote import Promotion
     from tagger.wiring.release import Wanted
 
 _HOMES = {
@@ -70,6 +72,7 @@ _HOMES = {
     "Outcome": "releasing.outcome",
     "Part": "rules.next",
     "Proposed": "repository.propose",
+    "Promotion": "wiring.promote",
     "Pruning": "repository.prune",
     "Refused": "errors",
     "Release": "releasing.outcome",
@@ -91,6 +94,7 @@ _HOMES = {
     "ls": "api",
     "next_version": "api",
     "promote": "api",
+    "promote_all": "api",
     "propose": "api",
     "prune": "api",
     "release": "api",
@@ -120,6 +124,7 @@ __all__ = [
     "Move",
     "Outcome",
     "Part",
+    "Promotion",
     "Proposed",
     "Pruning",
     "Refused",
@@ -143,6 +148,7 @@ __all__ = [
     "ls",
     "next_version",
     "promote",
+    "promote_all",
     "propose",
     "prune",
     "release",

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from tagger.repository.unyank import Unyank
     from tagger.repository.yank import Yank
     from tagger.rules.next import Part
+    from tagger.wiring.promote import Promotion
 
 
 def tags(
@@ -118,9 +119,21 @@ def promote(
     which are joined into one index. It is released in its own repository, or in those of `to`: what they lack is copied
     there, signatures and attestations too. The rest is as for `release`.
     """
+    from tagger.wiring.promote import Promotion
     from tagger.wiring.promote import promote as promoted
 
-    return promoted(source, version, to, schemes, options, git_tag=git_tag)
+    return promoted([Promotion(source, [to] if isinstance(to, str) else to, schemes, git_tag)], version, options)
+
+
+def promote_all(wanted: Sequence[Promotion], version: str, **options: Unpack[ReleaseOptions]) -> Release:
+    """Promote several images as one release.
+
+    All are copied before a version tag is written, and no floating tag moves before every version tag is verified.
+    Takes and raises what `promote` does.
+    """
+    from tagger.wiring.promote import promote as promoted
+
+    return promoted(wanted, version, options)
 
 
 def ls(

@@ -66,6 +66,11 @@ def parse_asked(
     return asked
 
 
+def revision(folder: Path | None = None) -> str:
+    """Return the commit at HEAD of the checkout around a folder (None: the working directory). Raises InputError."""
+    return _git(folder or Path.cwd(), "rev-parse", "--verify", "HEAD", wanted="the commit", instead="name the image")
+
+
 def parse_asked_for_all(
     text: str, numbering: Numbering, git_tags: Mapping[str, str | None], *, build_metadata: str = "refuse"
 ) -> Asked:
@@ -157,7 +162,7 @@ def _listed(tags: Sequence[str]) -> str:
     return " and ".join(map(printable, tags))
 
 
-def _git(folder: Path, *words: str) -> str:
+def _git(folder: Path, *words: str, wanted: str = "the version", instead: str = "give the version itself") -> str:
     import subprocess  # most versions are given in words
 
     try:
@@ -167,18 +172,16 @@ def _git(folder: Path, *words: str) -> str:
             capture_output=True, text=True, errors="replace", timeout=_SECONDS, check=False,
         )  # fmt: skip
     except FileNotFoundError:
-        raise InputError("there is no git here to ask for the version", "install it, or give the version") from None
+        raise InputError(f"there is no git here to ask for {wanted}", f"install it, or {instead}") from None
     except subprocess.TimeoutExpired:
-        raise InputError(f"git {words[0]} gave no answer within {_SECONDS} s", "give the version itself") from None
+        raise InputError(f"git {words[0]} gave no answer within {_SECONDS} s", instead) from None
     if done.returncode and (distrusted := _DISTRUSTED.search(done.stderr)):
         where = printable(distrusted[1])
         raise InputError(
             f"git does not trust the checkout at {where}, which belongs to another user",
-            f"git config --global --add safe.directory {where}, or give the version itself",
+            f"git config --global --add safe.directory {where}, or {instead}",
         )
     if done.returncode:
         said = printable(done.stderr.strip().splitlines()[0] if done.stderr.strip() else f"exit code {done.returncode}")
-        raise InputError(
-            f"git cannot say the version ({said})", "run this in a checkout with a commit, or give the version"
-        )
+        raise InputError(f"git cannot say {wanted} ({said})", f"run this in a checkout with a commit, or {instead}")
     return done.stdout.rstrip("\n")

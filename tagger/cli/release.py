@@ -14,7 +14,7 @@ from tagger.cli.failure import as_error, failure
 from tagger.cli.options import TAGS, TARGET, Access, Gates, Output, ReleaseOptions, Rules, Target, words
 from tagger.cli.render.console import say, show
 from tagger.cli.render.github import Appended, append, opened, tell_github
-from tagger.cli.settings import git_tag_of, given, in_force, judged, schemes_to_write, token_hosts, wanted
+from tagger.cli.settings import git_tag_of, given, in_force, judged, promotions, schemes_to_write, token_hosts, wanted
 from tagger.errors import InputError, TaggerError
 
 if TYPE_CHECKING:
@@ -81,15 +81,32 @@ def release(
 @command(app, RELEASE)
 def promote(
     source: Annotated[
-        str,
+        str | None,
         typer.Argument(
             metavar="SOURCE",
             help="The image: REGISTRY/REPOSITORY:TAG or REGISTRY/REPOSITORY@DIGEST. In an OCI layout, a folder or a tar"
             " of it: oci:PATH, oci:PATH:NAME or oci:PATH@DIGEST.",
         ),
-    ],
-    version: Annotated[str, _VERSION],
+    ] = None,
+    version: Annotated[str | None, _VERSION] = None,
     *,
+    all_as: Annotated[
+        str | None,
+        typer.Option(
+            "--all",
+            metavar="VERSION",
+            help="Promote every image of the settings from its source as one release, instead of SOURCE VERSION.",
+            rich_help_panel=TARGET,
+        ),
+    ] = None,
+    source_tag: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TAG",
+            help="With --all, the tag of the sources that have none, such as build-77.",
+            rich_help_panel=TARGET,
+        ),
+    ] = None,
     platform_image: Annotated[
         list[str] | None,
         typer.Option(
@@ -118,23 +135,31 @@ def promote(
 
     Example: tagger promote registry.local:5000/gallery/ui:build-77 2.1.106
     """
-    sources = [source, *(platform_image or ())]
+    sources = [source, *(platform_image or ())] if source else []
 
     def run(watch: Watch) -> Release:
         from tagger import api
 
-        first = to[0] if to else source
+        if (source, version, platform_image, to) != (None,) * 4 if all_as else not source or version is None:
+            raise InputError("give SOURCE and VERSION, or only --all VERSION to promote every image of the settings")
+        if all_as:
+            images, settings, auth_hosts = promotions(given(rules, gates=gates), source_tag)
+            asked = _words(options, access, access.auth_host or auth_hosts, watch, judged(gates, settings))
+            return api.promote_all(images, all_as, **asked)
+        if source_tag is not None:
+            raise InputError("--source-tag goes with --all", "give the tag in SOURCE itself")
+        first = to[0] if to else sources[0]
         settings = in_force(given(rules, gates=gates), first).settings
         return api.promote(
-            sources if platform_image else source,
-            version,
+            sources if platform_image else sources[0],
+            version or "",
             to=to or (),
-            schemes=schemes_to_write(rules, to or [source]),
-            git_tag=git_tag_of(rules, to or [source]) if version == "git" else None,
+            schemes=schemes_to_write(rules, to or sources[:1]),
+            git_tag=git_tag_of(rules, to or sources[:1]) if version == "git" else None,
             **_words(options, access, token_hosts(access, first), watch, judged(gates, settings)),
         )
 
-    _released(run, _Asked(", ".join(sources), version, options.dry_run), output)
+    _released(run, _Asked(", ".join(sources), all_as or version or "", options.dry_run), output)
 
 
 def _words(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from tagger.cli.options import Access, Gates, Rules, Target, words
 from tagger.cli.render.console import say
 from tagger.errors import InputError
-from tagger.names import Repository
+from tagger.names import ImageName, Repository
 from tagger.text import printable
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tagger.rules.scheme import Scheme
     from tagger.wiring.access import Access as Reaching
     from tagger.wiring.options import Judged
+    from tagger.wiring.promote import Promotion
     from tagger.wiring.release import Wanted
 
 _OF_ALL = {"floats_via": "--floats-via", "gates": "--gate", "require": "--require", "after": "--after"}
@@ -183,12 +184,62 @@ def wanted(image: str | None, said: Given) -> tuple[list[Wanted], Settings, Sequ
         raise InputError("--all and --repository exclude each other", "give each image its repository in its table")
     else:
         chosen = {str(found.image): found for found in read_all(said, os.environ, Path())}
-    settings = [found.settings for found in chosen.values()]
-    for key, option in _OF_ALL.items():
-        if any(getattr(each, key) != getattr(settings[0], key) for each in settings):
-            raise InputError(f"the images differ in {key}", f"set it for all of them with {option}")
+    agreed, auth_hosts = _agreed([*chosen.values()], _OF_ALL)
     images = [
         Wanted(name, found.settings.registries, found.settings.repository, found.schemes(), found.settings.git_tag)
         for name, found in chosen.items()
     ]
-    return images, settings[0], [*dict.fromkeys(h for found in chosen.values() for h in found.settings.auth_hosts)]
+    return images, agreed, auth_hosts
+
+
+def promotions(said: Given, source_tag: str | None) -> tuple[list[Promotion], Settings, Sequence[str]]:
+    """What to promote: every image of the settings; what they agree on, and the token servers.
+
+    `source_tag` is the tag of the sources that have none.
+    """
+    from tagger.config.places import targets
+    from tagger.config.read import read_all
+    from tagger.wiring.promote import Promotion
+
+    chosen = read_all(said, os.environ, Path())
+    # Without an Engine it makes no difference how floating tags would move.
+    agreed, auth_hosts = _agreed(chosen, {key: option for key, option in _OF_ALL.items() if key != "floats_via"})
+    sources = {str(found.image): _source(found, source_tag) for found in chosen}
+    if source_tag is not None and [*sources.values()] == [found.settings.source for found in chosen]:
+        raise InputError("every source in the settings has a tag or a digest", "leave --source-tag out")
+    images = []
+    for found in chosen:
+        name = str(found.image)
+        to = targets(found, name) or [ImageName.parse(name).target(None, found.settings.repository)]
+        images.append(Promotion(sources[name], [*map(str, to)], found.schemes(), found.settings.git_tag))
+    return images, agreed, auth_hosts
+
+
+def _source(found: Config, source_tag: str | None) -> str:
+    """The source of an image, with its tag. Raises InputError where it has none."""
+    source, table = found.settings.source, f"images.{printable(str(found.image))}"
+    if source is None:
+        raise InputError(
+            f"{table} in the settings has no source, from which --all promotes it",
+            "add one, such as registry.local:5000/ci/api:{revision}, or promote the images one by one",
+        )
+    if source.startswith("oci:") or "@" in source or ":" in source.rpartition("/")[2]:
+        return source
+    if source_tag is None:
+        raise InputError(
+            f"the source of {table}, {printable(source)}, has no tag",
+            "add one, such as :{revision}, or give it with --source-tag",
+        )
+    return f"{source}:{source_tag}"
+
+
+def _agreed(chosen: Sequence[Config], options: Mapping[str, str]) -> tuple[Settings, Sequence[str]]:
+    """Settings of images that are released as one, and the token servers of all. Raises InputError where they differ.
+
+    `options` are the keys that have to be alike, with the options that set them for all.
+    """
+    settings = [found.settings for found in chosen]
+    for key, option in options.items():
+        if any(getattr(each, key) != getattr(settings[0], key) for each in settings):
+            raise InputError(f"the images differ in {key}", f"set it for all of them with {option}")
+    return settings[0], [*dict.fromkeys(host for each in settings for host in each.auth_hosts)]

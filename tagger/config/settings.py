@@ -52,6 +52,9 @@ class Settings:
 
     registries: tuple[str, ...] = _setting(TEXTS, (), "The registries to release to.")
     repository: str | None = _setting(TEXT, None, "The path of the repository. Default: that of the image.")
+    source: str | None = _setting(
+        TEXT, None, "The image that promote --all takes, with {version} or {revision} (the commit at HEAD) in it."
+    )
     variants: tuple[str, ...] = _setting(
         TEXTS, (DEFAULT_VARIANT,), "The variants to release. Tags of a variant end in -NAME; default has no suffix."
     )

@@ -1,7 +1,4 @@
-"""Copy an image to the repository where it is released, digest for digest.
-
-For a release this is an Engine: it "pushes" a tag by sending what the repository lacks, and then the manifest.
-"""
+"""Copy an image to the repositories where it is released, digest for digest."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ from typing import TypeGuard
 
 from tagger.errors import BadAnswer, Refused, RegistryUnreachable, TaggerError, Unreadable
 from tagger.events import Line, Meter, Progress, Upload
-from tagger.names import Digest, Reference, Repository, Tag
+from tagger.names import Digest, Repository, Tag
 from tagger.oci import index
 from tagger.oci.manifest import Blob, Manifest
 from tagger.oci.referrers import referrers_tag
@@ -41,29 +38,11 @@ class Courier:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _done: set[Repository] = field(default_factory=set)
 
-    def tagged(self, reference: Reference) -> None:  # noqa: ARG002 - an Engine's signature
-        """None, since there are no local tags."""
-        return
-
-    def tag(self, image: Digest, reference: Reference) -> None:
-        """Do nothing, since there are no local tags."""
-
-    def untag(self, reference: Reference) -> None:
-        """Do nothing, since there are no local tags."""
-
-    def push(self, reference: Reference) -> Digest:
-        """Send what the repository lacks, signatures and attestations too, and then the manifest under the tag.
-
-        Raises BadAnswer, Denied, RegistryUnreachable.
-        """
-        assert reference.tag, "a release pushes tags"  # noqa: S101 - it does
-        target = self.targets[reference.repository]
-        self.bring(target)
-        target.put(reference.tag, self.original.manifest)
-        return self.original.digest
-
     def bring(self, target: RemoteRepository) -> None:
-        """Copy everything except the tag, once, and skip what the target already has. Raises what `push` raises."""
+        """Copy everything except the tag, once, and skip what the target already has.
+
+        Raises BadAnswer, Denied, RegistryUnreachable, and InputError for a broken OCI layout.
+        """
         if target.name in self._done:
             return
         pieces = [piece for piece in self._image() if piece.home.name != target.name]

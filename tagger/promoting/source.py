@@ -109,6 +109,11 @@ class Original:
         """The digest, which is the same everywhere."""
         return self.manifest.digest
 
+    @property
+    def deadline(self) -> Deadline:
+        """The time that there is for reading it."""
+        return next(iter(self.homes.values())).deadline
+
     def labels(self) -> dict[str, Mapping[str, str]]:
         """The labels of each image that it holds, by the name of the image, with its platform in an index.
 
@@ -189,13 +194,15 @@ def _labels_of(home: Home, digest: Digest) -> Mapping[str, str]:
 
 
 def _labels(manifest: Manifest, home: Home) -> Mapping[str, str]:
-    if manifest.is_artifact:
-        return manifest.annotations()
+    """The labels of an image, or of an artifact that has none the annotations."""
+    otherwise = manifest.annotations() if manifest.is_artifact else {}
+    if manifest.is_artifact and manifest.blobs()[0].size > _CONFIG_BYTES:
+        return otherwise
     try:
         labels = json.loads(_config(manifest, home))["config"]["Labels"]
         return {str(name): str(value) for name, value in labels.items()}
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return {}
+        return otherwise
 
 
 def _tree(root: Piece, homes: Mapping[Digest, Home]) -> list[Piece]:

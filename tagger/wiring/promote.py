@@ -1,20 +1,22 @@
-"""A release of an image that a registry has."""
+"""A release of images that registries or OCI layouts have."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Sequence
-from dataclasses import replace
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 from tagger.credentials.docker import DockerConfig
 from tagger.errors import AGAIN, InputError, Interrupted, TaggerError
 from tagger.events import silent
-from tagger.git import parse_asked
+from tagger.git import Asked, parse_asked_for_all, revision
 from tagger.names import Digest, ImageName, Repository, writable
 from tagger.oci.evidence import Evidence
 from tagger.promoting import layout
+from tagger.promoting.convoy import Convoy
 from tagger.promoting.copy import Courier
-from tagger.promoting.source import Place, find, join
+from tagger.promoting.source import Original, Place, find, join
 from tagger.registry.evidence import evidence
 from tagger.releasing.observe import look
 from tagger.releasing.order import FloatsVia, Opened
@@ -28,58 +30,124 @@ from tagger.wiring.options import ReleaseOptions, deadline_of, not_begun, order
 from tagger.work import Deadline
 
 
-def promote(
-    source: str | Sequence[str],
-    version: str,
-    to: str | Sequence[str],
-    schemes: Sequence[Scheme],
-    options: ReleaseOptions,
-    *,
-    git_tag: str | None = None,
-) -> Release:
-    """Release an image, or the join of several, under a version. Raises what `tagger.promote` raises."""
-    sources = [source] if isinstance(source, str) else source
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """An image to promote, and where it is to be released: in each of the repositories, in each of the variants.
+
+    `source` is what `tagger.promote` takes. In its text, `{version}` stands for the version, and `{revision}` for the
+    commit at HEAD. Without repositories the image is released in its own. `git_tag` is the form of the git tags that
+    count for this image.
+    """
+
+    source: str | Sequence[str]
+    to: Sequence[str] = ()
+    schemes: Sequence[Scheme] = (Scheme(),)
+    git_tag: str | None = None
+
+    @property
+    def sources(self) -> Sequence[str]:
+        """The source, or those that are to be joined."""
+        return [self.source] if isinstance(self.source, str) else self.source
+
+
+def promote(wanted: Sequence[Promotion], version: str, options: ReleaseOptions) -> Release:
+    """Release images, or joins of several, as one release. Raises what `tagger.promote` raises."""
+    named = ", ".join(source for each in wanted for source in each.sources)
     try:
+        if not named:
+            raise InputError("say which image to promote: REGISTRY/REPOSITORY:TAG or REGISTRY/REPOSITORY@DIGEST")
         deadline = deadline_of(options)
         build_metadata = options.get("build_metadata", "refuse")
-        asked = parse_asked(version, numbering_of(schemes), build_metadata=build_metadata, git_tag=git_tag)
+        git_tags = {", ".join(each.sources): each.git_tag for each in wanted}
+        numbering = numbering_of([scheme for each in wanted for scheme in each.schemes])
+        asked = parse_asked_for_all(version, numbering, git_tags, build_metadata=build_metadata)
         parsed = asked.version
         ordered = order(parsed, FloatsVia.REGISTRY, options)
+        filled = _filled(wanted, asked)
+        named = ", ".join(source for each in filled for source in each.sources)
         registries = Registries(DockerConfig.load(), options, deadline)
-        places = [_place(text, registries, deadline) for text in sources]
-        named = ", ".join(sources)
-        placements = [
-            Placement(named, target, scheme)
-            for target in _promoted_to(places, [to] if isinstance(to, str) else to)
-            for scheme in schemes
-        ]
+        finding, placements = _read(filled, registries, deadline)
         check_apart(placements, parsed)
         listed = not options.get("assume_newest")
         targets = {each.repository: registries.pushed_to(each.repository, listed=listed) for each in placements}
-        finding = functools.partial(find, places[0]) if isinstance(source, str) else functools.partial(join, places)
-        seen, original = deadline.both(functools.partial(look, placements, targets, parsed), finding)
-        labels = original.labels()
-        odd = check_labels(labels, asked, placements, options)
-        progress = options.get("progress", silent)
-        opened = {target: registries.open(target) for target in targets}
-        courier = Courier(original, opened, progress, options.get("meter"))
-        origin = origin_of(next(iter(labels.values()), {}), asked, options)
-
-        def there(target: Repository, digest: Digest) -> Evidence:
-            courier.bring(opened[target])  # it may have been signed since the version was copied
-            return evidence(opened[target], digest)
-
-        ready = Opened(placements, {named: original}, targets, there, {named: origin} if origin else {})
-        done = run(courier, ready, ordered, progress, seen)
+        looking = partial(look, placements, targets, parsed)
+        seen, found = deadline.both(looking, partial(deadline.at_once, finding.values()))
+        originals = dict(zip(finding, found, strict=True))
+        labels = deadline.at_once([each.labels for each in found])
+        odd = check_labels({n: said for each in labels for n, said in each.items()}, asked, placements, options)
+        couriers = _couriers(originals, placements, registries, options)
+        origins = {
+            name: origin
+            for name, said in zip(originals, labels, strict=True)
+            if (origin := origin_of(next(iter(said.values()), {}), asked, options))
+        }
+        ready = Opened(placements, originals, targets, _evidence(couriers, registries), origins)
+        done = run(Convoy(couriers), ready, ordered, options.get("progress", silent), seen)
     except TaggerError as error:
-        return not_begun(", ".join(sources), version, options, error).or_raise()
+        return not_begun(named, version, options, error).or_raise()
     if not done.problem and not ordered.dry_run:
         try:
-            _bring_signatures(courier)
+            for courier in couriers:
+                _bring_signatures(courier)
         except KeyboardInterrupt as signal:
             what = f"interrupted; {parsed} is released, but signatures and attestations may be missing"
             done = replace(done, problem=Interrupted(what, signal, AGAIN))
-    return replace(done.or_raise(), warnings=(*done.warnings, *odd, *courier.warnings))
+    late = [warning for courier in couriers for warning in courier.warnings]
+    return replace(done.or_raise(), warnings=(*done.warnings, *odd, *late))
+
+
+def _filled(wanted: Sequence[Promotion], asked: Asked) -> list[Promotion]:
+    """The promotions with the version and the commit in their sources. Raises InputError where git says no commit."""
+    commit = asked.revision
+    if commit is None and any("{revision}" in source for each in wanted for source in each.sources):
+        commit = revision()
+    values = {"{version}": str(asked.version), "{revision}": commit or ""}
+
+    def fill(text: str) -> str:
+        return re.sub(r"\{(?:version|revision)\}", lambda field: values[field[0]], text)
+
+    return [
+        replace(each, source=fill(each.source) if isinstance(each.source, str) else [*map(fill, each.source)])
+        for each in wanted
+    ]
+
+
+def _read(
+    wanted: Sequence[Promotion], registries: Registries, deadline: Deadline
+) -> tuple[dict[str, Callable[[], Original]], list[Placement]]:
+    """What finds each image, by its name, and where the images are to be released."""
+    finding: dict[str, Callable[[], Original]] = {}
+    placements = []
+    for each in wanted:
+        places = [_place(text, registries, deadline) for text in each.sources]
+        name = ", ".join(each.sources)
+        targets = _promoted_to(places, each.to)
+        placements += [Placement(name, target, scheme) for target in targets for scheme in each.schemes]
+        finding[name] = partial(find, places[0]) if isinstance(each.source, str) else partial(join, places)
+    return finding, placements
+
+
+def _couriers(
+    originals: Mapping[str, Original], placements: Sequence[Placement], registries: Registries, options: ReleaseOptions
+) -> list[Courier]:
+    """What copies each image to the repositories where it is released."""
+    found = []
+    for name, original in originals.items():
+        targets = {each.repository: registries.open(each.repository) for each in placements if each.image == name}
+        found.append(Courier(original, targets, options.get("progress", silent), options.get("meter")))
+    return found
+
+
+def _evidence(couriers: Sequence[Courier], registries: Registries) -> Callable[[Repository, Digest], Evidence]:
+    """What finds the evidence for an image; the image may have been signed since its version was copied."""
+
+    def there(target: Repository, digest: Digest) -> Evidence:
+        for courier in couriers:
+            if courier.original.digest == digest and target in courier.targets:
+                courier.bring(courier.targets[target])
+        return evidence(registries.open(target), digest)
+
+    return there
 
 
 def _place(text: str, registries: Registries, deadline: Deadline) -> Place:
@@ -95,8 +163,6 @@ def _place(text: str, registries: Registries, deadline: Deadline) -> Place:
 
 def _promoted_to(places: Sequence[Place], to: Sequence[str]) -> list[Repository]:
     """Where to promote to: the named repositories; by default, that of the images."""
-    if not places:
-        raise InputError("say which image to promote: REGISTRY/REPOSITORY:TAG or REGISTRY/REPOSITORY@DIGEST")
     own = list(dict.fromkeys(place.home.name for place in places))
     if not to and len(own) > 1:
         raise InputError(f"the images are in {' and '.join(map(str, own))}", "say with --to where they are joined")

@@ -31,6 +31,8 @@ HOST = "registry.local:5000"
 ELSEWHERE = {
     "make demo": "tests/project/test_demo.py",
     "make test": "it is what runs this",
+    "tagger promote oci:image.tar 2.1.106 --to registry.local:5000/gallery/ui": "tests/real/test_layout.py",
+    "tagger promote --all 2.1.106": "tests/real/test_promote_all.py",
     "pipx install .": "tests/project/test_packaging.py",
 }
 PAGES = ["README.md", *(str(page.relative_to(DOCS.parent)) for page in sorted(DOCS.glob("**/*.md")))]

@@ -29,6 +29,7 @@ from tagger.rules.version import Version
 EVERYTHING = """
 registries = ["registry.local:5000", "ghcr.io"]
 repository = "gallery/ui"
+source = "registry.local:5000/ci/ui:{revision}"
 variants = ["default", "alpine"]
 prefix = "v"
 floats = ["{major}.{minor}", "latest"]
@@ -81,6 +82,7 @@ def test_a_file_may_say_everything(tmp_path: Path) -> None:
     assert found.settings == Settings(
         registries=("registry.local:5000", "ghcr.io"),
         repository="gallery/ui",
+        source="registry.local:5000/ci/ui:{revision}",
         variants=("default", "alpine"),
         prefix="v",
         floats=("{major}.{minor}", "latest"),
@@ -231,6 +233,7 @@ def test_the_environment_may_say_everything(tmp_path: Path) -> None:
     environment = {
         "TAGGER_REGISTRY": "registry.local:5000, ghcr.io,",
         "TAGGER_REPOSITORY": "gallery/ui",
+        "TAGGER_SOURCE": "registry.local:5000/ci/ui:{revision}",
         "TAGGER_VARIANT": "default,alpine",
         "TAGGER_PREFIX": "v",
         "TAGGER_FLOATS": "{major}.{minor},latest",
@@ -540,7 +543,7 @@ def test_a_value_that_there_is_none_of_is_not_shown_as_text(tmp_path: Path) -> N
     (tmp_path / ".git").mkdir()
     shown = tomllib.loads(as_text(read(Given(), {}, tmp_path)))
     assert shown["floats"] == [*Scheme().floats]
-    assert shown.keys() == {*KEYS} - {"repository", "git_tag", "line"}
+    assert shown.keys() == {*KEYS} - {"repository", "source", "git_tag", "line"}
 
 
 def test_the_json_says_file_image_and_the_source_of_each_value(tmp_path: Path) -> None:

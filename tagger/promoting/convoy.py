@@ -1,0 +1,74 @@
+"""The images of a promotion. For a release this is an Engine: it "pushes" a tag by writing the manifest of its image.
+
+Before the first tag, every image is copied to every repository where it is released, so a copy that fails leaves none.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from tagger.errors import TaggerError
+from tagger.names import Digest, Reference, Registry
+from tagger.promoting.copy import Courier
+from tagger.registry.repository import RemoteRepository
+
+
+@dataclass(slots=True)
+class Convoy:
+    """The couriers of all images; which image a tag is for says the local tag that a release makes before its push."""
+
+    couriers: Sequence[Courier]
+    _images: dict[Reference, Digest] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _copied: bool = False
+    _failed: TaggerError | None = None
+
+    def tagged(self, reference: Reference) -> None:  # noqa: ARG002 - an Engine's signature
+        """None, since there are no local tags."""
+        return
+
+    def tag(self, image: Digest, reference: Reference) -> None:
+        """Note which image a tag is for."""
+        self._images[reference] = image
+
+    def untag(self, reference: Reference) -> None:
+        """Do nothing, since there are no local tags."""
+
+    def push(self, reference: Reference) -> Digest:
+        """Copy every image, if that is not done yet, and write the manifest under the tag.
+
+        Raises what `Courier.bring` raises.
+        """
+        assert reference.tag, "a release pushes tags"  # noqa: S101 - it does
+        wanted = self._images[reference]
+        courier = next(each for each in self.couriers if each.original.id == wanted)
+        self._copy_all()
+        courier.targets[reference.repository].put(reference.tag, courier.original.manifest)
+        return courier.original.digest
+
+    def _copy_all(self) -> None:
+        """Copy to all registries at once, to one registry one image after the other: the next one may share layers."""
+        with self._lock:
+            if self._failed:
+                raise self._failed
+            if self._copied:
+                return
+            routes: dict[Registry, list[tuple[Courier, RemoteRepository]]] = {}
+            for courier in self.couriers:
+                for target in courier.targets.values():
+                    routes.setdefault(target.name.registry, []).append((courier, target))
+            deadline = self.couriers[0].original.deadline
+            try:
+                deadline.at_once([partial(_copy, route) for route in routes.values()])
+            except TaggerError as error:
+                self._failed = error
+                raise
+            self._copied = True
+
+
+def _copy(route: Sequence[tuple[Courier, RemoteRepository]]) -> None:
+    for courier, target in route:
+        courier.bring(target)
