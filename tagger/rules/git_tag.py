@@ -37,11 +37,13 @@ class GitTag:
         >>> form = GitTag.parse("gallery/v{version}")
         >>> [form.version_in(tag) for tag in ("gallery/v2.1.106", "api/v2.1.106", "v2.1.106", "gallery/vv2.1.106")]
         ['2.1.106', None, None, None]
+        >>> GitTag.parse("gallery/{version}").version_in("gallery/vendor-12")
+        'vendor-12'
         """
         fits = len(tag) > len(self.before + self.behind) and tag.startswith(self.before) and tag.endswith(self.behind)
         text = tag[len(self.before) : len(tag) - len(self.behind)]
-        # `parse_version` takes a leading v, but here the template says whether there is one.
-        return text if fits and not text.startswith("v") else None
+        # A version may be given with a leading v, but here the template says whether there is one.
+        return text if fits and not (text[:1] == "v" and text[1:2].isdigit()) else None
 
     def __str__(self) -> str:
         return f"{self.before}{_FIELD}{self.behind}"
