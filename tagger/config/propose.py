@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tagger.config.file import FILE, opened
+from tagger.config.settings import Settings
 from tagger.config.show import toml
 from tagger.errors import InputError
 from tagger.names import Repository
@@ -13,19 +15,7 @@ from tagger.rules.propose import Line, Proposal
 from tagger.rules.scheme import Scheme
 from tagger.text import in_lines, printable
 
-
-def settings_of(line: Line) -> dict[str, object]:
-    """Return the settings of a line that are not the defaults."""
-    scheme, usual = line.schemes[0], Scheme()
-    found: dict[str, object] = {}
-    if line.variants != ("default",):
-        found["variants"] = [*line.variants]
-    for key in ("prefix", "floats", "aliases", "channels", "zero_major"):
-        if (value := getattr(scheme, key)) != getattr(usual, key):
-            found[key] = dict(value) if key == "aliases" else value
-    if line.mistaken:
-        found["ignore"] = sorted(map(str, scheme.ignore))
-    return found
+_BARE = re.compile("[A-Za-z0-9_-]+")
 
 
 def as_toml(repository: Repository, proposal: Proposal) -> str:
@@ -36,8 +26,28 @@ def as_toml(repository: Repository, proposal: Proposal) -> str:
 def _file(repository: Repository, proposal: Proposal) -> Iterator[str]:
     yield f"registries = {toml([str(repository.registry)])}"
     yield f"repository = {toml(repository.path)}"
-    for line in proposal.lines[:1]:
-        yield from (f"{key} = {toml(value)}" for key, value in settings_of(line).items())
+    first = next(iter(proposal.lines), None)
+    for line in proposal.lines:
+        usual = Settings().variants
+        if line is not first:
+            usual = proposal.lines[0].variants
+            yield ""
+            yield f"[lines.{line.name if _BARE.fullmatch(line.name) else toml(line.name)}]"
+        if line.variants != usual:
+            yield f"variants = {toml(line.variants)}"
+        yield from _rules(line)
+
+
+def _rules(line: Line) -> Iterator[str]:
+    """Write the rules of a line, each in one line of text, without those that are the defaults."""
+    scheme, usual = line.schemes[0], Scheme()
+    given = {key: getattr(scheme, key) for key in ("versions", "revisions", "prefix", "floats", "aliases", "channels")}
+    given["ignore"] = sorted(map(str, scheme.ignore))
+    given["zero_major"] = scheme.zero_major
+    for key, value in given.items():
+        default = [] if key == "ignore" else getattr(usual, key)
+        if value != default or (key == "floats" and scheme.versions):
+            yield f"{key} = {toml(dict(value) if key == 'aliases' else value)}"
 
 
 def check_place(environment: Mapping[str, str], folder: Path) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tagger.names import Digest, Tag
-from tagger.rules.resolve import Published, resolve
+from tagger.rules.resolve import Published
 from tagger.rules.scheme import Scheme
 from tagger.rules.version import Version, newest_first, yanked_by
 
@@ -64,6 +64,14 @@ class Fit:
         spelt = self.published.spelt.items()
         return [tag for tag, version in spelt if self.scheme.understands(version) or yanked_by(version)]
 
+    def held_by(self, held: Held) -> Fit:
+        """Return the same by what is known elsewhere."""
+        return compared(self.published, held)
+
+    def under(self, scheme: Scheme, held: Held) -> Fit:
+        """Return the same under a scheme that reads the same versions, and has other floating tags."""
+        return compared(replace(self.published, scheme=scheme), held)
+
     def tag(self, version: Version) -> Tag:
         """Return the tag of a version that is published."""
         return self.published.versions[version]
@@ -95,15 +103,23 @@ def fit(tags: Collection[Tag], scheme: Scheme, held: Held) -> Fit:
     >>> [*found.right], [*found.wrong], [*found.missing]
     (['1.0'], ['latest'], ['1'])
     """
-    published = Published.of(tags, scheme)
-    listed = {*tags}
-    owners = resolve(published.versions, scheme)
+    return compared(Published.of(tags, scheme), held)
+
+
+def compared(published: Published, held: Held) -> Fit:
+    """Compare the floating tags that a variant should have with those that it has, by what is published.
+
+    >>> found = compared(Published.of(["1.0.0", "1.0"], Scheme()), Held({}))
+    >>> [*found.wrong], [*found.held_by(Held({Tag("1.0.0"): Digest("a"), Tag("1.0"): Digest("a")})).right]
+    (['1.0'], ['1.0'])
+    """
+    listed = {*published.tags}
     right, wrong, missing = {}, {}, {}
-    for tag, owner in owners.items():
+    for tag, owner in published.owners.items():
         if tag not in listed:
             missing[tag] = owner
         elif held.alike(tag, published.versions[owner]):
             right[tag] = owner
         else:
             wrong[tag] = owner
-    return Fit(scheme, published, right, wrong, missing)
+    return Fit(published.scheme, published, right, wrong, missing)

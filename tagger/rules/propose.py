@@ -9,18 +9,16 @@ from dataclasses import dataclass, replace
 from tagger.errors import InputError
 from tagger.names import Digest, Tag
 from tagger.rules.fit import Fit, Held, fit
+from tagger.rules.habits import habits, is_of, mistaken, words
+from tagger.rules.numbering import Numbering
 from tagger.rules.readings import Reading, readings
-from tagger.rules.scheme import Scheme, lines
-from tagger.rules.spelling import DEFAULT_VARIANT, in_variant
+from tagger.rules.scheme import Scheme, apart
+from tagger.rules.spelling import DEFAULT_VARIANT
 from tagger.rules.version import Version, yanked_by
 
-_MOST_VARIANTS, _MOST_WORDS, _MOST_ALIASES = 64, 48, 8
-_WORD = re.compile(r"[A-Za-z]+(?:[._-][A-Za-z]+)*")
-# What follows a branch may hold the newest version by chance.
-_BRANCH = re.compile(r"main|master|trunk|head|dev|devel|develop|development|edge|nightly|test|testing|staging|unstable")
+_MOST_VARIANTS = 64
 _DATE = re.compile(r"(?:.*[^0-9])?(?:19|20)[0-9]{6}(?:[^0-9].*)?")
 _SIGNATURE = re.compile(r"sha256-[0-9a-f]{64}(?:\..*)?")
-_FAR, _FURTHER = 10, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +78,7 @@ def propose(tags: Iterable[Tag], digests: Mapping[Tag, Digest | None]) -> Propos
     """
     listed, held = [*dict.fromkeys(tags)], Held(digests)
     left, found, refused = listed, list[Line](), set[tuple[str, str]]()
-    while not found and (best := _best(left, held, refused, further=bool(found))) and not held.wanted:
+    while (best := _best(left, held, refused, further=bool(found))) and not held.wanted:
         line = _line(best, left, held, found)
         if held.wanted:
             break
@@ -107,6 +105,10 @@ class _Candidate:
         return sum(len(each.right) for each in self.fits) + len(self.words)
 
     @property
+    def missing(self) -> int:
+        return sum(len(each.missing) for each in self.fits)
+
+    @property
     def weight(self) -> int:
         """How many tags it explains."""
         return len({tag for each in self.fits for tag in each.understood}) + self.floats
@@ -119,8 +121,12 @@ def _best(left: Sequence[Tag], held: Held, refused: Collection[tuple[str, str]],
         for reading in readings(left)
         if reading.numbering not in refused and (candidate := _candidate(reading, left, held)) and candidate.weight
     ]
-    found = [each for each in found if each.floats or not further]
-    return min(found, key=lambda each: (-each.weight, each.reading.simple), default=None)
+    # Without a floating tag, a list of builds or dates has nothing to keep where it is.
+    usual = () if further else (False, False, False)
+    found = [each for each in found if each.floats or each.reading.simple == usual]
+    if further:
+        found = [each for each in found if not each.reading.is_lone_number]
+    return min(found, key=lambda each: (-each.weight, each.missing, each.reading.simple), default=None)
 
 
 def _candidate(reading: Reading, left: Sequence[Tag], held: Held) -> _Candidate | None:
@@ -129,26 +135,24 @@ def _candidate(reading: Reading, left: Sequence[Tag], held: Held) -> _Candidate 
         return None
     suffixes = [name for name, _ in reading.suffixes(left).most_common(_MOST_VARIANTS)]
     names = frozenset(name for name in suffixes if _is_variant(plain, name))
-    there, fits = {*left}, []
+    there, named, nothing, fits = {*left}, words(left), Held(dict.fromkeys(left)), []
     for name in ("", *sorted(names)):
         scheme = replace(plain, variant=name, variants=names)
-        blind = fit(left, scheme, Held(dict.fromkeys(left)))
+        blind = fit(left, scheme, nothing)
         # A variant without any floating tag has nothing to keep where it is.
-        if blind.published.versions and (not name or there & {*blind.wrong}):
-            fits.append(fit(left, scheme, held))
-    if not fits:
-        return None
-    newest = [each.tag(stable[0]) for each in fits if (stable := each.stable)]
-    words = [tag for tag in _words(left) if any(held.alike(tag, each) for each in newest)] if newest else []
-    return _Candidate(reading, (*fits,), (*words,))
+        floating = there & {*blind.wrong} or any(word.endswith(f"-{name}") for word in named)
+        if blind.published.versions and (not name or floating):
+            fits.append(blind.held_by(held))
+    newest = [(each, stable[0]) for each in fits if (stable := each.stable)]
+    held_by = [w for w in named if any(is_of(w, each.scheme) and held.alike(w, each.tag(v)) for each, v in newest)]
+    return _Candidate(reading, (*fits,), (*held_by,)) if fits else None
 
 
 def _scheme(reading: Reading) -> Scheme | None:
     """Return the plain scheme of a reading, with the usual floating tags; None for one that tagger cannot read."""
-    if reading.versions or reading.revisions:
-        return None
     try:
-        return Scheme(prefix=reading.prefix)
+        usual = Numbering(reading.versions, reading.revisions).floats
+        return Scheme(usual, prefix=reading.before, versions=reading.versions, revisions=reading.revisions)
     except InputError:
         return None
 
@@ -161,12 +165,6 @@ def _is_variant(scheme: Scheme, name: str) -> bool:
     return True
 
 
-def _words(tags: Iterable[Tag]) -> list[Tag]:
-    """Return the tags that are words, at most as many as it is worth to ask for; the shortest are the likeliest."""
-    found = [tag for tag in tags if _WORD.fullmatch(tag) and tag != "latest"]
-    return sorted(found, key=len)[:_MOST_WORDS]
-
-
 # -- one line --------------------------------------------------------------------------------------------------------
 
 
@@ -174,204 +172,54 @@ def _line(candidate: _Candidate, left: Sequence[Tag], held: Held, before: Sequen
     """Work out the settings of a line; None for one that would have the tags of another, or lacks a digest."""
     fits = candidate.fits
     base = max(fits, key=lambda each: (len(each.right), not each.scheme.variant))
-    ignored = frozenset(_mistaken(base, held))
-    fits = tuple(fit(left, replace(each.scheme, ignore=ignored), held) for each in fits)
+    ignored = frozenset(() if candidate.reading.versions else mistaken(base, held))
+    fits = tuple(each.under(replace(each.scheme, ignore=ignored), held) for each in fits)
     base = next(each for each in fits if each.scheme.variant == base.scheme.variant)
     if not base.stable:
         return None
-    fits, rules, reasons = _rules(fits, base, left, held)
-    if held.wanted:
-        return None
-    names = [each.scheme.variant or DEFAULT_VARIANT for each in fits]
-    schemes = _agreed(rules, names)
-    final = [fit(left, scheme, held) for scheme in schemes]
-    mistaken = [base.tag(version) for version in base.published.versions if version in ignored]
-    if mistaken:
-        holds = f"no floating tag holds {'it' if len(mistaken) == 1 else 'them'}"
-        reasons.append(f"ignore {', '.join(mistaken)}: far above {base.stable[0]}, and {holds}")
-    if held.wanted:
-        return None
     name = _named(candidate.reading, before)
+    found = habits(fits, base, left, held, name)
+    try:
+        apart([*(line.schemes for line in before), found.schemes])
+    except InputError:
+        return None
+    final = [fit(left, scheme, held) for scheme in found.schemes]
+    drifted = tuple(Drifted(tag, each.holder(tag, held), owner) for each in final for tag, owner in each.wrong.items())
+    wrong = [base.tag(version) for version in base.published.versions if version in ignored]
+    reasons = [*_reasons(base, found.schemes), *found.reasons]
+    if wrong:
+        holds = f"no floating tag holds {'it' if len(wrong) == 1 else 'them'}"
+        reasons.append(f"ignore {', '.join(wrong)}: far above {base.stable[0]}, and {holds}")
     newest = base.stable[0]
     there = {*left}
     first = [tag for each in final for tag in each.scheme.floating_tags(newest) if newest in each.published.versions]
     return Line(
         name,
-        (*schemes,),
+        found.schemes,
         len({tag for each in final for tag in each.understood}),
         newest,
         tuple(tag for each in final for tag in each.right),
-        tuple(Drifted(tag, each.holder(tag, held), owner) for each in final for tag, owner in each.wrong.items()),
+        drifted,
         tuple(tag for each in final for tag in each.missing),
-        (*mistaken,),
+        (*wrong,),
         tuple(tag for tag in first if tag in there),
         tuple(tag for tag in first if tag not in there),
         (*reasons,),
     )
 
 
-def _agreed(rules: Scheme, names: Sequence[str]) -> tuple[Scheme, ...]:
-    """Return the scheme of each variant; whatever the rules refuse together is left out."""
-    weaker = (
-        rules,
-        replace(rules, channels=()),
-        replace(rules, channels=(), aliases=()),
-        replace(rules, channels=(), aliases=(), floats=tuple(f for f in rules.floats if "{" in f or f == "latest")),
-    )
-    for each in weaker:
-        try:
-            return lines(each, names)
-        except InputError:
-            continue
-    return lines(replace(weaker[-1], floats=()), names)
-
-
-def _mistaken(base: Fit, held: Held) -> Iterator[Version]:
-    """Yield the versions that are far above the greatest one that a floating tag of its own holds."""
-    above = list[Version]()
-    for version in base.stable:
-        own = [tag for tag in base.scheme.floating_tags(version) if tag in base.published.tags]
-        if any(held.alike(tag, base.tag(version)) for tag in own):
-            major = _major(version)
-            far = max(_FAR * major, major + _FURTHER)
-            yield from (each for each in above if _major(each) >= far)
-            return
-        above.append(version)
-
-
-def _major(version: Version) -> int:
-    return int(re.split("[^0-9]", str(version))[0] or 0)
-
-
-def _rules(
-    fits: tuple[Fit, ...], base: Fit, left: Sequence[Tag], held: Held
-) -> tuple[tuple[Fit, ...], Scheme, list[str]]:
-    """Return the variants that keep to the rules, those rules as a plain scheme, and why they are so."""
-    scheme, reasons = base.scheme, list[str]()
-    for _ in range(2):  # the variants that do not keep to the rules have no say in them
-        floats, aliases, reasons = _floats(fits, base, left, held)
-        scheme = replace(base.scheme, floats=floats, aliases=aliases)
-        tried = [fit(left, replace(scheme, variant=each.scheme.variant), held) for each in fits]
-        kept = {each.scheme.variant for each in tried if each.is_good(held)}
-        if not kept:
-            kept = {base.scheme.variant}
-        fits = tuple(each for each in fits if each.scheme.variant in kept)
-    names, words = _named_floats(fits, base, scheme, left, held)
-    literals = tuple(name for name, series in names.items() if series is None)
-    bound = tuple((name, series) for name, series in names.items() if series is not None)
-    channels = _channels(base, left, held)
-    reasons += [*words, *(f"channel {name}: it holds the newest of stable versions and {name}'s" for name in channels)]
-    floats, aliases = (*scheme.floats, *literals), (*scheme.aliases, *bound)
-    return fits, replace(scheme, floats=floats, aliases=aliases, channels=channels, variant=""), reasons
-
-
-def _floats(
-    fits: Sequence[Fit], base: Fit, left: Sequence[Tag], held: Held
-) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...], list[str]]:
-    """Return the templates that most floating tags follow, the aliases for those that do not, and why."""
-    floats, aliases, reasons = list[str](), dict[str, str](), list[str]()
-    for template in base.scheme.floats:
-        each_alone = [fit(left, replace(each.scheme, floats=(template,), aliases=()), held) for each in fits]
-        own = next(each for each in each_alone if each.scheme.variant == base.scheme.variant)
-        late = [tag for each in each_alone for tag in each.late(held)]
-        right = sum(len(each.right) for each in each_alone)
-        others = sum(len(each.wrong) + len(each.missing) for each in each_alone) - len(late)
-        held_back = dict(_held_back(own, base, held))
-        kept_up = base.stable[0] not in own.missing.values() or len(own.right) > _MOST_ALIASES
-        if kept_up and 0 < right + len(late) - len(held_back) >= others:
-            floats.append(template)
-            total = right + len(late) + others
-            reasons.append(f"floats {template}: {right} of {total} such tags hold the newest of their series")
-        elif "{" in template:
-            held_back |= {tag: _name_of(tag, base.scheme.variant).removeprefix(base.scheme.prefix) for tag in own.right}
-        for tag, series in held_back.items():
-            name = _name_of(tag, base.scheme.variant)
-            if _is_usual(name, fits, left):
-                aliases[name] = series
-                reasons.append(f"alias {name} = {series}: it holds the newest {series}")
-    return tuple(floats), tuple(aliases.items()), reasons
-
-
-def _held_back(own: Fit, base: Fit, held: Held) -> Iterator[tuple[Tag, str]]:
-    """Yield the floating tags that stay with an older series on purpose: the newer version has others of its own."""
-    for tag, owner in own.wrong.items():
-        holder = own.holder(tag, held)
-        deliberate = any(version == owner for version in base.right.values())
-        if holder and deliberate and not holder.prerelease and (series := _series(holder, own.stable)):
-            yield tag, series
-
-
-def _series(version: Version, stable: Sequence[Version]) -> str | None:
-    """Return the widest series, such as `24` or `1.30`, whose newest version is this one; None if there is none.
-
-    >>> found = [Version.parse(text) for text in ("2.0.0", "1.30.1", "1.30.0", "1.29.9")]
-    >>> _series(found[1], found), _series(found[3], found), _series(found[2], found)
-    ('1', '1.29', None)
-    """
-    text = str(version)
-    for end in re.finditer(r"[._-]", text):
-        series = text[: end.start()]
-        inside = [each for each in stable if str(each).startswith(f"{series}{end[0]}")]
-        if series[-1:].isdigit() and inside and inside[0] == version:
-            return series
-    return None
-
-
-def _name_of(tag: Tag, variant: str) -> str:
-    """Return what the plain variant calls a floating tag."""
-    if not variant:
-        return tag
-    return "latest" if tag == variant else tag.removesuffix(f"-{variant}")
-
-
-def _named_floats(
-    fits: Sequence[Fit], base: Fit, scheme: Scheme, left: Sequence[Tag], held: Held
-) -> tuple[dict[str, str | None], list[str]]:
-    """Return the words that follow the newest version of a series, or of all (None), and why."""
-    found, reasons = dict[str, str | None](), list[str]()
-    taken: set[str] = {tag for each in fits for tag in (*each.right, *each.wrong)}
-    taken |= {in_variant(name, each.scheme.variant) for each in fits for name, _ in scheme.aliases}
-    usual = not base.scheme.floats or bool(base.right)
-    for tag in _words(left):
-        name = _name_of(tag, base.scheme.variant)
-        if tag in taken or (usual and _BRANCH.fullmatch(name)) or in_variant(name, base.scheme.variant) != tag:
-            continue
-        holder = base.holder(tag, held)
-        if holder is None or holder.prerelease or not base.scheme.counts(holder):
-            continue
-        series = None if holder == base.stable[0] else _series(holder, base.stable)
-        if series is None and holder != base.stable[0]:
-            continue
-        if not _is_usual(name, fits, left):
-            continue
-        found[name] = series
-        reasons.append(
-            f"alias {name} = {series}: it holds {holder}, the newest {series}"
-            if series
-            else f"floats {name}: it holds {holder}, the newest version"
-        )
-    return found, reasons
-
-
-def _is_usual(name: str, fits: Sequence[Fit], left: Collection[Tag]) -> bool:
-    """Return whether at least half of the variants that have versions have a floating tag of this name."""
-    there = {*left}
-    having = [in_variant(name, each.scheme.variant) in there for each in fits if each.stable]
-    return sum(having) * 2 >= len(having)
-
-
-def _channels(base: Fit, left: Sequence[Tag], held: Held) -> tuple[str, ...]:
-    """Return the labels of pre-releases whose floating tag holds the newest of stable versions and theirs."""
-    labels = {version.prerelease.split(".")[0] for version in base.published.versions if version.prerelease}
-    found = []
-    for label in sorted(labels & {_name_of(tag, base.scheme.variant) for tag in left}):
-        try:
-            tried = fit(left, replace(base.scheme, floats=(), channels=(label,)), held)
-        except InputError:
-            continue
-        if tried.right:
-            found.append(label)
-    return tuple(found)
+def _reasons(base: Fit, schemes: Sequence[Scheme]) -> Iterator[str]:
+    """Yield how versions are read, beyond the defaults."""
+    scheme, example = schemes[0], base.tag(base.stable[0])
+    if scheme.versions:
+        yield f"versions {scheme.versions}: {len(base.published.spelt)} tags are spelled so, such as {example}"
+    if scheme.revisions:
+        rebuilds = sum(bool(version.revision) for version in base.published.spelt.values())
+        yield f"revisions {scheme.revisions}: {rebuilds} tags are rebuilds, such as {example}"
+    if scheme.prefix:
+        yield f"prefix {scheme.prefix}: most tags of this line have it, such as {example}"
+    if names := [each.variant for each in schemes if each.variant]:
+        yield f"variants {', '.join(names)}: each has floating tags of its own"
 
 
 def _named(reading: Reading, before: Sequence[Line]) -> str:
@@ -380,7 +228,7 @@ def _named(reading: Reading, before: Sequence[Line]) -> str:
         return ""
     begin = (reading.prefix or re.split("[{]", reading.versions)[0]).strip("-_.")
     name = begin or ("date" if "{YYYY}" in reading.versions else "builds")
-    taken = [line.name for line in before]
+    taken = [DEFAULT_VARIANT, *(line.name for line in before)]  # the settings call the first one so
     return name if name not in taken else f"{name}-{len(before)}"
 
 
@@ -412,10 +260,10 @@ def _kind(tag: Tag, schemes: Sequence[Scheme]) -> str:
         return "signatures and attestations"
     if any(version for scheme in schemes if (version := scheme.parse(tag)) and not yanked_by(version)):
         return "versions of variants or platforms that these settings leave out, or rebuilds"
-    if any(scheme.could_float(tag) for scheme in schemes):
-        return "spelled like floating tags, but no version competes for them"
     if _DATE.fullmatch(tag):
         return "dates"
+    if any(scheme.could_float(tag) for scheme in schemes):
+        return "spelled like floating tags, but no version competes for them"
     if any(scheme.nearly(tag) for scheme in schemes):
         return "nearly versions"
     return "other tags"

@@ -20,7 +20,7 @@ _REVISION = re.compile(
 _DATE = re.compile(r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])")
 _MONTH = re.compile(r"0[1-9]|1[0-2]")
 _NAMES = ("major", "minor", "patch", "build", "fifth", "sixth")
-_MOST, _MOST_REVISIONS = 32, 3
+_MOST, _MOST_REVISIONS = 48, 6
 _SEMVER = (".", ".")
 
 
@@ -40,6 +40,16 @@ class Reading:
     def simple(self) -> tuple[bool, bool, bool]:
         """A sort key: the plainer of two readings is the smaller."""
         return bool(self.revisions), bool(self.versions), self.prefix not in {"", "v"}
+
+    @property
+    def is_lone_number(self) -> bool:
+        """Whether a version is one number that is no date: beside other versions it is rather a floating tag."""
+        return not self.separators and self.prefix in {"", "v"} and "{YYYY}" not in self.versions
+
+    @property
+    def before(self) -> str:
+        """The prefix of a scheme; a template has its own."""
+        return "" if self.versions.startswith(self.prefix) else self.prefix
 
     @property
     def numbering(self) -> tuple[str, str]:

@@ -40,8 +40,8 @@ def test_after_init_a_check_of_years_of_tags_is_green(registry: Registry, tmp_pa
     assert ran.out == (
         f"{repository}: 11 tags\n"
         "4 versions, the newest 1.2.4\n"
-        "  floats {major}.{minor}: 1 of 1 such tags hold the newest of their series\n"
-        "  floats latest: 1 of 1 such tags hold the newest of their series\n"
+        "  floats {major}.{minor}: its tag holds the newest version of its series\n"
+        "  floats latest: it holds the newest version\n"
         "  ignore 2024.1.0: far above 1.2.4, and no floating tag holds it\n"
         "  where they should be: 1.2, latest\n"
         "  the next release after 1.2.4 moves 1.2, latest\n"
@@ -52,6 +52,24 @@ def test_after_init_a_check_of_years_of_tags_is_green(registry: Registry, tmp_pa
         "  versions of variants or platforms that these settings leave out, or rebuilds: 1.2.4-alpine\n"
         "wrote tagger.toml\n"
     )
+
+
+def test_after_init_builds_and_rebuilds_beside_versions_are_checked_too(registry: Registry, tmp_path: Path) -> None:
+    versions = {"1.2.4-r1": "a", "1.2.4-r2": "b", "1.2.4": "b", "1.2": "b", "1": "b", "latest": "b"}
+    builds = {"main-98": "c", "main-1233": "d", "main-1234": "e", "edge": "e"}
+    repository = filled(registry, "init/lines", versions | builds)
+    assert tagger_in(tmp_path, "init", str(repository), "--write").code == 0
+    assert (tmp_path / "tagger.toml").read_text() == (
+        f'registries = ["{registry.host}"]\n'
+        'repository = "init/lines"\n'
+        'revisions = "-r{n}"\n'
+        "\n"
+        "[lines.main]\n"
+        'versions = "main-{n}"\n'
+        'floats = ["edge"]\n'
+    )
+    checked = tagger_in(tmp_path, "check", str(repository))
+    assert (checked.code, checked.out) == (0, f"{repository}: no drift, 5 floating tags checked\n")
 
 
 def test_init_overwrites_no_settings_and_prints_them_without_write(registry: Registry, tmp_path: Path) -> None:

@@ -173,6 +173,16 @@ def test_a_check_asks_once_for_what_it_compares(drifted: tuple[Proxy, str]) -> N
 
 
 @pytest.mark.engine
+def test_init_asks_for_no_digest_twice_and_for_others_only_to_find_what_a_word_holds(
+    drifted: tuple[Proxy, str],
+) -> None:
+    proxy, path = drifted
+    run(proxy, path, "repair")
+    words = Counter(["HEAD old", "HEAD new"])
+    assert run(proxy, path, "init") == (COMPARE | VERSIONS) + words + Counter(["GET list"])
+
+
+@pytest.mark.engine
 def test_a_list_asks_for_each_digest_that_it_shows(drifted: tuple[Proxy, str]) -> None:
     assert run(*drifted, "ls", "--limit", "0") == (COMPARE | VERSIONS) + Counter(["GET list"])
 
@@ -244,6 +254,7 @@ def test_a_release_asks_for_a_token_to_read_and_one_to_write_and_keeps_its_conne
         "prune HOST/known/app --keep 1 --dry-run",
         "ls HOST/known/app",
         "check HOST/known/app",
+        "init HOST/known/app",
         "next HOST/known/app --patch",
     ],
 )

@@ -1,6 +1,6 @@
 """Tag lists that maintainers publish, and what `tagger init` makes of each.
 
-Run this file to write the table into docs/lists.md.
+Run this file to write the table into docs/lists.md, and the settings into tests/data/proposals.txt.
 """
 
 from __future__ import annotations
@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from tagger.names import Digest, Tag
+from tagger.config.propose import as_toml
+from tagger.names import Digest, Repository, Tag
 from tagger.rules.propose import Proposal, propose
 
 DATA = Path(__file__).parents[1] / "data"
 FILE = Path(__file__).parents[2] / "docs/lists.md"
+SETTINGS = DATA / "proposals.txt"
+REPOSITORY = Repository.parse("registry.local:5000/gallery/ui")
 OFFICIAL = "docker-library/official-images"
 
 _HEAD = """# Real tag lists
@@ -27,7 +30,8 @@ of READMEs. Tags in one row of such a file name one image, which says where each
 
 `floating tags` are all tags that `init` does not read as versions. `agree` are those that are where the proposed
 settings put them. `drift` counts floating tags that the settings put elsewhere, or that are missing. `asked` counts the
-tags whose digest decided something.
+tags whose digest decided something. The settings themselves are in
+[tests/data/proposals.txt](../tests/data/proposals.txt).
 
 | image | tags | lines of versions | versions | agree / floating tags | drift | asked |
 | --- | --- | --- | --- | --- | --- | --- |"""
@@ -151,5 +155,15 @@ def _lines(read: Read) -> str:
     return ", ".join(shown) or "none"
 
 
+def settings(reads: Iterable[Read]) -> str:
+    """Write what is proposed for each list, beside the repository's name."""
+    found = []
+    for each in reads:
+        file = as_toml(REPOSITORY, each.proposal).split("\n")[2:]
+        found.append("\n".join([f"-- {each.of.name} --", *file, ""]))
+    return "\n".join(found)
+
+
 if __name__ == "__main__":
     FILE.write_text(page(read_all()))
+    SETTINGS.write_text(settings(read_all()))
