@@ -11,6 +11,7 @@ from typing import Any, TypeVar, get_type_hints
 import typer
 import typer.core
 
+from tagger.cli.failure import as_error, failure
 from tagger.cli.options import OUTPUT, PANELS
 
 Function = TypeVar("Function", bound=Callable[..., None])
@@ -83,6 +84,13 @@ class Command(typer.core.TyperCommand):
 
 class Group(typer.core.TyperGroup):
     """The program: it shows its commands in sections."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command (click, "Command.invoke"); a signal while it is looked up or imported ends like any other."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as interruption:
+            raise failure(as_error(interruption)) from None
 
     def format_usage(self, ctx: Any, formatter: Any) -> None:
         """Write how the program is called (click, "Command.format_usage")."""

@@ -172,6 +172,32 @@ def test_an_interruption_while_the_command_is_imported_ends_it_without_a_word(tm
     process.stderr.close()
 
 
+AT_AN_IMPORT = """
+import os, sys, time
+class Slow:
+    def find_spec(name, *_):
+        if name == "tagger.api":
+            os.write(1, b"1")
+            time.sleep(60)
+sys.meta_path.insert(0, Slow)
+from tagger.cli import run
+sys.argv = {words}
+run.main()
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+@pytest.mark.parametrize("words", [["ls", "r/a"], ["rm", "r/a", "--all"], ["promote", "r/a:b", "1.0.0"]])
+def test_a_signal_while_a_command_imports_what_it_needs_ends_it_as_any_other(
+    words: list[str], number: signal.Signals, code: int
+) -> None:
+    process = started(AT_AN_IMPORT.format(words=["tagger", *words]), subprocess.PIPE)
+    assert process.stderr
+    assert ended(process, number) == code
+    assert b"tagger: error: interrupted: run the same command again" in process.stderr.read()
+    process.stderr.close()
+
+
 def test_an_interruption_is_shown_while_what_is_under_way_ends() -> None:
     held, released = threading.Event(), threading.Event()
 
