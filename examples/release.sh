@@ -10,6 +10,7 @@ tagger release "$image" "$version" --registry "$REGISTRY" --dry-run
 
 # The exit code says how it ended:
 #   0 done    1 failed, floating tags unchanged    2 bad input    3 refused    4 failed, some tags are misplaced
+#   6 a gate failed, no tag moved    7 done, but a command after it failed
 tagger release "$image" "$version" --registry "$REGISTRY" --json >release.json
 
 # The digest names this image for good. A tag may move with the next release.

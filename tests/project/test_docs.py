@@ -156,6 +156,7 @@ BEFORE: Mapping[str, Callable[[Engine, Registry], None]] = {
     "README.md": of_readme,
     "docs/getting-started.md": lambda engine, _: images(engine, "image-gallery", "image-gallery:1.9"),
     "docs/settings.md": lambda engine, _: images(engine, "image-gallery"),
+    "docs/gates.md": lambda engine, _: images(engine, "image-gallery"),
     "docs/ci.md": of_ci,
     "docs/after.md": of_after,
     "docs/existing.md": of_existing,
