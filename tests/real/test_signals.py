@@ -198,6 +198,28 @@ def test_a_signal_while_a_command_imports_what_it_needs_ends_it_as_any_other(
     process.stderr.close()
 
 
+AT_THE_ERROR = """
+import sys
+from tagger import api
+from tagger.cli import failure, run
+from tagger.errors import Unsettled
+def ls(*_, **__):
+    raise Unsettled("latest is out of place", ["latest"])
+def interrupted(_):
+    raise KeyboardInterrupt
+api.ls = ls
+failure.show_done = interrupted
+sys.argv = ["tagger", "ls", "r/a"]
+run.main()
+"""
+
+
+def test_a_signal_while_an_error_is_shown_does_not_hide_it() -> None:
+    process = started(AT_THE_ERROR, subprocess.PIPE)
+    _, shown = process.communicate(timeout=20)
+    assert (process.returncode, b"tagger: error: latest is out of place\n" in shown) == (4, True), shown
+
+
 def test_an_interruption_is_shown_while_what_is_under_way_ends() -> None:
     held, released = threading.Event(), threading.Event()
 
