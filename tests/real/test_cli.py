@@ -456,8 +456,8 @@ def test_a_command_that_is_misspelt_is_named_by_its_likeness() -> None:
     ("words", "says"),
     [
         (["release", "--all"], "Option '--all' requires an argument"),
-        (["promote"], "Missing argument 'SOURCE'"),
-        (["promote", "127.0.0.1:9/gallery:a"], "Missing argument 'VERSION'"),
+        (["promote"], "give SOURCE and VERSION, or only --all VERSION"),
+        (["promote", "127.0.0.1:9/gallery:a"], "give SOURCE and VERSION, or only --all VERSION"),
         (["prune", "127.0.0.1:9/gallery"], "Missing option '--keep'"),
     ],
 )
