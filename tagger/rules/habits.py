@@ -15,7 +15,7 @@ from tagger.rules.version import Version
 
 _MOST_WORDS, _MOST_ALIASES = 48, 8
 _FAR, _FURTHER = 10, 8
-_WORD = re.compile(r"[A-Za-z]+(?:[._-][A-Za-z]+)*")
+_WORD = re.compile(r"(?!sha-)[A-Za-z]+(?:[._-][A-Za-z]+)*")
 # What follows a branch may hold the newest version by chance.
 _BRANCH = re.compile(r"main|master|trunk|head|dev|devel|develop|development|edge|nightly|test|testing|staging|unstable")
 # What names no series, but whatever is newest.

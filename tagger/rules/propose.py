@@ -218,6 +218,8 @@ def _reasons(base: Fit, schemes: Sequence[Scheme]) -> Iterator[str]:
         yield f"revisions {scheme.revisions}: {rebuilds} tags are rebuilds, such as {example}"
     if scheme.prefix:
         yield f"prefix {scheme.prefix}: most tags of this line have it, such as {example}"
+    if not scheme.floats:
+        yield "floats []: no template fits, so that a release creates no floating tag; change this if it should"
     if names := [each.variant for each in schemes if each.variant]:
         yield f"variants {', '.join(names)}: each has floating tags of its own"
 

@@ -10,10 +10,13 @@ import pytest
 from hypothesis import given, strategies
 from lists import FILE, REPOSITORY, SETTINGS, Read, page, read, read_all, settings
 from lists import TagList as Tags
+from shelf import Shelf
 
+from tagger.cli.render.text import proposal_text
 from tagger.config.propose import as_toml
 from tagger.config.read import read as read_settings
 from tagger.names import Tag
+from tagger.repository.propose import propose as propose_for
 from tagger.rules.propose import propose
 from tagger.rules.resolve import Published, resolve
 from tagger.rules.scheme import Scheme
@@ -147,6 +150,22 @@ def test_only_what_decides_something_is_asked_for() -> None:
     found = named(*rows, "pr-1", "pr-2", "sha-0f0f0f0")
     assert found.right == 9
     assert len(found.asked) == 18
+
+
+def test_a_tag_that_cannot_be_read_decides_nothing_and_is_named() -> None:
+    repository = Shelf.published(["1.0.0", "1.1.0"])
+    assert isinstance(repository, Shelf)
+    repository.unreadable = {Tag("latest")}
+    found = propose_for(repository)
+    (line,) = found.proposal.lines
+    assert (found.unreadable, line.right) == (("latest",), ("1.1", "1", "1.0"))
+    assert "does not say what these tags hold: latest" in proposal_text(found)
+
+
+def test_a_repository_without_floating_tags_gets_none_and_is_told() -> None:
+    (line,) = named("8.3.1", "7.17.5").proposal.lines
+    assert (line.schemes[0].floats, line.moves, line.creates) == ((), (), ())
+    assert [reason for reason in line.reasons if reason.startswith("floats []: ")]
 
 
 def test_an_empty_list_and_one_of_branches_give_no_line() -> None:
