@@ -35,7 +35,7 @@ if TYPE_CHECKING:
         yank,
     )
     from tagger.doctor.finding import Diagnosis, Finding, Level
-    from tagger.errors import InputError, Interrupted, Refused, TaggerError, Unsettled
+    from tagger.errors import GateFailed, InputError, Interrupted, Refused, TaggerError, Unsettled
     from tagger.releasing.order import FloatsVia
     from tagger.releasing.outcome import Outcome, Release, Released
     from tagger.repository.check import Check
@@ -63,6 +63,7 @@ _HOMES = {
     "Finding": "doctor.finding",
     "Floating": "repository.floating",
     "FloatsVia": "releasing.order",
+    "GateFailed": "errors",
     "Holding": "repository.compare",
     "InputError": "errors",
     "Interrupted": "errors",
@@ -116,6 +117,7 @@ __all__ = [
     "Finding",
     "Floating",
     "FloatsVia",
+    "GateFailed",
     "Holding",
     "InputError",
     "Interrupted",

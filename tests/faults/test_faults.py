@@ -1024,6 +1024,95 @@ def test_an_image_that_is_not_there_is_named(scene: Stage, image: str) -> None:
     stopped(scene, scene.release(image=image), 2)
 
 
+# -- gates ---------------------------------------------------------------------------------------------------------
+
+
+def kept_waiting(scene: Stage, ran: Ran, code: int, *says: str) -> None:
+    """Hold that a gate kept the image back: nothing is there but the candidate, which the next attempt uses."""
+    assert (ran.code, [word for word in says if word not in ran.error]) == (code, []), ran.err
+    after = scene.snapshot()
+    [candidate] = after.keys() - scene.before.keys()
+    assert (candidate.startswith(f"{VERSION}-candidate."), candidate in ran.err + ran.out) == (True, True)
+    assert {tag: digest for tag, digest in after.items() if tag != candidate} == scene.before
+    done(scene, scene.release("engine", "--gate", "true"))
+    assert candidate not in scene.snapshot()
+
+
+@fault(
+    "Gates",
+    "a gate fails, or is killed",
+    by="a gate",
+    does="names the gate and its last lines; only the candidate is there",
+    exits="6",
+)
+@pytest.mark.engine
+@pytest.mark.parametrize(("gate", "how"), [("exit 3", "exit code 3"), ("kill -9 $$", "killed by signal 9")])
+def test_a_gate_that_fails_keeps_the_image_back(scene: Stage, gate: str, how: str) -> None:
+    ran = scene.release("engine", "--gate", f"sh -c 'echo it said; {gate}'")
+    assert ran.json["gates"][0]["output"] == ["it said"]
+    kept_waiting(scene, ran, 6, how)
+
+
+@fault(
+    "Gates",
+    "a gate hangs, and so do its children",
+    by="a gate, with --gate-timeout",
+    does="ends all of them in time; only the candidate is there",
+    exits="6",
+)
+@pytest.mark.engine
+def test_a_gate_that_hangs_keeps_the_image_back(scene: Stage) -> None:
+    ran = scene.release("engine", "--gate-timeout", "1", "--gate", "sh -c 'sleep 600 & sleep 600'")
+    kept_waiting(scene, ran, 6, "did not end within 1 s")
+
+
+@fault(
+    "Gates",
+    "a gate writes 100 MB, with control characters and commands to a CI system",
+    by="a gate",
+    does="shows the first lines, escaped, and releases",
+    exits="0",
+)
+@pytest.mark.engine
+def test_a_gate_that_floods_is_cut_short(scene: Stage) -> None:
+    line = "'\\\\x1b[2J::error::x' + 'y' * 80 + chr(10)"
+    flood = f"import sys; [sys.stdout.write(({line}) * 10000) for _ in range(100)]"
+    ran = scene.release("engine", "--gate", f'{sys.executable} -c "{flood}"')
+    assert (len(ran.err) < 500_000, "\x1b" in ran.err + ran.out) == (True, False)
+    done(scene, ran)
+
+
+@fault(
+    "Gates",
+    "SIGINT, SIGTERM or SIGHUP while a gate runs",
+    by="signals",
+    does="ends the gate; only the candidate is there",
+    exits="130, 143, 129",
+)
+@pytest.mark.engine
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_during_a_gate_keeps_the_image_back(scene: Stage, number: signal.Signals, tmp_path: Path) -> None:
+    running = tmp_path / "running"
+    process = scene.start("engine", "--gate", f"sh -c 'touch {running}; sleep 600; true'")
+    while not running.exists() and not process.has_ended():
+        time.sleep(0.05)
+    process.send_signal(number)
+    kept_waiting(scene, process.wait(), 128 + number, "interrupted")
+
+
+@fault(
+    "Gates",
+    "required evidence is missing",
+    by="--require",
+    does="says what is missing; only the candidate is there",
+    exits="6",
+)
+@pytest.mark.engine
+@pytest.mark.parametrize("kind", ["signature", "provenance", "sbom"])
+def test_evidence_that_is_missing_keeps_the_image_back(scene: Stage, kind: str) -> None:
+    kept_waiting(scene, scene.release("engine", "--require", kind), 6, f"there is no {kind}")
+
+
 # -- the process ---------------------------------------------------------------------------------------------------
 
 

@@ -155,6 +155,23 @@ def test_nothing_that_users_pull_has_moved_while_a_gate_runs(bench: Bench) -> No
     assert local == set(CASCADE), "nor is the candidate in the Engine"
 
 
+def test_a_second_client_sees_no_tag_of_the_cascade_move_before_the_last_gate_has_ended(bench: Bench) -> None:
+    for tag in ("2.1.105", "2.1", "2", "latest"):
+        bench.repository.image(tag, "old")
+    before = {tag: digest for tag, digest in bench.held().items() if tag in CASCADE}
+    ended = bench.folder / "ended"
+    gates = ["--gate", "sleep 1", "--gate", f"sh -c 'sleep 1; touch {ended}'"]
+    process = start(bench.engine, *bench.words("new", *gates))
+    waited = False
+    while not process.has_ended():
+        over = ended.exists()
+        held = bench.held()
+        waited = waited or (not over and any("candidate" in tag for tag in held))
+        assert over or ended.exists() or {tag: held[tag] for tag in CASCADE if tag in held} == before
+    assert (wait(process).code, waited) == (0, True)
+    assert len({*bench.held().values()}) == 2
+
+
 def test_a_gate_that_fails_leaves_the_candidate_and_nothing_else(bench: Bench) -> None:
     before = {"1.0.0": bench.repository.image("1.0.0", "old").digest}
     scan = bench.script("scan", "print('CRITICAL: 3'); print('::error::x'); raise SystemExit(3)")

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar
 import pytest
 
 FILE = Path(__file__).parents[2] / "docs/faults.md"
-Kind = Literal["Engine", "Registry", "Authorization", "Rivals", "Versions and images", "The process"]
+Kind = Literal["Engine", "Registry", "Authorization", "Rivals", "Versions and images", "Gates", "The process"]
 Test = TypeVar("Test", bound=Callable[..., None])
 
 

@@ -126,6 +126,10 @@ class Launched:
                 break
         return not ended
 
+    def has_ended(self) -> bool:
+        """Say whether it has come to its end."""
+        return self._talk.poll()
+
     def kill(self) -> None:
         """End it as a power cut would."""
         self.send_signal(signal.SIGKILL)
