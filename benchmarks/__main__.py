@@ -27,6 +27,7 @@ _PROGRAMS = {
     "docker": "docker version --format 'Docker {{.Client.Version}}, Engine {{.Server.Version}}'",
     "docker-registry": "docker-registry --version",
     "crane": f"dpkg-query --admindir={CRANE.parents[2]}/var/lib/dpkg --show --showformat 'crane ${{Version}}' crane",
+    "skopeo": "skopeo --version",
     "hyperfine": "hyperfine --version",
 }
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
+from itertools import product
+
+from pushed import Repository
 
 from benchmarks.case import Case, Commands
 from benchmarks.stage import FAR, Stage
@@ -62,6 +66,37 @@ def _run(stage: Stage, text: str) -> None:
     stage.shell(text)
 
 
+_INSECURE = "--src-tls-verify=false --dest-tls-verify=false"
+_COPIES = {
+    "crane": "set -e; crane cp {source} {target}:2.1.106;"
+    " for tag in 2.1 2 latest; do crane tag {target}:2.1.106 $tag & done; wait",
+    "skopeo": f"set -e; skopeo copy --all --quiet {_INSECURE} docker://{{source}} docker://{{target}}:2.1.106;"
+    f" for tag in 2.1 2 latest; do skopeo copy --all --quiet {_INSECURE} docker://{{target}}:2.1.106"
+    " docker://{target}:$tag & done; wait",
+}
+
+
+def _built(repository: Repository, layers: int, size: int) -> None:
+    repository.image("build-7", repository.path, layers=layers, size=size)
+
+
+def _promotion(stage: Stage, *, peer: str, far: int, layers: int, size: int) -> Commands:
+    """Promote an image from one registry to another, each so far away, in ms, that has nothing of it."""
+    built = Repository(stage.second, f"built/{layers}")
+    stage.once(built.path, lambda: _built(built, layers, size))
+    repository = f"copied/{layers}-{far}"
+    source, target = f"{stage.host(far, stage.second)}/{built.path}:build-7", f"{stage.host(far)}/{repository}"
+    copy = _COPIES[peer].format(source=source, target=target)
+    return Commands(f"tagger promote {source} 2.1.106 --to {target}", copy, f"empty {repository}")
+
+
+def _promotions() -> Iterator[Case]:
+    for peer, (layers, size), far in product(_COPIES, ((10, 30_000_000), (60, 200_000)), (0, FAR)):
+        name = f"promote {layers} layers against {peer}, {f'{far} ms' if far else 'loopback'}"
+        make = partial(_promotion, peer=peer, far=far, layers=layers, size=size)
+        yield Case(name, 1.0, make, (peer,), memory=60, cold=False)
+
+
 def _start(stage: Stage, words: str) -> Commands:
     del stage
     return Commands(f"tagger {words}", 'python -c "import typer, semver"')
@@ -109,6 +144,7 @@ CASES = (
     Case("unchanged re-release, 40 ms", 0.25, partial(release, far=FAR, again=True), _DOCKER),
     Case("dry run, 40 ms", 0.20, partial(release, far=FAR, options="--dry-run"), _DOCKER),
     Case("1 GiB image that nobody has, loopback", 1.05, _large, _DOCKER, memory=80, cold=False),
+    *_promotions(),
     Case("tagger tags 2.1.106", 1.25, partial(_start, words="tags 2.1.106")),
     Case("tagger --version", 1.25, partial(_start, words="--version")),
     Case("tagger --help", 1.25, partial(_start, words="--help")),

@@ -61,16 +61,27 @@ class Stage:
     environment: Mapping[str, str]
     shelf: Shelf
     _services: contextlib.ExitStack
-    _hosts: dict[int, str] = field(default_factory=dict)
+    _hosts: dict[tuple[str, int], str] = field(default_factory=dict)
     _made: set[str] = field(default_factory=set)
+    _second: Registry | None = None
 
-    def host(self, round_trip: int) -> str:
-        """Give an address of the registry that is so many milliseconds away; 0 is the registry's own."""
+    def host(self, round_trip: int, registry: Registry | None = None) -> str:
+        """Give an address of a registry (None: the first) that is so many milliseconds away; 0 is its own."""
+        host = (registry or self.registry).host
         if round_trip == 0:
-            return self.registry.host
-        if round_trip not in self._hosts:
-            self._hosts[round_trip] = self._services.enter_context(_distance(self.registry.host, round_trip))
-        return self._hosts[round_trip]
+            return host
+        if (host, round_trip) not in self._hosts:
+            self._hosts[host, round_trip] = self._services.enter_context(_distance(host, round_trip))
+        return self._hosts[host, round_trip]
+
+    @property
+    def second(self) -> Registry:
+        """Give a second registry, from which images are copied."""
+        if self._second is None:
+            folder = self.folder.parent / "second"
+            folder.mkdir()
+            self._second = self._services.enter_context(Registry.start(folder))
+        return self._second
 
     def shell(self, text: str) -> str:
         """Run a shell command in the folder and give its output; ServiceError when it fails."""

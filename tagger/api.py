@@ -111,21 +111,30 @@ def promote(
     to: str | Sequence[str] = (),
     schemes: Sequence[Scheme] = PLAIN,
     git_tag: str | None = None,
+    layers_from: Collection[str] = (),
     **options: Unpack[ReleaseOptions],
 ) -> Release:
     """Release an image of a registry or an OCI layout, digest unchanged, with all of its platforms, without an Engine.
 
     `source` is its reference, by tag or digest, or `oci:PATH` of a layout; several are images of one platform each,
     which are joined into one index. It is released in its own repository, or in those of `to`: what they lack is copied
-    there, signatures and attestations too. The rest is as for `release`.
+    there, signatures and attestations too. Layers that are under `latest` in a repository of `layers_from`, in the same
+    registry, are mounted from there. The rest is as for `release`.
     """
     from tagger.wiring.promote import Promotion
     from tagger.wiring.promote import promote as promoted
 
-    return promoted([Promotion(source, [to] if isinstance(to, str) else to, schemes, git_tag)], version, options)
+    wanted = Promotion(source, [to] if isinstance(to, str) else to, schemes, git_tag)
+    return promoted([wanted], version, options, layers_from)
 
 
-def promote_all(wanted: Sequence[Promotion], version: str, **options: Unpack[ReleaseOptions]) -> Release:
+def promote_all(
+    wanted: Sequence[Promotion],
+    version: str,
+    *,
+    layers_from: Collection[str] = (),
+    **options: Unpack[ReleaseOptions],
+) -> Release:
     """Promote several images as one release.
 
     All are copied before a version tag is written, and no floating tag moves before every version tag is verified.
@@ -133,7 +142,7 @@ def promote_all(wanted: Sequence[Promotion], version: str, **options: Unpack[Rel
     """
     from tagger.wiring.promote import promote as promoted
 
-    return promoted(wanted, version, options)
+    return promoted(wanted, version, options, layers_from)
 
 
 def ls(

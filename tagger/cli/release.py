@@ -14,7 +14,17 @@ from tagger.cli.failure import as_error, failure
 from tagger.cli.options import TAGS, TARGET, Access, Gates, Output, ReleaseOptions, Rules, Target, words
 from tagger.cli.render.console import say, show
 from tagger.cli.render.github import Appended, append, opened, tell_github
-from tagger.cli.settings import git_tag_of, given, in_force, judged, promotions, schemes_to_write, token_hosts, wanted
+from tagger.cli.settings import (
+    git_tag_of,
+    given,
+    in_force,
+    judged,
+    layers_from,
+    promotions,
+    schemes_to_write,
+    token_hosts,
+    wanted,
+)
 from tagger.errors import InputError, TaggerError
 
 if TYPE_CHECKING:
@@ -145,7 +155,7 @@ def promote(
         if all_as:
             images, settings, auth_hosts = promotions(given(rules, gates=gates), source_tag)
             asked = _words(options, access, access.auth_host or auth_hosts, watch, judged(gates, settings))
-            return api.promote_all(images, all_as, **asked)
+            return api.promote_all(images, all_as, layers_from=layers_from(), **asked)
         if source_tag is not None:
             raise InputError("--source-tag goes with --all", "give the tag in SOURCE itself")
         first = to[0] if to else sources[0]
@@ -156,6 +166,7 @@ def promote(
             to=to or (),
             schemes=schemes_to_write(rules, to or sources[:1]),
             git_tag=git_tag_of(rules, to or sources[:1]) if version == "git" else None,
+            layers_from=layers_from(),
             **_words(options, access, token_hosts(access, first), watch, judged(gates, settings)),
         )
 

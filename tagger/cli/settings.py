@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from tagger.cli.options import Access, Gates, Rules, Target, words
 from tagger.cli.render.console import say
-from tagger.errors import InputError
+from tagger.errors import InputError, Refused
 from tagger.names import ImageName, Repository
 from tagger.text import printable
 
@@ -213,6 +214,18 @@ def promotions(said: Given, source_tag: str | None) -> tuple[list[Promotion], Se
         to = targets(found, name) or [ImageName.parse(name).target(None, found.settings.repository)]
         images.append(Promotion(sources[name], [*map(str, to)], found.schemes(), found.settings.git_tag))
     return images, agreed, auth_hosts
+
+
+def layers_from() -> list[str]:
+    """The repositories of the settings, which may share base layers with an image; a broken table names none."""
+    from tagger.config.places import targets
+    from tagger.config.read import read_any
+
+    found: dict[str, None] = {}
+    with contextlib.suppress(InputError, Refused):
+        for each in read_any(given(Rules()), os.environ, Path()):
+            found |= dict.fromkeys(map(str, targets(each, each.image)))
+    return [*found]
 
 
 def _source(found: Config, source_tag: str | None) -> str:

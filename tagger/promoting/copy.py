@@ -15,6 +15,7 @@ from tagger.names import Digest, Repository, Tag
 from tagger.oci import index
 from tagger.oci.manifest import Blob, Manifest
 from tagger.oci.referrers import referrers_tag
+from tagger.promoting.neighbours import Neighbours
 from tagger.promoting.source import FAILURES, Belongings, Home, Original, Piece, belongings
 from tagger.registry.referrers import referrers
 from tagger.registry.repository import RemoteRepository
@@ -25,13 +26,15 @@ from tagger.work import Pauses
 class Courier:
     """Copies an image to repositories, with its signatures and attestations: by reference and by tag.
 
-    `note` hears what was sent, `meter` how far it is. `warnings` says what was not sent, and why.
+    `note` hears what was sent, `meter` how far it is. `neighbours` know where else a blob is in the same registry.
+    `warnings` says what was not sent, and why.
     """
 
     original: Original
     targets: Mapping[Repository, RemoteRepository]
     note: Progress = lambda _: None
     meter: Meter | None = None
+    neighbours: Neighbours = field(default_factory=Neighbours)
     warnings: list[str] = field(default_factory=list)
     _pieces: Sequence[Piece] = ()
     _belongings: Belongings | None = None
@@ -90,11 +93,11 @@ class Courier:
     def _send_blob(self, target: RemoteRepository, home: Home, blob: Blob) -> bool:
         """Send a blob that is missing; whether it is there now, since no registry may have a foreign blob."""
         if target.blobs.has(blob.digest):
+            self.neighbours.note(target.name, blob.digest)
             return True
         if blob.foreign and not _kept(home, blob):
             return False
-        if _is_beside(home.name, target.name) and target.blobs.mount(blob, home.name):
-            self.note(Line.about("mounted", blob.digest, f" in {target.name}"))
+        if self._mounted(target, home, blob):
             return True
         for attempt in target.deadline.attempts(Pauses.BLOB):
             try:
@@ -107,8 +110,18 @@ class Courier:
                 self.note(Line.about("sending", blob.digest, again))
             else:
                 self.note(Line.about("copied", blob.digest, f", {blob.size} bytes, to {target.name}"))
+                self.neighbours.note(target.name, blob.digest)
                 return True
         raise AssertionError("the last attempt returns or raises")
+
+    def _mounted(self, target: RemoteRepository, home: Home, blob: Blob) -> bool:
+        """Mount a blob from its home, or from a neighbour; whether that worked."""
+        where = home.name if _is_beside(home.name, target.name) else self.neighbours.having(blob, target.name)
+        if where is None or not target.blobs.mount(blob, where):
+            return False
+        self.note(Line.about("mounted", blob.digest, f" in {target.name}"))
+        self.neighbours.note(target.name, blob.digest)
+        return True
 
     def _metered(self, blob: Blob, pieces: Iterable[bytes]) -> Iterator[bytes]:
         name, done = blob.digest.partition(":")[2][:12], 0

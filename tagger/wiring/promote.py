@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -16,6 +16,7 @@ from tagger.oci.evidence import Evidence
 from tagger.promoting import layout
 from tagger.promoting.convoy import Convoy
 from tagger.promoting.copy import Courier
+from tagger.promoting.neighbours import Neighbours
 from tagger.promoting.source import Original, Place, find, join
 from tagger.registry.evidence import evidence
 from tagger.releasing.observe import look
@@ -50,7 +51,9 @@ class Promotion:
         return [self.source] if isinstance(self.source, str) else self.source
 
 
-def promote(wanted: Sequence[Promotion], version: str, options: ReleaseOptions) -> Release:
+def promote(
+    wanted: Sequence[Promotion], version: str, options: ReleaseOptions, layers_from: Collection[str] = ()
+) -> Release:
     """Release images, or joins of several, as one release. Raises what `tagger.promote` raises."""
     named = ", ".join(source for each in wanted for source in each.sources)
     try:
@@ -75,7 +78,8 @@ def promote(wanted: Sequence[Promotion], version: str, options: ReleaseOptions) 
         originals = dict(zip(finding, found, strict=True))
         labels = deadline.at_once([each.labels for each in found])
         odd = check_labels({n: said for each in labels for n, said in each.items()}, asked, placements, options)
-        couriers = _couriers(originals, placements, registries, options)
+        neighbours = Neighbours([registries.open(Repository.parse(name)) for name in layers_from])
+        couriers = _couriers(originals, placements, registries, neighbours, options)
         origins = {
             name: origin
             for name, said in zip(originals, labels, strict=True)
@@ -128,13 +132,17 @@ def _read(
 
 
 def _couriers(
-    originals: Mapping[str, Original], placements: Sequence[Placement], registries: Registries, options: ReleaseOptions
+    originals: Mapping[str, Original],
+    placements: Sequence[Placement],
+    registries: Registries,
+    neighbours: Neighbours,
+    options: ReleaseOptions,
 ) -> list[Courier]:
     """What copies each image to the repositories where it is released."""
     found = []
     for name, original in originals.items():
         targets = {each.repository: registries.open(each.repository) for each in placements if each.image == name}
-        found.append(Courier(original, targets, options.get("progress", silent), options.get("meter")))
+        found.append(Courier(original, targets, options.get("progress", silent), options.get("meter"), neighbours))
     return found
 
 

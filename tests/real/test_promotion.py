@@ -16,7 +16,7 @@ import canary
 import pytest
 from command import start, tagger, wait
 from doubles import Cut, ModelRegistry, Proxy, Request, Response, on, refusal
-from pushed import INDEX, MANIFEST, OCI, Repository, digest_of
+from pushed import INDEX, MANIFEST, OCI, Pushed, Repository, digest_of
 from services import Registry
 
 import tagger as api
@@ -893,3 +893,69 @@ def test_a_blob_of_many_megabytes_passes_in_pieces(source: Repository, target: R
     done = subprocess.run([sys.executable, str(script)], capture_output=True, check=True)
     assert target.holds_all_of(built)
     assert int(done.stdout) < 60 * 1024, "kilobytes"
+
+
+# -- base layers -----------------------------------------------------------------------------------------------------
+
+
+def on_base(repository: Repository, tag: str | None, text: str, base: bytes = b"base".ljust(2_000_000, b".")) -> Pushed:
+    """Push an image whose first layer is that of others too."""
+    config = json.dumps({"os": "linux", "architecture": "amd64", "made_of": text}).encode()
+    layers = [repository.blob(content, f"{OCI}.layer.v1.tar") for content in (base, text.encode())]
+    return repository.put(tag, MANIFEST, {"config": repository.blob(config, f"{OCI}.config.v1+json"), "layers": layers})
+
+
+def layer_of(pushed: Pushed) -> str:
+    """Give the digest of the first layer."""
+    return str(json.loads(pushed.body)["layers"][0]["digest"])
+
+
+@pytest.mark.parametrize("platforms", [False, True], ids=["an image", "an index"])
+def test_base_layers_are_mounted_from_what_the_settings_name(
+    source: Repository, target: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, platforms: bool
+) -> None:
+    built = on_base(source, "build-77", "gallery")
+    beside = Repository(target.registry, f"{target.path}/beside")
+    image = on_base(beside, None if platforms else "latest", "beside")
+    if platforms:
+        entry = image.descriptor(platform={"os": "linux", "architecture": "amd64"})
+        beside.put("latest", INDEX, {"manifests": [entry]})
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tagger.toml").write_text(
+        f'registries = ["{target.registry.host}"]\n[images.beside]\nrepository = "{beside.path}"\n'
+    )
+    ran = tagger(None, "promote", f"{source}:build-77", "2.1.106", "--to", str(target))
+    assert ran.code == 0, ran.err
+    assert f"mounted {layer_of(built)[:19]}" in ran.err or f"mounted {layer_of(built)}" in ran.err, ran.err
+    assert cascade_of(target) == dict.fromkeys(CASCADE, built.digest)
+    assert target.holds_all_of(built)
+
+
+def test_base_layers_of_images_that_are_promoted_together_are_sent_once(source: Repository, target: Repository) -> None:
+    built = {name: on_base(source, name, name) for name in ("api", "web", "worker")}
+    wanted = [api.Promotion(f"{source}:{name}", [f"{target}/{name}"]) for name in built]
+    said: list[str] = []
+    api.promote_all(wanted, "2.1.106", progress=said.append)
+    base = layer_of(built["api"])
+    assert [line.split()[0] for line in said if base in line] == ["copied", "mounted", "mounted"]
+    for name, pushed in built.items():
+        assert Repository(target.registry, f"{target.path}/{name}").holds_all_of(pushed)
+
+
+@pytest.mark.parametrize("answer", [Response(202), Response(404), refusal(403, "DENIED", "no"), Response(500)])
+@pytest.mark.usefixtures("hurried")
+def test_a_neighbour_that_is_of_no_use_keeps_nothing_back(
+    source: Repository, target: Repository, answer: Response
+) -> None:
+    built = on_base(source, "build-77", "gallery")
+    beside = Repository(target.registry, f"{target.path}/beside")
+    on_base(beside, "latest", "beside")
+    with Proxy(target.registry.host) as proxy:
+        proxy.intercept(on("POST" if answer.status == 202 else "GET", "mount=|/beside/manifests/", answer))
+        done = api.promote(
+            f"{source}:build-77",
+            "2.1.106",
+            to=f"{proxy.host}/{target.path}",
+            layers_from=[f"{proxy.host}/{beside.path}", f"{proxy.host}/no/such/one"],
+        )
+    assert (done.outcome, target.holds_all_of(built)) == ("released", True)
