@@ -135,17 +135,26 @@ def _candidate(reading: Reading, left: Sequence[Tag], held: Held) -> _Candidate 
         return None
     suffixes = [name for name, _ in reading.suffixes(left).most_common(_MOST_VARIANTS)]
     names = frozenset(name for name in suffixes if _is_variant(plain, name))
-    there, named, nothing, fits = {*left}, words(left), Held(dict.fromkeys(left)), []
-    for name in ("", *sorted(names)):
-        scheme = replace(plain, variant=name, variants=names)
-        blind = fit(left, scheme, nothing)
-        # A variant without any floating tag has nothing to keep where it is.
-        floating = there & {*blind.wrong} or any(word.endswith(f"-{name}") for word in named)
-        if blind.published.versions and (not name or floating):
-            fits.append(blind.held_by(held))
+    blind, there, named = _blind(plain, names, left), {*left}, words(left)
+    # A variant without any floating tag has nothing to keep where it is.
+    floating = frozenset(
+        name
+        for name, each in blind.items()
+        if name and (there & {*each.wrong} or any(word.endswith(f"-{name}") for word in named))
+    )
+    if floating != names:
+        blind = _blind(plain, floating, left)
+    fits = [each.held_by(held) for name, each in blind.items() if not name or name in floating]
     newest = [(each, stable[0]) for each in fits if (stable := each.stable)]
     held_by = [w for w in named if any(is_of(w, each.scheme) and held.alike(w, each.tag(v)) for each, v in newest)]
     return _Candidate(reading, (*fits,), (*held_by,)) if fits else None
+
+
+def _blind(plain: Scheme, names: frozenset[str], left: Sequence[Tag]) -> dict[str, Fit]:
+    """Return how each variant that has versions fits where no tag holds anything."""
+    nothing = Held(dict.fromkeys(left))
+    found = {name: fit(left, replace(plain, variant=name, variants=names), nothing) for name in ("", *sorted(names))}
+    return {name: each for name, each in found.items() if each.published.versions}
 
 
 def _scheme(reading: Reading) -> Scheme | None:
