@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from tagger.errors import InputError
 from tagger.names import Digest, Tag
 from tagger.rules.fit import Fit, Held, fit
-from tagger.rules.habits import habits, is_of, mistaken, words
+from tagger.rules.habits import Habits, habits, is_of, mistaken, words
 from tagger.rules.numbering import Numbering
 from tagger.rules.readings import Reading, readings
 from tagger.rules.scheme import Scheme, apart
@@ -192,29 +192,35 @@ def _line(candidate: _Candidate, left: Sequence[Tag], held: Held, before: Sequen
         apart([*(line.schemes for line in before), found.schemes])
     except InputError:
         return None
-    final = [fit(left, scheme, held) for scheme in found.schemes]
-    drifted = tuple(Drifted(tag, each.holder(tag, held), owner) for each in final for tag, owner in each.wrong.items())
-    wrong = [base.tag(version) for version in base.published.versions if version in ignored]
-    reasons = [*_reasons(base, found.schemes), *found.reasons]
-    if wrong:
-        holds = f"no floating tag holds {'it' if len(wrong) == 1 else 'them'}"
-        reasons.append(f"ignore {', '.join(wrong)}: far above {base.stable[0]}, and {holds}")
-    newest = base.stable[0]
-    there = {*left}
+    wrong = tuple(base.tag(version) for version in base.published.versions if version in ignored)
+    return _stands(found, base, wrong, left, held)
+
+
+def _stands(found: Habits, base: Fit, wrong: tuple[Tag, ...], left: Sequence[Tag], held: Held) -> Line:
+    """Return how the floating tags of a line stand, with its `wrong` versions to ignore."""
+    final, newest, there = [fit(left, scheme, held) for scheme in found.schemes], base.stable[0], {*left}
     first = [tag for each in final for tag in each.scheme.floating_tags(newest) if newest in each.published.versions]
     return Line(
-        name,
-        found.schemes,
-        len({tag for each in final for tag in each.understood}),
-        newest,
-        tuple(tag for each in final for tag in each.right),
-        drifted,
-        tuple(tag for each in final for tag in each.missing),
-        (*wrong,),
-        tuple(tag for tag in first if tag in there),
-        tuple(tag for tag in first if tag not in there),
-        (*reasons,),
+        name=found.schemes[0].line,
+        schemes=found.schemes,
+        versions=len({tag for each in final for tag in each.understood}),
+        newest=newest,
+        right=tuple(tag for each in final for tag in each.right),
+        drifted=tuple(
+            Drifted(tag, each.holder(tag, held), owner) for each in final for tag, owner in each.wrong.items()
+        ),
+        missing=tuple(tag for each in final for tag in each.missing),
+        mistaken=wrong,
+        moves=tuple(tag for tag in first if tag in there),
+        creates=tuple(tag for tag in first if tag not in there),
+        reasons=(*_reasons(base, found.schemes), *found.reasons, *_why_ignored(wrong, newest)),
     )
+
+
+def _why_ignored(wrong: Sequence[Tag], newest: Version) -> Iterator[str]:
+    if wrong:
+        them = "it" if len(wrong) == 1 else "them"
+        yield f"ignore {', '.join(wrong)}: far above {newest}, and no floating tag holds {them}"
 
 
 def _reasons(base: Fit, schemes: Sequence[Scheme]) -> Iterator[str]:
@@ -225,6 +231,9 @@ def _reasons(base: Fit, schemes: Sequence[Scheme]) -> Iterator[str]:
     if scheme.revisions:
         rebuilds = sum(bool(version.revision) for version in base.published.spelt.values())
         yield f"revisions {scheme.revisions}: {rebuilds} tags are rebuilds, such as {example}"
+    with_v = sum(tag.startswith("v") for tag in base.understood)
+    if scheme.prefix in {"", "v"} and 0 < with_v < len(base.understood):
+        yield f"v: {with_v} of {len(base.understood)} version tags begin with it, and both spellings count"
     if scheme.prefix:
         yield f"prefix {scheme.prefix}: most tags of this line have it, such as {example}"
     if not scheme.floats:

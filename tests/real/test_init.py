@@ -40,6 +40,7 @@ def test_after_init_a_check_of_years_of_tags_is_green(registry: Registry, tmp_pa
     assert ran.out == (
         f"{repository}: 11 tags\n"
         "4 versions, the newest 1.2.4\n"
+        "  v: 1 of 4 version tags begin with it, and both spellings count\n"
         "  floats {major}.{minor}: its tag holds the newest version of its series\n"
         "  floats latest: it holds the newest version\n"
         "  ignore 2024.1.0: far above 1.2.4, and no floating tag holds it\n"
