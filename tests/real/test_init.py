@@ -36,6 +36,9 @@ def test_after_init_a_check_of_years_of_tags_is_green(registry: Registry, tmp_pa
     )
     checked = tagger_in(tmp_path, "check", str(repository))
     assert (checked.code, checked.out.partition("; ")[0]) == (0, f"{repository}: no drift, 2 floating tags checked")
+    following = tagger_in(tmp_path, "promote", f"{repository}:main", "1.2.5", "--dry-run", "--json")
+    actions = {tag["tag"]: tag["action"] for tag in following.json["repositories"][0]["tags"]}
+    assert actions == {"1.2.5": "create", "1.2": "move", "latest": "move"}
     assert {tag: registry.manifest("init/years", tag) for tag in repository.tags()} == before
     assert ran.out == (
         f"{repository}: 11 tags\n"
