@@ -17,7 +17,7 @@ from tagger.rules.spelling import DEFAULT_VARIANT
 from tagger.rules.version import Version, yanked_by
 
 _MOST_VARIANTS = 64
-_DATE = re.compile(r"(?:.*[^0-9])?(?:19|20)[0-9]{6}(?:[^0-9].*)?")
+_DATE = re.compile(r"(?:.*[^0-9])?(?:19|20)[0-9]{2}(-?)(?:0[1-9]|1[0-2])\1[0-3][0-9](?:[^0-9].*)?", re.DOTALL)
 _SIGNATURE = re.compile(r"sha256-[0-9a-f]{64}(?:\..*)?")
 
 

@@ -18,6 +18,12 @@ _REVISION = re.compile(
     r"(?P<before>-(?:[A-Za-z0-9.]+-)*(?:r|rev|rel|release|ls|p|patch|b|build)?[-.]?|_build|_r|_)[0-9]+"
 )
 _DATE = re.compile(r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])")
+# What separates a variant elsewhere separates the numbers of a day.
+_DAY = re.compile(
+    r"(?P<prefix>(?:[A-Za-z](?:[A-Za-z0-9._-]*?[A-Za-z._-])??)?)"
+    r"(?P<core>(?:19|20)[0-9]{2}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01]))(?P<rest>(?:[-_.].*)?)",
+    re.DOTALL,
+)
 _MONTH = re.compile(r"0[1-9]|1[0-2]")
 _NAMES = ("major", "minor", "patch", "build", "fifth", "sixth")
 _MOST, _MOST_REVISIONS = 48, 6
@@ -77,10 +83,10 @@ def readings(tags: Iterable[str]) -> list[Reading]:
     """
     groups: dict[tuple[str, tuple[str, ...]], list[tuple[tuple[str, ...], str]]] = {}
     for tag in tags:
-        found = _TAG.fullmatch(tag)
+        found = _DAY.fullmatch(tag) or _TAG.fullmatch(tag)
         if found and _PREFIX.fullmatch(found["prefix"]):
-            separators = (*re.findall("[._]", found["core"]),)
-            numbers = (*re.split("[._]", found["core"]),)
+            separators = (*re.findall("[._-]", found["core"]),)
+            numbers = (*re.split("[._-]", found["core"]),)
             groups.setdefault((found["prefix"], separators), []).append((numbers, found["rest"]))
     largest = sorted(groups, key=lambda key: len(groups[key]), reverse=True)
     every = (each for key in largest for each in _of_group(*key, groups[key]))
@@ -106,6 +112,9 @@ def _of_group(
 def _templates(separators: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, named: bool) -> Iterator[str | None]:
     """Yield the templates of versions with these numbers; None for SemVer."""
     if len(separators) >= len(_NAMES):
+        return
+    if "-" in separators:
+        yield "{YYYY}-{0M}-{0D}"
         return
     padded = [row for row in rows if any(_is_padded(number) for number in row)]
     if not separators and any(_DATE.fullmatch(row[0]) for row in rows):

@@ -126,6 +126,26 @@ def test_rebuilds_are_revisions_if_the_version_s_own_tag_follows_them() -> None:
     assert plain.schemes[0].revisions == ""
 
 
+@pytest.mark.parametrize(
+    ("rows", "versions", "revisions"),
+    [
+        (["20241101", "20241108, latest"], "{YYYY}{0M}{0D}", ""),
+        (["2024-11-01", "2024-11-08, latest"], "{YYYY}-{0M}-{0D}", ""),
+        (["RELEASE.2024-11-01", "RELEASE.2024-11-08, latest"], "RELEASE.{YYYY}-{0M}-{0D}", ""),
+        (["24.04.1, 24.04", "24.10.0, 24.10, latest"], "{YY}.{0M}.{patch}", ""),
+        (["14.0, 14, latest", "13.0, 13"], "{major}.{minor}", ""),
+        (["build-76", "build-77, latest"], "build-{n}", ""),
+        (["4.0.9-ls44, 4.0.9", "4.0.10-ls45, 4.0.10, latest"], "", "-ls{n}"),
+        (["4.0.9.1-ls4, 4.0.9.1", "4.0.10.2-ls5, 4.0.10.2, latest"], "{major}.{minor}.{patch}.{build}", "-ls{n}"),
+        (["1.2.4-1", "1.2.4-2, 1.2.4, 1.2, 1, latest"], "", "-{n}"),
+    ],
+)
+def test_the_ways_in_which_people_number_are_read(rows: list[str], versions: str, revisions: str) -> None:
+    (line,) = named(*rows).proposal.lines
+    assert (line.schemes[0].versions, line.schemes[0].revisions) == (versions, revisions)
+    assert (line.drifted, line.missing) == ((), ())
+
+
 def test_calendars_builds_and_lines_beside_semantic_versions_are_seen_by_their_floating_tags() -> None:
     (calendar,) = named("2026.02.0, 2026.02", "2026.03.0", "2026.03.1, 2026.03, 2026, latest").proposal.lines
     assert (calendar.schemes[0].versions, str(calendar.newest)) == ("{YYYY}.{0M}.{patch}", "2026.03.1")
