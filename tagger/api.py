@@ -285,6 +285,7 @@ def prune(
     *,
     keep: int,
     keep_minors: int | None = None,
+    keep_revisions: int | None = None,
     older_than: str | None = None,
     among: Collection[str] | None = None,
     schemes: Sequence[Scheme] = PLAIN,
@@ -294,7 +295,8 @@ def prune(
     """Remove old versions; the newest `keep` of each minor series stay, and so does an image that another tag holds.
 
     A pre-release stays if its first identifier is no known stage, such as rc, and no channel of its variant.
-    `keep_minors` keeps that many series of each major version; `older_than`, such as "180d", keeps what is younger.
+    `keep_minors` keeps that many series of each major version, `keep_revisions` that many rebuilds of each version that
+    stays; `older_than`, such as "180d", keeps what is younger.
     Only tags of `among` are removed, if it is given.
 
     Raises what `remove` raises, InputError for numbers that would keep nothing among it.
@@ -302,7 +304,7 @@ def prune(
     from tagger.repository import prune as retention
     from tagger.rules.keep import Policy, parse_age
 
-    policy = Policy(keep, keep_minors, parse_age(older_than) if older_than is not None else None)
+    policy = Policy(keep, keep_minors, keep_revisions, parse_age(older_than) if older_than is not None else None)
     found = retention.prune(_alone(repository, access), schemes, policy, dry_run=dry_run, among=among)
     return found.or_raise()
 

@@ -98,6 +98,10 @@ def prune(
         int | None,
         typer.Option(metavar="N", help="Keep the newest N minor series of each major version. Default: all."),
     ] = None,
+    keep_revisions: Annotated[
+        int | None,
+        typer.Option(metavar="N", help="Keep the newest N revisions of each version that stays. Default: all."),
+    ] = None,
     older_than: Annotated[
         str | None, typer.Option(metavar="DAYS", help="Remove only what was built longer ago, such as 180d.")
     ] = None,
@@ -120,7 +124,9 @@ def prune(
     from tagger.cli.render import json, text
 
     with failing(repository, as_json=as_json):
-        policy: dict[str, Any] = {"keep": keep, "keep_minors": keep_minors, "older_than": older_than}
+        policy: dict[str, Any] = {
+            "keep": keep, "keep_minors": keep_minors, "keep_revisions": keep_revisions, "older_than": older_than
+        }  # fmt: skip
         _after_asking(
             places(rules, access, repository, also),
             lambda place, dry_run: api.prune(place.repository, **policy, dry_run=dry_run, **place.words),

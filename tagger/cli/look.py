@@ -139,14 +139,16 @@ def next_version(
 
     parts = [part for part, asked in (("patch", patch), ("minor", minor), ("major", major)) if asked]
     with failing():
-        if len(parts) > 1 or not (parts or pre):
+        counted = places(replace(rules, line=rules.line or "default"), access, repository)
+        semver = not any(place.schemes[0].versions for place in counted)
+        if len(parts) > 1 or (semver and not (parts or pre)):
             raise InputError("say which version is next: one of --patch, --minor and --major, or --pre with a label")
         part = parts[0] if parts else None
         found = [
             numbering_of(place.schemes).asked(
                 api.next_version(place.repository, part, pre=pre, first=first, **place.words)
             )
-            for place in places(replace(rules, line=rules.line or "default"), access, repository)
+            for place in counted
         ]
         show(str(max(found)))
 

@@ -21,6 +21,7 @@ from tagger.releasing.observe import due
 from tagger.releasing.order import Order
 from tagger.releasing.outcome import Outcome, Release, Released
 from tagger.releasing.state import Foreign, Run, Share
+from tagger.rules.foreign import like_rebuilds
 from tagger.rules.plan import Action, Change
 
 
@@ -117,6 +118,8 @@ def _changed(share: Share, change: Change, reason: str | None) -> Change:
 def _odd(share: Share) -> Iterator[str]:
     """Yield the floating tags that are out of place and not ours to move, and those that held what nobody knows."""
     name = share.repository.name
+    if hint := like_rebuilds(share.first.published):
+        yield f"{name}: {hint}"
     for change in share.plan.floating_changes:
         if change.drifted and not share.first.nearly:
             yield f"{name}:{change.tag} should hold {change.version}: tagger repair {name} would move it there"
@@ -150,9 +153,10 @@ def duel(share: Share, order: Order) -> str | None:
     """Return what to say if our push of the version tag has overwritten somebody else's image, as far as can be told.
 
     Registries do not tell. But who releases another image of the same version moves the floating tags, all of them,
-    to one digest that no other version has. One tag alone may be anybody's push.
+    to one digest that no other version has. One tag alone may be anybody's push. A rebuild that is overwritten takes
+    the next number itself.
     """
-    if share.seen is None:
+    if share.seen is None or share.scheme.numbering.plain(order.version) != order.version:
         return None
     seen = share.seen.digests
     tags = [tag for tag in due(share.scheme, order.version, share.seen) if seen[tag] != share.digest]

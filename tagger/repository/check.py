@@ -11,7 +11,7 @@ from tagger.names import Digest, Repository, Tag
 from tagger.repository.floating import Floating, examine, half_removed
 from tagger.repository.observe import Listed, observe, published
 from tagger.repository.platforms import lost
-from tagger.rules.foreign import foreign
+from tagger.rules.foreign import foreign, like_rebuilds
 from tagger.rules.resolve import Published
 from tagger.rules.scheme import Scheme
 
@@ -29,7 +29,7 @@ class Incomplete:
 class Check:
     """What a check found: the tags that it checked, those that drifted, and those of variants that it does not know.
 
-    `half_removed` are tags whose removal broke off.
+    `half_removed` are tags whose removal broke off, `hints` what the settings may lack.
     """
 
     repository: Repository
@@ -38,6 +38,7 @@ class Check:
     not_looked_at: tuple[Tag, ...]
     half_removed: tuple[Tag, ...] = ()
     incomplete: tuple[Incomplete, ...] = ()
+    hints: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -62,7 +63,8 @@ def check(repository: Listed, schemes: Sequence[Scheme]) -> Check:
     drift = tuple(state for state in states if not state.ok)
     half = tuple(dict.fromkeys(tag for _, half in parts for tag in half))
     others = tuple(foreign(every[0].tags, schemes, {*checked}))
-    return Check(repository.name, drift, checked, others, half, _incomplete(repository, states))
+    hints = tuple(filter(None, map(like_rebuilds, every)))
+    return Check(repository.name, drift, checked, others, half, _incomplete(repository, states), hints)
 
 
 def _check_named(name: Repository, published: Published, *, alone: bool) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from tagger.errors import InputError
 from tagger.names import Tag
 from tagger.repository.observe import Listed
 from tagger.rules.candidate import is_candidate
-from tagger.rules.next import Part, check_label, successor
+from tagger.rules.next import Part, check_label, following, successor
 from tagger.rules.resolve import Published
-from tagger.rules.scheme import Scheme
+from tagger.rules.scheme import Scheme, numbering_of
 from tagger.rules.version import Version, newest_first, yanked_by
 
 
@@ -18,6 +19,8 @@ def next_version(
     repository: Listed, schemes: Sequence[Scheme], part: Part | None, label: str | None = None, *, first: bool = False
 ) -> Version:
     """Return the version after the greatest one of these variants; see `successor` for `part` and `label`.
+
+    Versions by a template have no parts: their last number goes up, and fields of dates are those of today in UTC.
 
     A repository without a version counts as 0.0.0; if this is its `first` version, it may not exist yet. Versions to
     ignore, candidates and other variants do not count.
@@ -32,11 +35,19 @@ def next_version(
             f"there is no repository {repository.name.path} at {repository.name.registry}",
             "check the name, or give --first for the first version of a new one",
         )
+    numbering = numbering_of(schemes)
     versions: dict[Version, list[Tag]] = {}
     for scheme in schemes:
         for version, tag in Published.of(tags or (), scheme).versions.items():
             if scheme.counts(version) and not is_candidate(version):
-                versions.setdefault(yanked_by(version) or version, []).append(tag)  # a yanked one is taken too
+                taken = numbering.plain(yanked_by(version) or version)  # a yanked one is taken too
+                versions.setdefault(taken, []).append(tag)
     stable = (version for version in newest_first(versions) if not version.prerelease)
     greatest = next((v for v in stable if any(repository.digest(tag) for tag in versions[v])), None)
-    return successor(versions, greatest, part, label)
+    if not numbering.versions:
+        return successor(versions, greatest, part, label)
+    if part or label:
+        raise InputError(
+            f"versions by '{numbering.versions}' have no such parts", "leave out --patch, --minor, --major and --pre"
+        )
+    return following(numbering, greatest, datetime.now(UTC).date())

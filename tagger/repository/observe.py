@@ -7,7 +7,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Protocol
 
-from tagger.errors import AGAIN, InputError, Unreadable
+from tagger.errors import AGAIN, InputError, InvalidVersion, Unreadable
 from tagger.names import Digest, Repository, Tag
 from tagger.oci.manifest import Descriptor, Manifest
 from tagger.rules.plan import Observed
@@ -73,6 +73,25 @@ def published(repository: Listed, schemes: Sequence[Scheme]) -> list[Published]:
             f" {repository.name.registry}), since registries hide what you may not read",
         )
     return [Published.of(tags, scheme) for scheme in schemes]
+
+
+def asked(every: Sequence[Published], text: str, *, yanked: bool = False) -> list[tuple[Published, list[Version]]]:
+    """Return what a version stands for in each scheme by which it is one: itself, or all its revisions, oldest first.
+
+    Of a version that was `yanked`, these are the yanked revisions. Raises InvalidVersion where no scheme has such.
+    """
+    found: list[tuple[Published, list[Version]]] = []
+    problem: InvalidVersion | None = None
+    for published in every:
+        try:
+            version = published.scheme.numbering.asked(text, build_metadata="drop")
+        except InvalidVersion as error:
+            problem = problem or error
+        else:
+            found.append((published, published.meant(version, yanked=yanked)))
+    if problem and not found:
+        raise problem
+    return found
 
 
 def look(

@@ -79,11 +79,12 @@ def named(name: Repository, every: Sequence[Published], names: Sequence[str], no
         read = [published.scheme.parse(text) for published in every]
         mine = any(read)
         version = next((v for v in (*read, plain.parse(text)) if v), None)
-        if text in listed and mine == bool(version):
+        meant = [(each, own or version) for own, each in zip(read, every, strict=True) if own or not mine]
+        rebuilt = any(one and each.meant(one) != [one] for each, one in meant)
+        if text in listed and mine == bool(version) and not rebuilt:
             here = [Tag(text)]
         else:
-            having = [published for own, published in zip(read, every, strict=True) if own or not mine]
-            here = [tag for published in having if version and (tag := published.versions.get(version))]
+            here = [tag for each, one in meant if one for v in each.meant(one) if (tag := each.versions.get(v))]
         if not here:
             note(f"{name} has no tag {printable(text)}, so there is nothing to remove")
         found |= dict.fromkeys(here)

@@ -6,8 +6,9 @@ there, the version does not count, and the same command finishes the job; after 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from tagger.errors import AGAIN, Abandoned, BadAnswer, InputError, NotThere, Refused, TaggerError, Unreadable, Unsettled
@@ -15,13 +16,13 @@ from tagger.names import Digest, Repository, Tag
 from tagger.oci.manifest import Manifest
 from tagger.repository.ending import ended
 from tagger.repository.floating import Move, moved
-from tagger.repository.observe import ask, observe, published
+from tagger.repository.observe import ask, asked, observe, published
 from tagger.repository.removal import Removable
 from tagger.repository.remove import take
 from tagger.repository.settle import Goal, settle
 from tagger.rules.resolve import Published
 from tagger.rules.scheme import Scheme
-from tagger.rules.version import Version, parse_version, yanked_by
+from tagger.rules.version import Version, yanked_by
 from tagger.work import Pauses
 
 
@@ -53,13 +54,14 @@ class Unyank:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What happens in one variant: the version's tag, whether it is to be written, the marks, and the image.
+    """What happens to one version in one variant: its tag, whether it is to be written, the marks, and the image.
 
     `before` is what the version's floating tags held, `moves` where they are to go, `wrote` what was written to them,
     `now` where they were seen last, and `kept` the marks that the registry did not delete.
     """
 
     scheme: Scheme
+    version: Version
     tag: Tag
     restores: bool
     marks: tuple[Tag, ...]
@@ -75,10 +77,10 @@ class _Part:
         """The digest of the image."""
         return self.image.digest
 
-    def moved(self, version: Version) -> tuple[Move, ...]:
+    def moved(self) -> tuple[Move, ...]:
         """Return the floating tags that have come to hold the image."""
         came = [tag for tag, held in self.now.items() if held == self.digest != self.before[tag]]
-        return tuple(Move(tag, self.before[tag], self.digest, version) for tag in came)
+        return tuple(Move(tag, self.before[tag], self.digest, self.version) for tag in came)
 
 
 def unyank(repository: Markable, schemes: Sequence[Scheme], text: str, *, dry_run: bool = False) -> Unyank:
@@ -89,12 +91,14 @@ def unyank(repository: Markable, schemes: Sequence[Scheme], text: str, *, dry_ru
     Raises InputError when it is neither published nor marked, Refused when its tag holds another image than its mark,
     Unsettled when some tags are not where they belong in the end, and what the registry raises.
     """
-    version = parse_version(text, build_metadata="drop")
+    every = published(repository, schemes)
+    meant = asked(every, text, yanked=True)
+    version = meant[0][0].scheme.numbering.asked(text, build_metadata="drop")
     if yanked := yanked_by(version):
         raise InputError(f"{version} is the mark of a yanked version", f"give the version itself, {yanked}")
-    every = published(repository, schemes)
-    parts = [part for each in every if (part := _look(repository, each, version))]
-    if not parts and not any(version in each.versions for each in every):
+    looks = [partial(_look, repository, each, one, back) for each, back in meant for one in back]
+    parts = [part for look in looks if (part := look())]
+    if not parts and not any(one in each.versions for each, back in asked(every, text) for one in back):
         raise NotThere(
             f"{repository.name} has no mark of a yanked {version}", f"tagger ls {repository.name} shows what it has"
         )
@@ -107,7 +111,7 @@ def unyank(repository: Markable, schemes: Sequence[Scheme], text: str, *, dry_ru
         version,
         restored=tuple(part.tag for part in parts),
         digests=tuple(dict.fromkeys(part.digest for part in parts)),
-        moved=tuple(move for part in parts for move in (part.moves if dry_run else part.moved(version))),
+        moved=tuple(move for part in parts for move in (part.moves if dry_run else part.moved())),
         removed=tuple(mark for part in parts for mark in part.marks if mark not in kept),
         kept=kept,
         warnings=tuple(
@@ -118,8 +122,10 @@ def unyank(repository: Markable, schemes: Sequence[Scheme], text: str, *, dry_ru
     )
 
 
-def _look(repository: Markable, published: Published, version: Version) -> _Part | None:
+def _look(repository: Markable, published: Published, version: Version, back: Collection[Version]) -> _Part | None:
     """Return what a variant has of a yanked version, and where its floating tags go with it; None without a mark.
+
+    `back` are all versions that come back: this one, or every yanked revision of one.
 
     A mark whose removal broke off holds no image any more; then the version's own tag has it.
     """
@@ -141,11 +147,12 @@ def _look(repository: Markable, published: Published, version: Version) -> _Part
         raise BadAnswer(f"{repository.name} no longer has {digest}", "release the version again with --force")
     tag = next((tag for tag in spelt if held[tag]), own)
     floats = scheme.floating_tags(version)
-    observed = observe(repository, published.without(marks), floats, present=[version])
-    before, owners = {tag: observed.digests[tag] for tag in floats}, observed.owners([version])
+    of_all = [*marks, *(tag for tag, found in published.spelt.items() if yanked_by(found) in back)]
+    observed = observe(repository, published.without(of_all), floats, present=[version])
+    before, owners = {tag: observed.digests[tag] for tag in floats}, observed.owners(back)
     due = [tag for tag in floats if owners[tag] == version and before[tag] != digest]
     moves = tuple(Move(tag, before[tag], digest, version) for tag in due)
-    return _Part(scheme, tag, held[tag] is None, marks, image, before, moves)
+    return _Part(scheme, version, tag, held[tag] is None, marks, image, before, moves)
 
 
 def _known(held: Mapping[Tag, Digest | Unreadable | None]) -> dict[Tag, Digest | None]:
@@ -170,14 +177,14 @@ def _bring_back(repository: Markable, parts: Sequence[_Part], version: Version) 
         for part in parts:
             _restore(repository, part)
         for part in parts:
-            _settle(repository, part, version)
+            _settle(repository, parts, part)
         for part in parts:
             _restore(repository, part)  # right before the mark goes, which holds the image too
             for mark in part.marks:
                 _unmark(repository, part, mark)
         for part in parts:
             _restore(repository, part)  # some registries delete all tags of an image at once
-            _settle(repository, part, version)  # whoever looked while the mark was there took the version for yanked
+            _settle(repository, parts, part)  # whoever looked while the mark was there took the version for yanked
     except (TaggerError, KeyboardInterrupt) as problem:
         repository.deadline.put_back()
         if error := _broken_off(repository, parts, version, problem):
@@ -214,10 +221,12 @@ def _unmark(repository: Markable, part: _Part, mark: Tag) -> None:
     raise BadAnswer(f"{repository.name.registry} still shows {mark} after its removal", AGAIN)
 
 
-def _settle(repository: Markable, part: _Part, version: Version) -> None:
-    """Settle the floating tags as if the mark were gone: to this version, or away from what was written here."""
-    floats = part.scheme.floating_tags(version)
-    goal = Goal(present={version: part.digest}, hidden=frozenset(part.marks), wrote=part.wrote)
+def _settle(repository: Markable, parts: Sequence[_Part], part: _Part) -> None:
+    """Settle the floating tags as if the marks were gone: to these versions, or away from what was written here."""
+    floats = part.scheme.floating_tags(part.version)
+    together = [each for each in parts if each.scheme == part.scheme]
+    marks = frozenset(mark for each in together for mark in each.marks)
+    goal = Goal(present={each.version: each.digest for each in together}, hidden=marks, wrote=part.wrote)
     settled = settle(repository, part.scheme, floats, goal)
     part.now.update({tag: settled.digests[tag] for tag in floats})
 
@@ -235,7 +244,7 @@ def _broken_off(
         return unseen  # what still runs may arrive after a look
     try:
         marked = [part for part in parts if any(_known(ask(repository, part.marks)).values())]
-        astray = [tag for part in parts for tag in (_put_back if part in marked else _left)(repository, part, version)]
+        astray = [tag for part in parts for tag in (_put_back if part in marked else _left)(repository, part)]
         begun = [part.tag for part in marked if part.restores and _shown(repository, part, problem)]
     except (TaggerError, KeyboardInterrupt):
         return unseen
@@ -259,12 +268,12 @@ def _shown(repository: Markable, part: _Part, problem: TaggerError | KeyboardInt
     return False
 
 
-def _put_back(repository: Markable, part: _Part, version: Version) -> list[Tag]:
+def _put_back(repository: Markable, part: _Part) -> list[Tag]:
     """Settle what was written to the versions without this one; return the tags that are not there in the end."""
     if not part.wrote:
         return []
     wrote = {tag: digests | {held for held in [part.before[tag]] if held} for tag, digests in part.wrote.items()}
-    goal = Goal(absent=frozenset({version}), otherwise=part.before, rewritten=frozenset(wrote), wrote=wrote)
+    goal = Goal(absent=frozenset({part.version}), otherwise=part.before, rewritten=frozenset(wrote), wrote=wrote)
     try:
         settle(repository, part.scheme, [*wrote], goal)
     except Unsettled as error:
@@ -272,12 +281,12 @@ def _put_back(repository: Markable, part: _Part, version: Version) -> list[Tag]:
     return []
 
 
-def _left(repository: Markable, part: _Part, version: Version) -> list[Tag]:
+def _left(repository: Markable, part: _Part) -> list[Tag]:
     """Return the tags that are not in place for a version that counts again, and what is left of its mark."""
     half = [mark for mark in part.marks if mark not in part.kept and repository.is_half_removed(mark)]
     gone = [part.tag] if repository.digest(part.tag) is None else []
     floats = [*part.before]
     observed = observe(repository, Published.of(repository.tags(), part.scheme).without(part.marks), floats)
     owners = observed.owners()
-    mine = [tag for tag in floats if tag in part.wrote or owners.get(tag) == version]
+    mine = [tag for tag in floats if tag in part.wrote or owners.get(tag) == part.version]
     return [*gone, *half, *(move.tag for move in moved(observed, mine, repository.name))]

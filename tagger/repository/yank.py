@@ -6,20 +6,21 @@ not count: floating tags fall back, and the version's own tag goes if the regist
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from tagger.errors import AGAIN, BadAnswer, InputError, NotThere, Refused, TaggerError, Unreadable, Unsettled
 from tagger.names import Digest, Repository, Tag
 from tagger.repository.ending import ended
 from tagger.repository.floating import Move, is_half_removed, moved
-from tagger.repository.observe import ask, observe, published
+from tagger.repository.observe import ask, asked, observe, published
 from tagger.repository.removal import Removable, strays
 from tagger.repository.remove import take
 from tagger.repository.settle import Goal, settle
 from tagger.rules.resolve import Published
 from tagger.rules.scheme import Scheme
-from tagger.rules.version import Version, mark, parse_version, yanked_by
+from tagger.rules.version import Version, mark, yanked_by
 from tagger.work import Pauses
 
 
@@ -45,12 +46,15 @@ class Yank:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What happens in one variant: the version's tags that are there, in either spelling, its mark, and the image.
+    """What happens to one version in one variant: its tags, in either spelling, its mark, and the image.
 
-    `marked` is set if the mark is there already; `wrote` is what floating tags hold or were put to so far.
+    `gone` are all versions that are withdrawn there: this one, or every revision of one. `marked` is set if the mark is
+    there already; `wrote` is what floating tags hold or were put to so far.
     """
 
     scheme: Scheme
+    version: Version
+    gone: frozenset[Version]
     tags: tuple[Tag, ...]
     mark: Tag
     digest: Digest
@@ -71,11 +75,13 @@ def yank(repository: Removable, schemes: Sequence[Scheme], text: str, *, dry_run
     Raises InputError when it is not there, Unsettled when some floating tags are not where they belong in the end, and
     what the registry raises.
     """
-    version = parse_version(text, build_metadata="drop")
+    every = published(repository, schemes)
+    meant = asked(every, text)
+    version = meant[0][0].scheme.numbering.asked(text, build_metadata="drop")
     if yanked_by(version):
         raise InputError(f"{version} is the mark of a yanked version already", "give the version itself")
-    every = published(repository, schemes)
-    parts = [part for each in every if (part := _look(repository, each, version))]
+    looks = [partial(_look, repository, each, one, versions) for each, versions in meant for one in versions]
+    parts = [part for look in looks if (part := look())]
     if not parts:
         raise NotThere(f"{repository.name} has no version {version}", f"tagger ls {repository.name} shows what it has")
     deletes = _deletes(repository) if any(part.doomed for part in parts) else False
@@ -86,7 +92,7 @@ def yank(repository: Removable, schemes: Sequence[Scheme], text: str, *, dry_run
         moves, gone = _withdrawn(repository, parts, version, deletes=deletes)
     kept = _kept(repository, every[0].tags, {part.digest for part in parts}, {*gone, *(move.tag for move in moves)})
     marks = tuple(part.mark for part in parts)
-    floats = {tag for part in parts for tag in part.scheme.floating_tags(version)}
+    floats = {tag for part in parts for tag in part.scheme.floating_tags(part.version)}
     further = tuple(tag for tag in kept if tag not in marks)
     warnings = tuple(
         f"{repository.name}:{tag} still holds the yanked {version}, and no other version can take it: remove it by the"
@@ -98,7 +104,7 @@ def yank(repository: Removable, schemes: Sequence[Scheme], text: str, *, dry_run
     return Yank(repository.name, dry_run, version, marks, digests, moves, tuple(gone), further, warnings)
 
 
-def _look(repository: Removable, published: Published, version: Version) -> _Part | None:
+def _look(repository: Removable, published: Published, version: Version, gone: Collection[Version]) -> _Part | None:
     """Return what a variant has of a version, and where its floating tags go without it; None where it has nothing.
 
     A mark that is there already holds the image; what the version's own tag holds then may be anything.
@@ -113,7 +119,7 @@ def _look(repository: Removable, published: Published, version: Version) -> _Par
         raise digest
     if digest is None:
         return None
-    without = published.without(spelt)
+    without = published.without([tag for tag, found in published.spelt.items() if found in gone])
     observed = observe(repository, without, floats)
     forced = [t for t in floats if observed.digests[t] == digest or is_half_removed(repository, observed, t)]
     unclaimed = tuple(tag for tag in forced if tag not in without.owners)
@@ -122,7 +128,9 @@ def _look(repository: Removable, published: Published, version: Version) -> _Par
         tag for tag in spelt if held[tag] == digest or (held[tag] is None and repository.is_half_removed(tag))
     )
     wrote = {tag: {digest} for tag in forced}
-    return _Part(scheme, going, marked, digest, moves, unclaimed, held[marked] == digest, wrote)
+    return _Part(
+        scheme, version, frozenset(gone), going, marked, digest, moves, unclaimed, held[marked] == digest, wrote
+    )
 
 
 def _deletes(repository: Removable) -> bool:
@@ -168,15 +176,15 @@ def _withdrawn(
     """
     try:
         _put_marks(repository, parts)
-        moves = tuple(move for part in parts for move in _fall_back(repository, part, version))
+        moves = tuple(move for part in parts for move in _fall_back(repository, part))
         gone = [tag for part in parts for tag in part.doomed if deletes and _removed(repository, tag, part.digest)]
         if gone:
             _see_marks(repository, parts)
         for part in parts:
-            _settle(repository, part, version, part.unclaimed)
-        late = [_strayed(repository, part, version) for part in parts]
+            _settle(repository, part, part.unclaimed)
+        late = [_strayed(repository, part) for part in parts]
         parts = [*parts, *late]
-        moves += tuple(move for part in late for move in _fall_back(repository, part, version))
+        moves += tuple(move for part in late for move in _fall_back(repository, part))
         gone += [tag for part in late for tag in part.doomed if deletes and _removed(repository, tag, part.digest)]
     except (TaggerError, KeyboardInterrupt) as problem:
         repository.deadline.put_back()
@@ -186,10 +194,10 @@ def _withdrawn(
     return tuple({move.tag: move for move in moves}.values()), [*dict.fromkeys(gone)]
 
 
-def _strayed(repository: Removable, part: _Part, version: Version) -> _Part:
+def _strayed(repository: Removable, part: _Part) -> _Part:
     """Return what is left to do for floating tags that somebody has moved to the yanked image meanwhile."""
-    floats = part.scheme.floating_tags(version)
-    found = strays(repository, part.scheme, floats, {part.digest}, absent={version})
+    floats = part.scheme.floating_tags(part.version)
+    found = strays(repository, part.scheme, floats, {part.digest}, absent=part.gone)
     wrote = {tag: {part.digest} for tag in (*(move.tag for move in found.moves), *found.dropped)}
     return replace(part, tags=(), moves=found.moves, unclaimed=tuple(found.dropped), wrote=wrote)
 
@@ -227,16 +235,16 @@ def _shown(repository: Removable, marks: Sequence[Tag], *, refused: bool) -> boo
     return False
 
 
-def _fall_back(repository: Removable, part: _Part, version: Version) -> list[Move]:
-    held = _settle(repository, part, version, [move.tag for move in part.moves])
+def _fall_back(repository: Removable, part: _Part) -> list[Move]:
+    held = _settle(repository, part, [move.tag for move in part.moves])
     return [Move(m.tag, m.before, held[m.tag], m.version) for m in part.moves]
 
 
-def _settle(repository: Removable, part: _Part, version: Version, floats: Sequence[Tag]) -> dict[Tag, Digest | None]:
+def _settle(repository: Removable, part: _Part, floats: Sequence[Tag]) -> dict[Tag, Digest | None]:
     """Settle floating tags to the other versions; a list may be too old to name the mark."""
     if not floats:
         return {}
-    goal = Goal(absent=frozenset({version}), wrote=part.wrote)
+    goal = Goal(absent=part.gone, wrote=part.wrote)
     settled = settle(repository, part.scheme, floats, goal)
     return {tag: settled.digests[tag] for tag in floats}
 

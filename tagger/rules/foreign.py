@@ -1,4 +1,4 @@
-"""Tags that look like those of variants that nobody configured."""
+"""Tags that look like those of variants, and of rebuilds, that nobody configured."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Sequence
 
 from tagger.names import Tag
+from tagger.rules.resolve import Published
 from tagger.rules.scheme import Scheme
 from tagger.rules.version import yanked_by
 
@@ -44,6 +45,29 @@ def foreign(tags: Iterable[str], schemes: Sequence[Scheme], known: Collection[st
         if not any(name.startswith(prefix) and name.endswith(variant) for name in floats)
     ]
     return sorted(map(Tag, {*floats, *alone}))
+
+
+_REVISIONS = {"-r{n}": re.compile("r[0-9]+"), "-{n}": re.compile("[0-9]+")}
+
+
+def like_rebuilds(published: Published) -> str | None:
+    """Return what to say where pre-releases look like rebuilds of published versions; None where they do not.
+
+    >>> like_rebuilds(Published.of(["2.1.106", "2.1.106-r1", "2.1.106-r2"], Scheme()))
+    'tags such as 2.1.106-r2 look like rebuilds of 2.1.106: if they are, set revisions = "-r{n}"'
+    """
+    scheme, versions = published.scheme, published.versions
+    if scheme.revisions or scheme.versions:
+        return None
+    for template, pattern in _REVISIONS.items():
+        like = [version for version in versions if pattern.fullmatch(version.prerelease) and version.stable in versions]
+        if len(like) > 1:
+            newest = max(like)
+            return (
+                f"tags such as {versions[newest]} look like rebuilds of {newest.stable}: if they are, set revisions ="
+                f' "{template}"'
+            )
+    return None
 
 
 def _is_ours(tag: str, schemes: Sequence[Scheme]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -21,18 +21,24 @@ _DAYS = re.compile(r"([1-9][0-9]{0,4})d")
 class Policy:
     """What stays: the newest `keep` stable versions of each minor series, in the newest `keep_minors` of a major.
 
-    Without `keep_minors` every series keeps some. An image that is younger than `older_than`, or of unknown age, stays.
+    Of each version that stays, the newest `keep_revisions` do (None: all). By a template, a series is what has all
+    numbers but the last in common. Without `keep_minors` every series keeps some. An image that is younger than
+    `older_than`, or of unknown age, stays.
 
     Raises InputError for numbers that would keep nothing.
     """
 
     keep: int
     keep_minors: int | None = None
+    keep_revisions: int | None = None
     older_than: timedelta | None = None
 
     def __post_init__(self) -> None:
-        if self.keep < 1 or (self.keep_minors is not None and self.keep_minors < 1):
-            raise InputError("--keep and --keep-minors take a number from 1 on", "tagger rm --all empties a repository")
+        if any(number is not None and number < 1 for number in (self.keep, self.keep_minors, self.keep_revisions)):
+            raise InputError(
+                "--keep, --keep-minors and --keep-revisions take a number from 1 on",
+                "tagger rm --all empties a repository",
+            )
 
 
 def parse_age(text: str) -> timedelta:
@@ -74,9 +80,23 @@ def superseded(versions: Iterable[Version], policy: Policy) -> list[Version]:
         minors[major] = minors.get(major, 0) + 1
         if policy.keep_minors is not None and minors[major] > policy.keep_minors:
             going.update(series)
-        elif len(stable) > policy.keep:
-            going.update(series[series.index(stable[policy.keep - 1]) + 1 :])
+            continue
+        found = [*dict.fromkeys(version.numbers for version in stable)]
+        if len(found) > policy.keep:
+            oldest = [version for version in stable if version.numbers == found[policy.keep - 1]][-1]
+            going.update(series[series.index(oldest) + 1 :])
+    going.update(_old_revisions(ordered, policy.keep_revisions))
     return [version for version in ordered if version in going]
+
+
+def _old_revisions(ordered: Iterable[Version], keep: int | None) -> Iterator[Version]:
+    """Yield the revisions of each version, the newest first, that come after those to keep."""
+    count: dict[tuple[object, ...], int] = {}
+    for version in ordered if keep is not None else ():
+        base = (version.numbers, version.prerelease)
+        count[base] = count.get(base, 0) + 1
+        if keep is not None and count[base] > keep:
+            yield version
 
 
 def superseded_tags(every: Iterable[Published], policy: Policy) -> tuple[list[Tag], list[Tag]]:

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from datetime import date
 from enum import StrEnum
 
 import semver
 
 from tagger.errors import InputError
+from tagger.rules.numbering import Numbering
 from tagger.rules.version import Version, in_channel, newest_first, parse_version, spells_mark
 from tagger.text import printable
 
+_TODAY: dict[str, Callable[[date], int]] = {
+    "YYYY": lambda today: today.year,
+    **dict.fromkeys(("YY", "0Y"), lambda today: today.year % 100),
+    **dict.fromkeys(("MM", "0M"), lambda today: today.month),
+    **dict.fromkeys(("WW", "0W"), lambda today: today.isocalendar().week),
+    **dict.fromkeys(("DD", "0D"), lambda today: today.day),
+}
+"""The fields of dates (calver.org)."""
 _LABEL = re.compile(r"[0-9A-Za-z-]*[A-Za-z-][0-9A-Za-z-]*")
 
 
@@ -58,6 +68,28 @@ def successor(
         base = ahead[0].stable
     taken = [int(n) for v in ahead if v.stable == base and (n := v.prerelease[len(label) + 1 :]).isdigit()]
     return parse_version(f"{base}-{label}.{max(taken, default=0) + 1}")
+
+
+def following(numbering: Numbering, newest: Version | None, today: date) -> Version:
+    """Return the version by a template that comes after the newest one (None: there is none).
+
+    Fields of dates are those of today, and on a new date the count begins again; else the last number goes up.
+
+    >>> [str(following(Numbering(text), Numbering(text).read(newest), date(2026, 3, 14))) for text, newest in
+    ...  (("main-{n}", "main-1234"), ("{YYYY}.{0M}.{n}", "2026.02.7"), ("{YYYY}.{0M}.{n}", "2026.03.1"))]
+    ['main-1235', '2026.03.0', '2026.03.2']
+
+    Raises InputError when all fields are of dates, and today's version is published.
+    """
+    dates = [_TODAY[name](today) if name in _TODAY else None for name in numbering.names]
+    before = newest.numbers if newest else tuple(-1 for _ in dates)
+    days = [(now, then) for now, then in zip(dates, before, strict=True) if now is not None]
+    if [now for now, _ in days] > [then for _, then in days] or newest is None:
+        return numbering.asked(numbering.spell([now or 0 for now in dates]))
+    counts = [place for place, now in enumerate(dates) if now is None][-1:]
+    if not counts:
+        raise InputError(f"{newest} is published already", "add a field to the template that counts, such as {n}")
+    return numbering.asked(numbering.spell([then + (place in counts) for place, then in enumerate(before)]))
 
 
 def _raised(version: Version, part: Part) -> Version:

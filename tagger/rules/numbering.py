@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from tagger.errors import InputError, InvalidVersion
@@ -43,8 +44,13 @@ class Numbering:
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """The number fields, from left to right."""
+        """The number fields as they are written in templates, from left to right."""
         return tuple(map(str, self._template.fields)) if self._template else _SEMVER_FIELDS
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the number fields."""
+        return tuple(field.strip("{}") for field in self.fields)
 
     @property
     def begins_with_number(self) -> bool:
@@ -75,6 +81,10 @@ class Numbering:
             if isinstance(token, str) and end and len(tokens) > end + 1:
                 found.append("".join(map(str, tokens[:end])))
         return (*reversed(found), "latest")
+
+    def spell(self, numbers: Sequence[int]) -> str:
+        """Return the text of the version with these numbers."""
+        return self._template.spell(numbers) if self._template else ".".join(map(str, numbers))
 
     def read(self, text: str) -> Version | None:
         """Return the version that a text spells; None if it spells none.

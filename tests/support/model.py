@@ -10,6 +10,7 @@ import contextlib
 import functools
 import hashlib
 import json
+import random
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
@@ -347,6 +348,13 @@ class Turns:
         for thread in threads:
             thread.join()
         return [results[number] for number in range(len(tasks))]
+
+
+def bursts(chance: random.Random) -> Callable[[int], int]:
+    """Choose who moves next, mostly for some moves in a row: races need one releaser to overtake another by many."""
+    lengths = iter(lambda: (chance.random(), chance.choice((1, 1, 3, 10, 30))), None)
+    moves = (who for who, length in lengths for _ in range(length))
+    return lambda waiting: int(next(moves) * waiting)
 
 
 def both(outer: Around, inner: Around) -> Around:

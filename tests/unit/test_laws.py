@@ -18,6 +18,7 @@ from model import (
     ModelRepository,
     Turns,
     both,
+    bursts,
     every_tag,
     image,
     placed,
@@ -477,13 +478,6 @@ class Rivals:
             repository.answer_late(stale[number] if stale else 0)
             tasks.append(partial(release, engine, placed(str(version), [repository]), order))
         return turns.run(tasks)
-
-
-def bursts(chance: random.Random) -> Callable[[int], int]:
-    """Choose who moves next, mostly for some moves in a row: races need one releaser to overtake another by many."""
-    lengths = iter(lambda: (chance.random(), chance.choice((1, 1, 3, 10, 30))), None)
-    moves = (who for who, length in lengths for _ in range(length))
-    return lambda waiting: int(next(moves) * waiting)
 
 
 rivalries = st.builds(

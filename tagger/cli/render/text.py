@@ -126,6 +126,7 @@ def check_text(check: Check) -> str:
         for tag in check.half_removed
     ]
     lines += map(_gone, check.incomplete)
+    lines += [f"  {hint}" for hint in check.hints]
     return in_lines([f"{check.repository}: {drifted}, {checked}{others}", *lines])
 
 
