@@ -190,13 +190,13 @@ def work(tmp_path: Path) -> Path:
 
 @pytest.mark.engine
 @pytest.mark.parametrize("page", [page for page in PAGES if any(map(is_checked, steps(page)))])
+@pytest.mark.usefixtures("on_the_path")
 def test_a_page_does_what_it_shows(
     page: str, engine: Engine, fresh: Registry, work: Path, tell: Callable[[str], None]
 ) -> None:
     if page in BEFORE:
         BEFORE[page](engine, fresh)
-    bin_folder = Path(sys.executable).parent
-    environment = {**os.environ, "DOCKER_HOST": engine.url, "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}"}
+    environment = {**os.environ, "DOCKER_HOST": engine.url}
     ran = 0
     for step in steps(page):
         if isinstance(step, Step):

@@ -20,13 +20,12 @@ ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 CASCADE = {"2.1.106", "2.1", "2", "latest"}
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("on_the_path")]
 
 
 def run(engine: Engine, folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run an example where `tagger` is on the PATH."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    env = {**os.environ, "DOCKER_HOST": engine.url, "PATH": path, **environment}
+    """Run an example."""
+    env = {**os.environ, "DOCKER_HOST": engine.url, **environment}
     return subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, timeout=300, check=False)
 
 

@@ -68,6 +68,7 @@ def test_an_index_is_promoted_whole_and_by_its_digest(source: Repository) -> Non
     assert source.holds_all_of(built)
 
 
+@pytest.mark.usefixtures("no_waiting")
 def test_promoting_again_changes_nothing_and_another_image_is_refused(source: Repository) -> None:
     built, other = source.image("build-77", "gallery"), source.image("build-78", "other")
     assert api.promote(f"{source}:build-77", "2.1.106").outcome == "released"
@@ -144,6 +145,7 @@ def test_variants_are_promoted_as_one(source: Repository, target: Repository) ->
 # -- signatures and attestations -----------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("no_waiting")
 def test_what_refers_to_an_image_goes_along(source: Repository, target: Repository) -> None:
     built = source.index("build-77", "gallery")
     child = json.loads(built.body)["manifests"][0]["digest"]
@@ -287,6 +289,7 @@ ELSEWHERE = {"Location": "https://127.0.0.1:1/login"}
         pytest.param(Response(200, b"x" * 5_000_000, HTML), id="a long page"),
     ],
 )
+@pytest.mark.usefixtures("no_waiting")
 def test_whatever_is_no_list_of_referrers_leads_to_the_tag_for_it(
     source: Repository, target: Repository, answer: Response
 ) -> None:
@@ -468,6 +471,7 @@ def test_whatever_fails_about_signatures_is_a_warning_and_no_failure(
     assert cascade_of(target) == dict.fromkeys(CASCADE, built.digest)
 
 
+@pytest.mark.usefixtures("no_waiting")
 def test_what_a_list_says_of_a_referrer_is_carried_over_and_a_second_promotion_adds(
     source: Repository, target: Repository
 ) -> None:
@@ -683,6 +687,7 @@ def test_a_source_that_vanishes_during_the_copy_moves_nothing(source: Repository
     assert api.promote(f"{source}:build-77", "2.1.106", to=str(target)).outcome == "released"
 
 
+@pytest.mark.usefixtures("no_waiting")
 def test_a_blob_that_breaks_off_half_way_is_read_again(source: Repository, target: Repository) -> None:
     built = source.image("build-77", "gallery", layers=1, size=300_000)
     layer = json.loads(built.body)["layers"][0]
@@ -700,6 +705,7 @@ def test_a_blob_that_breaks_off_half_way_is_read_again(source: Repository, targe
     assert target.holds_all_of(built)
 
 
+@pytest.mark.usefixtures("no_waiting")
 def test_an_upload_that_breaks_off_half_way_is_made_again(source: Repository, target: Repository) -> None:
     built = source.image("build-77", "gallery", layers=4, size=300_000)
     with Proxy(target.registry.host) as proxy:

@@ -1,6 +1,7 @@
 """Start tagger without paying for its imports: a process that has them forks one process for each command.
 
 Each is a process of its own, with its process id, environment, folder, stdin, stdout and stderr, and may be killed.
+Scripts get such a `tagger` too, from a folder for their PATH.
 """
 
 from __future__ import annotations
@@ -28,6 +29,21 @@ DOCS = Path(__file__).parents[2] / "docs"
 SCHEMA = Draft202012Validator(json.loads((DOCS / "schema.json").read_text()))
 _STEM = Path(__file__).with_name("stem.py")
 _LONGEST_SECONDS = 120
+COMMAND = "from tagger.cli.run import main; main()"
+# It says what stem.py wants to hear, in the words of multiprocessing's Connection, whose import takes long.
+_VISITOR = """#!{python} -IS
+import os, pickle, socket, struct, sys
+ours, theirs = socket.socketpair()
+with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as door:
+    door.connect({door!r})
+    socket.send_fds(door, [b"-"], [theirs.fileno(), 0, 1, 2])
+theirs.close()
+request = pickle.dumps(({command!r}, sys.argv[1:], dict(os.environ), os.getcwd(), 1.0))
+ours.sendall(struct.pack("!i", len(request)) + request)
+with ours.makefile("rb") as said:
+    pid, code = (pickle.loads(said.read(struct.unpack("!i", said.read(4))[0])) for _ in range(2))
+os._exit(code) if code >= 0 else os.kill(os.getpid(), -code)
+"""
 pace = 1.0
 """How many times as fast the clock of a command goes by which it waits."""
 
@@ -46,25 +62,45 @@ class Stem:
     def __init__(self) -> None:
         self._starting = threading.Lock()
         self._requests: socket.socket | None = None
+        self._door = f"\0tagger-stem-{os.getpid()}"
 
-    def fork(self, words: Sequence[str], environment: Mapping[str, str], folder: Path, *streams: int) -> Connection:
-        """Start a command with three streams; what is given back tells its process id, and then its exit code."""
+    def fork(
+        self,
+        words: Sequence[str],
+        environment: Mapping[str, str],
+        folder: Path,
+        *streams: int,
+        script: str = COMMAND,
+    ) -> Connection:
+        """Start a script with three streams; what is given back tells its process id, and then its exit code."""
         ours, theirs = socket.socketpair()
-        with self._starting, theirs:
-            self._requests = self._requests or self._begun()
-            socket.send_fds(self._requests, [b"\0"], [theirs.fileno(), *streams])
+        with theirs:
+            socket.send_fds(self._ready(), [b"-"], [theirs.fileno(), *streams])
         talk = Connection(ours.detach())
-        talk.send((list(words), dict(environment), os.fspath(folder.absolute()), pace))
+        talk.send((script, list(words), dict(environment), os.fspath(folder.absolute()), pace))
         return talk
 
-    @staticmethod
-    def _begun() -> socket.socket:
+    def program(self, folder: Path) -> Path:
+        """Write a program into a folder that does what the command does, and starts ten times as fast."""
+        self._ready()
+        program = folder / "tagger"
+        program.write_text(_VISITOR.format(python=sys.executable, door=self._door, command=COMMAND))
+        program.chmod(0o755)
+        return program
+
+    def _ready(self) -> socket.socket:
+        with self._starting:
+            self._requests = self._requests or self._begun()
+            return self._requests
+
+    def _begun(self) -> socket.socket:
         ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
-        with theirs:
-            command = [PYTHON, os.fspath(_STEM), str(theirs.fileno())]
-            process = subprocess.Popen(
-                command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-            )
+        with theirs, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as door:
+            door.bind(self._door)
+            door.listen()
+            given = theirs.fileno(), door.fileno()
+            command = [PYTHON, os.fspath(_STEM), *map(str, given)]
+            process = subprocess.Popen(command, pass_fds=given, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
         def end() -> None:
             ours.close()
@@ -105,16 +141,22 @@ class Ran:
 
 
 class Launched:
-    """A `tagger WORDS` that runs, in the current folder or another one."""
+    """A `tagger WORDS` that runs, in the current folder or another one; or a script in its place."""
 
     def __init__(
-        self, engine: HasUrl | None, *words: str, folder: str = "", stdin: str = os.devnull, **environment: str
+        self,
+        engine: HasUrl | None,
+        *words: str,
+        folder: str = "",
+        stdin: str = os.devnull,
+        script: str = COMMAND,
+        **environment: str,
     ) -> None:
         host = {"DOCKER_HOST": engine.url} if engine else {}
         self._out, self._err = os.memfd_create("out"), os.memfd_create("err")
         given = os.open(stdin, os.O_RDONLY | os.O_NOCTTY)
         streams = given, self._out, self._err
-        self._talk = STEM.fork(words, {**os.environ, **host, **environment}, Path(folder), *streams)
+        self._talk = STEM.fork(words, {**os.environ, **host, **environment}, Path(folder), *streams, script=script)
         os.close(given)
         self.pid: int = self._talk.recv()
 

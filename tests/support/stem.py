@@ -1,7 +1,7 @@
 """Fork a process for each command from one that has imported everything, and say how each ended.
 
-`python stem.py DESCRIPTOR` gets a socket with a message for each command: what its process talks with, and its stdin,
-stdout and stderr.
+`python stem.py DESCRIPTOR DOOR` gets a socket, and one that listens. A message for each command comes through either:
+what its process talks with, and its stdin, stdout and stderr.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import selectors
 import signal
 import socket
 import sys
+import traceback
 from multiprocessing.connection import Connection
 
 import typer.main
@@ -32,20 +33,25 @@ _ARENAS = -8  # M_ARENA_MAX of glibc
 _DESCRIPTORS = 4
 
 
-def serve(requests: socket.socket) -> None:
+def serve(requests: socket.socket, door: socket.socket) -> None:
     """Fork for every request, until who asks goes away."""
     running: dict[int, tuple[int, Connection]] = {}
     with selectors.DefaultSelector() as selector:
         selector.register(requests, selectors.EVENT_READ)
+        selector.register(door, selectors.EVENT_READ)
         while True:
             for key, _ in selector.select():
-                if key.fileobj is not requests:
+                if key.fd in running:
                     selector.unregister(key.fd)
                     _tell_the_end(key.fd, *running.pop(key.fd))
                     continue
-                message, descriptors, _, _ = socket.recv_fds(requests, 1, _DESCRIPTORS)
-                if not message:
-                    return
+                if key.fileobj is door:
+                    with door.accept()[0] as visitor:
+                        _, descriptors, _, _ = socket.recv_fds(visitor, 1, _DESCRIPTORS)
+                else:
+                    message, descriptors, _, _ = socket.recv_fds(requests, 1, _DESCRIPTORS)
+                    if not message:
+                        return
                 talk, *streams = descriptors
                 pid = os.fork()
                 if not pid:
@@ -67,14 +73,17 @@ def _tell_the_end(ended: int, pid: int, talk: Connection) -> None:
 
 
 def _run(talk: int, streams: list[int]) -> None:
-    """Be the command that a message describes."""
-    from tagger.cli.run import main
-
+    """Be the program that a message describes."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
+    # What Python made for its own streams is not for every kind of file.
+    sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
+    sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
     with Connection(talk) as request:
-        words, environment, folder, pace = request.recv()
+        script, words, environment, folder, pace = request.recv()
     os.closerange(3, 1 << 16)
     # Else glibc reserves 64 MiB for each thread, which counts though nobody uses it.
     ctypes.CDLL(None).mallopt(_ARENAS, 1)
@@ -85,9 +94,11 @@ def _run(talk: int, streams: list[int]) -> None:
     vars(work)["Clock"] = functools.partial(Racing, pace)
     sys.argv = ["tagger", *words]
     try:
-        main()
+        exec(script, {"__name__": "__main__"})
+    except BaseException:  # noqa: BLE001 - whoever waits for it looks for the traceback
+        traceback.print_exc()
     finally:
-        os._exit(70)  # main never returns
+        os._exit(70)  # tagger never returns
 
 
 def import_everything() -> None:
@@ -114,6 +125,6 @@ if __name__ == "__main__":
     import_everything()
     gc.collect()
     gc.freeze()
-    with socket.socket(fileno=int(sys.argv[1])) as requests:
-        serve(requests)
+    with socket.socket(fileno=int(sys.argv[1])) as requests, socket.socket(fileno=int(sys.argv[2])) as door:
+        serve(requests, door)
     os._exit(0)
