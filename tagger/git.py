@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tagger.errors import InputError, InvalidVersion, Refused
+from tagger.rules.candidate import is_candidate
 from tagger.rules.git_tag import GitTag
 from tagger.rules.numbering import SEMVER, Numbering
 from tagger.rules.version import Version, newest_first, spells_mark
@@ -62,6 +63,10 @@ def parse_asked(
         raise InputError(
             f"{asked.version} would mark a version as yanked",
             "withdraw a version with tagger yank, or name the pre-release otherwise",
+        )
+    if is_candidate(asked.version):
+        raise InputError(
+            f"{asked.version} would name an image that waits for its gates", "name the pre-release otherwise"
         )
     return asked
 

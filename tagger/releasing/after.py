@@ -1,26 +1,26 @@
-"""What comes once the tags of a release are where they belong: candidates go, and commands run."""
+"""What comes once a release is done: commands that announce it, or lock its tags."""
 
 from __future__ import annotations
 
 from tagger.errors import Interrupted, TaggerError
 from tagger.gating.command import Command, Ran, Subject
-from tagger.releasing.gates import put_local_tags_back, remove_candidates
+from tagger.releasing.gates import remove_candidates
+from tagger.releasing.outcome import Outcome
 from tagger.releasing.state import Run
 
 
-def finish(run: Run, *, released: bool) -> Interrupted | None:
-    """Remove the candidates and, after a release, run its commands; return the error of a signal that broke this off.
+def finish(run: Run, outcome: Outcome) -> Interrupted | None:
+    """Run the commands after a release; where nothing was to be done, remove what a killed one left.
 
-    Nothing that goes wrong here moves a tag.
+    Nothing that goes wrong here moves a tag. A signal that breaks this off is the error that it returns.
     """
     try:
-        remove_candidates(run)
-        if released:
+        if outcome is Outcome.UNCHANGED:
+            remove_candidates(run)
+        if outcome is Outcome.RELEASED:
             _run_commands(run)
     except KeyboardInterrupt as signal:
-        put_local_tags_back(run)
-        run.notes += [f"{reference} stays, since its removal was interrupted" for reference in run.candidates]
-        return Interrupted("interrupted after the release, whose tags are all where they belong", signal)
+        return Interrupted("interrupted when every tag was where it belongs", signal)
     return None
 
 

@@ -18,6 +18,7 @@ from tagger.releasing.placement import Placement
 from tagger.releasing.push import push_version_tags
 from tagger.releasing.rollback import put_back
 from tagger.releasing.state import Run, Share
+from tagger.repository.remove import take_alone
 from tagger.rules.candidate import candidate
 from tagger.rules.plan import WRITES
 
@@ -169,15 +170,20 @@ def _put(target: Target, tag: Tag, digest: Digest) -> None:
 
 
 def remove_candidates(run: Run) -> None:
-    """Remove the candidates of what is released, also those that an earlier attempt left; name those that stay."""
-    if not run.order.judges or run.order.dry_run:
+    """Remove the candidates of what has its version tag now, also those that an earlier attempt left.
+
+    What stays becomes a warning.
+    """
+    if not run.order.judges:
         return
     put_local_tags_back(run)
     for share in run.shares:
         run.candidates |= dict(_left(run, share))
+        share.seen = None  # a registry may take more than it should, which the next look shows
     for reference in [*run.candidates]:
         if why := _remove(run, reference):
             run.notes.append(f"{reference} stays, since {why}")
+            run.candidates.pop(reference)
 
 
 def name_candidates(run: Run) -> None:
@@ -208,15 +214,19 @@ def _left(run: Run, share: Share) -> Iterator[tuple[Reference, Digest]]:
 
 
 def _remove(run: Run, reference: Reference) -> str | None:
-    """Remove a candidate, and return why it stays, if it does; one that holds another image by now is left alone."""
+    """Remove a candidate alone, and return why it stays, if it does; one that holds another image is left alone."""
     target = run.opened.targets[reference.repository]
     assert reference.tag, "a candidate has a tag"  # noqa: S101 - see above
+    here = [share for share in run.shares if share.repository.name == reference.repository]
+    listed = {tag for share in here for tag in share.first.listed}
+    versions = {share.version_tag for share in here if share.published}
+    others = {each.tag for each in run.candidates if each.repository == reference.repository and each.tag}
     try:
         held = target.digest(reference.tag)
         if held not in (None, run.candidates[reference]):
             return "somebody else has moved it"
         if held:
-            target.remove(reference.tag)
+            take_alone(target, reference.tag, held, [*(listed | versions | others) - {reference.tag}])
     except TaggerError as error:
         return error.what
     del run.candidates[reference]

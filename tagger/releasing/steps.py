@@ -1,4 +1,4 @@
-"""A release in eight steps.
+"""A release in nine steps.
 
 Several images, repositories and variants are one release: the version tag is pushed and verified everywhere before a
 floating tag moves anywhere, and a failure after that puts the floating tags back everywhere.
@@ -13,7 +13,7 @@ from tagger.errors import Conflict
 from tagger.events import Progress
 from tagger.releasing.after import finish
 from tagger.releasing.floats import push_floating_tags, settle_floating_tags
-from tagger.releasing.gates import name_candidates, pass_gates
+from tagger.releasing.gates import name_candidates, pass_gates, remove_candidates
 from tagger.releasing.local import LocalTags
 from tagger.releasing.observe import AGREE, observe, observe_again, plan
 from tagger.releasing.order import Engine, Opened, Order
@@ -30,11 +30,12 @@ STEPS: tuple[Callable[[Run], Outcome | None], ...] = (
     plan,  # a refusal, a dry run, and a release with nothing to do end here
     pass_gates,  # each image waits as a candidate until every gate has let it through; then observe and plan again
     push_version_tags,  # and verify them
+    remove_candidates,  # of no use now, and no floating tag holds their image yet
     observe_again,  # somebody else may have released meanwhile: plan the floating tags again
     push_floating_tags,
     settle_floating_tags,  # verify them, and write those that differ
 )
-"""Each step returns the outcome if the release ends with it. The eighth, `report`, always runs."""
+"""Each step returns the outcome if the release ends with it. The ninth, `report`, always runs."""
 
 
 def release(
@@ -61,6 +62,6 @@ def release(
         name_candidates(run)
         return report(run, Outcome.of(final), final)
     duels = [text for share in run.shares if (text := duel(share, order))] if outcome is Outcome.RELEASED else []
-    interrupted = finish(run, released=outcome is Outcome.RELEASED and not duels)
+    interrupted = None if duels else finish(run, outcome)
     done = report(run, outcome, interrupted)
     return replace(done, outcome=Outcome.FAILED, problem=Conflict("; ".join(duels), AGREE)) if duels else done

@@ -16,7 +16,7 @@ from tagger.errors import Refused, TaggerError, Unreadable, Unsettled
 from tagger.names import Digest, Repository, Tag
 from tagger.repository.ending import ended
 from tagger.repository.floating import Move
-from tagger.repository.observe import ask, published
+from tagger.repository.observe import Tags, ask, published
 from tagger.repository.removal import Fall, Going, Note, Removable, named, planned, with_strays
 from tagger.repository.settle import Goal, settle
 from tagger.rules.resolve import Published
@@ -78,7 +78,7 @@ def _remove(repository: Removable, every: Sequence[Published], named: Sequence[T
     problem: TaggerError | KeyboardInterrupt | None = None
     try:
         first, *others = sorted(plan.doomed, key=lambda tag: tag in plan.versions)
-        _take_first(repository, first, plan.doomed[first], every[0].tags)
+        take_alone(repository, first, plan.doomed[first], every[0].tags)
         _settle(repository, plan, tuple(plan.doomed), Fall.moving)
         # While the tag of a version is there, the same command finds what is left of a removal that broke off.
         for group in ([t for t in others if t not in plan.versions], [t for t in others if t in plan.versions]):
@@ -103,15 +103,15 @@ def _remove(repository: Removable, every: Sequence[Published], named: Sequence[T
     return done
 
 
-def take(repository: Removable, tag: Tag, expected: Digest | None) -> None:
+def take(repository: Tags, tag: Tag, expected: Digest | None) -> None:
     """Remove a tag that holds what is expected (None: anything); one that somebody has moved meanwhile stays."""
     (held,) = ask(repository, [tag]).values()
     if expected is None or held is None or isinstance(held, Unreadable) or held == expected:
         repository.remove(tag)
 
 
-def _take_first(repository: Removable, tag: Tag, expected: Digest | None, tags: Sequence[Tag]) -> None:
-    """Remove a tag, and see that it went and that no other tag went with it.
+def take_alone(repository: Tags, tag: Tag, expected: Digest | None, tags: Sequence[Tag]) -> None:
+    """Remove a tag, and see that it went and that none of the others, `tags`, went with it.
 
     Some old registries delete the manifest of a tag, and with it every tag that points there. For such a registry this
     puts the tags back and raises Refused.

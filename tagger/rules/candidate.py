@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 
 from tagger.names import Digest
 from tagger.rules.version import Version
 
 _CANDIDATE = re.compile(r"(?:^|-)candidate\.[0-9a-f]{12,}$")
+_SPELT = re.compile(r"(.+)-(candidate\.[0-9a-f]{12,})", re.DOTALL)
 _LENGTH = 12
 
 
@@ -28,9 +30,19 @@ def candidate(version: Version, digest: Digest) -> Version:
     length = _LENGTH
     while spelt.startswith("0") and spelt[:length].isdigit() and length < len(spelt):
         length += 1
-    name = f"candidate.{spelt[:length]}"
-    waiting = f"{version.prerelease}-{name}" if version.prerelease else name
-    return replace(version, text=f"{version}-{name}", prerelease=waiting)
+    return _waiting(version, f"candidate.{spelt[:length]}")
+
+
+def candidate_in(text: str, read: Callable[[str], Version | None]) -> Version | None:
+    """Return the candidate that a text spells; None if it spells none. `read` reads the version that it is of."""
+    found = _SPELT.fullmatch(text)
+    version = read(found[1]) if found else None
+    return _waiting(version, found[2]) if found and version else None
+
+
+def _waiting(version: Version, name: str) -> Version:
+    prerelease = f"{version.prerelease}-{name}" if version.prerelease else name
+    return replace(version, text=f"{version}-{name}", prerelease=prerelease)
 
 
 def is_candidate(version: Version) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from tagger.errors import InputError, InvalidVersion
 from tagger.names import parse_tag
 from tagger.rules import spelling
+from tagger.rules.candidate import candidate_in, is_candidate
 from tagger.rules.template import LONGEST_NUMBER, Field, Template, Token
 from tagger.rules.version import Version, mark, parse_version, read, spells_mark, yanked_by
 from tagger.text import printable
@@ -100,7 +101,7 @@ class Numbering:
         marked = _MARKED.fullmatch(text)
         if marked and (found := self._unmarked(marked[1])) and mark(found).text == text:
             return mark(found)
-        return self._unmarked(text)
+        return candidate_in(text, self._unmarked) or self._unmarked(text)
 
     def asked(self, text: str, *, build_metadata: str = "refuse") -> Version:
         """Return the version to release. Raises what `parse_version` raises."""
@@ -123,7 +124,7 @@ class Numbering:
 
     def plain(self, version: Version) -> Version:
         """Return a version without its revision, which counts as revision 0."""
-        if version.revision is None or yanked_by(version):
+        if version.revision is None or yanked_by(version) or is_candidate(version):
             return version
         return replace(version, text=self._split(version.text)[0], revision=0)
 

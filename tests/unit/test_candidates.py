@@ -7,9 +7,10 @@ from collections.abc import Callable
 import pytest
 from model import Fault, ModelEngine, ModelRepository, image, placed, release
 
-from tagger.errors import BadAnswer, TaggerError
+from tagger.errors import BadAnswer, InputError, TaggerError
 from tagger.gating import process
 from tagger.gating.command import Command, Ran, Subject
+from tagger.git import parse_asked
 from tagger.names import Tag
 from tagger.releasing.order import FloatsVia, Order
 from tagger.releasing.outcome import Release
@@ -34,7 +35,8 @@ class World:
     def gate(self, command: Command, subject: Subject, *_: object) -> Ran:
         """Let the image through, and check that it waits."""
         self.judged += 1
-        assert (subject.digest, self.repository.held[self.tag]) == (NEW, NEW)
+        there = self.repository.held
+        assert subject.digest == NEW == there.get(self.tag, there.get(CASCADE[0]))
         return Ran(command, subject, None)
 
     @property
@@ -107,6 +109,33 @@ def test_a_candidate_has_the_name_of_its_digest_and_what_it_was_uploaded_as_is_g
     assert here.repository.writes[:2] == [f"put {here.tag}", f"remove {uploaded}"]
 
 
+class Greedy(ModelRepository):
+    """A registry that deletes a manifest with every tag on it."""
+
+    def remove(self, tag: Tag) -> None:
+        """Take a tag away, with all that hold the same."""
+        gone = self.held[tag]
+        went = [other for other, held in self.held.items() if held == gone]
+        assert not {*went} & {*CASCADE[1:]}, "no floating tag may go, not even for a moment"
+        self.held = {other: held for other, held in self.held.items() if held != gone}
+        self.manifests.pop(gone)
+
+
+def test_a_registry_that_takes_every_tag_of_an_image_gets_them_back_before_a_floating_tag_moves(
+    world: Callable[[], World],
+) -> None:
+    here = world()
+    here.repository = Greedy(held=here.repository.held, manifests=here.repository.manifests)
+    here.engine.repositories = [here.repository]
+    done = here.attempt()
+    assert isinstance(done, Release), done
+    assert {tag: here.repository.held[tag] for tag in CASCADE} == dict.fromkeys(CASCADE, NEW)
+    assert here.waiting
+    assert all(
+        any(tag in said and "deletes an image with every tag" in said for said in done.warnings) for tag in here.waiting
+    )
+
+
 def test_a_version_whose_candidate_would_be_too_long_is_refused_before_anything_is_written() -> None:
     here = World()
     long = parse_version(f"2.1.106-{'x' * 110}")
@@ -116,3 +145,10 @@ def test_a_version_whose_candidate_would_be_too_long_is_refused_before_anything_
     assert (caught.value.exit_code, here.repository.held) == (2, here.before)
     here.repository.hold(f"2.1.106-{'x' * 110}", "new")
     assert release(here.engine, placed("new", [here.repository]), order).outcome == "unchanged"
+
+
+@pytest.mark.parametrize("text", ["2.1.106-candidate.0123456789ab", "2.2.0-rc.1-candidate.202401011200"])
+def test_no_command_releases_a_version_that_reads_as_a_candidate(text: str) -> None:
+    with pytest.raises(InputError, match="would name an image that waits for its gates"):
+        parse_asked(text)
+    assert str(parse_asked("2.1.106-candidate.1").version) == "2.1.106-candidate.1"

@@ -222,3 +222,22 @@ def test_a_candidate_is_a_pre_release_of_its_own_that_no_floating_tag_follows(ve
         assert scheme.floating_tags(waits) == ()
         assert scheme.parse(scheme.version_tag(waits)) == waits
         assert not is_candidate(parse_version(version))
+
+
+@pytest.mark.parametrize(
+    ("rules", "text"),
+    [
+        (Scheme(revisions="-r{n}"), "2.1.106-r3"),
+        (Scheme(revisions="-r{n}"), "2.1.106"),
+        (Scheme(versions="{YYYY}.{0M}.{n}", floats=("{YYYY}.{0M}", "latest")), "2026.03.5"),
+        (Scheme(versions="main-{n}", floats=("latest",), variant="alpine"), "main-1234"),
+    ],
+)
+def test_a_candidate_is_read_back_however_versions_are_written(rules: Scheme, text: str) -> None:
+    version = rules.numbering.asked(text)
+    waits = candidate(version, Digest(f"sha256:{'0123456789ab'.ljust(64, '0')}"))
+    found = rules.parse(rules.version_tag(waits))
+    assert (found, found and is_candidate(found), rules.floating_tags(waits)) == (waits, True, ())
+    assert (found and found.prerelease, precedence(waits) < precedence(version)) == (waits.prerelease, True)
+    published = Published.of([rules.version_tag(version), rules.version_tag(waits)], rules)
+    assert resolve(published.versions, rules) == resolve([version], rules)
