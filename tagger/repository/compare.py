@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from tagger.errors import InputError
 from tagger.names import Digest, Repository, Tag
 from tagger.repository.listing import Listing
+from tagger.rules.candidate import is_candidate
 from tagger.rules.version import Version, newest_first
 
 
@@ -30,7 +31,7 @@ class Difference:
 
 
 def compare(listings: Sequence[Listing]) -> tuple[Difference, ...]:
-    """Find the tags that differ: versions first, the newest first, then floating tags.
+    """Find the tags that differ: versions first, the newest first, then floating tags; candidates need not agree.
 
     A floating tag that holds one version everywhere does not differ, although that version may have two digests. A tag
     that cannot be read differs from what can.
@@ -48,7 +49,8 @@ def compare(listings: Sequence[Listing]) -> tuple[Difference, ...]:
 
 
 def _in_order(listings: Sequence[Listing]) -> Sequence[Tag]:
-    versions = {row.tag: row.version for listing in listings for row in listing.versions}
+    rows = [row for listing in listings for row in listing.versions]
+    versions = {row.tag: row.version for row in rows if not is_candidate(row.version)}
     ranks = {version: rank for rank, version in enumerate(newest_first({*versions.values()}))}
     floating = [state.tag for listing in listings for state in listing.floating]
     return [*dict.fromkeys([*sorted(versions, key=lambda tag: (ranks[versions[tag]], tag)), *floating])]

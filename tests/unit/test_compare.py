@@ -53,6 +53,11 @@ def test_one_version_with_two_digests_is_one_difference_and_not_one_for_each_flo
     assert (found.tag, [each.digest for each in found.held]) == ("1.0.0", ["a", "b"])
 
 
+def test_a_candidate_that_one_repository_keeps_is_no_difference() -> None:
+    waits = "2.1.107-candidate.0123456789ab"
+    assert not compare([listing("a.local", {"2.1.106": "a", waits: "b"}, {}), listing("b.local", {"2.1.106": "a"}, {})])
+
+
 def test_the_third_of_three_is_compared_too() -> None:
     same = listing("a.local", {"1.0.0": "a"}, {})
     (found,) = compare([same, same, listing("c.local", {}, {})])
