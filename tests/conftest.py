@@ -1,5 +1,6 @@
 """Give tests real services, started when first asked for, and an environment that tells them nothing."""
 
+import gc
 import os
 import secrets
 import shutil
@@ -62,6 +63,12 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def _has_workers(config: pytest.Config) -> bool:
     """Say whether other processes run the tests of this session."""
     return bool(config.getoption("numprocesses", None)) and not hasattr(config, "workerinput")
+
+
+def pytest_collection_finish() -> None:
+    """Let later searches for garbage pass over what stays to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

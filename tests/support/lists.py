@@ -107,12 +107,12 @@ def lists() -> Iterator[TagList]:
         yield TagList(name, repo, (*each["rows"],))
 
 
-@cache
 def read_all() -> tuple[Read, ...]:
     """Let `init` read every list."""
     return tuple(sorted(map(read, lists()), key=lambda each: each.of.name))
 
 
+@cache
 def read(tags: TagList) -> Read:
     """Let `init` read a list; it asks as it asks a registry."""
     held = tags.held
