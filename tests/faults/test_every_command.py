@@ -24,6 +24,7 @@ from stage import Point, summed_up
 from thinned import EVERY
 
 from tagger.oci.placeholder import placeholders
+from tagger.rules.scheme import Scheme
 
 Tell = Callable[[str], None]
 AT_ONCE = 12  # what fails mostly waits
@@ -96,6 +97,15 @@ def built_again(here: Repository) -> None:
     for tag in ("2.1", "2", "latest"):
         point(here, tag, image(here, "2.1.105"))
     image(here, "build-77")
+
+
+def rebuilt(here: Repository) -> None:
+    """Publish a version that was rebuilt once, and one before it."""
+    image(here, "2.1.105")
+    image(here, "2.1.106-r0")
+    newest = image(here, "2.1.106-r1")
+    for tag in ("2.1.106", "2.1", "2", "latest"):
+        point(here, tag, newest)
 
 
 def one_built(there: Repository) -> None:
@@ -214,6 +224,32 @@ PLAYS = (
         {"2.1.106-yanked": None, **dict.fromkeys(("2.1.106", "2.1", "2", "latest"), "build-77")},
         takes=frozenset({"2.1.106-yanked"}),
         releases="2.1.106",
+    ),
+    Play(
+        "promote a rebuild",
+        "promote HERE:build-77 2.1.106 --revision",
+        built,
+        {
+            "2.1.106-r0": "2.1.106",
+            **dict.fromkeys(("2.1.106-r1", "2.1.106", "2.1", "2", "latest"), "build-77"),
+        },
+        releases="2.1.106-r1",
+        scheme=Scheme(revisions="-r{n}"),
+    ),
+    Play(
+        "yank of a version with its rebuilds",
+        "yank HERE 2.1.106",
+        rebuilt,
+        {
+            "2.1.106-r0": None,
+            "2.1.106-r1": None,
+            "2.1.106": None,
+            "2.1.106-r0-yanked": "2.1.106-r0",
+            "2.1.106-r1-yanked": "2.1.106-r1",
+            **FALLEN,
+        },
+        takes=frozenset({"2.1.106-r0", "2.1.106-r1", "2.1.106"}),
+        scheme=Scheme(revisions="-r{n}"),
     ),
 )
 

@@ -28,7 +28,7 @@ from stage import Act, Case, Point, Watch
 from tagger.names import Tag
 from tagger.rules.resolve import Published, resolve
 from tagger.rules.scheme import Scheme
-from tagger.rules.version import mark, parse_version
+from tagger.rules.version import Version, mark, parse_version
 
 Mode = Literal["cut", "lost", "refused", "killed", "interrupted", "interrupted twice"]
 MODES: tuple[Mode, ...] = ("cut", "lost", "refused", "killed", "interrupted", "interrupted twice")
@@ -105,6 +105,12 @@ class Play:
     takes: frozenset[str] = frozenset()
     releases: str | None = None
     rule: Callable[[Registry], Rule] | None = None
+    scheme: Scheme = SCHEME
+
+    @property
+    def version(self) -> Version | None:
+        """Read the version that is published."""
+        return self.scheme.numbering.asked(self.releases) if self.releases else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +134,9 @@ class Scene:
                     proxy.intercept(self.play.rule(repository.registry))
                 hosts[name] = f"{proxy.host}/{repository.path}"
             environment = canary.docker_config(self.folder, *(host.partition("/")[0] for host in hosts.values()))
+
+            if self.play.scheme.revisions:
+                environment["TAGGER_REVISIONS"] = self.play.scheme.revisions
 
             def start(words: str = self.play.words) -> Launched:
                 filled = re.sub(r"\b(HERE|THERE)\b", lambda name: hosts[name[0]], words)
@@ -257,7 +266,7 @@ def _broken(theatre: Theatre, scene: Scene, held: Mapping[str, str], ran: Ran, m
     known = {*before.values(), *goal.values()}
     odd = {tag: digest for tag, digest in held.items() if digest not in known or tag in play.takes}
     empty = throw_aways(scene.repositories["HERE"], odd)
-    floats = resolve(Published.of(map(Tag, {*before, *goal}), SCHEME).versions, SCHEME)
+    floats = resolve(Published.of(map(Tag, {*before, *goal}), play.scheme).versions, play.scheme)
     moved = {tag for tag in floats if held.get(tag) in known}
     if foreign := [
         t for t in {*held, *before, *goal} - empty - moved if held.get(t) not in {before.get(t), goal.get(t)}
@@ -311,23 +320,24 @@ def _unnamed(ran: Ran, tags: Collection[str]) -> list[str]:
 
 def _astray(theatre: Theatre, held: Mapping[str, str], empty: Collection[str]) -> set[str]:
     """Name the tags that are not where they belong: a release's floating tags where they were, all else as resolved."""
-    play, before = theatre.play, theatre.before
-    if play.releases:
-        floats = SCHEME.floating_tags(parse_version(play.releases))
-        marked = SCHEME.version_tag(mark(parse_version(play.releases)))
-        return {str(tag) for tag in (*floats, marked) if held.get(tag) != before.get(tag)}
-    versions = Published.of([Tag(tag) for tag in held if tag not in empty], SCHEME).versions
-    owners = resolve(versions, SCHEME)
+    play, before, scheme = theatre.play, theatre.before, theatre.play.scheme
+    if play.version:
+        marked = scheme.version_tag(mark(play.version))
+        return {str(tag) for tag in (*scheme.floating_tags(play.version), marked) if held.get(tag) != before.get(tag)}
+    versions = Published.of([Tag(tag) for tag in held if tag not in empty], scheme).versions
+    owners = resolve(versions, scheme)
     strays = {str(tag) for tag, owner in owners.items() if held.get(tag) != held[versions[owner]]}
     return strays | {tag for tag in play.takes if tag in held and tag not in owners}
 
 
 def _may_stay(theatre: Theatre, held: Mapping[str, str]) -> set[str]:
-    """Name what a release that failed leaves rightly: its version tag, and what hangs on its image."""
-    if not theatre.play.releases:
+    """Name what a release that failed leaves rightly: its version tag, a name it kept, and what hangs on its image."""
+    play = theatre.play
+    if not play.version:
         return set()
     attached = {tag for tag in held if tag.startswith("sha256-")}
-    return attached | {str(SCHEME.version_tag(parse_version(theatre.play.releases)))}
+    named = [play.version, *([play.scheme.numbering.rebuilt(play.version, 0)] if play.scheme.revisions else [])]
+    return attached | {str(play.scheme.version_tag(version)) for version in named}
 
 
 def _told(theatre: Theatre, held: Mapping[str, str]) -> str:
