@@ -22,12 +22,12 @@ from tagger.names import Digest, Tag, parse_digest, parse_tag
 from tagger.oci import index
 from tagger.oci.manifest import INDEXES, MEDIA_TYPES, OCI_INDEX, OCI_MANIFEST, Blob, Descriptor, Manifest, beneath
 from tagger.oci.manifest import content_of as json_of
+from tagger.promoting.source import LAYOUT
 from tagger.registry.blobs import verified
 from tagger.registry.manifests import MANIFEST_BYTES
 from tagger.text import printable
 from tagger.work import Deadline
 
-PREFIX = "oci:"
 _MARKER = "oci-layout"
 _NAMES = ("org.opencontainers.image.ref.name", "io.containerd.image.name")
 _PIECE_BYTES = 256 * 1024
@@ -92,7 +92,7 @@ class Layout:
         several = f"several images named {shown}" if shown else "several images"
         raise InputError(
             f"{self.name} has {several}: {there}",
-            f"choose one by its name or its digest, as {PREFIX}{self.name}:NAME or {PREFIX}{self.name}@DIGEST",
+            f"choose one by its name or its digest, as {LAYOUT}{self.name}:NAME or {LAYOUT}{self.name}@DIGEST",
         )
 
     def check(self, root: Manifest) -> None:
@@ -224,7 +224,7 @@ def opened(text: str, deadline: Deadline) -> tuple[Layout, Digest]:
             return _whole(layout, layout.choose(":".join(parts[end:]) if end < len(parts) else None))
     raise InputError(
         f"there is no file or folder '{printable(parts[0])}'",
-        f"give an OCI layout as {PREFIX}PATH, {PREFIX}PATH:NAME or {PREFIX}PATH@DIGEST",
+        f"give an OCI layout as {LAYOUT}PATH, {LAYOUT}PATH:NAME or {LAYOUT}PATH@DIGEST",
     )
 
 

@@ -17,6 +17,9 @@ from tagger.oci.manifest import Blob, Descriptor, Manifest, beneath
 from tagger.oci.referrers import signature_tags
 from tagger.work import Deadline
 
+LAYOUT = "oci:"
+"""What a source begins with that is in an OCI layout."""
+
 FAILURES = (RegistryError, Refused, InputError)
 """What may go wrong with a signature, without keeping the image back."""
 

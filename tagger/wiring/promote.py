@@ -13,11 +13,10 @@ from tagger.events import silent
 from tagger.git import Asked, parse_asked_for_all, revision
 from tagger.names import Digest, ImageName, Repository, writable
 from tagger.oci.evidence import Evidence
-from tagger.promoting import layout
 from tagger.promoting.convoy import Convoy
 from tagger.promoting.copy import Courier
 from tagger.promoting.neighbours import Neighbours
-from tagger.promoting.source import Original, Place, find, join
+from tagger.promoting.source import LAYOUT, Original, Place, find, join
 from tagger.registry.evidence import evidence
 from tagger.releasing.observe import look
 from tagger.releasing.order import FloatsVia, Opened
@@ -160,8 +159,10 @@ def _evidence(couriers: Sequence[Courier], registries: Registries) -> Callable[[
 
 def _place(text: str, registries: Registries, deadline: Deadline) -> Place:
     """Where a source is: a reference in a registry, or behind `oci:` an OCI layout."""
-    if text.startswith(layout.PREFIX):
-        home, digest = layout.opened(text.removeprefix(layout.PREFIX), deadline)
+    if text.startswith(LAYOUT):
+        from tagger.promoting.layout import opened  # most sources are in a registry
+
+        home, digest = opened(text.removeprefix(LAYOUT), deadline)
         return Place(text, home, digest)
     reference = ImageName.parse(text).reference
     if reference is None:
