@@ -1,8 +1,22 @@
-# An image of tagger itself. `make dist` fills build/image first, so the build downloads nothing.
-# Run it with the Engine's socket, and with the Docker configuration for credentials:
-#   docker run --rm -v /var/run/docker.sock:/var/run/docker.sock -v ~/.docker:/root/.docker:ro tagger release ...
+# An image of tagger itself. `make dist` fills build/image first, so of Python's packages the build downloads nothing.
+# It runs as an ordinary user: be the one who owns what is mounted, and join the group that may use the Engine's socket.
+#   docker run --rm --user "$(id -u):$(id -g)" --group-add "$(stat -c %g /var/run/docker.sock)" \
+#       -v /var/run/docker.sock:/var/run/docker.sock -v ~/.docker:/home/tagger/.docker:ro -v "$PWD:/work" \
+#       tagger release image-gallery git --registry registry.example
 ARG PYTHON=python:3.13-slim
 FROM ${PYTHON}
+# git finds the version `git`. A base that has it needs no network.
+RUN command -v git >/dev/null || { \
+        apt-get update && apt-get install --yes --no-install-recommends git && rm -rf /var/lib/apt/lists/*; }
+COPY build/image /opt/tagger
+RUN python -m compileall -q /opt/tagger \
+    && mv /opt/tagger/tagger.sh /usr/local/bin/tagger && chmod 755 /usr/local/bin/tagger \
+    && mkdir -p /home/tagger /work
+ENV HOME=/home/tagger
+WORKDIR /work
+USER 65532:65532
+ENTRYPOINT ["tagger"]
+# What changes with every commit comes last, so that the rest is built once.
 ARG VERSION=0.0.0
 ARG REVISION=
 LABEL org.opencontainers.image.title="tagger" \
@@ -10,6 +24,3 @@ LABEL org.opencontainers.image.title="tagger" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-COPY build/image /opt/tagger
-ENV PYTHONPATH=/opt/tagger PYTHONDONTWRITEBYTECODE=1
-ENTRYPOINT ["python", "-m", "tagger"]

@@ -47,10 +47,11 @@ docs: ## write the command pages, the man page and the terminal pictures
 	.venv/bin/python tools/pages.py
 	PYTHONPATH=tests/support .venv/bin/python tools/picture.py docs/pictures
 
-dist: ## build the wheel and the source distribution, and prepare the image's content
-	@tools/setup test
+dist: ## build the wheel, the source distribution and tagger.pyz, and prepare the image's content
+	@tools/setup dist
 	rm -rf dist
-	.venv/bin/python -m build --quiet
+	.venv/bin/python -m build --quiet --no-isolation
+	.venv/bin/python tools/pyz.py
 	tools/image
 
 image: dist ## build an image of tagger itself

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import io
+import hashlib
+import json
 import os
 import pwd
 import re
@@ -16,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
-from services import Engine, _tar
+from services import Engine, Registry
 
 from tagger import __version__
 
@@ -49,7 +50,7 @@ def built(source: Path) -> Mapping[str, Path]:
     run([sys.executable, "-m", "build", "--quiet", "--no-isolation"], source)
     found = {path.suffix: path for path in (source / "dist").iterdir()}
     assert {path.name for path in found.values()} == {
-        f"tagger-{__version__}-py3-none-any.whl", f"tagger-{__version__}.tar.gz",
+        f"oci_tagger-{__version__}-py3-none-any.whl", f"oci_tagger-{__version__}.tar.gz",
     }  # fmt: skip
     return found
 
@@ -77,9 +78,10 @@ def beside(folder: Path, what: Path) -> Path:
 def test_the_wheel_holds_the_package_alone_and_its_types(built: Mapping[str, Path]) -> None:
     with zipfile.ZipFile(built[".whl"]) as wheel:
         names = wheel.namelist()
-        metadata = wheel.read(f"tagger-{__version__}.dist-info/METADATA").decode()
-    assert {name.partition("/")[0] for name in names} == {"tagger", f"tagger-{__version__}.dist-info"}
+        metadata = wheel.read(f"oci_tagger-{__version__}.dist-info/METADATA").decode()
+    assert {name.partition("/")[0] for name in names} == {"tagger", f"oci_tagger-{__version__}.dist-info"}
     assert "tagger/py.typed" in names
+    assert "\nName: oci-tagger\n" in metadata
     for version in ("3.11", "3.12", "3.13", "3.14"):
         assert f"Programming Language :: Python :: {version}" in metadata
 
@@ -92,6 +94,7 @@ def test_the_source_distribution_has_what_its_tests_need(built: Mapping[str, Pat
         "tests/real/test_cli.py",
         "docs/schema.json",
         "action.yml",
+        "requirements-pyz.lock",
         "requirements-setup.lock",
         "requirements-dev.lock",
         "requirements-lowest.lock",
@@ -147,6 +150,29 @@ def test_the_lowest_versions_that_are_allowed_pass_the_tests(built: Mapping[str,
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("how", ["pipx", "uv", "uvx"])
+def test_the_wheel_is_installed_as_a_tool(built: Mapping[str, Path], tmp_path: Path, how: str) -> None:
+    run([sys.executable, "-m", "venv", "env"], tmp_path)
+    run([tmp_path / "env/bin/pip", "install", "--quiet", "uv" if how == "uvx" else how], tmp_path)
+    homes = {
+        "PIPX_HOME": tmp_path / "pipx", "PIPX_BIN_DIR": tmp_path / "bin", "PIPX_DEFAULT_PYTHON": sys.executable,
+        "UV_TOOL_DIR": tmp_path / "uv", "UV_TOOL_BIN_DIR": tmp_path / "bin", "UV_CACHE_DIR": tmp_path / "cache",
+        "UV_PYTHON": sys.executable, "UV_PYTHON_DOWNLOADS": "never",
+    }  # fmt: skip
+    environment = {name: str(value) for name, value in homes.items()}
+    install = {"pipx": ["pipx", "install"], "uv": ["uv", "tool", "install"]}
+    if how == "uvx":
+        tagger: list[str | Path] = [tmp_path / "env/bin/uvx", "--from", built[".whl"], "tagger"]
+    else:
+        program, *words = install[how]
+        run([tmp_path / "env/bin" / program, *words, built[".whl"]], tmp_path, **environment)
+        tagger = [tmp_path / "bin/tagger"]
+    assert run([*tagger, "tags", "2.1.106"], tmp_path, **environment).splitlines()[-4:] == [
+        "2.1.106", "2.1", "2", "latest",
+    ]  # fmt: skip
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("how", ["pip", "pipx"])
 def test_a_clone_is_installed_as_the_readme_says(source: Path, tmp_path: Path, how: str) -> None:
     run([sys.executable, "-m", "venv", "env"], tmp_path)
@@ -164,43 +190,146 @@ def test_a_clone_is_installed_as_the_readme_says(source: Path, tmp_path: Path, h
 # -- the image of tagger itself ------------------------------------------------------------------------------------
 
 
-@pytest.mark.engine
-@pytest.mark.long
-def test_the_image_is_built_without_network_and_holds_a_tagger_that_runs(
-    engine: Engine, source: Path, built: Mapping[str, Path], repository: str, tmp_path: Path
-) -> None:
+def base(folder: Path, content: Path) -> None:
+    """Fill a folder with what a base image has: this Python, git, a shell, and the libraries that all of it needs."""
+    home, version = Path(sys.base_prefix), f"python{sys.version_info.major}.{sys.version_info.minor}"
+    python = Path(os.path.realpath(sys.executable))
+    programs = [python, *(Path(shutil.which(name) or name) for name in ("sh", "id", "mkdir", "mv", "chmod", "git"))]
+    for name in ("tmp", "usr/local/bin"):
+        (folder / name).mkdir(parents=True)
+    for program in programs:
+        copied(program, folder / "bin" / ("python" if program is python else program.name))
+    left_out = shutil.ignore_patterns("site-packages", "test", "idlelib", "ensurepip", "config-*", "__pycache__")
+    shutil.copytree(home / "lib" / version, folder / str(home)[1:] / "lib" / version, ignore=left_out)
+    for path in [*programs, *(home / "lib" / version / "lib-dynload").glob("*.so"), *content.rglob("*.so")]:
+        for library in re.findall(r"(/\S+) \(0x", run(["ldd", path], folder)):
+            copied(Path(library), folder / library[1:])
+
+
+def copied(path: Path, to: Path) -> None:
+    """Copy a file, or what a link leads to, unless it is there."""
+    to.parent.mkdir(parents=True, exist_ok=True)
+    if not to.exists():
+        shutil.copy(path, to)
+
+
+@pytest.fixture(scope="module")
+def image(engine: Engine, source: Path, built: Mapping[str, Path], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Build the image of tagger itself without network, on a base with this Python and git; give its name."""
     assert built
     (source / ".venv").symlink_to(ROOT / ".venv") if not (source / ".venv").exists() else None
-    here = f"{sys.version_info.major}.{sys.version_info.minor}"
-    run([source / "tools/image", here], source)
-    base, name = f"base-{repository.rpartition('-')[2]}", f"tagger-{repository.rpartition('-')[2]}"
-    engine.docker("import", "-", base, stdin=_tar({"etc/hostname": b"base"}))
-    arguments = ["--build-arg", f"PYTHON={base}", "--build-arg", f"VERSION={__version__}", "--network", "none"]
-    engine.docker("build", "--tag", name, *arguments, str(source))
-    labels = engine.docker("image", "inspect", "--format", "{{json .Config.Labels}} {{json .Config.Entrypoint}}", name)
+    run([source / "tools/image", f"{sys.version_info.major}.{sys.version_info.minor}"], source)
+    folder = tmp_path_factory.mktemp("base")
+    base(folder, source / "build/image")
+    packed = subprocess.run(["tar", "-c", "-C", folder, "."], stdout=subprocess.PIPE, check=True).stdout
+    change = "ENV PATH=/usr/local/bin:/bin"
+    engine.docker("import", "--change", change, "-", "base-of-tagger", stdin=packed)
+    arguments = ["--build-arg", "PYTHON=base-of-tagger", "--build-arg", f"VERSION={__version__}", "--network", "none"]
+    engine.docker("build", "--tag", "tagger-itself", *arguments, str(source))
+    return "tagger-itself"
+
+
+@pytest.mark.engine
+@pytest.mark.long
+def test_the_image_runs_as_an_ordinary_user_and_names_its_version(engine: Engine, image: str) -> None:
+    assert engine.docker("run", "--rm", image, "--version") == f"tagger {__version__}\n"
+    assert engine.docker("run", "--rm", "--entrypoint", "id", image, "-u") == "65532\n"
+    in_a_job = engine.docker("run", "--rm", "--entrypoint", "sh", image, "-c", "tagger tags 2.1.106")
+    assert in_a_job.split() == ["2.1.106", "2.1", "2", "latest"]
+    labels = engine.docker("image", "inspect", "--format", "{{json .Config.Labels}}", image)
     assert f'"org.opencontainers.image.version":"{__version__}"' in labels
-    assert '["python","-m","tagger"]' in labels
-    container = engine.docker("create", name).strip()
-    try:
-        packed = subprocess.run(
-            ["docker", "--host", engine.url, "cp", f"{container}:/opt/tagger", "-"], capture_output=True, check=True
-        ).stdout
-    finally:
-        engine.docker("rm", container)
-    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-        archive.extractall(tmp_path, filter="data")
-    # The interpreter comes with the base; -S and -P keep every other package of this one out.
-    command = "import sys; sys.argv[0] = 'tagger'; from tagger.cli.run import main; main()"
-    inside = {"PYTHONPATH": str(tmp_path / "tagger")}
-    words = [sys.executable, "-S", "-P", "-c", command]
-    assert run([*words, "--version"], tmp_path, **inside) == f"tagger {__version__}\n"
-    assert "--dry-run" in run([*words, "release", "--help"], tmp_path, **inside)
+
+
+@pytest.mark.engine
+@pytest.mark.long
+def test_the_image_releases_through_a_mounted_socket_the_version_of_a_mounted_checkout(
+    engine: Engine, registry: Registry, image: str, repository: str, tmp_path: Path
+) -> None:
+    checkout = tmp_path / "checkout"
+    checkout.mkdir()
+    person = {f"GIT_{who}_{what}": "a@b" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    (checkout / "rich.py").write_text("raise SystemExit('a checkout decides what is imported')")
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"], ["tag", "v2.1.106"]):
+        run(["git", *words], checkout, **person)
+    for path in (checkout, *checkout.rglob("*")):
+        os.chown(path, 12345, 12345)
+    engine.image(repository, "the gallery")
+    mounts = ["-v", f"{engine.socket}:/var/run/docker.sock", "-v", f"{checkout}:/work"]
+    who = ["--user", "12345:12345", "--group-add", str(engine.socket.stat().st_gid), "--network", "host"]
+    words = ["release", repository, "git", "--registry", registry.host, "--quiet"]
+    said = engine.docker("run", "--rm", *who, *mounts, image, *words)
+    assert "released 2.1.106 as" in said
+    assert set(registry.tags(repository)) == {"2.1.106", "2.1", "2", "latest"}
+
+
+# -- tagger.pyz ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def pyz(source: Path, built: Mapping[str, Path]) -> Path:
+    """Build tagger.pyz."""
+    assert built
+    run([sys.executable, source / "tools/pyz.py"], source)
+    return source / "dist/tagger.pyz"
+
+
+@pytest.mark.engine
+@pytest.mark.long
+def test_the_one_file_runs_where_python_sees_no_other_package(
+    pyz: Path, engine: Engine, registry: Registry, repository: str, tmp_path: Path
+) -> None:
+    engine.image(repository, "the gallery")
+    words: list[str | Path] = [sys.executable, "-I", "-S", pyz]
+    assert run([*words, "--version"], tmp_path) == f"tagger {__version__}\n"
+    assert run([*words, "tags", "2.1.106"], tmp_path).split() == ["2.1.106", "2.1", "2", "latest"]
+    released = [*words, "release", repository, "2.1.106", "--registry", registry.host, "--quiet"]
+    assert "released 2.1.106 as" in run(released, tmp_path, DOCKER_HOST=engine.url)
+    listed = json.loads(run([*words, "ls", f"{registry.host}/{repository}", "--json"], tmp_path))
+    assert [each["version"] for each in listed["versions"]] == ["2.1.106"]
+    where = "import sys; sys.path.insert(0, sys.argv[1]); import certifi; print(open(certifi.where()).read())"
+    assert "BEGIN CERTIFICATE" in run([sys.executable, "-I", "-S", "-c", where, pyz], tmp_path)
+
+
+@pytest.mark.long
+def test_the_one_file_is_pure_python_and_its_bill_lists_all_that_is_in_it(pyz: Path, source: Path) -> None:
+    digest = hashlib.sha256(pyz.read_bytes()).hexdigest()
+    assert (pyz.parent / "tagger.pyz.sha256").read_text() == f"{digest}  tagger.pyz\n"
+    bill = json.loads((pyz.parent / "tagger.pyz.cdx.json").read_text())
+    assert (bill["bomFormat"], bill["metadata"]["component"]["hashes"][0]["content"]) == ("CycloneDX", digest)
+    with zipfile.ZipFile(pyz) as packed:
+        names = packed.namelist()
+    assert not [name for name in names if name.endswith((".so", ".pyd", ".pyc")) or name.startswith(str(source))]
+    inside = {name.partition("/")[0].removesuffix(".dist-info") for name in names if ".dist-info/" in name}
+    every = [bill["metadata"]["component"], *bill["components"]]
+    assert {f"{each['name'].replace('-', '_')}-{each['version']}" for each in every} == inside
+    assert all(each["licenses"] and each["purl"] == f"pkg:pypi/{each['name']}@{each['version']}" for each in every)
+    pinned = {name: version for name, (version, _) in locked("requirements-pyz.lock").items()}
+    assert {each["name"]: each["version"] for each in bill["components"]}.items() <= pinned.items()
+    needs = {each["ref"]: each["dependsOn"] for each in bill["dependencies"]}
+    assert any(each.startswith("pkg:pypi/docker@") for each in needs[every[0]["purl"]])
+    assert needs.keys() == {each["purl"] for each in every}
+    before = pyz.read_bytes()
+    run([sys.executable, source / "tools/pyz.py"], source)
+    assert pyz.read_bytes() == before, "the same content gives the same file"
+
+
+@pytest.mark.long
+def test_the_one_file_says_which_python_it_needs(pyz: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(pyz) as packed:
+        start = packed.read("__main__.py").decode()
+    old = "import sys; sys.version_info = (3, 10); exec(sys.argv[1])"
+    words = [sys.executable, "-c", old, start]
+    ended = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (ended.returncode, "tagger needs Python 3.11 or later" in ended.stderr) == (1, True)
 
 
 # -- locks ---------------------------------------------------------------------------------------------------------
 
 
-LOCKS = ("requirements.lock", "requirements-setup.lock", "requirements-dev.lock", "requirements-lowest.lock")
+LOCKS = (
+    "requirements.lock", "requirements-setup.lock", "requirements-dev.lock", "requirements-lowest.lock",
+    "requirements-pyz.lock",
+)  # fmt: skip
 
 
 def locked(file: str) -> dict[str, tuple[str, int]]:
@@ -220,10 +349,12 @@ def test_every_requirement_is_locked_with_hashes() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     needed = required(project["dependencies"])
     assert len(needed) == len(project["dependencies"]), "each says its lowest version"
-    runtime, setup, all_of_them, lowest = map(locked, LOCKS)
+    runtime, setup, all_of_them, lowest, pyz = map(locked, LOCKS)
     assert needed.keys() <= runtime.keys()
-    assert all(hashes for lock in (runtime, setup, all_of_them, lowest) for _, hashes in lock.values())
+    assert all(hashes for lock in (runtime, setup, all_of_them, lowest, pyz) for _, hashes in lock.values())
     assert runtime.items() <= all_of_them.items(), "tests run with what is released"
+    # typer 0.29 is the first that needs compiled code.
+    assert {name for name, what in pyz.items() if runtime.get(name) != what} == {"typer"}
     assert not any("://" in (ROOT / lock).read_text() for lock in LOCKS)
 
 
