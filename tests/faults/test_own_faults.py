@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import canary
 import pytest
 from command import SCHEMA, Ran
 from doubles import FakeEngine, ModelRegistry
+from launcher import Launched
 
 IMAGE = "image-gallery"
 SENTENCE = "tagger met a fault of its own, ValueError: {}: please report it, with what --verbose shows"
 BROKEN = """
-import os, sys
+import os
 def broken(*_, **__):
     a_variable = "what a variable holds"
     raise ValueError(os.environ["WORDS_OF_THE_FAULT"])
 {patch}
 from tagger.cli.run import main
-sys.argv[0] = "tagger"
 main()
 """
 IN_ANY_COMMAND = (
@@ -37,12 +34,8 @@ IN_A_RELEASE = "from tagger.releasing import floats; floats._push = broken"
 
 def run(patch: str, *words: str, **environment: str) -> Ran:
     """Run `tagger WORDS` with a fault in it."""
-    done = subprocess.run(
-        [sys.executable, "-c", BROKEN.format(patch=patch), *words],
-        env={**os.environ, "WORDS_OF_THE_FAULT": "it broke", **environment},
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    return Ran(done.returncode, done.stdout, done.stderr)
+    environment = {"WORDS_OF_THE_FAULT": "it broke", **environment}
+    return Launched(None, *words, script=BROKEN.format(patch=patch), **environment).end()
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from doubles import FakeEngine, ModelRegistry, Request, on
+from launcher import Script
 
 # It runs in a process of its own: `body` in the place of a release whose progress `watch` shows.
 SCRIPT = """
@@ -96,7 +97,7 @@ def started(script: str, stderr: int) -> subprocess.Popen[bytes]:
     )
 
 
-def ended(process: subprocess.Popen[bytes], *signals: signal.Signals) -> int:
+def ended(process: subprocess.Popen[bytes] | Script, *signals: signal.Signals) -> int:
     """Wait until a script is where it is to be, send it signals, and give its exit code."""
     assert process.stdout
     assert process.stdout.read(1)
@@ -107,13 +108,12 @@ def ended(process: subprocess.Popen[bytes], *signals: signal.Signals) -> int:
     try:
         return process.wait(20)
     finally:
-        process.kill()
-        process.wait()
+        process.send_signal(signal.SIGKILL)
         process.stdout.close()
 
 
 @contextlib.contextmanager
-def on_a_terminal(script: str) -> Iterator[tuple[subprocess.Popen[bytes], bytearray]]:
+def on_a_terminal(script: str) -> Iterator[tuple[Script, bytearray]]:
     """Run a script on a terminal, and collect what that shows."""
     ours, theirs = pty.openpty()
     shown = bytearray()
@@ -124,7 +124,7 @@ def on_a_terminal(script: str) -> Iterator[tuple[subprocess.Popen[bytes], bytear
                 shown.extend(piece)
 
     reader = threading.Thread(target=collect)
-    process = started(script, theirs)
+    process = Script(script, theirs, TERM="xterm")
     os.close(theirs)
     reader.start()
     yield process, shown
@@ -151,7 +151,7 @@ def test_a_second_signal_ends_what_the_first_one_did_not(stuck: str, second: sig
 @pytest.mark.parametrize("terminal", [False, True])
 def test_a_second_signal_ends_it_where_nobody_reads_what_it_says(*, terminal: bool) -> None:
     ours, theirs = pty.openpty() if terminal else os.pipe()
-    process = started(SCRIPT.format(body=FLOOD), theirs)
+    process = Script(SCRIPT.format(body=FLOOD), theirs, TERM="xterm")
     os.close(theirs)
     assert ended(process, signal.SIGINT, signal.SIGTERM) in (130, 143)
     os.close(ours)

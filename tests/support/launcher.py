@@ -183,12 +183,42 @@ class Launched:
 
     def wait(self) -> Ran:
         """Wait for its end; a killed one has the code -9. A traceback is a failure whatever the test is about."""
+        ran = self.end()
+        assert "Traceback" not in ran.err, ran.err
+        return ran
+
+    def end(self) -> Ran:
+        """Wait for its end, where a traceback may be right."""
         assert self._talk.poll(_LONGEST_SECONDS), "tagger still runs after two minutes"
         code = self._talk.recv()
         self._talk.close()
-        ran = Ran(code, _said(self._out), _said(self._err))
-        assert "Traceback" not in ran.err, ran.err
-        return ran
+        return Ran(code, _said(self._out), _said(self._err))
+
+
+class Script:
+    """A script that runs where everything is imported already, with stdout to be read here, and stderr as given."""
+
+    def __init__(self, script: str, stderr: int, **environment: str) -> None:
+        ours, theirs = os.pipe()
+        self.stdout = os.fdopen(ours, "rb", buffering=0)
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        streams = nothing, theirs, stderr
+        self._talk = STEM.fork((), {**os.environ, **environment}, Path(), *streams, script=script)
+        os.close(theirs)
+        os.close(nothing)
+        self._pid: int = self._talk.recv()
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send it a signal, if it still runs."""
+        if not self._talk.closed and not self._talk.poll():
+            os.kill(self._pid, number)
+
+    def wait(self, seconds: float) -> int:
+        """Wait for its end, and give its exit code."""
+        assert self._talk.poll(seconds), f"it still runs after {seconds} s"
+        code: int = self._talk.recv()
+        self._talk.close()
+        return code
 
 
 def _said(descriptor: int) -> str:
