@@ -11,7 +11,7 @@ import subprocess
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from tagger.errors import InputError
+from tagger.errors import InputError, TaggerError
 from tagger.gating.command import Command, Ran, Subject, ending
 from tagger.text import printable
 from tagger.work import Deadline
@@ -36,9 +36,7 @@ def check_there(commands: Iterable[Command]) -> None:
 def run(command: Command, subject: Subject, seconds: float, deadline: Deadline, show: Callable[[str], None]) -> Ran:
     """Run a command about an image, and return how it ended; `show` takes its lines.
 
-    It reads nothing, and ends with its process group after `seconds`, or when it is interrupted.
-
-    Raises TimedOut, CalledOff.
+    It reads nothing, and ends with its process group after `seconds`, at the deadline, or when it is interrupted.
     """
     try:
         process = subprocess.Popen(  # noqa: S603 - the user's own words, and no shell
@@ -53,22 +51,25 @@ def run(command: Command, subject: Subject, seconds: float, deadline: Deadline, 
         return Ran(command, subject, f"cannot be started ({printable(error)})")
     output = _Output(lambda line: show(f"{command.name}: {line}"))
     try:
-        in_time = _follow(process, output, deadline, deadline.clock.monotonic() + seconds)
+        late = _follow(process, output, deadline, seconds)
     finally:
         _end(process)
         output.close()
-    failed = ending(process.returncode) if in_time else f"did not end within {seconds:g} s"
+    failed = late or ending(process.returncode)
     return Ran(command, subject, failed, tuple(printable(line, _LONGEST_LINE) for line in output.last))
 
 
-def _follow(process: subprocess.Popen[bytes], output: _Output, deadline: Deadline, end: float) -> bool:
-    """Take what a process writes until it ends; return whether it ended in time."""
+def _follow(process: subprocess.Popen[bytes], output: _Output, deadline: Deadline, seconds: float) -> str | None:
+    """Take what a process writes until it ends; return why it has to be ended, unless it ends in time."""
     assert process.stdout  # noqa: S101 - it is a pipe
-    pipe = process.stdout.fileno()
+    pipe, end = process.stdout.fileno(), deadline.clock.monotonic() + seconds
     while process.poll() is None:
-        deadline.check()
+        try:
+            deadline.check()
+        except TaggerError as error:
+            return f"was ended, since {error.what}"
         if deadline.clock.monotonic() >= end:
-            return False
+            return f"did not end within {seconds:g} s"
         if select.select((pipe,), (), (), _GLANCE_SECONDS)[0]:
             piece = os.read(pipe, _PIECE)
             output.take(piece)
@@ -79,7 +80,7 @@ def _follow(process: subprocess.Popen[bytes], output: _Output, deadline: Deadlin
         if not select.select((pipe,), (), (), 0)[0] or not (piece := os.read(pipe, _PIECE)):
             break
         output.take(piece)
-    return True
+    return None
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tagger.errors import Interrupted, TaggerError
-from tagger.gating.command import Command, Ran, Subject
-from tagger.releasing.gates import remove_candidates
+from tagger.errors import Interrupted
+from tagger.gating.command import Subject
+from tagger.releasing.candidates import remove_candidates
 from tagger.releasing.outcome import Outcome
 from tagger.releasing.state import Run
 
@@ -25,21 +25,14 @@ def finish(run: Run, outcome: Outcome) -> Interrupted | None:
 
 
 def _run_commands(run: Run) -> None:
+    from tagger.gating.process import run as started
+
     version = str(run.order.version)
     subjects = {Subject(share.repository.name, share.digest, version): None for share in run.shares if share.digest}
     for subject in subjects:
         for command in run.order.after:
-            ran = _ran(run, command, subject)
+            run.progress(f"running {command} for {subject.reference}")
+            ran = started(command, subject, run.order.gate_seconds, run.deadline, run.progress)
             run.ran_after.append(ran)
             if ran.failed:
                 run.notes.append(f"{command} {ran.failed} for {subject.reference}, whose tags have moved all the same")
-
-
-def _ran(run: Run, command: Command, subject: Subject) -> Ran:
-    from tagger.gating.process import run as started
-
-    run.progress(f"running {command} for {subject.reference}")
-    try:
-        return started(command, subject, run.order.gate_seconds, run.deadline, run.progress)
-    except TaggerError as error:
-        return Ran(command, subject, f"was ended, since {error.what}")

@@ -12,8 +12,9 @@ from dataclasses import replace
 from tagger.errors import Conflict
 from tagger.events import Progress
 from tagger.releasing.after import finish
+from tagger.releasing.candidates import name_candidates, remove_candidates
 from tagger.releasing.floats import push_floating_tags, settle_floating_tags
-from tagger.releasing.gates import name_candidates, pass_gates, remove_candidates
+from tagger.releasing.gates import pass_gates
 from tagger.releasing.local import LocalTags
 from tagger.releasing.observe import AGREE, observe, observe_again, plan
 from tagger.releasing.order import Engine, Opened, Order

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from command import Ran, tagger
-from doubles import Proxy, on, refusal
+from doubles import ModelRegistry, Proxy, on, refusal
 from pushed import EMPTY, INDEX, MANIFEST, Pushed, Repository, digest_of
 from services import Registry
 from test_gates import PYTHON
@@ -135,6 +135,29 @@ def test_a_referrer_with_a_statement_about_the_digest_counts(ui: Repository) -> 
     ran = promoted(ui, "--require", "provenance", "--require", "sbom")
     assert ran.code == 0, ran.err
     assert [each["where"] for each in ran.json["evidence"]] == [[f"referrer {referrer.digest}"]] * 2
+
+
+def test_what_the_registry_itself_lists_as_a_referrer_counts() -> None:
+    with ModelRegistry(referrers=True) as model:
+
+        def manifest(*layers: tuple[str, bytes], **more: object) -> bytes:
+            described = []
+            for kind, content in ((EMPTY, b"{}"), *layers):
+                model.blobs["ui", digest_of(content)] = content
+                described.append({"mediaType": kind, "digest": digest_of(content), "size": len(content)})
+            config, *others = described
+            whole = {"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": others, **more}
+            return json.dumps(whole).encode()
+
+        image = manifest(("text/plain", b"gallery"))
+        digest = model.put("ui", "build-77", image)
+        words = f"{model.host}/ui", "--require", "provenance"
+        assert promoted(*words).code == 6
+        subject = {"mediaType": MANIFEST, "digest": digest, "size": len(image)}
+        referrer = manifest((IN_TOTO, statement(digest, SLSA)), subject=subject)
+        model.manifests["ui", digest_of(referrer)] = MANIFEST, referrer
+        ran = promoted(*words)
+        assert (ran.code, ran.json["evidence"][0]["where"]) == (0, [f"referrer {digest_of(referrer)}"]), ran.err
 
 
 def test_a_tag_with_statements_counts(ui: Repository) -> None:

@@ -229,8 +229,9 @@ def alive(process: int) -> bool:
 
 
 def test_the_time_of_the_whole_command_ends_a_gate_too(bench: Bench) -> None:
-    ran = bench.release("new", "--gate", "sleep 600", "--timeout", "8")
+    ran = bench.release("new", "--gate", "sh -c 'echo it began; sleep 600'", "--timeout", "8", "--json")
     assert (ran.code, "--timeout" in ran.error) == (1, True), ran.err
+    assert [(gate["ok"], gate["output"]) for gate in ran.json["gates"]] == [(False, ["it began"])]
     assert not {*CASCADE} & {*bench.held()}
 
 
@@ -493,3 +494,18 @@ def test_gates_of_the_settings_count_and_the_command_line_goes_before_them(bench
     assert wait(process).code == 6
     assert len(bench.seen()) == 1
     assert wait(start(bench.engine, *bench.words("new", "--gate", "true"), folder=str(bench.folder))).code == 0
+
+
+def test_images_that_are_released_as_one_have_one_set_of_gates(bench: Bench) -> None:
+    images = [bench.image("one"), bench.image("two")]
+    tables = [
+        f'[images."{image}"]\ngates = ["{gate}"]\n' for image, gate in zip(images, ("true", "false"), strict=True)
+    ]
+    host = f'registries = ["{bench.repository.registry.host}"]\n'
+    (bench.folder / "tagger.toml").write_text(host + "".join(tables))
+    (bench.folder / ".git").mkdir()
+    ran = wait(start(bench.engine, "release", "--all", "2.1.106", folder=str(bench.folder)))
+    assert (ran.code, "the images differ in gates" in ran.error) == (2, True), ran.err
+    assert (
+        wait(start(bench.engine, "release", "--all", "2.1.106", "--gate", "false", folder=str(bench.folder))).code == 6
+    )

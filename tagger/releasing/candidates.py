@@ -1,0 +1,155 @@
+"""Candidates: each image that a release brings to a registry waits there, under a tag that nothing follows."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from tagger.errors import AGAIN, BadAnswer, InvalidReference, TaggerError
+from tagger.names import Digest, Reference, Tag
+from tagger.releasing.local import LocalTags
+from tagger.releasing.observe import observe, plan
+from tagger.releasing.order import Target
+from tagger.releasing.placement import Placement
+from tagger.releasing.push import push_version_tags
+from tagger.releasing.rollback import put_back
+from tagger.releasing.state import Run, Share
+from tagger.repository.remove import take_alone
+from tagger.rules.candidate import candidate
+from tagger.rules.plan import WRITES
+
+
+def staged(run: Run) -> dict[Placement, Digest]:
+    """Bring every image whose version tag is to be written to its registry, and return its digest there.
+
+    It goes under a tag of its own, which is a pre-release that no floating tag follows.
+    """
+    waiting = [share for share in run.shares if share.plan.version_change.action in WRITES]
+    by_id: dict[Digest, list[Share]] = {}
+    for share in waiting:
+        by_id.setdefault(share.digest or share.image.id, []).append(share)
+    found: dict[Placement, Digest] = {}
+    for digest, shares in by_id.items():
+        found |= _staged_as(run, digest, [share.placement for share in shares])
+    for share in waiting:
+        _name_by_digest(run, share, found[share.placement])
+    return found
+
+
+def _staged_as(run: Run, digest: Digest, placements: Sequence[Placement]) -> dict[Placement, Digest]:
+    """Release an image as a candidate, named by its digest, or by its ID while an Engine does not know the digest."""
+    order = replace(run.order, version=candidate(run.order.version, digest), overwrite=True)
+    local = LocalTags(run.engine)
+    run.waiting.append(local)
+    inner = Run(run.engine, replace(run.opened, placements=placements), order, run.told, local)
+    try:
+        next((ended for step in (observe, plan, push_version_tags) if (ended := step(inner))), None)
+    except (Exception, KeyboardInterrupt) as problem:
+        raise put_back(inner, problem) from problem
+    finally:
+        run.candidates |= {share.reference: share.digest for share in inner.shares if share.published and share.digest}
+    return {share.placement: share.digest for share in inner.shares if share.digest}
+
+
+def _name_by_digest(run: Run, share: Share, digest: Digest) -> None:
+    """Let a candidate have the name of its digest alone, as far as the registry removes the other one."""
+    name = share.repository.name.tagged(_candidate_tag(run, share, digest))
+    if name in run.candidates:
+        return
+    uploaded = [each for each in run.candidates if each.repository == name.repository]
+    run.candidates[name] = digest
+    if share.repository.digest(_tag(name)) != digest:  # it may be there already, and immutable
+        put(share.repository, name, digest)
+    for each in uploaded:
+        if run.candidates[each] == digest:
+            _remove(run, each)
+
+
+def _candidate_tag(run: Run, share: Share, digest: Digest) -> Tag:
+    return share.scheme.version_tag(candidate(run.order.version, digest))
+
+
+def put(target: Target, reference: Reference, digest: Digest) -> None:
+    """Point a tag at a digest that is there. Raises BadAnswer if it is gone, and what the registry raises."""
+    manifest = target.manifest(digest)
+    if manifest is None:
+        raise BadAnswer(f"{target.name} no longer has {digest}", AGAIN)
+    target.put(_tag(reference), manifest)
+
+
+def _tag(reference: Reference) -> Tag:
+    assert reference.tag, "a release writes tags"  # noqa: S101 - it does
+    return reference.tag
+
+
+# -- afterwards ----------------------------------------------------------------------------------------------------
+
+
+def remove_candidates(run: Run) -> None:
+    """Remove the candidates of what has its version tag now, also those that an earlier attempt left.
+
+    What stays becomes a warning.
+    """
+    if not run.order.judges:
+        return
+    _put_local_tags_back(run)
+    for share in run.shares:
+        run.candidates |= dict(_left(run, share))
+        share.seen = None  # a registry may take more than it should, which the next look shows
+    for reference in [*run.candidates]:
+        if why := _remove(run, reference):
+            run.notes.append(f"{reference} stays, since {why}")
+            run.candidates.pop(reference)
+
+
+def name_candidates(run: Run) -> None:
+    """Say under which tags images wait for the next attempt; the release has failed, so a signal ends nothing more."""
+    with contextlib.suppress(KeyboardInterrupt):
+        _put_local_tags_back(run)
+    if there := [str(reference) for reference in run.candidates if _may_be_there(run, reference)]:
+        names = ", ".join(there)
+        run.notes.append(f"the image stays as {names} for the next attempt; tagger rm or tagger prune removes it")
+
+
+def _may_be_there(run: Run, reference: Reference) -> bool:
+    try:
+        return run.opened.targets[reference.repository].digest(_tag(reference)) is not None
+    except (TaggerError, KeyboardInterrupt):
+        return True
+
+
+def _left(run: Run, share: Share) -> Iterator[tuple[Reference, Digest]]:
+    """Yield the candidates of an image that the list of tags shows; a version that is too long has none."""
+    if (held := share.digest) is None:
+        return
+    for digest in {held, share.image.id}:
+        with contextlib.suppress(InvalidReference):
+            if (tag := _candidate_tag(run, share, digest)) in share.first.listed:
+                yield share.repository.name.tagged(tag), held
+
+
+def _remove(run: Run, reference: Reference) -> str | None:
+    """Remove a candidate alone, and return why it stays, if it does; one that holds another image is left alone."""
+    target, tag = run.opened.targets[reference.repository], _tag(reference)
+    here = [share for share in run.shares if share.repository.name == reference.repository]
+    listed = {tag for share in here for tag in share.first.listed}
+    versions = {share.version_tag for share in here if share.published}
+    others = {_tag(each) for each in run.candidates if each.repository == reference.repository}
+    try:
+        held = target.digest(tag)
+        if held not in (None, run.candidates[reference]):
+            return "somebody else has moved it"
+        if held:
+            take_alone(target, tag, held, [*(listed | versions | others) - {tag}])
+    except TaggerError as error:
+        return error.what
+    del run.candidates[reference]
+    return None
+
+
+def _put_local_tags_back(run: Run) -> None:
+    """Put back the local tags of candidates, now that the image may have another name."""
+    for local in run.waiting:
+        run.notes += [f"the local tag {reference} could not be removed" for reference in local.put_back([])]
+    run.waiting.clear()
