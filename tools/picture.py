@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from doubles import Proxy, Request, Response, on, refusal
-from screen import TAGGER, Screen, Size, picture, record
+from screen import Screen, Size, picture, record
 from services import Engine, Registry, image_archive, loopback_address, private_folder, private_hosts
 
 # -- the scenes ----------------------------------------------------------------------------------------------------
@@ -38,7 +38,12 @@ class Stage:
 
     def run(self, *words: str, **more: str) -> None:
         """Run tagger unseen."""
-        subprocess.run([TAGGER, *words], env={**self.environment, **more}, check=False, capture_output=True)
+        subprocess.run(
+            [Path(sys.executable).with_name("tagger"), *words],
+            env={**self.environment, **more},
+            check=False,
+            capture_output=True,
+        )
 
 
 @contextmanager

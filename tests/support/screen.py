@@ -7,9 +7,8 @@ import os
 import pty
 import select
 import shlex
+import signal
 import struct
-import subprocess
-import sys
 import termios
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,8 +17,8 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 import pyte
+from launcher import STEM
 
-TAGGER = Path(sys.executable).with_name("tagger")
 CELL, LINE, MARGIN = 8.4, 19, 14
 COLOURS = {
     "default": "#d6deeb", "black": "#575656", "red": "#ef5350", "green": "#22da6e", "brown": "#f2d06b",
@@ -59,8 +58,9 @@ def record(
     stream.feed(typed)
     env = {**environment, "TERM": "xterm-256color", "LANG": "C.UTF-8", "COLUMNS": "", "LINES": ""}
     env = {name: value for name, value in env.items() if value}
-    process = subprocess.Popen([TAGGER, *words], stdin=theirs, stdout=theirs, stderr=theirs, env=env)
+    talk = STEM.fork(words, env, Path(), theirs, theirs, theirs)
     os.close(theirs)
+    pid: int = talk.recv()
     try:
         for piece in _pieces(ours):
             stream.feed(piece)
@@ -68,9 +68,10 @@ def record(
                 time.sleep(0.3)
                 break
     finally:
-        if moment:
-            process.terminate()
-        process.wait()
+        if moment and not talk.poll():
+            os.kill(pid, signal.SIGTERM)
+        talk.recv()
+        talk.close()
         os.close(ours)
     return screen
 
