@@ -43,11 +43,15 @@ class Convoy:
         Raises what `Courier.bring` raises.
         """
         assert reference.tag, "a release pushes tags"  # noqa: S101 - it does
-        wanted = self._images[reference]
-        courier = next(each for each in self.couriers if each.original.id == wanted)
+        courier = self._courier(reference)
         self._copy_all()
         courier.targets[reference.repository].put(reference.tag, courier.original.manifest)
         return courier.original.digest
+
+    def _courier(self, reference: Reference) -> Courier:
+        """Return who brings the image of a tag; the same image may come from two sources, to two repositories."""
+        image, target = self._images[reference], reference.repository
+        return next(each for each in self.couriers if each.original.id == image and target in each.targets)
 
     def _copy_all(self) -> None:
         """Copy to all registries at once, to one registry one image after the other: the next one may share layers."""

@@ -156,6 +156,18 @@ def test_variants_of_one_repository_come_from_sources_of_their_own(shop: Shop) -
     assert {held[tag] for tag in ("2.1.106-slim", "2.1-slim", "2-slim", "slim")} == {slim.digest}
 
 
+def test_one_image_may_come_from_two_sources_to_two_repositories(shop: Shop) -> None:
+    same = shop.sources["web"].image("same", "new api")
+    assert same.digest == shop.built["api"].digest
+    wanted = [
+        api.Promotion(f"{shop.sources['api']}:{{revision}}", [str(shop.targets["api"])]),
+        api.Promotion(f"{shop.sources['web']}:same", [str(shop.targets["web"])]),
+    ]
+    assert api.promote_all(wanted, "2.1.106").outcome == "released"
+    held = shop.held()
+    assert held["api"]["latest"] == held["web"]["latest"] == same.digest
+
+
 # -- nothing moved, or everything ------------------------------------------------------------------------------------
 
 
