@@ -33,6 +33,7 @@ from hosts.nexus import Nexus
 from hosts.pushing import PushingEngine
 from hosts.quay import Quay
 from hosts.table import trials, tried
+from tagger.oci.placeholder import placeholders
 
 pytestmark = pytest.mark.engine
 
@@ -325,6 +326,19 @@ def test_a_yanked_version_does_not_count_whether_its_tag_goes_or_not(shop: Shop)
     assert {tags["2"], tags["latest"]} == {digest(OLD)}
     assert ("2.1.105" in tags) is ("rm" in shop.registry.refuses)
     assert "removed" not in ran.out or "2.1.105" not in tags
+
+
+@tried("undo", "A yank is undone; a mark that cannot go counts for nothing.", needs="rm", without="mark")
+def test_an_undone_yank_leaves_the_tags_as_they_were(shop: Shop) -> None:
+    before = shop.tags
+    assert shop.run("yank", shop.name, "2.1.105").code == 0
+    ran = shop.run("yank", shop.name, "2.1.105", "--undo", "--json")
+    assert ran.code == 0, ran.err
+    tags = shop.tags
+    left = tags.pop("2.1.105-yanked", None)
+    assert (tags, bool(left)) == (before, "rm" in shop.registry.refuses)
+    assert ran.json["kept"] == (["2.1.105-yanked"] if left else [])
+    assert left in {None, *(each.digest for each in placeholders("2.1.105-yanked"))}
 
 
 @tried("rm, dry run", "A dry run of `rm` and `prune` says what would go, or that nothing can.", needs="rm", dry=True)
