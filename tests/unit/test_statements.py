@@ -7,9 +7,11 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tagger.names import Digest
-from tagger.oci.evidence import Evidence, Found, Origin, Source, Unfit, judged
+from tagger.oci.evidence import KINDS, Evidence, Found, Origin, Source, Unfit, judged
 from tagger.oci.manifest import OCI_MANIFEST, Blob, Manifest
 
 IMAGE, OTHER = (Digest(f"sha256:{digit * 64}") for digit in "12")
@@ -120,6 +122,40 @@ def test_a_type_or_the_tag_says_what_has_no_statement() -> None:
     assert found("application/spdx+json", b"") == [Found("sbom", IMAGE, "there")]
     assert found("text/plain", b"", hung="sbom") == [Found("sbom", IMAGE, "there")]
     assert found(SIMPLE, simple(OTHER), hung="signature") == [Unfit(IMAGE, "there", "signs another digest")]
+
+
+NAMES = [
+    "subject",
+    "digest",
+    "predicateType",
+    "predicate",
+    "payload",
+    "dsseEnvelope",
+    "messageSignature",
+    "critical",
+    "image",
+    "messageDigest",
+    "uri",
+    "source",
+    "revision",
+    "sha1",
+    "gitCommit",
+    "sha256",
+]
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.sampled_from(NAMES),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=5),
+    max_leaves=20,
+)
+
+
+@given(st.sampled_from([IN_TOTO, DSSE, BUNDLE, SIMPLE]), JSON, st.sampled_from([None, SLSA, SPDX]))
+def test_no_document_is_more_than_evidence_or_unfit(media_type: str, content: Any, predicate: str | None) -> None:
+    if predicate and isinstance(content, dict):
+        content = {**statement(IMAGE, predicate), **content, "predicateType": predicate}
+    for each in found(media_type, content):
+        assert each.of == IMAGE
+        assert isinstance(each, Unfit) or each.kind in KINDS
 
 
 # -- platforms -----------------------------------------------------------------------------------------------------
