@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -23,9 +24,10 @@ CASCADE = {"2.1.106", "2.1", "2", "latest"}
 pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("on_the_path")]
 
 
-def run(engine: Engine, folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(engine: Engine | None, folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run an example."""
-    env = {**os.environ, "DOCKER_HOST": engine.url, **environment}
+    host = {"DOCKER_HOST": engine.url} if engine else {}
+    env = {**os.environ, **host, **environment}
     return subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, timeout=300, check=False)
 
 
@@ -73,25 +75,38 @@ def variables(file: Path) -> dict[str, str]:
 
 
 class Action:
-    """The GitHub action, whose steps run as a runner does it, installed once."""
+    """The GitHub action, whose steps run as a runner does it, installed once for all processes that run tests."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, shared: Path) -> None:
         self.folder = folder
         self.content = yaml.safe_load((ROOT / "action.yml").read_text())
+        self.pip_log = shared / "pip.log"
+        shared.mkdir(exist_ok=True)
+        with (shared / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (shared / "installed").exists():
+                self.install(shared, ROOT, PIP_LOG=str(self.pip_log)).check_returncode()
+                (shared / "installed").touch()
+        (folder / "tagger").symlink_to(shared / "tagger")
+
+    def install(self, folder: Path, source: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run the step that installs tagger."""
+        step = self.content["runs"]["steps"][0]
+        assert (step["name"], step["shell"]) == ("Install tagger", "bash")
+        runner = {"RUNNER_TEMP": str(folder), "GITHUB_ACTION_PATH": str(source), **environment}
+        return run(None, folder, "bash", "-e", "-o", "pipefail", "-c", step["run"], **runner)
 
     def steps(self, engine: Engine, given: Mapping[str, str]) -> list[subprocess.CompletedProcess[str]]:
         """Run the steps with some inputs, as far as none fails."""
         assert given.keys() <= self.content["inputs"].keys()
         inputs = {f"inputs.{name}": given.get(name, each["default"]) for name, each in self.content["inputs"].items()}
         runner = {"RUNNER_TEMP": str(self.folder), "GITHUB_ACTION_PATH": str(ROOT), "GITHUB_ACTIONS": "true",
-                  "GITHUB_OUTPUT": str(self.folder / "output"), "PIP_LOG": str(self.folder / "pip.log"),
+                  "GITHUB_OUTPUT": str(self.folder / "output"),
                   "GITHUB_STEP_SUMMARY": str(self.folder / "summary")}  # fmt: skip
         done: list[subprocess.CompletedProcess[str]] = []
         (self.folder / "output").unlink(missing_ok=True)
-        for step in self.content["runs"]["steps"]:
+        for step in self.content["runs"]["steps"][1:]:
             assert step["shell"] == "bash"
-            if step["name"] == "Install tagger" and (self.folder / "tagger").exists():
-                continue
             own = {name: filled(value, inputs) for name, value in step.get("env", {}).items()}
             script = ("bash", "-e", "-o", "pipefail", "-c", step["run"])
             done.append(run(engine, self.folder, *script, **runner, **own))
@@ -108,7 +123,9 @@ class Action:
 @pytest.fixture(scope="module")
 def action(tmp_path_factory: pytest.TempPathFactory) -> Action:
     """Give the GitHub action to all tests, since its installation takes a while."""
-    return Action(tmp_path_factory.mktemp("runner"))
+    folder = tmp_path_factory.getbasetemp()
+    session = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+    return Action(tmp_path_factory.mktemp("runner"), session / "action")
 
 
 def test_the_github_action_installs_releases_and_tells_its_outputs(
@@ -133,20 +150,17 @@ def test_the_github_action_installs_releases_and_tells_its_outputs(
     assert "### Released" in (action.folder / "summary").read_text()
 
 
-def test_the_github_action_fetches_what_the_lock_file_names_and_nothing_else(action: Action, engine: Engine) -> None:
-    action.steps(engine, {"image": "nothing-of-that-name", "version": "1.0.0"})
+def test_the_github_action_fetches_what_the_lock_file_names_and_nothing_else(action: Action) -> None:
     locked = set(re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements.lock").read_text(), flags=re.MULTILINE))
-    fetched = re.findall(r"Collecting ([A-Za-z0-9_.-]+?)[=<>~! ;]", (action.folder / "pip.log").read_text())
+    fetched = re.findall(r"Collecting ([A-Za-z0-9_.-]+?)[=<>~! ;]", action.pip_log.read_text())
     assert fetched
     assert {name.lower().replace("_", "-") for name in fetched} <= locked
 
 
-def test_the_github_action_installs_nothing_whose_hash_is_another(engine: Engine, tmp_path: Path) -> None:
+def test_the_github_action_installs_nothing_whose_hash_is_another(action: Action, tmp_path: Path) -> None:
     lock = (ROOT / "requirements.lock").read_text()
     (tmp_path / "requirements.lock").write_text(re.sub("sha256:[0-9a-f]{64}", f"sha256:{'0' * 64}", lock))
-    install = yaml.safe_load((ROOT / "action.yml").read_text())["runs"]["steps"][0]
-    runner = {"RUNNER_TEMP": str(tmp_path), "GITHUB_ACTION_PATH": str(tmp_path)}
-    ran = run(engine, tmp_path, "bash", "-e", "-o", "pipefail", "-c", install["run"], **runner)
+    ran = action.install(tmp_path, tmp_path)
     assert ran.returncode != 0
     assert "DO NOT MATCH THE HASHES" in ran.stderr
 
