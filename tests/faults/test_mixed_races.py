@@ -68,6 +68,7 @@ class Told:
     words: str
     releases: str | None = None
     yanks: str | None = None
+    undoes: str | None = None
     removes: str | None = None
     prunes: bool = False
 
@@ -84,6 +85,8 @@ def drawn(chance: random.Random) -> list[Told]:
         Told(f"rm HERE {BUILDS[released[0]]} --yes", removes=BUILDS[released[0]]),
     ]
     found += chance.sample(taking, chance.choice((1, 2, 2, 3)))
+    if chance.random() < 0.4:
+        found.append(Told(f"yank HERE {named[1]} --undo", undoes=named[1]))
     if chance.random() < 0.5:
         found.append(Told("repair HERE"))
     if chance.random() < 0.5:
@@ -151,10 +154,11 @@ class Race:
 
     def _untrue(self, held: Mapping[str, str]) -> Iterator[str]:
         """Say what is not as exit codes say; a foreign push alone makes its own tag drift."""
+        undone = {told.undoes for told in self.told}
         for told, ran in self._ended():
             if ran.code not in {0, 1, 2, 3, 4}:
                 yield f"{told.words}: exit {ran.code}"
-            if ran.code == 0 and told.yanks and f"{told.yanks}-yanked" not in held:
+            if ran.code == 0 and told.yanks and told.yanks not in undone and f"{told.yanks}-yanked" not in held:
                 yield f"{told.yanks} was yanked, and has no mark"
             if ran.code == 0 and told.removes in held:
                 yield f"{told.removes} was removed, and is there"

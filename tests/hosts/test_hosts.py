@@ -328,7 +328,7 @@ def test_a_yanked_version_does_not_count_whether_its_tag_goes_or_not(shop: Shop)
     assert "removed" not in ran.out or "2.1.105" not in tags
 
 
-@tried("undo", "A yank is undone; a mark that cannot go counts for nothing.", needs="rm", without="mark")
+@tried("undo", "A yank is undone; a mark that cannot go counts for nothing.", needs="rm", without="yes")
 def test_an_undone_yank_leaves_the_tags_as_they_were(shop: Shop) -> None:
     before = shop.tags
     assert shop.run("yank", shop.name, "2.1.105").code == 0
