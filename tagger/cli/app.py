@@ -29,7 +29,7 @@ def _version(asked: bool) -> None:
 @app.callback()
 def tagger(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+        bool, typer.Option("--version", "-V", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
     verbose: Verbose = False,
 ) -> None:

@@ -12,7 +12,8 @@ import typer
 import typer.core
 
 from tagger.cli.failure import as_error, failure
-from tagger.cli.options import OUTPUT, PANELS
+from tagger.cli.options import OUTPUT, PANELS, Field
+from tagger.cli.render.field import asking
 from tagger.errors import TaggerError
 
 Function = TypeVar("Function", bound=Callable[..., None])
@@ -26,7 +27,7 @@ SECTIONS = RELEASE, LOOK, FIX, CLEAN_UP, SET_UP = "Release", "Look", "Fix", "Cle
 def command(app: typer.Typer, section: str, name: str | None = None) -> Callable[[Function], Function]:
     """Register a function as a command in a section of the help.
 
-    A parameter whose type is a dataclass becomes an option for each of its fields.
+    A parameter whose type is a dataclass becomes an option for each of its fields. A command with --json gets --field.
     """
 
     def register(function: Function) -> Function:
@@ -46,12 +47,19 @@ def _flat(function: Callable[..., None]) -> Callable[..., None]:
             parameters += _options(groups[name])
         else:
             parameters.append(parameter.replace(annotation=hints[name], kind=_KEYWORD))
+    as_json = next((at for at, each in enumerate(parameters) if each.name == "as_json"), None)
+    if as_json is not None:
+        parameters.insert(as_json + 1, inspect.Parameter("field", _KEYWORD, default=None, annotation=Field))
 
     @functools.wraps(function)
     def flat(**words: Any) -> None:
+        field = words.pop("field", None)
+        if field is not None:
+            words["as_json"] = True
         for name, group in groups.items():
-            words[name] = group(**{field.name: words.pop(field.name) for field in fields(group)})
-        function(**words)
+            words[name] = group(**{each.name: words.pop(each.name) for each in fields(group)})
+        with asking(field):
+            function(**words)
 
     flat.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # inspect documents it
     flat.__annotations__ = {each.name: each.annotation for each in parameters}

@@ -178,6 +178,7 @@ def show_config(
 
     With --check, the exit code is 2 if the file has a problem; each one is named.
     """
+    from tagger.cli.render import json
     from tagger.config import show as shown
 
     said = given(rules, target)
@@ -190,18 +191,19 @@ def show_config(
             _check_file(as_json=as_json)
         else:
             found = in_force(said, image)
-            show(shown.as_json(found) if as_json else shown.as_text(found))
+            show(json.as_json(shown.as_content(found)) if as_json else shown.as_text(found))
             found.all_schemes()
 
 
 def _check_file(*, as_json: bool) -> None:
     """Show every problem of the settings file; raises the last."""
+    from tagger.cli.render import json
     from tagger.config import show as shown
     from tagger.config.check import check as checked
 
     found = checked(os.environ, Path())
     if as_json:
-        show(shown.verdict_as_json(found))
+        show(json.as_json(shown.verdict_as_content(found)))
     elif not found.problems:
         show(shown.verdict_as_text(found))
     for problem in found.problems[:-1]:

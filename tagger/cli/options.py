@@ -49,6 +49,15 @@ Yes = Annotated[
     typer.Option("--yes", "-y", help="Do not ask. Required where there is no terminal.", rich_help_panel=SAFETY),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.", rich_help_panel=OUTPUT)]
+Field = Annotated[
+    str | None,
+    typer.Option(
+        "--field",
+        metavar="NAME",
+        help="Print only this field of the JSON object, such as digest or versions.tag, each value on a line.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 BuildMetadata = Annotated[
     str,
     typer.Option(

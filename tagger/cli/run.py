@@ -36,7 +36,6 @@ _TRIED = {
     "prune": "clean cleanup gc purge",
     "doctor": "diagnose",
     "--version": "version",
-    "--help": "help",
 }
 # Words that people try for a command; typer suggests what is spelled alike, which may do the opposite.
 _MEANT = {

@@ -1,4 +1,4 @@
-"""The commands of the first day: `init`, `doctor` and `completion`."""
+"""The commands of the first day: `init`, `doctor`, `completion` and `help`."""
 
 from __future__ import annotations
 
@@ -118,3 +118,13 @@ def completion(
 
     with failing():
         show(script(shell))
+
+
+@command(app, SET_UP, "help")
+def show_help(
+    name: Annotated[str | None, typer.Argument(metavar="[COMMAND]", help="The command. Default: all of them.")] = None,
+    *,
+    verbose: Verbose = False,  # noqa: ARG001 - it counts anywhere on the command line
+) -> None:
+    """Show what a command does, as `tagger COMMAND --help` does."""
+    app([*([name] if name else []), "--help"], prog_name="tagger")

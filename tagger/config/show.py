@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from tagger.config.check import Verdict
 from tagger.config.schema import schema
@@ -18,11 +19,10 @@ def as_text(config: Config) -> str:
     return in_lines(f"{text:<{width}}  # {source}" for text, source in shown)
 
 
-def as_json(config: Config) -> str:
-    """Show what is in force as one JSON object: {"file", "image", "settings": {key: {"value", "source"}}}."""
+def as_content(config: Config) -> dict[str, Any]:
+    """What is in force, as a JSON object: {"file", "image", "settings": {key: {"value", "source"}}}."""
     settings = {o.key: {"value": _plain(o.key, config.settings), "source": o.source} for o in config.origins}
-    content = {"file": str(config.file) if config.file else None, "image": config.image, "settings": settings}
-    return neutral_json(json.dumps(content))
+    return {"file": str(config.file) if config.file else None, "image": config.image, "settings": settings}
 
 
 def schema_as_json() -> str:
@@ -36,11 +36,10 @@ def verdict_as_text(verdict: Verdict) -> str:
     return in_lines([f"{printable(verdict.file)}: no problem, {count} {'image' if count == 1 else 'images'}"])
 
 
-def verdict_as_json(verdict: Verdict) -> str:
-    """Show what a check found as one JSON object: {"file", "images", "ok", "problems"}."""
+def verdict_as_content(verdict: Verdict) -> dict[str, Any]:
+    """What a check found, as a JSON object: {"file", "images", "ok", "problems"}."""
     problems = [str(each) for each in verdict.problems]
-    content = {"file": str(verdict.file), "images": verdict.images, "ok": not problems, "problems": problems}
-    return neutral_json(json.dumps(content))
+    return {"file": str(verdict.file), "images": verdict.images, "ok": not problems, "problems": problems}
 
 
 def _plain(key: str, settings: Settings) -> object:

@@ -158,6 +158,7 @@ BEFORE: Mapping[str, Callable[[Engine, Registry], None]] = {
     "docs/settings.md": lambda engine, _: images(engine, "image-gallery"),
     "docs/gates.md": lambda engine, _: images(engine, "image-gallery"),
     "docs/ci.md": of_ci,
+    "docs/output.md": lambda engine, _: images(engine, "image-gallery"),
     "docs/after.md": of_after,
     "docs/existing.md": of_existing,
     "docs/python.md": lambda engine, _: images(engine, "image-gallery"),

@@ -39,8 +39,16 @@ def test_tags_prints_the_cascade_offline() -> None:
 
 
 def test_version_and_help_are_there() -> None:
-    assert re.fullmatch(r"tagger \d+\.\d+\.\d+\n", tagger(None, "--version").out)
+    for word in ("--version", "-V"):
+        assert re.fullmatch(r"tagger \d+\.\d+\.\d+\n", tagger(None, word).out)
     assert "--dry-run" in tagger(None, "release", "--help").out
+
+
+def test_help_is_a_command_too() -> None:
+    assert tagger(None, "help").out == tagger(None, "--help").out
+    assert tagger(None, "help", "release") == tagger(None, "release", "--help")
+    ran = tagger(None, "help", "relase")
+    assert (ran.code, "Did you mean 'release'?" in ran.err) == (2, True)
 
 
 # -- bad words: nothing is asked of anyone -------------------------------------------------------------------------
@@ -436,7 +444,6 @@ def test_next_wants_to_be_told_that_a_version_is_the_first(gallery: str) -> None
         *((word, "use tagger prune") for word in ("clean", "purge")),
         ("bump", "use tagger next"),
         ("version", "use tagger --version"),
-        ("help", "use tagger --help"),
         ("login", "use docker login"),
         ("unyank", "tagger yank REPOSITORY VERSION --undo"),
     ],

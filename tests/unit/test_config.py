@@ -18,7 +18,7 @@ from tagger.config.places import all_places, places
 from tagger.config.read import read, read_all
 from tagger.config.schema import schema
 from tagger.config.settings import KEYS, Config, Given, Settings
-from tagger.config.show import as_json, as_text
+from tagger.config.show import as_content, as_text
 from tagger.errors import InputError, InvalidVersion
 from tagger.gating.command import Subject
 from tagger.names import Digest, Repository
@@ -548,7 +548,7 @@ def test_a_value_that_there_is_none_of_is_not_shown_as_text(tmp_path: Path) -> N
 
 def test_the_json_says_file_image_and_the_source_of_each_value(tmp_path: Path) -> None:
     file = write(tmp_path / "tagger.toml", IMAGES)
-    shown = json.loads(as_json(read(Given(), {}, tmp_path, "gallery")))
+    shown = json.loads(json.dumps(as_content(read(Given(), {}, tmp_path, "gallery"))))
     assert (shown["file"], shown["image"]) == (str(file), "gallery")
     assert shown["settings"]["repository"] == {"value": "gallery/ui", "source": f"{file} [images.gallery]"}
     assert shown["settings"]["aliases"] == {"value": {"lts": "2"}, "source": str(file)}

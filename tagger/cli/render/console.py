@@ -78,7 +78,9 @@ def _lit(line: str) -> str:
 
 
 def show(text: str) -> None:
-    """Print lines of data; a reader that has left, or a full disk, does not change how the command ended."""
+    """Print lines of data, if any; a reader that has left, or a full disk, does not change how the command ended."""
+    if not text:
+        return
     try:
         print(in_lines(text.split("\n")), flush=True)  # noqa: T201 - this is where output goes
     except OSError as error:

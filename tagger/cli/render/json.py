@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from tagger.cli.render import field
 from tagger.rules.spelling import DEFAULT_VARIANT
 from tagger.text import neutral_json, printable
 
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
 
 
 def as_json(content: dict[str, Any] | list[dict[str, Any]]) -> str:
-    """Write one JSON object, or a list of them, in ASCII."""
+    """Write one JSON object, or a list of them, in ASCII; with --field, only the values of that field."""
+    if name := field.asked():
+        return field.in_lines(content, name)
     return neutral_json(json.dumps(content, indent=2))
 
 
