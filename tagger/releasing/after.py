@@ -35,4 +35,4 @@ def _run_commands(run: Run) -> None:
             ran = started(command, subject, run.order.gate_seconds, run.deadline, run.progress)
             run.ran_after.append(ran)
             if ran.failed:
-                run.notes.append(f"{command} {ran.failed} for {subject.reference}, whose tags have moved all the same")
+                run.notes.append(f"{command} {ran.failed} for {subject.reference}, which is released all the same")

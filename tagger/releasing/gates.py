@@ -93,6 +93,6 @@ def _look_for_evidence(run: Run, subject: Subject, origin: Origin | None) -> Non
     run.evidence += present
     if lacks := [each.lacks for each in present if each.lacks]:
         raise GateFailed(
-            f"no tag moved, because for {subject.reference} {'; '.join(lacks)}",
-            f"add it to the image, perhaps by a gate, and {AGAIN}",
+            f"no tag moved, because evidence about {subject.reference} is missing ({'; '.join(lacks)})",
+            f"add it, perhaps by a gate, and {AGAIN}",
         )

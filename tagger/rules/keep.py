@@ -9,7 +9,6 @@ from datetime import timedelta
 
 from tagger.errors import InputError
 from tagger.names import Tag
-from tagger.rules.candidate import is_candidate
 from tagger.rules.resolve import Published
 from tagger.rules.version import Version, newest_first, yanked_by
 from tagger.text import printable
@@ -108,6 +107,6 @@ def superseded_tags(every: Iterable[Published], policy: Policy) -> tuple[list[Ta
         for tag, version in published.spelt.items():
             spelt.setdefault(version, []).append(tag)
         for version in superseded(published.versions, policy):
-            understood = is_candidate(version) or published.scheme.understands(version)
+            understood = published.scheme.understands(version)
             (going if understood else strange).update(dict.fromkeys(spelt[version]))
     return [tag for tag in going if tag not in strange], [*strange]

@@ -158,7 +158,7 @@ class Scheme:
         return not self.ignore or not {version, self.numbering.plain(version)} & self.ignore
 
     def understands(self, version: Version) -> bool:
-        """Return whether a version is stable, or a pre-release whose stage is known: a usual one, or a channel.
+        """Return whether a version is stable, or a pre-release of a known stage: a usual one, a channel, a candidate.
 
         Any other may be a rebuild, an architecture, or a variant that the settings do not name.
 
@@ -167,7 +167,7 @@ class Scheme:
         """
         if not version.prerelease or any(in_channel(version, channel) for channel in self.channels):
             return True
-        return is_usual_stage(version.prerelease)
+        return is_usual_stage(version.prerelease) or is_candidate(version)
 
     def parse(self, tag: str) -> Version | None:
         """Return the version that a tag of this variant spells; None for every other tag.

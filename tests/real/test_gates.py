@@ -345,7 +345,10 @@ def test_a_candidate_that_cannot_be_removed_is_named_and_floats_nowhere(keeping:
     assert set(held.values()) == {digest}
     said = " ".join(ran.json["warnings"])
     assert all(tag in said for tag in held if "candidate" in tag)
-    assert tagger(None, "check", str(keeping.repository)).code == 0
+    check = tagger(None, "check", str(keeping.repository), "--json")
+    assert (check.code, check.json["not_looked_at"]) == (0, [])
+    listed = tagger(None, "ls", str(keeping.repository), "--json").json["versions"]
+    assert {row["tag"]: row["floating"] for row in listed}[waiting(digest)] == []
     again = keeping.release("new", "--gate", "true", "--json")
     assert (again.code, again.json["outcome"]) == (0, "unchanged"), again.err
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from tagger.cli.render.text import evidence_line, ran_line, short
+from tagger.cli.render.text import commands, evidence_line, ran_line, short
 from tagger.releasing.outcome import Outcome, Release
 from tagger.rules.plan import Action
 from tagger.text import printable
@@ -50,8 +50,8 @@ def _markdown(release: Release) -> Iterator[str]:
     if release.error:
         yield from (f"> **{_plain(release.error)}**", "")
     yield from (line for warning in release.warnings for line in (f"> note: {_plain(warning)}", ""))
-    for ran in (*release.gates, *release.after):
-        yield from (f"- {_plain(ran_line(ran))}", *(f"  - {_plain(line)}" for line in ran.lines if ran.failed))
+    for what, ran in commands(release):
+        yield from (f"- {_plain(ran_line(what, ran))}", *(f"  - {_plain(line)}" for line in ran.lines if ran.failed))
     yield from (f"- {_plain(evidence_line(found))}" for found in release.evidence)
     if release.gates or release.after or release.evidence:
         yield ""

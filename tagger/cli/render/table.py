@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from tagger.cli.render.console import console, is_rich, lost, styled, symbols
-from tagger.cli.render.text import evidence_line, heading, movement, ran_line, verdict
+from tagger.cli.render.text import commands, evidence_line, heading, movement, ran_line, verdict
 from tagger.text import one_line
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ def _tables(release: Release) -> Iterator[RenderableType]:
     for released in release.repositories:
         yield styled(heading(release, released), "bold")
         yield _table(released)
-    for ran in (*release.gates, *release.after):
-        yield styled(ran_line(ran), "red" if ran.failed else "green")
+    for what, ran in commands(release):
+        yield styled(ran_line(what, ran), "red" if ran.failed else "green")
         yield from (styled(f"  {line}") for line in (ran.lines if ran.failed else ()))
     for found in release.evidence:
         yield styled(evidence_line(found), "red" if found.lacks else "green")

@@ -44,8 +44,8 @@ def _lines(release: Release) -> Iterator[str]:
     for released in release.repositories:
         yield heading(release, released)
         yield from (f"  {_change(change)}" for change in released.changes)
-    for ran in (*release.gates, *release.after):
-        yield ran_line(ran)
+    for what, ran in commands(release):
+        yield ran_line(what, ran)
         yield from (f"  {line}" for line in (ran.lines if ran.failed else ()))
     yield from map(evidence_line, release.evidence)
     yield from (f"note: {warning}" for warning in release.warnings)
@@ -60,9 +60,15 @@ def heading(release: Release, released: Released) -> str:
     return f"{released.repository}{variant}" + (f" from {released.image}" if several else "")
 
 
-def ran_line(ran: Ran) -> str:
+def commands(release: Release) -> Iterator[tuple[str, Ran]]:
+    """What ran around a release, each with a word for what it is."""
+    yield from (("gate", ran) for ran in release.gates)
+    yield from (("after", ran) for ran in release.after)
+
+
+def ran_line(what: str, ran: Ran) -> str:
     """How a command ended for which image."""
-    return f"{ran.command}: {ran.failed or 'succeeded'} for {ran.subject.reference}"
+    return f"{what} {ran.command}: {ran.failed or 'succeeded'} for {ran.subject.reference}"
 
 
 def evidence_line(found: Present) -> str:
