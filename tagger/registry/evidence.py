@@ -15,6 +15,9 @@ from tagger.registry.repository import RemoteRepository
 STATEMENT_BYTES = 16 * 1024 * 1024
 """A longer statement is not read."""
 
+MOST_REFERRERS = 500
+"""Of what refers to an image, more is not read."""
+
 _FAILURES = (RegistryError, Refused)
 _REFERENCE_TYPE, _REFERENCE_DIGEST = "vnd.docker.reference.type", "vnd.docker.reference.digest"
 _ATTESTATION = "attestation-manifest"
@@ -25,7 +28,7 @@ Judged = Found | Unfit
 def evidence(repository: RemoteRepository, digest: Digest) -> Evidence:
     """Find what there is for a digest, and for the platforms of an index; what cannot be read does not count.
 
-    Raises BadAnswer when the digest is not there or broken, and what the registry raises.
+    Raises BadAnswer for a broken index, and what the registry raises.
     """
     manifest = repository.manifest(digest)
     entries = manifest.entries() if manifest and manifest.is_index else ()
@@ -50,7 +53,10 @@ def _referring(repository: RemoteRepository, of: Digest) -> list[Judged]:
     """Return what the referrers of an image hold."""
     found: list[Judged] = []
     try:
-        for entry in referrers(repository, of):
+        for number, entry in enumerate(referrers(repository, of)):
+            if number == MOST_REFERRERS:
+                found.append(Unfit(of, f"the list of what refers to {of}", f"has more than {number} entries"))
+                break
             other = Digest(str(entry["digest"]))
             found += _listed(repository, of, f"referrer {other}", other, refers=True)
     except _FAILURES as error:

@@ -15,6 +15,13 @@ from pushed import EMPTY, INDEX, MANIFEST, Pushed, Repository, digest_of
 from services import Registry
 from test_gates import PYTHON
 
+from tagger.credentials.docker import DockerConfig
+from tagger.names import Digest
+from tagger.names import Repository as Name
+from tagger.registry.evidence import MOST_REFERRERS, evidence
+from tagger.wiring.access import Registries
+from tagger.work import Deadline
+
 pytestmark = pytest.mark.engine
 
 CASCADE = {"2.1.106", "2.1", "2", "latest"}
@@ -243,6 +250,19 @@ def test_a_referrer_of_something_else_is_no_evidence(ui: Repository) -> None:
     ui.put(image.digest.replace(":", "-"), INDEX, {"manifests": [wrong.descriptor()]})
     ran = promoted(ui, "--require", "provenance")
     assert (ran.code, "refers to something else" in ran.error) == (6, True), ran.err
+
+
+def test_a_list_of_referrers_that_does_not_end_is_not_read_to_its_end() -> None:
+    image = digest_of(b"gallery")
+    with ModelRegistry(referrers=True, page_size=1000) as model:
+        for number in range(MOST_REFERRERS + 1):
+            body = json.dumps({"mediaType": MANIFEST, "subject": {"digest": image}, "number": number}).encode()
+            model.manifests["ui", digest_of(body)] = MANIFEST, body
+        model.put("ui", "build-77", b'{"mediaType": "application/vnd.oci.image.manifest.v1+json"}')
+        registries = Registries(DockerConfig(), {}, Deadline())
+        found = evidence(registries.open(Name.parse(f"{model.host}/ui")), Digest(image))
+    assert f"has more than {MOST_REFERRERS} entries" in {each.why for each in found.unfit}
+    assert len([request for request in model.requests if "/manifests/sha256:" in request.path]) <= MOST_REFERRERS + 1
 
 
 @pytest.mark.usefixtures("hurried")

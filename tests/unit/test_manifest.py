@@ -106,3 +106,10 @@ def test_each_entry_is_read_by_itself() -> None:
     unlisted: tuple[object, ...] = (None, 7, {}, "text")
     for nothing in unlisted:
         assert Manifest.of(OCI_INDEX, json.dumps({"manifests": nothing}).encode()).children() == ()
+
+
+@pytest.mark.parametrize("size", ["1e999", "-Infinity", "NaN", '"much"', "null"])
+def test_a_size_that_is_no_number_of_bytes_makes_an_image_unusable(size: str) -> None:
+    blob = f'{{"digest": "sha256:{"0" * 64}", "size": {size}}}'
+    with pytest.raises(RegistryError, match="does not say what it is made of"):
+        Manifest.of(OCI_MANIFEST, f'{{"config": {blob}, "layers": []}}'.encode()).blobs()
