@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -98,7 +99,8 @@ def in_force(given: Given, environment: Mapping[str, str], file: File | None, na
     given_anywhere = (*(layer for layer, _ in layers), *(file.images[name] for name in sharing if file))
     known = dict.fromkeys(variant for layer in given_anywhere for variant in layer.get("variants") or ())
     if "floats" not in values and "versions" in values:
-        values["floats"] = Numbering(values["versions"]).floats
+        with suppress(InputError):  # which is raised again where the schemes are made
+            values["floats"] = Numbering(values["versions"]).floats
     settings = Settings(**values)
     found = Config(settings, tuple(origins), file.path if file else None, ", ".join(names) or None, tuple(known))
     named = any(layer.get("variants") for layer, _ in layers[:2])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import Protocol
@@ -75,10 +75,13 @@ def published(repository: Listed, schemes: Sequence[Scheme]) -> list[Published]:
     return [Published.of(tags, scheme) for scheme in schemes]
 
 
-def asked(every: Sequence[Published], text: str, *, yanked: bool = False) -> list[tuple[Published, list[Version]]]:
+Among = Callable[[Published], Iterable[Version]]
+
+
+def asked(every: Sequence[Published], text: str, among: Among) -> list[tuple[Published, list[Version]]]:
     """Return what a version stands for in each scheme by which it is one: itself, or all its revisions, oldest first.
 
-    Of a version that was `yanked`, these are the yanked revisions. Raises InvalidVersion where no scheme has such.
+    `among` says which versions are looked at. Raises InvalidVersion where no scheme has such.
     """
     found: list[tuple[Published, list[Version]]] = []
     problem: InvalidVersion | None = None
@@ -88,7 +91,7 @@ def asked(every: Sequence[Published], text: str, *, yanked: bool = False) -> lis
         except InvalidVersion as error:
             problem = problem or error
         else:
-            found.append((published, published.meant(version, yanked=yanked)))
+            found.append((published, published.meant(version, among(published))))
     if problem and not found:
         raise problem
     return found

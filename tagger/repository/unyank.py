@@ -92,13 +92,15 @@ def unyank(repository: Markable, schemes: Sequence[Scheme], text: str, *, dry_ru
     Unsettled when some tags are not where they belong in the end, and what the registry raises.
     """
     every = published(repository, schemes)
-    meant = asked(every, text, yanked=True)
+    meant = asked(every, text, lambda each: each.yanked)
     version = meant[0][0].scheme.numbering.asked(text, build_metadata="drop")
     if yanked := yanked_by(version):
         raise InputError(f"{version} is the mark of a yanked version", f"give the version itself, {yanked}")
     looks = [partial(_look, repository, each, one, back) for each, back in meant for one in back]
     parts = [part for look in looks if (part := look())]
-    if not parts and not any(one in each.versions for each, back in asked(every, text) for one in back):
+    if not parts and not any(
+        one in each.versions for each, back in asked(every, text, lambda each: each.versions) for one in back
+    ):
         raise NotThere(
             f"{repository.name} has no mark of a yanked {version}", f"tagger ls {repository.name} shows what it has"
         )

@@ -76,7 +76,7 @@ def yank(repository: Removable, schemes: Sequence[Scheme], text: str, *, dry_run
     what the registry raises.
     """
     every = published(repository, schemes)
-    meant = asked(every, text)
+    meant = asked(every, text, lambda each: (*each.versions, *each.yanked))  # the marked ones to finish what broke off
     version = meant[0][0].scheme.numbering.asked(text, build_metadata="drop")
     if yanked_by(version):
         raise InputError(f"{version} is the mark of a yanked version already", "give the version itself")

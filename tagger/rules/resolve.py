@@ -97,8 +97,8 @@ class Published:
         plain = self.scheme.numbering.plain
         return {found: tag for found, tag in self.versions.items() if plain(found) == plain(version)}
 
-    def meant(self, version: Version, *, yanked: bool = False) -> list[Version]:
-        """Return what a version stands for: all its revisions, published or `yanked` ones, or else itself.
+    def meant(self, version: Version, among: Iterable[Version] | None = None) -> list[Version]:
+        """Return what a version stands for `among` others (None: those that count): all its revisions, or else itself.
 
         >>> found = Published.of(["2.1.106-r0", "2.1.106-r1", "2.1.106"], Scheme(revisions="-r{n}"))
         >>> asked = found.scheme.numbering.asked
@@ -108,8 +108,8 @@ class Published:
         plain = self.scheme.numbering.plain
         if not self.scheme.numbering.is_plain(version):
             return [version]
-        among = self.yanked if yanked else self.versions
-        return sorted(found for found in among if plain(found) == version) or [version]
+        others = self.versions if among is None else among
+        return sorted(found for found in others if plain(found) == version) or [version]
 
     @cached_property
     def left_behind(self) -> Collection[Tag]:

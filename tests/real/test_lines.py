@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from command import Ran, tagger
+from command import Ran, start, tagger, wait
 from pushed import Repository
-from services import Registry
+from services import Daemon, Registry
 
 import tagger as api
 
@@ -85,6 +85,36 @@ def test_a_dry_run_shows_the_name_that_the_image_before_it_keeps(shop: Repositor
     assert "create 2.1.106-r1" in shown.out.replace("  ", " ")
     assert "2.1.106-r0" in shown.out
     assert held(shop) == before
+
+
+def test_two_rebuilds_at_once_are_both_published(shop: Repository) -> None:
+    settings(REBUILT)
+    promote(shop, "a", "2.1.106")
+    source = Repository(shop.registry, f"{shop.path}-ci")
+    running = []
+    for letter in "bc":
+        source.image(letter, letter)
+        words = ("promote", f"{source}:{letter}", "2.1.106", "--to", str(shop), "--revision")
+        running.append(start(None, *words))
+    assert [wait(each).code for each in running] == [0, 0]
+    after = held(shop)
+    assert {after[f"2.1.106-r{number}"] for number in range(3)} == {"a", "b", "c"}
+    assert {after[tag] for tag in ("2.1.106", "2.1", "2", "latest")} == {after["2.1.106-r2"]}
+
+
+@pytest.mark.engine
+def test_an_engine_releases_a_rebuild(shop: Repository, engine: Daemon) -> None:
+    settings(REBUILT)
+    names = {letter: f"lab/{shop.path}-{letter}".replace("/", "-") for letter in "abc"}
+    for letter, name in names.items():
+        engine.image(name, letter)
+    target = ("--registry", shop.registry.host, "--repository", shop.path)
+    for letter, options in (("a", ()), ("b", ("--revision",)), ("a", ("--revision",)), ("c", ("--revision",))):
+        assert tagger(engine, "release", names[letter], "2.1.106", *target, *options).code == 0
+    digests = shop.registry.snapshot(shop.path)
+    assert [*digests] == ["2", "2.1", "2.1.106", "2.1.106-r0", "2.1.106-r1", "2.1.106-r2", "latest"]
+    assert len(set(digests.values())) == 3
+    assert {digests[tag] for tag in ("2.1.106", "2.1", "2", "latest")} == {digests["2.1.106-r2"]}
 
 
 def test_reading_commands_know_rebuilds(shop: Repository) -> None:
