@@ -138,7 +138,8 @@ class Published:
 
 
 def _versions_alone(spelt: Mapping[Tag, Version], scheme: Scheme) -> dict[Tag, Version]:
-    """Leave out the plain tag of a version that has revisions with tags of their own: it follows the newest of them."""
-    plain = scheme.numbering.plain
-    rebuilt = {plain(v) for v in spelt.values() if not yanked_by(v) and not scheme.numbering.is_plain(v)}
-    return {tag: v for tag, v in spelt.items() if v not in rebuilt}
+    """Leave out the plain tag of a version of which a revision has a tag, or a mark: it follows the newest of them."""
+    numbering = scheme.numbering
+    counted = {yanked_by(version) or version for version in spelt.values()}
+    rebuilt = {numbering.plain(version) for version in counted if not numbering.is_plain(version)}
+    return {tag: version for tag, version in spelt.items() if version not in rebuilt}
