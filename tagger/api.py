@@ -5,20 +5,20 @@ Each function is a command, or a part of one.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Unpack
 
 from tagger.credentials.docker import DockerConfig
 from tagger.errors import InputError
 from tagger.events import silent
 from tagger.git import parse_asked
-from tagger.names import Repository
+from tagger.names import Registry, Repository
 from tagger.registry.repository import RemoteRepository
 from tagger.releasing.order import FloatsVia
 from tagger.releasing.outcome import Release
 from tagger.rules.scheme import Scheme, numbering_of
 from tagger.text import printable
-from tagger.wiring.access import Access, Registries
+from tagger.wiring.access import Access, Registries, Shared
 from tagger.wiring.options import ReleaseOptions, deadline_of
 from tagger.wiring.release import PLAIN, Wanted
 from tagger.wiring.release import release as released
@@ -167,6 +167,31 @@ def listed(repository: str, **access: Unpack[Access]) -> list[str]:
     Raises TaggerError.
     """
     return [*_alone(repository, access).tags()]
+
+
+def repositories(registry: str, **access: Unpack[Access]) -> Iterator[str]:
+    """Each repository that a registry lists, as `/v2/_catalog` names it.
+
+    Raises Refused where the registry does not serve that list, and TaggerError for every other failure.
+    """
+    shared = access.get("shared") or Shared(deadline_of(access))
+    return map(str, shared.catalog(Registry.parse(registry), access))
+
+
+def digests(repository: str, tags: Collection[str], **access: Unpack[Access]) -> dict[str, str | None]:
+    """What tags hold; None for a tag that does not exist.
+
+    Raises BadAnswer for a tag that the registry cannot say that of, and TaggerError for every other failure.
+    """
+    from tagger.errors import Unreadable
+    from tagger.names import parse_tag
+    from tagger.repository.observe import ask
+
+    held = ask(_alone(repository, access), [parse_tag(tag) for tag in tags])
+    for answer in held.values():
+        if isinstance(answer, Unreadable):
+            raise answer
+    return {str(tag): None if isinstance(answer, Unreadable) else answer for tag, answer in held.items()}
 
 
 def compare(listings: Sequence[Listing]) -> tuple[Difference, ...]:
@@ -364,4 +389,6 @@ def diagnose(
 
 def _alone(repository: str, access: Access) -> RemoteRepository:
     """A repository, opened without an Engine, so that the Engine's list of insecure registries does not count."""
+    if shared := access.get("shared"):
+        return shared.open(Repository.parse(repository), access)
     return Registries(DockerConfig.load(), access, deadline_of(access)).open(Repository.parse(repository))

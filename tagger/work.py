@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor, wait
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from tagger.errors import AGAIN, Abandoned, CalledOff, TimedOut
 
@@ -165,6 +166,59 @@ class Deadline:
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
+    def part(self, pool: Callable[[int], Executor] = ThreadPoolExecutor, *, finishing: bool = False) -> Deadline:
+        """The time that one of several independent tasks has: it ends with this one, and puts back on its own.
+
+        With `finishing` it is not called off.
+        """
+        part = copy.copy(self)
+        part._pool = pool  # noqa: SLF001 - it is one of its own kind
+        if finishing:
+            part._called_off = threading.Event()  # noqa: SLF001 - as above
+        return part
+
+    def stream(self, tasks: Iterable[Callable[[], None]], at_once: int) -> None:
+        """Run independent tasks, of which at most `at_once` are begun and not done, as they come.
+
+        The first exception, of a task or of the stream, is raised once what runs has ended; no other task begins then.
+        An interruption acts as in `at_once`.
+        """
+        room, failures = threading.Semaphore(at_once), list[BaseException]()
+
+        def run(task: Callable[[], None]) -> None:
+            try:
+                self._unless_called_off(task)
+            except BaseException as error:  # noqa: BLE001 - it is raised where the stream is run
+                failures.append(error)
+            finally:
+                room.release()
+
+        pool, running = self._pool(at_once), _Running()
+        try:
+            try:
+                for task in tasks:
+                    _take(room)
+                    if failures or self.is_over():
+                        room.release()
+                        break
+                    pool.submit(running.run, partial(run, task))
+            except Exception as error:  # noqa: BLE001 - as above
+                failures.append(error)
+            for _ in range(at_once):
+                _take(room)
+        except KeyboardInterrupt:
+            running.end(self._called_off)
+            raise
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+        if failures:
+            raise failures[0]
+        self.check()
+
+    def is_over(self) -> bool:
+        """Whether the time is over, except what is kept for putting things back."""
+        return self._end is not None and self.clock.monotonic() >= self._end
+
     def both(self, one: Callable[[], T], other: Callable[[], U]) -> tuple[T, U]:
         """Run two independent tasks at once, as `at_once` does."""
         tasks: list[Callable[[], T | U]] = [one, other]
@@ -175,6 +229,24 @@ class Deadline:
         if self._called_off.is_set():
             raise CalledOff("called off before it began")
         return task()
+
+
+def _take(room: threading.Semaphore) -> None:
+    while not room.acquire(timeout=_GLANCE_SECONDS):
+        pass
+
+
+class AtHand(Executor):
+    """Runs a task when it is given, for a task that is itself one of many at once."""
+
+    def submit(self, task: Callable[..., T], /, *words: Any, **named: Any) -> Future[T]:
+        """Run a task; its result is there at once."""
+        future: Future[T] = Future()
+        try:
+            future.set_result(task(*words, **named))
+        except Exception as error:  # noqa: BLE001 - as a thread would hand it on
+            future.set_exception(error)
+        return future
 
 
 class _Running:

@@ -27,6 +27,7 @@ EXITS = [
     ("5", "check found drifted floating tags, an image index with missing parts, or repositories that disagree"),
     ("6", "a gate failed, or required evidence is missing; no tag moved, and the image waits as a candidate"),
     ("7", "released; a command of --after failed"),
+    ("8", "unfinished: the time of --timeout is over, and some of many repositories are left"),
     ("129, 130, 143", "interrupted; the floating tags are back"),
 ]
 

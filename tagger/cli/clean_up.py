@@ -6,6 +6,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -13,7 +14,18 @@ import typer
 from tagger.cli.app import app
 from tagger.cli.command import CLEAN_UP, command
 from tagger.cli.failure import failing
-from tagger.cli.options import Access, Also, DryRun, Json, RepositoryArgument, Rules, Yes
+from tagger.cli.fleet import Asked, is_asked, one, run
+from tagger.cli.options import (
+    Access,
+    Also,
+    DryRun,
+    Json,
+    Many,
+    RepositoriesArgument,
+    RepositoryArgument,
+    Rules,
+    Yes,
+)
 from tagger.cli.render.console import say
 from tagger.cli.settings import Place, places
 from tagger.cli.several import Shown, after_look, looked, report, write
@@ -21,6 +33,7 @@ from tagger.errors import AGAIN, InputError, Refused
 from tagger.text import in_lines
 
 if TYPE_CHECKING:
+    from tagger.repository.prune import Pruning
     from tagger.repository.remove import Removal
 
 R = TypeVar("R", bound="Removal")
@@ -85,7 +98,7 @@ def rm(
 
 @command(app, CLEAN_UP)
 def prune(
-    repository: RepositoryArgument,
+    repository: RepositoriesArgument = None,
     *,
     also: Also = None,
     keep: Annotated[
@@ -107,6 +120,7 @@ def prune(
     ] = None,
     yes: Yes = False,
     dry_run: DryRun = False,
+    many: Many,
     access: Access,
     rules: Rules,
     as_json: Json = False,
@@ -127,11 +141,21 @@ def prune(
         policy: dict[str, Any] = {
             "keep": keep, "keep_minors": keep_minors, "keep_revisions": keep_revisions, "older_than": older_than
         }  # fmt: skip
+
+        def remove(place: Place, *, dry_run: bool) -> Pruning:
+            return api.prune(place.repository, **policy, dry_run=dry_run, **place.words)
+
+        shown = Shown(text.pruning_text, json.pruning_content, wrote=lambda done: bool(done.removed))
+        if is_asked(many, repository):
+            if not (yes or dry_run):
+                raise InputError("nobody can be asked about many repositories", "check with --dry-run, then pass --yes")
+            asked = Asked("prune", partial(remove, dry_run=dry_run), shown, dry_run)
+            run(asked, many, repository, also, access=access, rules=rules, as_json=as_json)
         _after_asking(
-            places(rules, access, repository, also),
-            lambda place, dry_run: api.prune(place.repository, **policy, dry_run=dry_run, **place.words),
+            places(rules, access, one(repository), also),
+            remove,
             lambda place, agreed: api.prune(place.repository, **policy, among=agreed, **place.words),
-            Shown(text.pruning_text, json.pruning_content, wrote=lambda done: bool(done.removed)),
+            shown,
             dry_run=dry_run,
             yes=yes,
             as_json=as_json,

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tagger.cli.app import app
 from tagger.cli.command import FIX, command
 from tagger.cli.failure import failing
-from tagger.cli.options import Access, Also, DryRun, Json, RepositoryArgument, Rules
-from tagger.cli.settings import places
+from tagger.cli.fleet import Asked, is_asked, one, run
+from tagger.cli.options import Access, Also, DryRun, Json, Many, RepositoriesArgument, RepositoryArgument, Rules
+from tagger.cli.settings import Place, places
 from tagger.cli.several import Shown, write
+
+if TYPE_CHECKING:
+    from tagger.repository.repair import Repair
 
 
 @command(app, FIX)
 def repair(
-    repository: RepositoryArgument,
+    repository: RepositoriesArgument = None,
     *,
     also: Also = None,
     dry_run: DryRun = False,
+    many: Many,
     access: Access,
     rules: Rules,
     as_json: Json = False,
@@ -31,14 +37,16 @@ def repair(
     from tagger import api
     from tagger.cli.render import json, text
 
+    def mend(place: Place, *, dry_run: bool) -> Repair:
+        return api.repair(place.repository, dry_run=dry_run, **place.words)
+
     with failing(repository, as_json=as_json):
-        write(
-            places(rules, access, repository, also),
-            lambda place, dry_run: api.repair(place.repository, dry_run=dry_run, **place.words),
-            Shown(text.repair_text, json.repair_content, wrote=lambda done: bool(done.repaired or done.removed)),
-            dry_run=dry_run,
-            as_json=as_json,
-        )
+        shown = Shown(text.repair_text, json.repair_content, wrote=lambda done: bool(done.repaired or done.removed))
+        if is_asked(many, repository):
+            asked = Asked("repair", partial(mend, dry_run=dry_run), shown, dry_run)
+            run(asked, many, repository, also, access=access, rules=rules, as_json=as_json)
+        where = places(rules, access, one(repository), also)
+        write(where, mend, shown, dry_run=dry_run, as_json=as_json)
 
 
 @command(app, FIX)

@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tagger.cli.app import app
 from tagger.cli.command import LOOK, command
 from tagger.cli.failure import failing, failure
+from tagger.cli.fleet import Asked, is_asked, run
 from tagger.cli.options import (
     Access,
     Also,
     BuildMetadata,
     Json,
+    Many,
     PerhapsRepository,
     RepositoryArgument,
     Rules,
@@ -24,9 +26,13 @@ from tagger.cli.options import (
     Verbose,
 )
 from tagger.cli.render.console import show
-from tagger.cli.settings import given, groups, in_force, places
+from tagger.cli.settings import Place, given, groups, in_force, places
 from tagger.cli.several import Shown, read
 from tagger.errors import InputError
+
+if TYPE_CHECKING:
+    from tagger.repository.check import Check
+    from tagger.repository.listing import Listing
 
 _SHOWN = 20
 _DRIFT = 5  # the exit code of a check that found some
@@ -63,6 +69,7 @@ def ls(
         typer.Option(metavar="N", min=0, help="Show the newest N versions, 0 for all. Default: 20; with --json, all."),
     ] = None,
     also: Also = None,
+    many: Many,
     access: Access,
     rules: Rules,
     as_json: Json = False,
@@ -74,14 +81,16 @@ def ls(
     from tagger import api
     from tagger.cli.render import json, text
 
-    most = (0 if as_json else _SHOWN) if limit is None else limit
+    most = (0 if as_json or many.json_lines or many.resume else _SHOWN) if limit is None else limit
+
+    def look(place: Place) -> Listing:
+        return api.ls(place.repository, limit=most or None, **place.words)
+
     with failing(repository, as_json=as_json):
-        read(
-            groups(rules, access, repository, also),
-            lambda place: api.ls(place.repository, limit=most or None, **place.words),
-            Shown(text.listing_text, json.listing_content, differing=None),
-            as_json=as_json,
-        )
+        shown = Shown(text.listing_text, json.listing_content, differing=None)
+        if is_asked(many, repository):
+            run(Asked("ls", look, shown), many, repository, also, access=access, rules=rules, as_json=as_json)
+        read(groups(rules, access, repository, also), look, shown, as_json=as_json)
 
 
 @command(app, LOOK)
@@ -89,6 +98,7 @@ def check(
     repository: PerhapsRepository = None,
     *,
     also: Also = None,
+    many: Many,
     access: Access,
     rules: Rules,
     as_json: Json = False,
@@ -104,13 +114,34 @@ def check(
     from tagger import api
     from tagger.cli.render import json, text
 
+    def look(place: Place) -> Check:
+        return api.check(place.repository, **place.words)
+
     with failing(repository, as_json=as_json):
-        read(
-            groups(rules, access, repository, also),
-            lambda place: api.check(place.repository, **place.words),
-            Shown(text.check_text, json.check_content, lambda found: 0 if found.ok else _DRIFT, differing=_DRIFT),
-            as_json=as_json,
-        )
+        shown = Shown(text.check_text, json.check_content, lambda found: 0 if found.ok else _DRIFT, differing=_DRIFT)
+        if is_asked(many, repository):
+            run(Asked("check", look, shown), many, repository, also, access=access, rules=rules, as_json=as_json)
+        read(groups(rules, access, repository, also), look, shown, as_json=as_json)
+
+
+@command(app, LOOK)
+def repos(
+    registry: Annotated[str, typer.Argument(metavar="REGISTRY", help="Such as registry.local:5000.")],
+    *,
+    access: Access,
+) -> None:
+    """List the repositories of a registry, one a line, if it serves that list.
+
+    Most hosted registries do not serve /v2/_catalog: use their own listing instead, and pipe it into a command.
+
+    Example: tagger repos registry.local:5000 | tagger ls - --json-lines
+    """
+    from tagger import api
+    from tagger.cli.settings import reaching
+
+    with failing():
+        for repository in api.repositories(registry, **reaching(access, registry)):
+            show(repository)
 
 
 @command(app, LOOK, "next")

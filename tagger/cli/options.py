@@ -14,7 +14,7 @@ import typer
 from tagger.cli.render.console import say, verbose_asked
 from tagger.cli.render.github import annotating
 
-PANELS = TARGET, TAGS, SAFETY, CI, OUTPUT = "Target", "Tags", "Safety", "CI", "Output"
+PANELS = TARGET, TAGS, SAFETY, MANY, CI, OUTPUT = "Target", "Tags", "Safety", "Many repositories", "CI", "Output"
 """The sections in which the help shows options."""
 
 RepositoryArgument = Annotated[
@@ -24,12 +24,20 @@ RepositoryArgument = Annotated[
         help="Such as registry.local:5000/gallery/ui, or an image of the settings, which means all of its registries.",
     ),
 ]
+RepositoriesArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="REPOSITORY",
+        help="Such as registry.local:5000/gallery/ui, or an image of the settings, which means all of its registries,"
+        " or - to read repositories from stdin.",
+    ),
+]
 PerhapsRepository = Annotated[
     str | None,
     typer.Argument(
         metavar="[REPOSITORY]",
-        help="Such as registry.local:5000/gallery/ui, or an image of the settings, which means all of its registries."
-        " Default: every image of the settings.",
+        help="Such as registry.local:5000/gallery/ui, or an image of the settings, which means all of its registries,"
+        " or - to read repositories from stdin. Default: every image of the settings.",
     ),
 ]
 Also = Annotated[
@@ -155,6 +163,72 @@ class Access:
     def trace(self) -> Callable[[str], None] | None:
         """What takes a line for every request; None without --verbose."""
         return say if self.verbose or verbose_asked() else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Many:
+    """A command on many repositories."""
+
+    listed: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="FILE",
+            help="Read the repositories from a file, one a line. Blank lines and # comments do not count.",
+            rich_help_panel=MANY,
+        ),
+    ] = None
+    json_lines: Annotated[
+        bool,
+        typer.Option(
+            "--json-lines",
+            help="Print one JSON object a line on stdout, as each repository ends.",
+            rich_help_panel=MANY,
+        ),
+    ] = False
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write the JSON lines to a file, and skip the repositories that it already has.",
+            rich_help_panel=MANY,
+        ),
+    ] = None
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, max=256, help="How many repositories at once. Default: 8.", rich_help_panel=MANY
+        ),
+    ] = None
+    rate: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="HOST=N/s",
+            help="The most requests to a registry and its token server, by all shards together: N/s, N/m or N/h. May be"
+            " repeated.",
+            rich_help_panel=MANY,
+        ),
+    ] = None
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            help="Take one of N parts of the repositories, counted from 0, such as 3/20.",
+            rich_help_panel=MANY,
+        ),
+    ] = None
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="Begin no other repository after this time, and end with exit code 8 if some are left.",
+            rich_help_panel=MANY,
+        ),
+    ] = None
+    metrics: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Write metrics to a file in Prometheus' text format.", rich_help_panel=MANY),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

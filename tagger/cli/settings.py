@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -162,9 +162,21 @@ def groups(
     return tuple(tuple(_place(access, each) for each in group) for group in found(given(rules), os.environ, Path()))
 
 
+def reader(rules: Rules, access: Access) -> Callable[[str], Place]:
+    """What finds the schemes of a repository and how it is reached, from settings that are read once."""
+    from tagger.config.read import reader as found
+
+    read = found(given(rules), os.environ, Path())
+    return lambda repository: _at(access, repository, read(repository))
+
+
 def _place(access: Access, found: Found) -> Place:
-    auth_hosts = access.auth_host or found.config.settings.auth_hosts
-    return Place(found.repository, found.config.all_schemes(), _reaching(access, auth_hosts))
+    return _at(access, found.repository, found.config)
+
+
+def _at(access: Access, repository: str, config: Config) -> Place:
+    auth_hosts = access.auth_host or config.settings.auth_hosts
+    return Place(repository, config.all_schemes(), _reaching(access, auth_hosts))
 
 
 def wanted(image: str | None, said: Given) -> tuple[list[Wanted], Settings, Sequence[str]]:

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
-# Nothing is wrong, drift, refused, bad input, failed and as it was, interrupted by a signal, some tags out of place.
-_MILDEST_FIRST = (0, 5, 3, 2, 1, 129, 130, 143, 4)
+# Nothing is wrong, drift, refused, bad input, failed and as it was, unfinished, interrupted by a signal, some tags out
+# of place.
+_MILDEST_FIRST = (0, 5, 3, 2, 1, 8, 129, 130, 143, 4)
 
 
 @dataclass(frozen=True, slots=True)

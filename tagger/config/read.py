@@ -41,9 +41,21 @@ def read_repository(given: Given, environment: Mapping[str, str], folder: Path, 
 
     If there is none, those of the table of its name. The rest is as for `read`.
     """
-    file = opened(environment, folder)
+    return reader(given, environment, folder)(repository)
+
+
+def _of_repository(given: Given, environment: Mapping[str, str], file: File | None, repository: str) -> Config:
     names = file and (file.sharing(path_of(repository)) or _chosen(file, repository))
     return in_force(given, environment, file, names or ())
+
+
+def reader(given: Given, environment: Mapping[str, str], folder: Path) -> Callable[[str], Config]:
+    """What finds the settings in force for repositories, as `read_repository` does, but reads the file once.
+
+    Raises what `read` raises.
+    """
+    file = opened(environment, folder)
+    return lambda repository: _of_repository(given, environment, file, repository)
 
 
 def read_all(given: Given, environment: Mapping[str, str], folder: Path) -> tuple[Config, ...]:

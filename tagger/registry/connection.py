@@ -15,7 +15,9 @@ from tagger.names import Registry
 from tagger.registry.answer import Answer
 from tagger.registry.auth import Auth
 from tagger.registry.http import Body, Transport
+from tagger.registry.pools import Pools
 from tagger.registry.site import Site, Trust
+from tagger.registry.traffic import Traffic
 from tagger.registry.url import shown
 from tagger.work import Deadline, Trace
 
@@ -36,11 +38,15 @@ class Connection:
         *,
         deadline: Deadline | None = None,
         trace: Trace | None = None,
+        pools: Pools | None = None,
+        traffic: Traffic | None = None,
     ) -> None:
         trust = trust or Trust()
         self.registry = registry
         self.deadline = deadline or Deadline()
-        self._transport = Transport(registry, insecure=trust.insecure, deadline=self.deadline, trace=trace)
+        self._transport = Transport(
+            registry, insecure=trust.insecure, deadline=self.deadline, trace=trace, pools=pools, traffic=traffic
+        )
         self.site = Site(registry, trust, self._transport)
         self.auth = Auth(self.site, self._transport, credential)
         self.close = self._transport.close

@@ -6,6 +6,7 @@ import contextlib
 import math
 import threading
 import time
+import urllib.parse
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -20,6 +21,7 @@ from tagger.registry.bounded import BLOB_SILENCE_SECONDS, SILENCE_SECONDS
 from tagger.registry.failures import broken_off, unreachable
 from tagger.registry.pools import Pools
 from tagger.registry.retry_after import seconds_to_wait
+from tagger.registry.traffic import Traffic
 from tagger.registry.url import shown
 from tagger.work import Attempt, Deadline, Pauses, Trace
 
@@ -35,15 +37,26 @@ Body = bytes | Iterator[bytes] | None
 class Transport:
     """A pool of connections to one registry, and to where it points; safe to use from several threads.
 
-    With `insecure` the registry's own certificate is not verified. `trace` gets a line for every request.
+    With `insecure` the registry's own certificate is not verified. `trace` gets a line for every request. What several
+    transports share is given: their `pools`, and the `traffic` that they are a part of.
     """
 
-    def __init__(self, registry: Registry, *, insecure: bool, deadline: Deadline, trace: Trace | None = None) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        *,
+        insecure: bool,
+        deadline: Deadline,
+        trace: Trace | None = None,
+        pools: Pools | None = None,
+        traffic: Traffic | None = None,
+    ) -> None:
         self.registry = registry
         self.deadline = deadline
         self._trace = trace
         self._lock = threading.Lock()
-        self._pools = Pools(registry, insecure=insecure, deadline=deadline)
+        self._pools = pools or Pools(registry, insecure=insecure, deadline=deadline)
+        self._traffic = traffic
         self.close = self._pools.close
         self._waited = 0.0
 
@@ -133,13 +146,33 @@ class Transport:
     def _begun(
         self, method: str, url: str, headers: Mapping[str, str], body: Body, *, of_blob: bool
     ) -> urllib3.BaseHTTPResponse:
+        if self._traffic:
+            self._traffic.wait(self.deadline)
         self.deadline.check()
         fields = {"User-Agent": f"tagger/{__version__}", "Accept-Encoding": "identity", **headers}
         silence = BLOB_SILENCE_SECONDS if of_blob else SILENCE_SECONDS
-        return self._pools.to(url, of_blob=of_blob).request(
-            method, url, headers=fields, body=body, redirect=False, retries=False, preload_content=False,
-            timeout=urllib3.Timeout(connect=min(_CONNECT_SECONDS, self.deadline.left() or math.inf), read=silence),
-        )  # fmt: skip
+        pool = self._pools.to(url, of_blob=of_blob)
+        with self._counted(url) as counted:
+            response = pool.request(
+                method, url, headers=fields, body=body, redirect=False, retries=False, preload_content=False,
+                timeout=urllib3.Timeout(connect=min(_CONNECT_SECONDS, self.deadline.left() or math.inf), read=silence),
+            )  # fmt: skip
+            counted.append(response)
+        return response
+
+    @contextlib.contextmanager
+    def _counted(self, url: str) -> Iterator[list[urllib3.BaseHTTPResponse]]:
+        """Let the traffic know how a request was answered."""
+        answered: list[urllib3.BaseHTTPResponse] = []
+        try:
+            yield answered
+        finally:
+            if self._traffic:
+                host = urllib.parse.urlsplit(url).netloc.rpartition("@")[2]
+                for response in answered:
+                    self._traffic.heard(host, response.status, response.headers)
+                if not answered:
+                    self._traffic.unheard(host)
 
     @contextlib.contextmanager
     def _traced(self, method: str, url: str) -> Iterator[_Traced]:

@@ -18,7 +18,8 @@ from tagger.registry.url import shown
 from tagger.text import hide
 from tagger.work import Deadline
 
-_CONNECTIONS = 8
+CONNECTIONS = 8
+"""How many connections to one host are kept open."""
 
 
 class Pools:
@@ -27,10 +28,13 @@ class Pools:
     `insecure` says that the registry's own certificate is not verified.
     """
 
-    def __init__(self, registry: Registry, *, insecure: bool, deadline: Deadline) -> None:
+    def __init__(
+        self, registry: Registry, *, insecure: bool, deadline: Deadline, connections: int = CONNECTIONS
+    ) -> None:
         self._registry = registry
         self._insecure = insecure
         self._deadline = deadline
+        self._connections = connections
         self._lock = threading.Lock()
         self._pools: dict[tuple[bool, bool, str | None], urllib3.PoolManager] = {}
 
@@ -49,9 +53,9 @@ class Pools:
         login = _login(proxy) if proxy else None
         context = tls.context(self._registry, verified=verified)
         pool = (
-            urllib3.ProxyManager(proxy, maxsize=_CONNECTIONS, ssl_context=context, proxy_headers=login)
+            urllib3.ProxyManager(proxy, maxsize=self._connections, ssl_context=context, proxy_headers=login)
             if proxy
-            else urllib3.PoolManager(maxsize=_CONNECTIONS, ssl_context=context)
+            else urllib3.PoolManager(maxsize=self._connections, ssl_context=context)
         )
         pool.pool_classes_by_scheme = pool_classes(self._deadline, of_blob=of_blob)
         return pool

@@ -20,8 +20,8 @@ _UNITS = {
 _DURATION = re.compile(rf"([0-9]+(?:\.[0-9]+)?)({'|'.join(sorted(_UNITS, key=len, reverse=True))})")
 
 
-def seconds_to_wait(asked: str, now: float) -> float:
-    """The seconds that a registry asks to wait, at most 30; 0 where it asks for nothing that can be read.
+def seconds_to_wait(asked: str, now: float, longest: float = _LONGEST) -> float:
+    """The seconds that a registry asks to wait, up to the longest; 0 where it asks for nothing that can be read.
 
     `now` is in seconds since 1970. GitHub's registry writes durations as Go does: `880.092µs`, `1m30s`.
 
@@ -37,4 +37,4 @@ def seconds_to_wait(asked: str, now: float) -> float:
             seconds = parsedate_to_datetime(asked).timestamp() - now
     except (ValueError, TypeError, OverflowError):
         return 0.0
-    return min(max(seconds, 0.0), _LONGEST)
+    return min(max(seconds, 0.0), longest)

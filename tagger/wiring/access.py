@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+import threading
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TypedDict
 
 from tagger.credentials.credential import Credential
@@ -12,13 +14,16 @@ from tagger.engine.address import is_at_loopback, is_local
 from tagger.engine.client import Engine
 from tagger.errors import InputError
 from tagger.events import Progress
-from tagger.names import Repository
+from tagger.names import Registry, Repository
+from tagger.registry.catalog import catalog
 from tagger.registry.connection import Connection
+from tagger.registry.pools import CONNECTIONS, Pools
 from tagger.registry.repository import RemoteRepository
 from tagger.registry.site import Trust
 from tagger.registry.tag_list import NoList
+from tagger.registry.traffic import Traffic
 from tagger.releasing.order import Target
-from tagger.work import Deadline, Trace
+from tagger.work import AtHand, Deadline, Trace
 
 
 class Access(TypedDict, total=False):
@@ -32,6 +37,8 @@ class Access(TypedDict, total=False):
     """Takes a line for everything that happens. Default: nobody."""
     trace: Trace | None
     """Takes a line for every request. Default: nobody."""
+    shared: Shared | None
+    """What this call shares with others, such as connections. Default: nothing."""
 
 
 class Registries:
@@ -78,6 +85,72 @@ class Registries:
 
     def _engine_allows(self, target: Repository) -> bool:
         return self._engine is not None and self._engine().allows_insecure(target.registry)
+
+
+class Shared:
+    """What calls for many repositories share: connections, credentials, the time, and how fast registries are asked.
+
+    `jobs` is how many calls there are at once, `rates` the most requests in a second by registry, and `sharers` how
+    many processes share a registry's quota. With `finishing`, calls that run are not called off. Safe to use from
+    several threads.
+    """
+
+    def __init__(
+        self,
+        deadline: Deadline,
+        *,
+        jobs: int = 1,
+        rates: Mapping[str, float] | None = None,
+        sharers: int = 1,
+        finishing: bool = False,
+    ) -> None:
+        self._deadline, self._jobs, self._sharers, self._finishing = deadline, jobs, sharers, finishing
+        self._rates = {Registry.parse(host): rate / sharers for host, rate in (rates or {}).items()}
+        self._config, self._helpers = DockerConfig.load(), Helpers(deadline)
+        self._lock = threading.Lock()
+        self._pools: dict[tuple[Registry, bool], Pools] = {}
+        self._traffic: dict[Registry, Traffic] = {}
+
+    def open(self, target: Repository, access: Access) -> RemoteRepository:
+        """Open a repository for one call, whose independent questions go out one by one."""
+        return RemoteRepository(target, self._connection(target, access))
+
+    def catalog(self, registry: Registry, access: Access) -> Iterator[Repository]:
+        """The repositories that a registry lists; see `registry.catalog`."""
+        return catalog(self._connection(Repository(registry, ""), access))
+
+    def requests(self) -> Counter[tuple[str, str]]:
+        """How many requests there were, by host and status."""
+        with self._lock:
+            every = [*self._traffic.values()]
+        return sum((traffic.counts for traffic in every), Counter[tuple[str, str]]())
+
+    def _connection(self, target: Repository, access: Access) -> Connection:
+        trust = _trust(target, lambda: False, access)
+        pools, traffic = self._of(target.registry, insecure=trust.insecure)
+        return Connection(
+            target.registry,
+            lambda: self._config.credential(target, self._helpers),
+            trust,
+            deadline=self._deadline.part(lambda _: AtHand(), finishing=self._finishing),
+            trace=access.get("trace"),
+            pools=pools,
+            traffic=traffic,
+        )
+
+    def _of(self, registry: Registry, *, insecure: bool) -> tuple[Pools, Traffic]:
+        with self._lock:
+            if (registry, insecure) not in self._pools:
+                reading = self._deadline.part(finishing=self._finishing)
+                reading.put_back()
+                connections = max(self._jobs, CONNECTIONS)
+                self._pools[registry, insecure] = Pools(
+                    registry, insecure=insecure, deadline=reading, connections=connections
+                )
+            if registry not in self._traffic:
+                rate = self._rates.get(registry)
+                self._traffic[registry] = Traffic(str(registry), self._deadline, rate=rate, sharers=self._sharers)
+            return self._pools[registry, insecure], self._traffic[registry]
 
 
 def _trust(target: Repository, engine_allows: Callable[[], bool], access: Access) -> Trust:

@@ -34,7 +34,8 @@ RESTS_ON: dict[str, set[str]] = {
     "wiring": {"engine", "registry", "releasing", "promoting", "git"},
     "doctor": {"wiring", "config"},
     "api": {"doctor"},
-    "cli": {"api"},
+    "fleet": {"names"},
+    "cli": {"api", "fleet"},
     "__main__": {"cli"},
 }
 PURE = (
@@ -49,12 +50,17 @@ PURE = (
     "releasing.outcome",
     "releasing.report",
     "doctor.finding",
+    "fleet.entry",
+    "fleet.metrics",
+    "fleet.names",
+    "fleet.tally",
     "credentials.credential",
     "engine.push_stream",
     "gating.command",
     "registry.challenge",
     "registry.hosts",
     "registry.proxies",
+    "registry.quota",
     "registry.refusal",
     "registry.url",
 )

@@ -152,6 +152,14 @@ def of_moving(engine: Engine, registry: Registry) -> None:
     Repository(registry, "gallery").image("v2.1.107-build", "gallery")
 
 
+def of_fleet(_: Engine, registry: Registry) -> None:
+    """Push two repositories whose tags are right."""
+    for name, versions in (("gallery/api", ["1.0.0"]), ("gallery/ui", ["1.9.9", "2.1.106"])):
+        for version in versions:
+            Repository(registry, name).image(version, version)
+        tagger.repair(f"{HOST}/{name}")
+
+
 BEFORE: Mapping[str, Callable[[Engine, Registry], None]] = {
     "README.md": of_readme,
     "docs/getting-started.md": lambda engine, _: images(engine, "image-gallery", "image-gallery:1.9"),
@@ -163,6 +171,7 @@ BEFORE: Mapping[str, Callable[[Engine, Registry], None]] = {
     "docs/existing.md": of_existing,
     "docs/python.md": lambda engine, _: images(engine, "image-gallery"),
     "docs/moving.md": of_moving,
+    "docs/fleet.md": of_fleet,
     **{f"docs/commands/{name}.md": of_commands for name in pages.commands()},
 }
 

@@ -1,0 +1,226 @@
+"""A command on many repositories: read from stdin or a file, some at once, each with a result of its own."""
+
+from __future__ import annotations
+
+import gc
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, fields, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar
+
+import typer
+
+from tagger.cli.failure import as_error, failed_content, failure, show_done
+from tagger.cli.options import Access, Many, Rules
+from tagger.cli.render.console import say, show
+from tagger.cli.settings import Place, groups, reader
+from tagger.cli.several import Shown, severity
+from tagger.errors import AGAIN, CalledOff, InputError, TaggerError, TimedOut
+from tagger.text import printable
+
+if TYPE_CHECKING:
+    from tagger.fleet.entry import Entry, Ran
+    from tagger.fleet.journal import Journal
+    from tagger.wiring.access import Shared
+    from tagger.work import Deadline
+
+R = TypeVar("R")
+T = TypeVar("T")
+STDIN = "-"
+UNFINISHED = 8
+_JOBS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Asked(Generic[R]):
+    """What to do in each repository, and how it is shown there; `dry_run` is None for what never writes."""
+
+    command: str
+    do: Callable[[Place], R]
+    shown: Shown[R]
+    dry_run: bool | None = None
+
+    @property
+    def ran(self) -> Ran:
+        """The command, as the lines of a run name it."""
+        from tagger.fleet.entry import Ran
+
+        return Ran(self.command, self.dry_run)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The result in one repository, and what shows it."""
+
+    entry: Entry
+    show: Callable[[], None]
+
+
+def is_asked(many: Many, repository: str | None) -> bool:
+    """Whether a command is about many repositories: by its argument, or by an option that only those have."""
+    return repository == STDIN or any(getattr(many, each.name) for each in fields(many))
+
+
+def one(repository: str | None) -> str:
+    """The repository of a command that is about one. Raises InputError where there is none."""
+    if repository is None:
+        raise InputError("no repository is named", "give REPOSITORY, - to read several from stdin, or --from FILE")
+    return repository
+
+
+def run(
+    asked: Asked[R],
+    many: Many,
+    repository: str | None,
+    also: list[str] | None,
+    *,
+    access: Access,
+    rules: Rules,
+    as_json: bool,
+) -> NoReturn:
+    """Run a command on many repositories, show each result as it ends, and end with the worst exit code."""
+    from tagger.fleet.names import Shard, wanted
+
+    if as_json:
+        raise InputError("--json prints one object at the end", "use --json-lines for many repositories")
+    shard = Shard.parse(many.shard) if many.shard else Shard()
+    deadline = deadline_of(many)
+    named = _named(many, repository, also, deadline, access=access, rules=rules)
+    place_of = reader(rules, access)
+
+    def task(spelt: str, name: str, shared: Shared) -> Ended:
+        return ended_in(spelt, asked, many, lambda: sharing(place_of(name), shared))
+
+    Run(asked.ran, many, deadline, shard.count).each(wanted(named, shard), task)
+
+
+def deadline_of(many: Many) -> Deadline:
+    """The time that a run has. Raises InputError."""
+    from tagger.wiring.options import deadline_of as deadline
+
+    return deadline({"timeout": many.timeout, "progress": say})
+
+
+def _named(
+    many: Many, repository: str | None, also: list[str] | None, deadline: Deadline, *, access: Access, rules: Rules
+) -> Iterator[str]:
+    """The repositories as they are named: on stdin, in a file, or on the command line."""
+    from tagger.fleet import lines
+    from tagger.fleet.names import names
+
+    if repository == STDIN or many.listed is not None:
+        if also or (repository is not None and many.listed is not None):
+            raise InputError("REPOSITORY, --also and --from each name repositories", "give one of them, or - alone")
+        check = deadline.check
+        return names(lines.of_stdin(check) if many.listed is None else lines.of_file(many.listed, check))
+    return (place.repository for group in groups(rules, access, repository, also) for place in group)
+
+
+def sharing(place: Place, shared: Shared) -> Place:
+    """The same place, reached over what the calls for many repositories share."""
+    return replace(place, reaching={**place.reaching, "shared": shared})
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A command on many repositories that begins, and the time that it has; `sharers` is the number of shards."""
+
+    ran: Ran
+    many: Many
+    deadline: Deadline
+    sharers: int = 1
+
+    def each(self, named: Iterable[tuple[str, T]], task: Callable[[str, T, Shared], Ended]) -> NoReturn:
+        """Do a task for each repository that is not decided yet, record each result, and end the command."""
+        from tagger.fleet.journal import Journal
+        from tagger.fleet.names import parse_rates
+        from tagger.wiring.access import Shared
+
+        gc.enable()  # such a run may last for hours
+        jobs, rates = self.many.jobs or _JOBS, parse_rates(self.many.rate or ())
+        finishing = self.ran.dry_run is False
+        shared = Shared(self.deadline, jobs=jobs, rates=rates, sharers=self.sharers, finishing=finishing)
+        journal = Journal(self.ran, self.many.resume)
+
+        def decide(spelt: str, name: T) -> None:
+            ended = task(spelt, name, shared)
+            if ended.entry.failed and self.deadline.is_over():
+                journal.add_undecided(ended.entry, ended.show)
+                self.deadline.check()
+            journal.add(ended.entry, ended.show)
+
+        try:
+            self.deadline.stream((partial(decide, *each) for each in named if journal.is_new(each[0])), jobs)
+        except (Exception, KeyboardInterrupt) as problem:  # noqa: BLE001 - whatever it is, what was done is reported
+            self._end(journal, shared, as_error(problem))
+        self._end(journal, shared, None)
+
+    def _end(self, journal: Journal, shared: Shared, ended: TaggerError | None) -> NoReturn:
+        """Say how a run ended, write its metrics, and exit with the worst code."""
+        journal.close()
+        codes = {*journal.tally.exit_codes}
+        say(journal.tally.text)
+        if self.many.metrics is not None:
+            _write_metrics(self.many.metrics, self.ran, journal, shared, complete=ended is None)
+        if isinstance(ended, TimedOut):
+            again = AGAIN if self.many.resume else "allow more time, or keep what is decided with --resume FILE"
+            say(f"unfinished: the {self.many.timeout:g} s of --timeout are over: {again}")
+            codes.add(UNFINISHED)
+        elif ended:
+            codes.add(failure(ended).exit_code)
+        raise typer.Exit(max(codes, key=severity, default=0))
+
+
+def ended_in(spelt: str, asked: Asked[R], many: Many, place_of: Callable[[], Place]) -> Ended:
+    """Do what is asked in one repository; an error is a result.
+
+    Raises TimedOut and CalledOff where nothing is decided, since the run ends.
+    """
+    from tagger.fleet.entry import Entry
+
+    try:
+        done = asked.do(place_of())
+    except (TimedOut, CalledOff):
+        raise
+    except Exception as problem:  # noqa: BLE001 - whatever it is, it is the result here
+        error = as_error(problem)
+        entry = Entry(spelt, asked.ran, error.exit_code, failed_content(error, spelt), failed=True)
+        return Ended(entry, partial(_show_error, error, entry, many))
+    shown = asked.shown
+    changes = asked.dry_run is not None and shown.wrote(done)
+    entry = Entry(spelt, asked.ran, shown.code(done), shown.content(done), changes)
+    return Ended(entry, partial(_show_done, shown, done, entry, many))
+
+
+def _show_error(error: TaggerError, entry: Entry, many: Many) -> None:
+    if many.json_lines:
+        show(entry.line.rstrip("\n"))
+    else:
+        show_done(error)
+        failure(error, where=entry.repository)
+
+
+def _show_done(shown: Shown[R], done: R, entry: Entry, many: Many) -> None:
+    show(entry.line.rstrip("\n") if many.json_lines else shown.text(done))
+
+
+def _write_metrics(path: str, ran: Ran, journal: Journal, shared: Shared, *, complete: bool) -> None:
+    """Write the metrics in one piece, as their readers want; the time of the last complete run is kept.
+
+    Raises InputError.
+    """
+    from tagger.fleet.metrics import last_complete, metrics
+
+    file = Path(path)
+    try:
+        before = file.read_text(encoding="utf-8") if file.exists() and not complete else ""
+        when = time.time() if complete else last_complete(before, ran.command)
+        new = file.with_name(f".{file.name}.{os.getpid()}")
+        new.write_text(metrics(ran.command, journal.tally, shared.requests(), when), encoding="utf-8")
+        new.replace(file)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise InputError(f"{printable(path)} cannot be written ({reason})", "give another file") from None

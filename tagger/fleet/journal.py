@@ -1,0 +1,125 @@
+"""The results of a run, a line for each as it ends: on stdout, in a file, or both. The file is also the run's state."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tagger.errors import InputError
+from tagger.fleet.entry import Decided, Entry, Ran, is_torn, read
+from tagger.fleet.tally import Tally
+from tagger.text import printable
+
+_STDOUT = 1
+
+
+class Journal:
+    """What is decided so far; safe to use from several threads.
+
+    Raises InputError for a file that cannot be used.
+    """
+
+    def __init__(self, ran: Ran, path: str | None = None, *, resumed: bool = True) -> None:
+        self.tally = Tally()
+        self._ran, self._path = ran, path
+        self._lock = threading.Lock()
+        self._decided: set[bytes] = set()
+        self._file = None if path is None else self._opened(path, resumed=resumed)
+        self._is_stdout = self._file is not None and os.path.sameopenfile(self._file, _STDOUT)
+
+    def close(self) -> None:
+        """Let others have the file."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def is_new(self, repository: str) -> bool:
+        """Whether a repository comes for the first time, in this run and in what it resumes; from now on, it does not.
+
+        The names themselves are not kept.
+        """
+        key = _key(repository)
+        if key in self._decided:
+            return False
+        self._decided.add(key)
+        return True
+
+    def add(self, entry: Entry, show: Callable[[], None]) -> None:
+        """Record a result, and show it unless the file is stdout. Raises InputError where it cannot be written."""
+        with self._lock:
+            if self._file is not None:
+                self._write(self._file, entry.line.encode())
+            self.tally.add(entry.outcome, entry.exit_code, entry.content)
+            if not self._is_stdout:
+                show()
+
+    def add_undecided(self, entry: Entry, show: Callable[[], None]) -> None:
+        """Show how a command ended in a repository whose turn comes again; only its exit code counts."""
+        with self._lock:
+            self.tally.exit_codes.add(entry.exit_code)
+            show()
+
+    def _write(self, file: int, line: bytes) -> None:
+        try:
+            while line:
+                line = line[os.write(file, line) :]
+        except OSError as error:
+            raise InputError(
+                f"{printable(self._path)} cannot be written ({error.strerror})", "make room, and resume"
+            ) from None
+
+    def _opened(self, path: str, *, resumed: bool) -> int:
+        file = None
+        try:
+            file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.ftruncate(file, self._resumed(path) if resumed else 0)
+            mine, file = file, None
+        except BlockingIOError:
+            raise InputError(f"another tagger writes {printable(path)}", "wait for it, or give another file") from None
+        except OSError as error:
+            raise InputError(f"{printable(path)} cannot be written ({error.strerror})", "give another file") from None
+        finally:
+            if file is not None:
+                os.close(file)
+        return mine
+
+    def _resumed(self, path: str) -> int:
+        """Take what a file says as decided; where its last whole line ends."""
+        end = 0
+        for number, (length, found) in enumerate(results(path), 1):
+            if found.ran != self._ran:
+                raise InputError(
+                    f"line {number} of {printable(path)} is a result of {printable(found.ran)}, not of {self._ran}",
+                    "resume a run with its own command",
+                )
+            end += length
+            self._decided.add(_key(found.repository))
+            self.tally.add(found.outcome, found.exit_code, found.content)
+        return end
+
+
+def results(path: str) -> Iterator[tuple[int, Decided]]:
+    """Each result in a file with the length of its line; a torn last line is left out.
+
+    Raises InputError for any other line that is no result.
+    """
+    torn = 0
+    with Path(path).open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if torn:
+                raise InputError(f"line {torn} of {printable(path)} is no result of tagger", "give another file")
+            if found := read(line):
+                yield len(line), found
+            elif is_torn(line):
+                torn = number
+            else:
+                raise InputError(f"line {number} of {printable(path)} is no result of tagger", "give another file")
+
+
+def _key(repository: str) -> bytes:
+    return hashlib.sha256(repository.encode()).digest()[:16]

@@ -1,0 +1,54 @@
+"""Lines of a file or of stdin as they come, so that neither their number nor a slow writer matters."""
+
+from __future__ import annotations
+
+import os
+import select
+import stat
+from collections.abc import Callable, Iterator
+
+from tagger.errors import InputError
+from tagger.text import printable
+
+_STDIN = 0
+_PIECE_BYTES = 64 * 1024
+_LONGEST_BYTES = 64 * 1024
+_GLANCE_SECONDS = 0.2
+
+
+def of_file(path: str, check: Callable[[], None]) -> Iterator[str]:
+    """Each line of a file, as `of_stdin` reads them. Raises InputError, at once where it cannot be opened."""
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except OSError as error:
+        raise InputError(f"{printable(path)} cannot be read ({error.strerror})", "give a file with names") from None
+    return _read(file, path, check)
+
+
+def of_stdin(check: Callable[[], None]) -> Iterator[str]:
+    """Each line of stdin; `check` raises when it is no longer worth waiting for the next one. Raises InputError."""
+    if os.isatty(_STDIN):
+        raise InputError("stdin is a terminal", "pipe the names in, such as from tagger repos, or use --from FILE")
+    return _read(_STDIN, "stdin", check)
+
+
+def _read(descriptor: int, name: str, check: Callable[[], None]) -> Iterator[str]:
+    waits = not stat.S_ISREG(os.fstat(descriptor).st_mode)
+    rest = b""
+    while True:
+        while waits and not select.select((descriptor,), (), (), _GLANCE_SECONDS)[0]:
+            check()
+        try:
+            piece = os.read(descriptor, _PIECE_BYTES)
+        except OSError as error:
+            raise InputError(f"{printable(name)} cannot be read ({error.strerror})", "give a file with names") from None
+        *complete, rest = (rest + piece).split(b"\n")
+        yield from (line.decode(errors="backslashreplace") for line in complete)
+        if len(rest) > _LONGEST_BYTES:
+            raise InputError(
+                f"{printable(name)} has a line of more than {_LONGEST_BYTES} bytes", "give one name a line"
+            )
+        if not piece:
+            if rest:
+                yield rest.decode(errors="backslashreplace")
+            return

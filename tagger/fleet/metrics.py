@@ -1,0 +1,43 @@
+"""What a run found, in Prometheus' text format; pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from tagger.fleet.tally import Tally
+
+_COMPLETE = "tagger_last_complete_run_timestamp_seconds"
+
+
+def metrics(command: str, tally: Tally, requests: Mapping[tuple[str, str], int], complete: float | None) -> str:
+    """The metrics of a run; `complete` is when the last run ended that left nothing unfinished (None: never)."""
+    lines: list[str] = []
+
+    def add(name: str, kind: str, about: str, values: Iterator[tuple[str, float]]) -> None:
+        lines.extend((f"# HELP {name} {about}", f"# TYPE {name} {kind}"))
+        lines.extend(f"{name}{{{labels}}} {value:.15g}" for labels, value in values)
+
+    mine = f'command="{command}"'
+    outcomes = ((f'{mine},outcome="{outcome}"', float(count)) for outcome, count in sorted(tally.outcomes.items()))
+    add("tagger_repositories", "gauge", "Repositories of the last run, by how it ended there.", outcomes)
+    add("tagger_drifted_tags", "gauge", "Floating tags out of place.", iter([(mine, float(tally.drifted))]))
+    sent = (
+        (f'{mine},host="{_escaped(host)}",status="{status}"', float(count))
+        for (host, status), count in sorted(requests.items())
+    )
+    add("tagger_requests", "gauge", "Requests of the last run, by host and HTTP status.", sent)
+    if complete is not None:
+        about = "When a run last ended that left nothing unfinished."
+        add(_COMPLETE, "gauge", about, iter([(mine, complete)]))
+    return "\n".join([*lines, ""])
+
+
+def last_complete(text: str, command: str) -> float | None:
+    """When the last complete run of a command ended, as earlier metrics say it; None where they do not."""
+    found = re.search(rf'^{_COMPLETE}\{{command="{re.escape(command)}"\}} ([0-9.]+)$', text, re.MULTILINE)
+    return float(found[1]) if found else None
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -1,0 +1,89 @@
+"""Which repositories a command is about, and how often registries may be asked: from words to values; pure."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from tagger.errors import InputError, InvalidReference
+from tagger.names import Registry, Repository
+from tagger.text import printable
+
+_SHARD = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
+_RATE = re.compile(r"([^=]+)=([0-9]+(?:\.[0-9]+)?)/([smh])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One of several parts of all repositories, counted from 0, as Kubernetes counts the pods of an Indexed Job."""
+
+    index: int = 0
+    count: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> Shard:
+        """Parse `INDEX/COUNT`.
+
+        >>> Shard.parse("3/20")
+        Shard(index=3, count=20)
+
+        Raises InputError.
+        """
+        match = _SHARD.fullmatch(text)
+        if not match or int(match[1]) >= int(match[2]):
+            raise InputError(
+                f"'{printable(text)}' is no shard", "count from 0: the shards of 20 are 0/20, 1/20 and so on to 19/20"
+            )
+        return cls(int(match[1]), int(match[2]))
+
+    def has(self, name: str) -> bool:
+        """Whether a repository is in this part: by the SHA-256 of its name, so it never depends on the others."""
+        return int.from_bytes(hashlib.sha256(name.encode()).digest(), "big") % self.count == self.index
+
+
+def parse_rates(texts: Iterable[str]) -> dict[str, float]:
+    """The most requests in a second of each host, from `HOST=20/s`, `HOST=300/m` or `HOST=5000/h`.
+
+    >>> parse_rates(["registry.local:5000=90/m"])
+    {'registry.local:5000': 1.5}
+
+    Raises InputError.
+    """
+    rates = {}
+    for text in texts:
+        match = _RATE.fullmatch(text)
+        if not match or not float(match[2]):
+            raise InputError(
+                f"'{printable(text)}' is no rate", "give HOST=NUMBER/s, /m or /h, such as registry.local:5000=20/s"
+            )
+        rates[Registry.parse(match[1]).host] = float(match[2]) / _SECONDS[match[3]]
+    return rates
+
+
+def names(lines: Iterable[str]) -> Iterator[str]:
+    """The names in lines of text, one in each; comments and blank lines have none.
+
+    >>> [*names(["# ours", "", "registry.local:5000/gallery/ui  # the gallery"])]
+    ['registry.local:5000/gallery/ui']
+    """
+    for line in lines:
+        if name := line.partition("#")[0].strip():
+            yield name
+
+
+def whole(name: str) -> str:
+    """The whole name of a repository, or the text itself where it names none: that is a result, not the end."""
+    try:
+        return str(Repository.parse(name))
+    except InvalidReference:
+        return printable(name)
+
+
+def wanted(named: Iterable[str], shard: Shard) -> Iterator[tuple[str, str]]:
+    """The repositories of a shard as they come, each with its whole name."""
+    for name in named:
+        if shard.has(spelt := whole(name)):
+            yield spelt, name

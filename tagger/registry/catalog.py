@@ -1,0 +1,50 @@
+"""The list of a registry's repositories, page by page (distribution, "Listing Repositories")."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from http import HTTPStatus
+
+from tagger.errors import BadAnswer, InvalidReference, Refused
+from tagger.names import Registry, Repository
+from tagger.registry.connection import Connection
+from tagger.registry.tag_list import following
+
+_PATH, _SCOPE = "/v2/_catalog", "registry:catalog:*"
+_PAGE_NAMES = 1000
+_PAGE_BYTES = 32 * 1024 * 1024
+_MOST_PAGES = 100_000
+_NOT_SERVED = frozenset({401, 403, 404, 405, 501})
+
+
+def catalog(connection: Connection) -> Iterator[Repository]:
+    """Every repository that the registry lists, in its order, as the pages come; a name that is none is left out.
+
+    Raises Refused where the registry does not serve the list, BadAnswer for half a list, and RegistryUnreachable.
+    """
+    registry = connection.registry
+    url: str | None = f"{_PATH}?n={_PAGE_NAMES}"
+    visited: set[str] = set()
+    while url is not None:
+        if url in visited or len(visited) > _MOST_PAGES:
+            raise BadAnswer(f"{registry} lists its repositories without end", "ask its administrator")
+        visited.add(url)
+        answer = connection.request("GET", url, scope=_SCOPE, limit=_PAGE_BYTES)
+        names = answer.content().get("repositories", ())
+        if answer.status in _NOT_SERVED or (answer.status == HTTPStatus.OK and names == ()):
+            raise Refused(
+                f"{registry} does not list its repositories for you ({answer.complaint()})",
+                "few hosted registries do: give the names from its own listing, with --from FILE or on stdin",
+            )
+        if answer.status != HTTPStatus.OK:
+            raise BadAnswer(f"{registry} failed to list its repositories ({answer.complaint()})", "try again later")
+        texts = [name for name in names or () if isinstance(name, str)]
+        yield from _valid(registry, texts)
+        url = following(answer, _PATH)
+
+
+def _valid(registry: Registry, texts: list[str]) -> Iterator[Repository]:
+    for text in texts:
+        with contextlib.suppress(InvalidReference):
+            yield Repository.at(registry, text)

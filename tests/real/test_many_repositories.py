@@ -1,0 +1,367 @@
+"""One command on many repositories: each is decided once, whatever happens, and no faster than a registry wants."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command import SCHEMA, Ran, start, tagger, wait
+from doubles import Bearer, ModelRegistry, Request, Response, as_json, manifest, on, refusal
+from launcher import Launched
+from prometheus import parsed
+from pushed import Repository
+from services import Registry
+
+VERSIONS = ("1.0.0", "1.1.0")
+IMAGES = {version: manifest(version.encode()) for version in VERSIONS}
+RIGHT = {"1.0.0": "1.0.0", "1.1.0": "1.1.0", "1.0": "1.0.0", "1.1": "1.1.0", "1": "1.1.0", "latest": "1.1.0"}
+DRIFTED = {**RIGHT, "1": "1.0.0", "latest": "1.0.0"}
+
+
+def shelf(model: ModelRegistry, count: int, drifted: int = 0) -> list[str]:
+    """Fill a registry in this process with repositories, of which the first have drifted; name them."""
+    paths = [f"team{number % 7}/app{number}" for number in range(count)]
+    for number, path in enumerate(paths):
+        for tag, version in (DRIFTED if number < drifted else RIGHT).items():
+            model.put(path, tag, IMAGES[version])
+    return [f"{model.host}/{path}" for path in paths]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Callable[[Sequence[str]], str]:
+    """Give what writes names to a file, and gives its own name."""
+
+    def write(lines: Sequence[str]) -> str:
+        path = tmp_path / "names.txt"
+        path.write_text("".join(f"{line}\n" for line in lines))
+        return str(path)
+
+    return write
+
+
+def lines(text: str) -> list[dict[str, Any]]:
+    """Parse lines of JSON, each of which is what the schema says."""
+    found = [json.loads(line) for line in text.splitlines()]
+    for each in found:
+        SCHEMA.validate(each)
+    return found
+
+
+def decided(text: str) -> Counter[str]:
+    """Count how often each repository is decided."""
+    return Counter(each["repository"] for each in lines(text))
+
+
+def piped(names: str, *words: str) -> Ran:
+    """Run `tagger WORDS < FILE`."""
+    return wait(start(None, *words, stdin=names))
+
+
+# -- which repositories, and what is said of each ----------------------------------------------------------------------
+
+
+def test_repositories_come_from_stdin_or_a_file_and_each_has_a_line(
+    model: ModelRegistry, file: Callable[[Sequence[str]], str]
+) -> None:
+    every = shelf(model, 40, drifted=3)
+    names = file(["# all of them", "", *every[:20], f"{every[20]}  # with a comment", *every[21:], every[0]])
+    for ran in (piped(names, "check", "-", "--json-lines"), tagger(None, "check", "--from", names, "--json-lines")):
+        found = {each["repository"]: each for each in lines(ran.out)}
+        assert ran.code == 5, ran.err
+        assert decided(ran.out) == Counter(every)
+        assert {name for name in every if found[name]["outcome"] == "drift"} == {*every[:3]}
+        assert [drift["tag"] for drift in found[every[0]]["drift"]] == ["1", "latest"]
+        assert "40 repositories: 3 drift, 37 ok; 6 tags drifted" in ran.err
+
+
+def test_every_command_on_many_repositories_says_what_it_says_of_one(
+    model: ModelRegistry, file: Callable[[Sequence[str]], str]
+) -> None:
+    model.deletes = "tag"
+    every = shelf(model, 3, drifted=1)
+    names = file(every)
+    listed = lines(tagger(None, "ls", "--from", names, "--json-lines").out)
+    assert {tuple(row["version"] for row in each["versions"]) for each in listed} == {("1.1.0", "1.0.0")}
+    for dry, outcome in ((["--dry-run"], "planned"), ([], "changed"), ([], "ok")):
+        ran = tagger(None, "repair", "--from", names, "--json-lines", *dry)
+        assert ran.code == 0, ran.err
+        assert {each["repository"]: each["outcome"] for each in lines(ran.out)}[every[0]] == outcome
+    assert tagger(None, "check", "--from", names).code == 0
+    for name in every:
+        model.put(name.partition("/")[2], "1.1.1", manifest(b"1.1.1"))
+    assert tagger(None, "repair", "--from", names).code == 0
+    asked = tagger(None, "prune", "--from", names, "--keep", "1")
+    assert (asked.code, "--dry-run, then pass --yes" in asked.error) == (2, True)
+    pruned = tagger(None, "prune", "--from", names, "--keep", "1", "--yes", "--json-lines")
+    assert [(each["outcome"], each["removed"]) for each in lines(pruned.out)] == [("changed", ["1.1.0"])] * 3
+    text = tagger(None, "check", "--from", names)
+    assert sorted(text.out.splitlines()) == sorted(f"{name}: no drift, 4 floating tags checked" for name in every)
+
+
+def test_a_repository_that_cannot_be_read_is_a_result_and_not_the_end(
+    model: ModelRegistry, file: Callable[[Sequence[str]], str]
+) -> None:
+    every = shelf(model, 6)
+    model.intercept(on("GET", "team1/app1/tags/list", refusal(403, "DENIED", "requested access is denied")))
+    model.intercept(on("GET", "team2/app2/tags/list", Response(200, b"<html>"), times=1))
+    names = file(["Not a name", every[0], f"{model.host}/team/gone", *every[1:], "127.0.0.1:1/app"])
+    ran = tagger(None, "check", "--from", names, "--json-lines", "--jobs", "2")
+    found = {each["repository"]: (each["outcome"], each.get("error", "")) for each in lines(ran.out)}
+    assert ran.code == 2, ran.err
+    assert len(found) == 9
+    assert [found[name][0] for name in every] == ["ok", "refused", "failed", "ok", "ok", "ok"]
+    assert found["Not a name"][0] == "failed"
+    assert "no repository" in found[f"{model.host}/team/gone"][1] or "no such" in found[f"{model.host}/team/gone"][1]
+    assert found["127.0.0.1:1/app"][0] == "failed"
+
+
+def test_shards_share_the_repositories_out(model: ModelRegistry, file: Callable[[Sequence[str]], str]) -> None:
+    every = shelf(model, 30)
+    names = file(every)
+    ran = [tagger(None, "check", "--from", names, "--shard", f"{index}/4", "--json-lines") for index in range(4)]
+    assert sum((decided(each.out) for each in ran), Counter[str]()) == Counter(every)
+    assert all(each.out for each in ran)
+
+
+def test_the_repositories_of_a_registry_are_listed_page_by_page(model: ModelRegistry) -> None:
+    every = shelf(model, 25)
+    paths = sorted(model.repositories)
+
+    def page(request: Request) -> Response:
+        at = int(request.query.get("last", ["0"])[0])
+        following = {"Link": f'</v2/_catalog?last={at + 10}&n=10>; rel="next"'} if at + 10 < len(paths) else {}
+        return as_json(200, {"repositories": paths[at : at + 10]}, **following)
+
+    model.intercept(on("GET", "^/v2/_catalog$", page))
+    ran = tagger(None, "repos", model.host)
+    assert (ran.code, ran.out.splitlines()) == (0, sorted(every))
+    assert [request.path for request in model.requests] == ["/v2/_catalog"] * 3
+
+
+def test_a_registry_that_lists_no_repositories_says_what_to_do(model: ModelRegistry) -> None:
+    ran = tagger(None, "repos", model.host)
+    assert (ran.code, ran.out) == (3, "")
+    assert f"{model.host} does not list its repositories for you (HTTP 404)" in ran.error
+    assert "give the names from its own listing, with --from FILE or on stdin" in ran.error
+    model.intercept(on("GET", "_catalog", as_json(200, {"repositories": ["a"]}, Link='</v2/_catalog?n=1>; rel="next"')))
+    endless = tagger(None, "repos", model.host)
+    assert (endless.code, "lists its repositories without end" in endless.error) == (1, True)
+
+
+def test_options_that_contradict_each_other_are_refused(
+    model: ModelRegistry, file: Callable[[Sequence[str]], str]
+) -> None:
+    names = file(shelf(model, 1))
+    for words in (
+        ["check", "-", "--from", names],
+        ["check", "--from", names, "--json"],
+        ["check", "--from", names, "--also", "registry.local:5000/a"],
+        ["check", "--from", f"{names}.gone"],
+        ["check", "--from", names, "--shard", "4/4"],
+        ["check", "--from", names, "--rate", "20/s"],
+        ["check", "--from", names, "--timeout", "0"],
+        ["repair"],
+    ):
+        assert tagger(None, *words).code == 2, words
+    assert model.requests == []
+
+
+# -- a run that ends before its time -----------------------------------------------------------------------------------
+
+
+def test_a_run_that_is_killed_anywhere_and_resumed_decides_every_repository_exactly_once(
+    model: ModelRegistry, file: Callable[[Sequence[str]], str], tmp_path: Path, tell: Callable[[str], None]
+) -> None:
+    every = shelf(model, 150, drifted=150)
+    names, state, at = file(every), tmp_path / "out.ndjson", random.Random(20)
+    running: list[Launched] = []
+    left = [0]
+
+    def kill_at_some_request(_: Request) -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            running[-1].kill()
+
+    model.intercept(kill_at_some_request)
+    while True:
+        left[0] = at.randrange(60, 400)
+        running.append(start(None, "repair", "--from", names, "--resume", str(state), "--jobs", "6"))
+        if (ran := wait(running[-1])).code != -signal.SIGKILL:
+            break
+    assert ran.code == 0, ran.err
+    assert decided(state.read_text()) == Counter(every)
+    assert {each["outcome"] for each in lines(state.read_text())} <= {"changed", "ok"}
+    assert tagger(None, "check", "--from", names).code == 0
+    kills = len(running) - 1
+    assert kills > 3
+    tell(f"a repair of {len(every)} repositories was killed {kills} times, and each was decided once")
+
+
+@pytest.mark.usefixtures("on_the_path")
+def test_a_state_may_be_what_stdout_is_appended_to(
+    model: ModelRegistry, file: Callable[[Sequence[str]], str], tmp_path: Path
+) -> None:
+    every = shelf(model, 8)
+    names, state = file(every), tmp_path / "out.ndjson"
+    state.write_text(tagger(None, "check", "--from", file(every[:3]), "--json-lines").out + '{"repository": "127')
+    file(every)
+    command = f"tagger check --from {names} --json-lines --resume {state} >> {state}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert decided(state.read_text()) == Counter(every)
+
+
+def test_a_run_whose_time_is_over_ends_cleanly_and_goes_on_later(
+    model: ModelRegistry, file: Callable[[Sequence[str]], str], tmp_path: Path
+) -> None:
+    every = shelf(model, 30)
+    names, state, metrics = file(every), tmp_path / "out.ndjson", tmp_path / "tagger.prom"
+    words = ["check", "--from", names, "--resume", str(state), "--metrics", str(metrics)]
+    slow = ["--rate", f"{model.host}=20/s", "--timeout", "2"]
+    ran = tagger(None, *words, *slow)
+    assert ran.code == 8, ran.err
+    assert "unfinished: the 2 s of --timeout are over: run the same command again" in ran.err
+    some = decided(state.read_text())
+    assert 0 < some.total() < 30
+    assert not [name for name, *_ in parsed(metrics.read_text()) if "complete" in str(name)]
+    ran = tagger(None, *words)
+    assert ran.code == 0, ran.err
+    assert decided(state.read_text()) == Counter(every)
+    found = parsed(metrics.read_text())
+    assert found["tagger_repositories", (("command", "check"), ("outcome", "ok"))] == 30
+    assert found["tagger_last_complete_run_timestamp_seconds", (("command", "check"),)] > 1.7e9
+    asked = found["tagger_requests", (("command", "check"), ("host", model.host), ("status", "200"))]
+    assert asked == 7 * (30 - some.total())
+
+
+def test_an_interrupted_run_finishes_what_it_writes_and_goes_on_later(
+    model: ModelRegistry, file: Callable[[Sequence[str]], str], tmp_path: Path
+) -> None:
+    every = shelf(model, 40, drifted=40)
+    names, state = file(every), tmp_path / "out.ndjson"
+    running: list[Launched] = []
+
+    def interrupt(_: Request) -> None:
+        running[-1].send_signal(signal.SIGINT)
+
+    model.intercept(on("PUT", "team3/app10/", interrupt, times=1))
+    words = ["repair", "--from", names, "--resume", str(state), "--jobs", "4"]
+    running.append(start(None, *words))
+    ran = wait(running[-1])
+    assert ran.code == 130, ran.err
+    some = lines(state.read_text())
+    assert 0 < len(some) < 40
+    assert {each["outcome"] for each in some} == {"changed"}
+    for name in every:
+        held = model.repositories[name.partition("/")[2]]
+        tags = {tag: held[tag] for tag in ("1", "latest")}
+        assert len({*tags.values()}) == 1, "no repository is left half done"
+    assert tagger(None, *words).code == 0
+    assert decided(state.read_text()) == Counter(every)
+
+
+# -- no faster than a registry wants -----------------------------------------------------------------------------------
+
+
+class Quota:
+    """A registry's quota: a bucket that holds so many requests and fills steadily; what is too much gets a 429."""
+
+    def __init__(self, rate: float, size: int) -> None:
+        self.rate, self.size = rate, size
+        self.left, self.at, self.exceeded, self.count = float(size), time.monotonic(), 0, 0
+        self._lock = threading.Lock()
+
+    def __call__(self, _: Request) -> Response | None:
+        """Count a request."""
+        with self._lock:
+            now = time.monotonic()
+            self.left, self.at = min(self.left + (now - self.at) * self.rate, self.size), now
+            self.count += 1
+            if self.left < 1:
+                self.exceeded += 1
+                return refusal(429, "TOOMANYREQUESTS", "too many requests", Retry_After="1")
+            self.left -= 1
+            return None
+
+
+def four_shards(names: str, folder: Path, *words: str) -> list[str]:
+    """Run a check in four processes at once; give what each decided."""
+    states = [folder / f"{index}.ndjson" for index in range(4)]
+    running = [
+        start(None, "check", "--from", names, "--shard", f"{index}/4", "--resume", str(state), "--jobs", "2", *words)
+        for index, state in enumerate(states)
+    ]
+    for each in running:
+        ran = wait(each)
+        assert ran.code == 0, ran.err
+    return [state.read_text() for state in states]
+
+
+def test_four_shards_together_never_exceed_the_rate_with_the_token_server(
+    model: ModelRegistry, file: Callable[[Sequence[str]], str], tmp_path: Path, tell: Callable[[str], None]
+) -> None:
+    every = shelf(model, 12)
+    model.auth = Bearer("nobody", "", anonymous=frozenset({"pull"}))
+    # Each process may have two requests on their way when one more is due.
+    quota = Quota(rate=60, size=4 * 3)
+    model.intercept(quota)
+    found = four_shards(file(every), tmp_path, "--rate", f"{model.host}=60/s")
+    assert sum(map(decided, found), Counter[str]()) == Counter(every)
+    assert quota.exceeded == 0
+    assert any(request.path == "/token" for request in model.requests), "those count too"
+    tell(f"4 shards with --rate 60/s sent {quota.count} requests, and none was too many")
+
+
+def test_a_registry_that_wants_to_be_left_alone_is(model: ModelRegistry, file: Callable[[Sequence[str]], str]) -> None:
+    every = shelf(model, 12)
+    times: list[float] = []
+    refused: list[float] = []
+
+    def rule(_: Request) -> Response | None:
+        times.append(time.monotonic())
+        if len(times) == 20:
+            refused.append(times[-1])
+            return refusal(429, "TOOMANYREQUESTS", "too many requests", Retry_After="2")
+        return None
+
+    model.intercept(rule)
+    ran = tagger(None, "check", "--from", file(every), "--jobs", "4")
+    assert ran.code == 0, ran.err
+    after = [at - refused[0] for at in times if at > refused[0]]
+    # Some more may have been sent before it was heard.
+    assert sum(seconds < 1.9 for seconds in after) <= 20
+    assert len(after) > 50
+
+
+# -- a real registry ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.engine
+def test_the_repositories_of_a_real_registry_are_listed_checked_and_repaired(
+    registry: Registry, repository: str, file: Callable[[Sequence[str]], str], tmp_path: Path
+) -> None:
+    shops = [Repository(registry, f"{repository}/app{number}") for number in range(6)]
+    for shop in shops:
+        for tag in ("2.1.105", "2.1", "2", "latest"):
+            shop.image(tag, "old")
+        shop.image("2.1.106", "new")
+    listed = tagger(None, "repos", registry.host)
+    assert listed.code == 0, listed.err
+    mine = [line for line in listed.out.splitlines() if f"/{repository}/" in line]
+    assert sorted(mine) == sorted(map(str, shops))
+    names, metrics = file(mine), tmp_path / "tagger.prom"
+    checked = piped(names, "check", "-", "--json-lines", "--metrics", str(metrics))
+    assert checked.code == 5, checked.err
+    assert Counter(each["outcome"] for each in lines(checked.out)) == {"drift": 6}
+    assert parsed(metrics.read_text())["tagger_drifted_tags", (("command", "check"),)] == 18
+    assert tagger(None, "repair", "--from", names, "--jobs", "3").code == 0
+    assert tagger(None, "check", "--from", names).code == 0
