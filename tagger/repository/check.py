@@ -14,6 +14,7 @@ from tagger.repository.platforms import lost
 from tagger.rules.foreign import foreign, like_rebuilds
 from tagger.rules.resolve import Published
 from tagger.rules.scheme import Scheme
+from tagger.rules.version import yanked_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,8 @@ class Incomplete:
 class Check:
     """What a check found: the tags that it checked, those that drifted, and those of variants that it does not know.
 
-    `half_removed` are tags whose removal broke off, `hints` what the settings may lack.
+    `half_removed` are tags whose removal broke off, `emptied` marks of versions that count again, and mean nothing.
+    `hints` is what the settings may lack.
     """
 
     repository: Repository
@@ -39,6 +41,7 @@ class Check:
     half_removed: tuple[Tag, ...] = ()
     incomplete: tuple[Incomplete, ...] = ()
     hints: tuple[str, ...] = ()
+    emptied: tuple[Tag, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -58,13 +61,14 @@ def check(repository: Listed, schemes: Sequence[Scheme]) -> Check:
     for each in every:
         _check_named(repository.name, each, alone=len(every) == 1)
     parts = repository.deadline.at_once([partial(_examined, repository, each) for each in every])
-    states = [state for part, _ in parts for state in part]
+    states = [state for part, _, _ in parts for state in part]
     checked = tuple(state.tag for state in states)
     drift = tuple(state for state in states if not state.ok)
-    half = tuple(dict.fromkeys(tag for _, half in parts for tag in half))
+    emptied = tuple(dict.fromkeys(tag for _, _, emptied in parts for tag in emptied))
+    half = tuple(dict.fromkeys(tag for _, half, _ in parts for tag in half if tag not in emptied))
     others = tuple(foreign(every[0].tags, schemes, {*checked}))
     hints = tuple(filter(None, map(like_rebuilds, every)))
-    return Check(repository.name, drift, checked, others, half, _incomplete(repository, states), hints)
+    return Check(repository.name, drift, checked, others, half, _incomplete(repository, states), hints, emptied)
 
 
 def _check_named(name: Repository, published: Published, *, alone: bool) -> None:
@@ -77,10 +81,19 @@ def _check_named(name: Repository, published: Published, *, alone: bool) -> None
         raise InputError(f"{name} has no version {variant}{prefix}", f"tagger ls {name} shows what it has")
 
 
-def _examined(repository: Listed, published: Published) -> tuple[list[Floating], list[Tag]]:
+def _examined(repository: Listed, published: Published) -> tuple[list[Floating], list[Tag], list[Tag]]:
+    """Return the floating tags of a variant, the tags whose removal broke off, and the marks that mean nothing."""
     floats = [*published.owners, *published.left_behind]
     observed = observe(repository, published, floats)
-    return [*examine(repository, observed, published.tags, floats)], half_removed(repository, published, observed)
+    half = half_removed(repository, published, observed)
+    if observed.lost_marks:  # the versions that they marked count, and so do their floating tags
+        published = published.without(observed.lost_marks)
+        floats = [*published.owners, *published.left_behind]
+        observed = observe(repository, published, floats)
+    emptied = [
+        tag for tag in half if (version := published.scheme.parse(tag)) and yanked_by(version) in observed.versions
+    ]
+    return [*examine(repository, observed, published.tags, floats)], half, emptied
 
 
 def _incomplete(repository: Listed, states: Sequence[Floating]) -> tuple[Incomplete, ...]:

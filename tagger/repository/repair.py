@@ -93,9 +93,12 @@ class _Drifted:
 
 def _drifted(repository: Listed, published: Published) -> _Drifted:
     observed = observe(repository, published, published.owners)
+    half = half_removed(repository, published, observed)
+    if observed.lost_marks:  # the versions that they marked count, and so do their floating tags
+        published = published.without(observed.lost_marks)
+        observed = observe(repository, published, published.owners)
     moves = tuple(moved(observed, list(published.owners), repository.name))
     versions, nearly = holders(repository, observed, [move.tag for move in moves])
-    half = half_removed(repository, published, observed)
     return _Drifted(replace(observed, holders=versions, nearly=nearly), moves, half)
 
 

@@ -108,8 +108,9 @@ def test_an_undone_yank_leaves_every_tag_where_it_was(shop: Repository) -> None:
         assert left == placeholders("2.1.106-yanked")[0].digest, "so that nobody pulls it and it marks nothing"
         assert ":2.1.106-yanked" not in ran.json["warnings"][0]
         assert "does not delete 2.1.106-yanked" in ran.json["warnings"][0]
-        checked = tagger(None, "check", str(shop), "--json").json
-        assert (checked["drift"], checked["half_removed"]) == ([], ["2.1.106-yanked"])
+        checked = tagger(None, "check", str(shop), "--json")
+        assert (checked.code, checked.json["emptied"], "half_removed" in checked.json) == (0, ["2.1.106-yanked"], False)
+        assert "2.1.106-yanked holds a placeholder, and marks nothing any more" in tagger(None, "check", str(shop)).out
         repaired = tagger(None, "repair", str(shop), "--json")
         assert (repaired.code, "2.1.106-yanked" in repaired.json["warnings"][0]) == (0, True), repaired.err
     again = tagger(None, "yank", str(shop), "2.1.106", "--undo")
@@ -131,6 +132,20 @@ def test_an_undone_yank_takes_only_the_floating_tags_that_belong_to_the_version(
     assert [move.tag for move in done.moved] == ["2.1"]
     now = held(shop)
     assert (now["2.1"], now["2"], now["latest"]) == (image, now["2.2.0"], now["2.2.0"])
+
+
+def test_the_floating_tags_of_a_version_whose_mark_cannot_go_are_checked_and_repaired(repository: str) -> None:
+    with private_folder() as folder, Registry.start(folder, deletes=False) as keeping:
+        shop = filled(Repository(keeping, repository))
+        only = shop.image("3.0.0", "3.0.0")
+        api.repair(str(shop))
+        api.yank(str(shop), "3.0.0")
+        api.unyank(str(shop), "3.0.0")
+        assert api.check(str(shop)).ok
+        shop.image("3.0", "stray")
+        assert [state.tag for state in api.check(str(shop)).drift] == ["3.0"]
+        assert [move.tag for move in api.repair(str(shop)).repaired] == ["3.0"]
+        assert held(shop)["3.0"] == only.digest
 
 
 def test_a_series_whose_only_version_was_yanked_comes_back_whole(registry: Registry, repository: str) -> None:

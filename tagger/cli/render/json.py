@@ -75,6 +75,7 @@ def check_content(check: Check) -> dict[str, Any]:
         "checked": list(check.checked),
         "not_looked_at": list(check.not_looked_at),
         **({"half_removed": list(check.half_removed)} if check.half_removed else {}),
+        **({"emptied": list(check.emptied)} if check.emptied else {}),
         **({"incomplete": list(map(_incomplete, check.incomplete))} if check.incomplete else {}),
         **({"hints": list(check.hints)} if check.hints else {}),
     }

@@ -131,6 +131,7 @@ def check_text(check: Check) -> str:
         f"  {tag} holds a placeholder, since its removal broke off: run tagger rm {check.repository} {tag} again"
         for tag in check.half_removed
     ]
+    lines += [f"  {tag} holds a placeholder, and marks nothing any more" for tag in check.emptied]
     lines += map(_gone, check.incomplete)
     lines += [f"  {hint}" for hint in check.hints]
     return in_lines([f"{check.repository}: {drifted}, {checked}{others}", *lines])
