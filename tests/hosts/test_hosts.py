@@ -192,6 +192,21 @@ def test_a_release_moves_the_cascade_and_the_same_again_changes_nothing(shop: Sh
         unchanged(shop, lambda: shop.release("2.1.106"))
 
 
+@tried("gates", "A gate sees the image before any other tag, and its candidate goes or is named.")
+@pytest.mark.parametrize("gate", ["true", "false"])
+def test_an_image_waits_for_its_gate_and_its_candidate_goes_or_is_named(shop: Shop, gate: str) -> None:
+    before = shop.tags
+    ran = shop.release("2.1.106", "--gate", gate, "--json")
+    candidates = {tag: held for tag, held in shop.tags.items() if "-candidate." in tag}
+    assert all(tag in " ".join(ran.json["warnings"]) for tag in candidates)
+    assert {*candidates.values()} <= {digest(NEW)}
+    left = {tag: held for tag, held in shop.tags.items() if tag not in candidates}
+    if gate == "true":
+        assert (ran.code, left) == (0, before | cascade(digest(NEW), "2.1.106", "2.1", "2", "latest")), ran.err
+    else:
+        assert (ran.code, left, bool(candidates)) == (6, before, True), ran.err
+
+
 @tried("backport", "A patch of an older series moves only the tags of that series.")
 def test_a_backport_moves_its_own_line(shop: Shop) -> None:
     before = shop.tags
