@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         remove,
         remove_all,
         repair,
+        sharing,
         tags,
         unyank,
         yank,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from tagger.repository.prune import Pruning
     from tagger.repository.remove import Removal
     from tagger.repository.repair import Repair
+    from tagger.repository.sharing import Sharing
     from tagger.repository.unyank import Unyank
     from tagger.repository.yank import Yank
     from tagger.rules.next import Part
@@ -82,6 +84,7 @@ _HOMES = {
     "Repair": "repository.repair",
     "Row": "repository.listing",
     "Scheme": "rules.scheme",
+    "Sharing": "repository.sharing",
     "TaggerError": "errors",
     "Unsettled": "errors",
     "Unyank": "repository.unyank",
@@ -103,6 +106,7 @@ _HOMES = {
     "remove": "api",
     "remove_all": "api",
     "repair": "api",
+    "sharing": "api",
     "tags": "api",
     "unyank": "api",
     "yank": "api",
@@ -136,6 +140,7 @@ __all__ = [
     "Repair",
     "Row",
     "Scheme",
+    "Sharing",
     "TaggerError",
     "Unsettled",
     "Unyank",
@@ -158,6 +163,7 @@ __all__ = [
     "remove",
     "remove_all",
     "repair",
+    "sharing",
     "tags",
     "unyank",
     "yank",

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from tagger.repository.prune import Pruning
     from tagger.repository.remove import Removal
     from tagger.repository.repair import Repair
+    from tagger.repository.sharing import Sharing
     from tagger.repository.unyank import Unyank
     from tagger.repository.yank import Yank
     from tagger.rules.next import Part
@@ -159,6 +160,17 @@ def ls(
     from tagger.repository import listing
 
     return listing.ls(_alone(repository, access), schemes, limit)
+
+
+def sharing(repository: str, digest: str, **access: Unpack[Access]) -> Sharing:
+    """Find every tag of a repository that holds the image with a digest, by asking where each tag points.
+
+    Raises InputError when there is no such repository or image, and TaggerError for every other failure.
+    """
+    from tagger.names import parse_digest
+    from tagger.repository import sharing as shared
+
+    return shared.sharing(_alone(repository, access), parse_digest(digest))
 
 
 def listed(repository: str, **access: Unpack[Access]) -> list[str]:

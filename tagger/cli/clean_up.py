@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from tagger.cli import offer
 from tagger.cli.app import app
 from tagger.cli.command import CLEAN_UP, command
 from tagger.cli.failure import failing
@@ -39,24 +39,14 @@ if TYPE_CHECKING:
 R = TypeVar("R", bound="Removal")
 
 
-def _tags_there(context: typer.Context, incomplete: str) -> list[str]:
-    """The tags of the repository that the word may become; none where the registry cannot be asked."""
-    from tagger import api
-
-    with contextlib.suppress(Exception):
-        typed = context.params
-        access = Access(insecure=typed.get("insecure"), auth_host=typed.get("auth_host"))
-        there = [api.listed(each.repository, **each.reaching) for each in places(Rules(), access, typed["repository"])]
-        return [*dict.fromkeys(tag for tags in there for tag in tags if tag.startswith(incomplete))]
-    return []
-
-
 @command(app, CLEAN_UP)
 def rm(
     repository: RepositoryArgument,
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[VERSION|TAG]...", help="The versions or tags to remove.", autocompletion=_tags_there),
+        typer.Argument(
+            metavar="[VERSION|TAG]...", help="The versions or tags to remove.", autocompletion=offer.tags_there
+        ),
     ] = None,
     *,
     also: Also = None,

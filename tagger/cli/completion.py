@@ -28,11 +28,27 @@ _FISH = (
     f'complete --command tagger --no-files --arguments "({_ASK_FISH.format("get-args")})"'
     f' --condition "{_ASK_FISH.format("is-args")}"\n'
 )
-_SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
+# PowerShell leaves an empty last word out of the line.
+_POWERSHELL = """\
+Register-ArgumentCompleter -Native -CommandName tagger -ScriptBlock {
+    param($wordToComplete, $commandAst, $cursorPosition)
+    $env:_TAGGER_COMPLETE = "complete_powershell"
+    $env:_TYPER_COMPLETE_ARGS = $commandAst.ToString()
+    $env:_TYPER_COMPLETE_WORD_TO_COMPLETE = $wordToComplete
+    tagger | ForEach-Object {
+        $word, $help = $_ -split ":::", 2
+        if (-not "$help".Trim()) { $help = $word }
+        [System.Management.Automation.CompletionResult]::new($word, $word, "ParameterValue", $help)
+    }
+    Remove-Item Env:_TAGGER_COMPLETE, Env:_TYPER_COMPLETE_ARGS, Env:_TYPER_COMPLETE_WORD_TO_COMPLETE
+}
+"""
+_SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH, "powershell": _POWERSHELL}
+SHELLS = tuple(_SCRIPTS)
 
 
 def script(shell: str) -> str:
     """The script for a shell. Raises InputError for a shell without one."""
     if shell not in _SCRIPTS:
-        raise InputError(f"there is no completion for '{printable(shell)}'", "give bash, zsh or fish")
+        raise InputError(f"there is no completion for '{printable(shell)}'", "give bash, zsh, fish or powershell")
     return _SCRIPTS[shell].rstrip()

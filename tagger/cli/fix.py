@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tagger.cli import offer
 from tagger.cli.app import app
 from tagger.cli.command import FIX, command
 from tagger.cli.failure import failing
@@ -52,7 +53,9 @@ def repair(
 @command(app, FIX)
 def yank(
     repository: RepositoryArgument,
-    version: Annotated[str, typer.Argument(metavar="VERSION", help="The version to withdraw.")],
+    version: Annotated[
+        str, typer.Argument(metavar="VERSION", help="The version to withdraw.", autocompletion=offer.tags_there)
+    ],
     *,
     undo: Annotated[
         bool, typer.Option("--undo", help="Bring the version back, with the image that its mark holds.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tagger.cli import offer
 from tagger.cli.app import app
 from tagger.cli.command import LOOK, command
 from tagger.cli.failure import failing, failure
@@ -77,6 +78,8 @@ def ls(
     """List versions, the floating tags at each, and floating tags that are out of place.
 
     The newest version comes first. Tags that are not versions come last.
+
+    With REPOSITORY@DIGEST, it lists only the tags that hold that image. tagger asks where each tag points for that.
     """
     from tagger import api
     from tagger.cli.render import json, text
@@ -90,6 +93,16 @@ def ls(
         shown = Shown(text.listing_text, json.listing_content, differing=None)
         if is_asked(many, repository):
             run(Asked("ls", look, shown), many, repository, also, access=access, rules=rules, as_json=as_json)
+        if repository and "@" in repository:
+            name, _, digest = repository.rpartition("@")
+            if limit is not None:
+                raise InputError("--limit is about versions", "leave it out, or leave out the digest")
+            read(
+                groups(rules, access, name, also),
+                lambda place: api.sharing(place.repository, digest, **place.reaching),
+                Shown(text.sharing_text, json.sharing_content, differing=None),
+                as_json=as_json,
+            )
         read(groups(rules, access, repository, also), look, shown, as_json=as_json)
 
 
@@ -188,7 +201,11 @@ def next_version(
 def show_config(
     image: Annotated[
         str | None,
-        typer.Argument(metavar="[IMAGE]", help="An image or repository; its table in the settings counts."),
+        typer.Argument(
+            metavar="[IMAGE]",
+            help="An image or repository; its table in the settings counts.",
+            autocompletion=offer.tables,
+        ),
     ] = None,
     *,
     whole: Annotated[

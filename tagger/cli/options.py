@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tagger.cli import offer
 from tagger.cli.render.console import say, verbose_asked
 from tagger.cli.render.github import annotating
 
@@ -22,6 +23,7 @@ RepositoryArgument = Annotated[
     typer.Argument(
         metavar="REPOSITORY",
         help="Such as registry.local:5000/gallery/ui, or an image of the settings, which means all of its registries.",
+        autocompletion=offer.tables,
     ),
 ]
 RepositoriesArgument = Annotated[
@@ -30,6 +32,7 @@ RepositoriesArgument = Annotated[
         metavar="REPOSITORY",
         help="Such as registry.local:5000/gallery/ui, or an image of the settings, which means all of its registries,"
         " or - to read repositories from stdin.",
+        autocompletion=offer.tables,
     ),
 ]
 PerhapsRepository = Annotated[
@@ -38,6 +41,7 @@ PerhapsRepository = Annotated[
         metavar="[REPOSITORY]",
         help="Such as registry.local:5000/gallery/ui, or an image of the settings, which means all of its registries,"
         " or - to read repositories from stdin. Default: every image of the settings.",
+        autocompletion=offer.tables,
     ),
 ]
 Also = Annotated[
@@ -70,6 +74,7 @@ BuildMetadata = Annotated[
     str,
     typer.Option(
         metavar="refuse|drop",
+        autocompletion=offer.one_of("refuse", "drop"),
         help="What to do with +build metadata, which a tag cannot hold. Default: refuse.",
         rich_help_panel=TAGS,
     ),
@@ -293,6 +298,7 @@ class Gates:
         list[str] | None,
         typer.Option(
             metavar="signature|provenance|sbom",
+            autocompletion=offer.one_of("signature", "provenance", "sbom"),
             help="Evidence that has to be there before any tag moves. It is not verified: a gate can do that. May be"
             " repeated.",
             rich_help_panel=SAFETY,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from tagger.cli import offer
 from tagger.cli.app import app
 from tagger.cli.command import RELEASE, command
 from tagger.cli.failure import as_error, failure
@@ -40,7 +41,10 @@ _VERSION = typer.Argument(metavar="VERSION", help="Such as 2.1.106 or v3.0.0-rc.
 @command(app, RELEASE)
 def release(
     image: Annotated[
-        str | None, typer.Argument(metavar="IMAGE", help="An image of the Engine: its name, ID or digest.")
+        str | None,
+        typer.Argument(
+            metavar="IMAGE", help="An image of the Engine: its name, ID or digest.", autocompletion=offer.images
+        ),
     ] = None,
     version: Annotated[str | None, _VERSION] = None,
     *,
@@ -60,6 +64,7 @@ def release(
         str | None,
         typer.Option(
             metavar="engine|registry",
+            autocompletion=offer.one_of("engine", "registry"),
             help="How floating tags move: engine pushes them (default); registry writes them directly, which is faster"
             " over slow links.",
             rich_help_panel=TAGS,
@@ -94,6 +99,7 @@ def promote(
         str | None,
         typer.Argument(
             metavar="SOURCE",
+            autocompletion=offer.tagged,
             help="The image: REGISTRY/REPOSITORY:TAG or REGISTRY/REPOSITORY@DIGEST. In an OCI layout, a folder or a tar"
             " of it: oci:PATH, oci:PATH:NAME or oci:PATH@DIGEST.",
         ),

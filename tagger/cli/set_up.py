@@ -8,8 +8,10 @@ from typing import Annotated
 
 import typer
 
+from tagger.cli import offer
 from tagger.cli.app import app
 from tagger.cli.command import SET_UP, command
+from tagger.cli.completion import SHELLS, script
 from tagger.cli.failure import failing
 from tagger.cli.options import Access, Json, Verbose, words
 from tagger.cli.render.console import say, show
@@ -24,6 +26,7 @@ def init(
         typer.Argument(
             metavar="[REPOSITORY]",
             help="The repository to read, or a table of the settings. Default: the one in the settings.",
+            autocompletion=offer.tables,
         ),
     ] = None,
     *,
@@ -71,6 +74,7 @@ def doctor(
         typer.Argument(
             metavar="[REPOSITORY]",
             help="A repository, or an image of the settings. Default: every image of the settings.",
+            autocompletion=offer.tables,
         ),
     ] = None,
     *,
@@ -106,23 +110,29 @@ def doctor(
 
 @command(app, SET_UP)
 def completion(
-    shell: Annotated[str, typer.Argument(metavar="bash|zsh|fish", help="Your shell.")],
+    shell: Annotated[
+        str, typer.Argument(metavar="|".join(SHELLS), help="Your shell.", autocompletion=offer.one_of(*SHELLS))
+    ],
     *,
     verbose: Verbose = False,  # noqa: ARG001 - it counts anywhere on the command line
 ) -> None:
-    """Print a completion script for a shell: for commands, options and the tags of rm.
+    """Print a completion script for a shell.
+
+    It completes commands, options and their values, images of the settings and of the Engine, and tags of the
+    repository that is named. What cannot be asked within three seconds is left out.
 
     Example: eval "$(tagger completion bash)"
     """
-    from tagger.cli.completion import script
-
     with failing():
         show(script(shell))
 
 
 @command(app, SET_UP, "help")
 def show_help(
-    name: Annotated[str | None, typer.Argument(metavar="[COMMAND]", help="The command. Default: all of them.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[COMMAND]", help="The command. Default: all of them.", autocompletion=offer.commands),
+    ] = None,
     *,
     verbose: Verbose = False,  # noqa: ARG001 - it counts anywhere on the command line
 ) -> None:

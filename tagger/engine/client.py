@@ -95,6 +95,11 @@ class Engine:
             )
         return found
 
+    def names(self) -> list[str]:
+        """The names of all images that have one. Raises EngineError."""
+        with translated("list images"):
+            return [name for each in self._client.images() for name in each["RepoTags"] or () if "<none>" not in name]
+
     def tagged(self, reference: Reference) -> Image | None:
         """The image that a local tag points at, None if there is no such tag."""
         return self._inspect(str(reference))

@@ -65,6 +65,12 @@ class Listed(Tags, Protocol):
 
 def published(repository: Listed, schemes: Sequence[Scheme]) -> list[Published]:
     """List a repository that has to exist, and return what is published under each scheme. Raises InputError."""
+    tags = existing(repository)
+    return [Published.of(tags, scheme) for scheme in schemes]
+
+
+def existing(repository: Listed) -> Sequence[Tag]:
+    """List a repository that has to exist. Raises InputError."""
     tags = repository.listed()
     if tags is None:
         raise InputError(
@@ -72,7 +78,7 @@ def published(repository: Listed, schemes: Sequence[Scheme]) -> list[Published]:
             "check the name, whether its first version was released, and whether you may read it (docker login"
             f" {repository.name.registry}), since registries hide what you may not read",
         )
-    return [Published.of(tags, scheme) for scheme in schemes]
+    return tags
 
 
 Among = Callable[[Published], Iterable[Version]]

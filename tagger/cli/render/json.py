@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tagger.repository.prune import Pruning
     from tagger.repository.remove import Removal
     from tagger.repository.repair import Repair
+    from tagger.repository.sharing import Sharing
     from tagger.repository.unyank import Unyank
     from tagger.repository.yank import Yank
     from tagger.rules.propose import Line
@@ -63,6 +64,16 @@ def listing_content(listing: Listing) -> dict[str, Any]:
         ],
         "floating": [_floating(state) | {"ok": state.ok} for state in listing.floating],
         "other": list(listing.other),
+    }
+
+
+def sharing_content(sharing: Sharing) -> dict[str, Any]:
+    """The tags that hold an image as a JSON object."""
+    return {
+        "repository": str(sharing.repository),
+        "digest": sharing.digest,
+        "tags": list(sharing.tags),
+        **({"unreadable": list(sharing.unreadable)} if sharing.unreadable else {}),
     }
 
 

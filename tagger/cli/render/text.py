@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tagger.repository.prune import Pruning
     from tagger.repository.remove import Removal
     from tagger.repository.repair import Repair
+    from tagger.repository.sharing import Sharing
     from tagger.repository.unyank import Unyank
     from tagger.repository.yank import Yank
     from tagger.rules.propose import Line
@@ -118,6 +119,14 @@ def short(digest: Digest | None) -> str:
 def listing_text(listing: Listing) -> str:
     """Write versions in columns, then what drifted, then the other tags."""
     return in_lines(_listing_lines(listing))
+
+
+def sharing_text(sharing: Sharing) -> str:
+    """Write the tags that hold an image, a line each."""
+    count = len(sharing.tags)
+    lines = [f"{sharing.repository}@{sharing.digest}: {count or 'no'} {'tag' if count == 1 else 'tags'}"]
+    lines += [f"  {tag}" for tag in sharing.tags]
+    return in_lines([*lines, *(f"  {tag} cannot be read" for tag in sharing.unreadable)])
 
 
 def check_text(check: Check) -> str:

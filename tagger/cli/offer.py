@@ -1,0 +1,108 @@
+"""What a shell is offered for the word that is typed.
+
+It waits, and has no place for errors: what takes too long or fails offers nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import typer
+
+_SECONDS = 3.0
+
+
+def one_of(*words: str) -> Callable[[str], list[str]]:
+    """Offer some words."""
+
+    def offer(incomplete: str) -> list[str]:
+        return _beginning(incomplete, words)
+
+    return offer
+
+
+def tables(incomplete: str) -> list[str]:
+    """Offer the images that the settings have a table for."""
+    return _beginning(incomplete, _in_time(_tables()))
+
+
+def images(incomplete: str) -> list[str]:
+    """Offer the images of the settings, and those of the Engine."""
+    return _beginning(incomplete, [*_in_time(_tables()), *_in_time(_images())])
+
+
+def tags_there(context: typer.Context, incomplete: str) -> list[str]:
+    """Offer the tags of the repository that is named before."""
+    return _beginning(incomplete, _in_time(_tags(context.params["repository"], context.params)))
+
+
+def tagged(context: typer.Context, incomplete: str) -> list[str]:
+    """Offer the tags of the repository that the word itself names before a colon, else the images of the settings."""
+    repository, colon, tag = incomplete.rpartition(":")
+    if not colon or "/" in tag:
+        return tables(incomplete)
+    found = _in_time(_tags(repository, context.params))
+    return _beginning(incomplete, [f"{repository}:{each}" for each in found])
+
+
+def commands(context: typer.Context, incomplete: str) -> list[str]:
+    """Offer the commands of tagger."""
+    program: Any = context.find_root().command
+    return _beginning(incomplete, program.commands)
+
+
+def _beginning(incomplete: str, words: Iterable[str]) -> list[str]:
+    return [*dict.fromkeys(word for word in words if word.startswith(incomplete))]
+
+
+def _in_time(ask: Callable[[], Iterable[str]]) -> list[str]:
+    found: list[list[str]] = []
+
+    def run() -> None:
+        with contextlib.suppress(Exception):
+            found.append([*ask()])
+
+    thread = threading.Thread(target=run, daemon=True)  # nobody waits for its end
+    thread.start()
+    thread.join(_SECONDS)
+    return found[0] if found else []
+
+
+# What takes time to import is imported before the time counts.
+
+
+def _tables() -> Callable[[], Iterable[str]]:
+    from tagger.config.file import opened
+
+    def ask() -> Iterable[str]:
+        file = opened(os.environ, Path())
+        return file.images if file else ()
+
+    return ask
+
+
+def _images() -> Callable[[], Iterable[str]]:
+    import docker  # noqa: F401 - the Engine's client imports it when it connects
+
+    from tagger.credentials.docker import DockerConfig
+    from tagger.engine.client import Engine
+
+    return lambda: (name.removesuffix(":latest") for name in Engine(DockerConfig.load(), lambda _: None).names())
+
+
+def _tags(named: str, typed: dict[str, Any]) -> Callable[[], Iterable[str]]:
+    from tagger import api
+    from tagger.config.places import places
+    from tagger.config.settings import Given
+
+    def ask() -> Iterable[str]:
+        for place in places(Given(), os.environ, Path(), named):
+            hosts = typed.get("auth_host") or place.config.settings.auth_hosts
+            yield from api.listed(place.repository, insecure=typed.get("insecure") or (), auth_host=hosts)
+
+    return ask
