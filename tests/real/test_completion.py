@@ -49,7 +49,7 @@ def test_words_of_which_one_is_chosen_are_offered() -> None:
     assert offered(None, "tagger tags 1.0.0 --build-metadata d") == ["drop"]
     assert offered(None, "tagger promote --require s") == ["signature", "sbom"]
     assert offered(None, "tagger completion ") == ["bash", "zsh", "fish", "powershell"]
-    assert {*offered(None, "tagger help re")} == {"release", "repair"}
+    assert {*offered(None, "tagger help rel")} == {"release"}
 
 
 def test_images_of_the_engine_are_offered_for_a_release(fake: FakeEngine) -> None:
