@@ -236,16 +236,19 @@ def repair(
     *,
     schemes: Sequence[Scheme] = PLAIN,
     dry_run: bool = False,
+    among: Collection[str] | None = None,
     **access: Unpack[Access],
 ) -> Repair:
     """Put every floating tag that drifted where the version tags say it should be.
+
+    Only tags of `among` change, if it is given.
 
     Raises Unsettled when some are not there in the end, InputError when there is no such repository, and TaggerError
     for every other failure.
     """
     from tagger.repository import repair as drift
 
-    return drift.repair(_alone(repository, access), schemes, dry_run=dry_run)
+    return drift.repair(_alone(repository, access), schemes, dry_run=dry_run, among=among)
 
 
 def remove(

@@ -21,6 +21,7 @@ from tagger.cli.options import (
     DryRun,
     Json,
     Many,
+    Plan,
     RepositoriesArgument,
     RepositoryArgument,
     Rules,
@@ -110,6 +111,7 @@ def prune(
     ] = None,
     yes: Yes = False,
     dry_run: DryRun = False,
+    plan: Plan = None,
     many: Many,
     access: Access,
     rules: Rules,
@@ -136,10 +138,12 @@ def prune(
             return api.prune(place.repository, **policy, dry_run=dry_run, **place.words)
 
         shown = Shown(text.pruning_text, json.pruning_content, wrote=lambda done: bool(done.removed))
-        if is_asked(many, repository):
-            if not (yes or dry_run):
+        if is_asked(many, repository, plan):
+            looks = dry_run or plan is not None
+            if not (yes or looks):
                 raise InputError("nobody can be asked about many repositories", "check with --dry-run, then pass --yes")
-            asked = Asked("prune", partial(remove, dry_run=dry_run), shown, dry_run)
+            limits = {name: value for name, value in policy.items() if value is not None}
+            asked = Asked("prune", partial(remove, dry_run=looks), shown, looks, plan, lambda _: limits)
             run(asked, many, repository, also, access=access, rules=rules, as_json=as_json)
         _after_asking(
             places(rules, access, one(repository), also),

@@ -1,4 +1,4 @@
-"""The commands that put things right: `repair` and `yank`."""
+"""The commands that put things right: `repair`, `apply` and `yank`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tagger.cli.app import app
 from tagger.cli.command import FIX, command
 from tagger.cli.failure import failing
 from tagger.cli.fleet import Asked, is_asked, one, run
-from tagger.cli.options import Access, Also, DryRun, Json, Many, RepositoriesArgument, RepositoryArgument, Rules
+from tagger.cli.options import Access, Also, DryRun, Json, Many, Plan, RepositoriesArgument, RepositoryArgument, Rules
 from tagger.cli.settings import Place, places
 from tagger.cli.several import Shown, write
 
@@ -26,6 +26,7 @@ def repair(
     *,
     also: Also = None,
     dry_run: DryRun = False,
+    plan: Plan = None,
     many: Many,
     access: Access,
     rules: Rules,
@@ -43,8 +44,9 @@ def repair(
 
     with failing(repository, as_json=as_json):
         shown = Shown(text.repair_text, json.repair_content, wrote=lambda done: bool(done.repaired or done.removed))
-        if is_asked(many, repository):
-            asked = Asked("repair", partial(mend, dry_run=dry_run), shown, dry_run)
+        if is_asked(many, repository, plan):
+            looks = dry_run or plan is not None
+            asked = Asked("repair", partial(mend, dry_run=looks), shown, looks, plan)
             run(asked, many, repository, also, access=access, rules=rules, as_json=as_json)
         where = places(rules, access, one(repository), also)
         write(where, mend, shown, dry_run=dry_run, as_json=as_json)
@@ -91,3 +93,24 @@ def yank(
             dry_run=dry_run,
             as_json=as_json,
         )
+
+
+@command(app, FIX)
+def apply(
+    plan: Annotated[str, typer.Argument(metavar="PLAN", help="A file that repair or prune wrote with --plan.")],
+    *,
+    many: Many,
+    access: Access,
+    rules: Rules,
+) -> None:
+    """Do exactly what a plan says, in every repository where it still holds.
+
+    A repository whose tags have moved since is refused, with exit code 3, and the others go on. Nothing begins before
+    the whole plan is read.
+
+    Example: tagger repair registry.local:5000/gallery/ui --plan plan.ndjson && tagger apply plan.ndjson
+    """
+    from tagger.cli.applying import apply_plan
+
+    with failing():
+        apply_plan(plan, many, access=access, rules=rules)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 import typer
 
@@ -36,12 +36,29 @@ _JOBS = 8
 
 @dataclass(frozen=True, slots=True)
 class Asked(Generic[R]):
-    """What to do in each repository, and how it is shown there; `dry_run` is None for what never writes."""
+    """What to do in each repository, and how it is shown there; `dry_run` is None for what never writes.
+
+    With a `plan`, what would be done goes to that file, with what `limits` says of each repository.
+    """
 
     command: str
     do: Callable[[Place], R]
     shown: Shown[R]
     dry_run: bool | None = None
+    plan: str | None = None
+    limits: Callable[[Place], dict[str, Any]] | None = None
+
+    def said(self, place: Place, done: R) -> dict[str, Any]:
+        """What is said of a repository, as JSON."""
+        content = self.shown.content(done)
+        if self.plan is None or not self.shown.wrote(done):
+            return content
+        from tagger import api
+        from tagger.fleet.plan import changes_of, tags_of
+
+        tags = tags_of(changes_of(self.command, content))
+        seen = api.digests(place.repository, tags, **place.reaching)
+        return {**content, "seen": seen, **({"limits": self.limits(place)} if self.limits else {})}
 
     @property
     def ran(self) -> Ran:
@@ -59,9 +76,9 @@ class Ended:
     show: Callable[[], None]
 
 
-def is_asked(many: Many, repository: str | None) -> bool:
+def is_asked(many: Many, repository: str | None, plan: str | None = None) -> bool:
     """Whether a command is about many repositories: by its argument, or by an option that only those have."""
-    return repository == STDIN or any(getattr(many, each.name) for each in fields(many))
+    return repository == STDIN or plan is not None or any(getattr(many, each.name) for each in fields(many))
 
 
 def one(repository: str | None) -> str:
@@ -94,7 +111,9 @@ def run(
     def task(spelt: str, name: str, shared: Shared) -> Ended:
         return ended_in(spelt, asked, many, lambda: sharing(place_of(name), shared))
 
-    Run(asked.ran, many, deadline, shard.count).each(wanted(named, shard), task)
+    if asked.plan is not None and many.resume not in {None, asked.plan}:
+        raise InputError("--plan and --resume name different files", "give --resume the file of the plan")
+    Run(asked.ran, many, deadline, shard.count, asked.plan).each(wanted(named, shard), task)
 
 
 def deadline_of(many: Many) -> Deadline:
@@ -126,12 +145,16 @@ def sharing(place: Place, shared: Shared) -> Place:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A command on many repositories that begins, and the time that it has; `sharers` is the number of shards."""
+    """A command on many repositories that begins, and the time that it has.
+
+    `sharers` is the number of shards. The file of a `plan` begins anew unless it is the one that is resumed.
+    """
 
     ran: Ran
     many: Many
     deadline: Deadline
     sharers: int = 1
+    plan: str | None = None
 
     def each(self, named: Iterable[tuple[str, T]], task: Callable[[str, T, Shared], Ended]) -> NoReturn:
         """Do a task for each repository that is not decided yet, record each result, and end the command."""
@@ -143,7 +166,7 @@ class Run:
         jobs, rates = self.many.jobs or _JOBS, parse_rates(self.many.rate or ())
         finishing = self.ran.dry_run is False
         shared = Shared(self.deadline, jobs=jobs, rates=rates, sharers=self.sharers, finishing=finishing)
-        journal = Journal(self.ran, self.many.resume)
+        journal = Journal(self.ran, self.plan or self.many.resume, resumed=self.many.resume is not None)
 
         def decide(spelt: str, name: T) -> None:
             ended = task(spelt, name, shared)
@@ -182,7 +205,9 @@ def ended_in(spelt: str, asked: Asked[R], many: Many, place_of: Callable[[], Pla
     from tagger.fleet.entry import Entry
 
     try:
-        done = asked.do(place_of())
+        place = place_of()
+        done = asked.do(place)
+        content = asked.said(place, done)
     except (TimedOut, CalledOff):
         raise
     except Exception as problem:  # noqa: BLE001 - whatever it is, it is the result here
@@ -191,7 +216,7 @@ def ended_in(spelt: str, asked: Asked[R], many: Many, place_of: Callable[[], Pla
         return Ended(entry, partial(_show_error, error, entry, many))
     shown = asked.shown
     changes = asked.dry_run is not None and shown.wrote(done)
-    entry = Entry(spelt, asked.ran, shown.code(done), shown.content(done), changes)
+    entry = Entry(spelt, asked.ran, shown.code(done), content, changes)
     return Ended(entry, partial(_show_done, shown, done, entry, many))
 
 

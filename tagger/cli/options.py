@@ -96,6 +96,17 @@ def words(group: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None and name != "verbose"}
 
 
+Plan = Annotated[
+    str | None,
+    typer.Option(
+        "--plan",
+        metavar="FILE",
+        help="Write nothing to a registry, and write what would be done to a file, for tagger apply.",
+        rich_help_panel=MANY,
+    ),
+]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """Where an image goes."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -29,14 +29,18 @@ class Repair:
     removed: tuple[Tag, ...] = ()
 
 
-def repair(repository: Listed, schemes: Sequence[Scheme], *, dry_run: bool) -> Repair:
+def repair(
+    repository: Listed, schemes: Sequence[Scheme], *, dry_run: bool, among: Collection[str] | None = None
+) -> Repair:
     """Put every floating tag of these variants where `resolve` says, digest for digest.
 
-    It looks at every variant before it writes one. Raises Refused where a tag holds what is nearly a version, Unsettled
-    when some tags are not there in the end, InputError when there is no such repository, and what the registry raises.
+    It looks at every variant before it writes one, and changes only tags of `among`, if it is given.
+
+    Raises Refused where a tag holds what is nearly a version, Unsettled when some tags are not there in the end,
+    InputError when there is no such repository, and what the registry raises.
     """
     every = published(repository, schemes)
-    found = repository.deadline.at_once([partial(_drifted, repository, each) for each in every])
+    found = repository.deadline.at_once([partial(_drifted, repository, each, among) for each in every])
     if refused := [reason for drifted in found for reason in drifted.refusals()]:
         raise Refused("; ".join(refused))
     warnings = tuple(warning for drifted in found for warning in drifted.warnings(repository.name))
@@ -91,13 +95,15 @@ class _Drifted:
         return [f"{name}:{tag} held an image of no known version: {digest}" for tag, digest in unknown.items()]
 
 
-def _drifted(repository: Listed, published: Published) -> _Drifted:
+def _drifted(repository: Listed, published: Published, among: Collection[str] | None) -> _Drifted:
     observed = observe(repository, published, published.owners)
     half = half_removed(repository, published, observed)
     if observed.lost_marks:  # the versions that they marked count, and so do their floating tags
         published = published.without(observed.lost_marks)
         observed = observe(repository, published, published.owners)
-    moves = tuple(moved(observed, list(published.owners), repository.name))
+    every = moved(observed, list(published.owners), repository.name)
+    moves = tuple(move for move in every if among is None or move.tag in among)
+    half = [tag for tag in half if among is None or tag in among]
     versions, nearly = holders(repository, observed, [move.tag for move in moves])
     return _Drifted(replace(observed, holders=versions, nearly=nearly), moves, half)
 

@@ -154,7 +154,7 @@ def of_moving(engine: Engine, registry: Registry) -> None:
 
 def of_fleet(_: Engine, registry: Registry) -> None:
     """Push two repositories whose tags are right."""
-    for name, versions in (("gallery/api", ["1.0.0"]), ("gallery/ui", ["1.9.9", "2.1.106"])):
+    for name, versions in (("gallery/api", ["1.0.0"]), ("gallery/ui", ["1.9.8", "1.9.9", "2.1.106"])):
         for version in versions:
             Repository(registry, name).image(version, version)
         tagger.repair(f"{HOST}/{name}")

@@ -269,6 +269,91 @@ def test_an_interrupted_run_finishes_what_it_writes_and_goes_on_later(
     assert decided(state.read_text()) == Counter(every)
 
 
+# -- plans that are reviewed -------------------------------------------------------------------------------------------
+
+
+def holds(model: ModelRegistry, name: str) -> dict[str, str]:
+    """Say what the tags of a repository hold."""
+    return dict(model.repositories[name.partition("/")[2]])
+
+
+def test_a_plan_is_applied_where_it_holds_and_refused_where_a_tag_has_moved(
+    model: ModelRegistry, file: Callable[[Sequence[str]], str], tmp_path: Path
+) -> None:
+    every = shelf(model, 6, drifted=4)
+    names, plan = file(every), str(tmp_path / "plan.ndjson")
+    before = {name: holds(model, name) for name in every}
+    made = tagger(None, "repair", "--from", names, "--plan", plan)
+    assert made.code == 0, made.err
+    assert {name: holds(model, name) for name in every} == before, "a plan writes nothing"
+    said = {each["repository"]: each["outcome"] for each in lines(Path(plan).read_text())}
+    assert said == {**dict.fromkeys(every[:4], "planned"), **dict.fromkeys(every[4:], "ok")}
+    # Somebody moves a tag of the plan, publishes a newer version, and lets one drift that is in no plan.
+    model.put(every[0].partition("/")[2], "1", manifest(b"by hand"))
+    model.put(every[1].partition("/")[2], "1.2.0", manifest(b"1.2.0"))
+    model.put(every[4].partition("/")[2], "1", IMAGES["1.0.0"])
+    moved = {name: holds(model, name) for name in every}
+    applied = tagger(None, "apply", plan, "--json-lines")
+    assert applied.code == 3, applied.err
+    found = {each["repository"]: (each["outcome"], each.get("error", "")) for each in lines(applied.out)}
+    assert {name: outcome for name, (outcome, _) in found.items()} == {
+        every[0]: "refused", every[1]: "refused", every[2]: "changed", every[3]: "changed",
+    }  # fmt: skip
+    assert found[every[0]][1] == f"{every[0]} is no longer as in the plan, since 1 moved: make a new plan for it"
+    for name in every:
+        right = {**moved[name], "1": moved[name]["1.1.0"], "latest": moved[name]["1.1.0"]}
+        assert holds(model, name) == (right if name in every[2:4] else moved[name])
+
+
+def test_a_plan_to_prune_removes_what_it_names_and_no_image_that_came_later(
+    model: ModelRegistry, file: Callable[[Sequence[str]], str], tmp_path: Path
+) -> None:
+    model.deletes = "tag"
+    every = shelf(model, 3)
+    for name in every:
+        path = name.partition("/")[2]
+        for tag in ("1.1.1", "1.1", "1", "latest"):
+            model.put(path, tag, manifest(b"1.1.1"))
+    plan = str(tmp_path / "plan.ndjson")
+    made = tagger(None, "prune", "--from", file(every), "--keep", "1", "--plan", plan, "--json-lines")
+    assert [each["removed"] for each in lines(made.out)] == [["1.1.0"]] * 3, made.err
+    assert {each["limits"]["keep"] for each in lines(Path(plan).read_text())} == {1}
+    model.put(every[0].partition("/")[2], "1.1.0", manifest(b"pushed again"))
+    applied = tagger(None, "apply", plan)
+    assert applied.code == 3, applied.err
+    assert f"error: {every[0]} is no longer as in the plan, since 1.1.0 moved" in applied.err
+    assert ["1.1.0" in holds(model, name) for name in every] == [True, False, False]
+
+
+def test_a_plan_that_is_torn_or_none_changes_nothing(
+    model: ModelRegistry, file: Callable[[Sequence[str]], str], tmp_path: Path
+) -> None:
+    every = shelf(model, 3, drifted=3)
+    names, path = file(every), tmp_path / "plan.ndjson"
+    assert tagger(None, "repair", "--from", names, "--plan", str(path)).code == 0
+    whole = path.read_text()
+    checked = tagger(None, "check", "--from", names, "--json-lines").out
+    before, asked = {name: holds(model, name) for name in every}, len(model.requests)
+    wrong = {
+        whole[:-9]: "is torn",
+        whole + whole.splitlines()[0] + "\n": "line 4 plans for",
+        checked: "is a result of tagger check, and no part of a plan",
+        whole.replace('"seen"', '"then"'): "line 1 is not what tagger writes into a plan",
+        "latest\n": "is no result of tagger",
+    }
+    for text, said in wrong.items():
+        path.write_text(text)
+        ran = tagger(None, "apply", str(path))
+        assert (ran.code, said in ran.error) == (2, True), ran.err
+    assert tagger(None, "apply", f"{path}.gone").code == 2
+    assert ({name: holds(model, name) for name in every}, len(model.requests)) == (before, asked)
+    path.write_text(whole[:-9])
+    assert tagger(None, "repair", "--from", names, "--plan", str(path), "--resume", "other").code == 2
+    assert tagger(None, "repair", "--from", names, "--plan", str(path), "--resume", str(path)).code == 0
+    assert tagger(None, "apply", str(path)).code == 0
+    assert tagger(None, "check", "--from", names).code == 0
+
+
 # -- no faster than a registry wants -----------------------------------------------------------------------------------
 
 
