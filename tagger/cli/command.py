@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar, get_type_hints
 
@@ -66,10 +66,11 @@ def _flat(function: Callable[..., None]) -> Callable[..., None]:
     return flat
 
 
-def _options(group: Any) -> Iterator[inspect.Parameter]:
+@functools.cache  # most commands share their groups, and to read one takes long
+def _options(group: Any) -> tuple[inspect.Parameter, ...]:
     hints = get_type_hints(group, include_extras=True)
-    for field in fields(group):
-        yield inspect.Parameter(field.name, _KEYWORD, default=field.default, annotation=hints[field.name])
+    found = [(field, hints[field.name]) for field in fields(group)]
+    return tuple(inspect.Parameter(each.name, _KEYWORD, default=each.default, annotation=hint) for each, hint in found)
 
 
 # -- help ----------------------------------------------------------------------------------------------------------

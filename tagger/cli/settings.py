@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, cast
 from tagger.cli.options import Access, Gates, Rules, Target, words
 from tagger.cli.render.console import say
 from tagger.errors import InputError, Refused
-from tagger.names import ImageName, Repository
 from tagger.text import printable
 
 if TYPE_CHECKING:
@@ -143,6 +142,7 @@ class Place:
 def places(rules: Rules, access: Access, named: str, also: Sequence[str] | None = None) -> tuple[Place, ...]:
     """The repositories that names stand for, each once: a table of the settings stands for one on each registry."""
     from tagger.config.places import places as found
+    from tagger.names import Repository
 
     every = [each for name in (named, *(also or ())) for each in found(given(rules), os.environ, Path(), name)]
     once = {Repository.parse(each.repository): each for each in every}
@@ -212,6 +212,7 @@ def promotions(said: Given, source_tag: str | None) -> tuple[list[Promotion], Se
     """
     from tagger.config.places import targets
     from tagger.config.read import read_all
+    from tagger.names import ImageName
     from tagger.wiring.promote import Promotion
 
     chosen = read_all(said, os.environ, Path())
