@@ -1,6 +1,7 @@
 """Give tests real services, started when first asked for, and an environment that tells them nothing."""
 
 import gc
+import itertools
 import os
 import secrets
 import shutil
@@ -117,13 +118,20 @@ def _lacking_services(config: pytest.Config) -> str | None:
     return config.stash.get(mount_failure, None)
 
 
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Give what gives each test a home; pytest would count all that there are for each."""
+    folder = tmp_path_factory.mktemp("homes")
+    return (folder / str(number) for number in itertools.count())
+
+
 @pytest.fixture(autouse=True)
-def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, homes: Iterator[Path]) -> None:
     for name in os.environ:
         if name.startswith(FOREIGN) or name.endswith(FOREIGN_TAGS) or name.upper() in FOREIGN_NAMES:
             monkeypatch.delenv(name)
-    home = tmp_path_factory.mktemp("home")
-    (home / ".docker").mkdir()
+    home = next(homes)
+    (home / ".docker").mkdir(parents=True)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("DOCKER_CONFIG", str(home / ".docker"))
 
