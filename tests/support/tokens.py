@@ -5,9 +5,12 @@ from __future__ import annotations
 import base64
 import json
 import secrets
+import ssl
 import subprocess
+import tempfile
 import time
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -31,11 +34,10 @@ class TokenServer(Server):
         self.expires_in = 300
         self.issued: list[str] = []
         self._key, self.certificate = folder / "token.key", folder / "token.crt"
-        subject = ["-subj", "/CN=tokens", "-days", "2", "-nodes"]
-        files = ["-keyout", str(self._key), "-out", str(self.certificate)]
-        self._openssl("req", "-x509", "-newkey", "rsa:2048", *subject, *files)
-        der = self._openssl("x509", "-in", str(self.certificate), "-outform", "DER")
-        self._chain = [base64.b64encode(der).decode()]
+        key, certificate = _pair()
+        self._key.write_bytes(key)
+        self.certificate.write_bytes(certificate)
+        self._chain = [base64.b64encode(ssl.PEM_cert_to_DER_cert(certificate.decode())).decode()]
 
     def _listen(self) -> _TCPListener:
         listener = _TCPListener(("127.0.0.1", 0), _Handler)
@@ -77,12 +79,23 @@ class TokenServer(Server):
         }
         claims["jti"] = secrets.token_hex(8)  # no two tokens are the same
         content = f"{_part({'typ': 'JWT', 'alg': 'RS256', 'x5c': self._chain})}.{_part({**claims, 'access': access})}"
-        signature = self._openssl("dgst", "-sha256", "-sign", str(self._key), stdin=content.encode())
+        signature = _openssl("dgst", "-sha256", "-sign", str(self._key), stdin=content.encode())
         return f"{content}.{_base64(signature)}"
 
-    @staticmethod
-    def _openssl(*words: str, stdin: bytes = b"") -> bytes:
-        return subprocess.run(["openssl", *words], input=stdin, check=True, capture_output=True).stdout
+
+@cache
+def _pair() -> tuple[bytes, bytes]:
+    """Make a key and its certificate, once, since the search for primes takes long."""
+    subject = ["-subj", "/CN=tokens", "-days", "2", "-nodes"]
+    with tempfile.TemporaryDirectory(prefix="tagger-") as folder:
+        key, certificate = Path(folder, "key"), Path(folder, "certificate")
+        files = ["-keyout", str(key), "-out", str(certificate)]
+        _openssl("req", "-x509", "-newkey", "rsa:2048", *subject, *files)
+        return key.read_bytes(), certificate.read_bytes()
+
+
+def _openssl(*words: str, stdin: bytes = b"") -> bytes:
+    return subprocess.run(["openssl", *words], input=stdin, check=True, capture_output=True).stdout
 
 
 def _part(content: Mapping[str, object]) -> str:
