@@ -93,11 +93,13 @@ def prune(
     *,
     also: Also = None,
     keep: Annotated[
-        int,
+        int | None,
         typer.Option(
-            metavar="N", help="Keep the newest N stable versions of each minor series (2.1.x, 2.0.x). Required."
+            metavar="N",
+            help="Keep the newest N stable versions of each minor series (2.1.x, 2.0.x). Required here or in the"
+            " settings.",
         ),
-    ],
+    ] = None,
     keep_minors: Annotated[
         int | None,
         typer.Option(metavar="N", help="Keep the newest N minor series of each major version. Default: all."),
@@ -134,21 +136,29 @@ def prune(
             "keep": keep, "keep_minors": keep_minors, "keep_revisions": keep_revisions, "older_than": older_than
         }  # fmt: skip
 
+        def limits(place: Place) -> dict[str, Any]:
+            found = {**place.limits, **{name: value for name, value in policy.items() if value is not None}}
+            if "keep" not in found:
+                raise InputError(
+                    f"nothing says how many versions of {place.repository} to keep",
+                    "give --keep N, or set keep in the settings",
+                )
+            return found
+
         def remove(place: Place, *, dry_run: bool) -> Pruning:
-            return api.prune(place.repository, **policy, dry_run=dry_run, **place.words)
+            return api.prune(place.repository, **limits(place), dry_run=dry_run, **place.words)
 
         shown = Shown(text.pruning_text, json.pruning_content, wrote=lambda done: bool(done.removed))
         if is_asked(many, repository, plan):
             looks = dry_run or plan is not None
             if not (yes or looks):
                 raise InputError("nobody can be asked about many repositories", "check with --dry-run, then pass --yes")
-            limits = {name: value for name, value in policy.items() if value is not None}
-            asked = Asked("prune", partial(remove, dry_run=looks), shown, looks, plan, lambda _: limits)
+            asked = Asked("prune", partial(remove, dry_run=looks), shown, looks, plan, limits)
             run(asked, many, repository, also, access=access, rules=rules, as_json=as_json)
         _after_asking(
             places(rules, access, one(repository), also),
             remove,
-            lambda place, agreed: api.prune(place.repository, **policy, among=agreed, **place.words),
+            lambda place, agreed: api.prune(place.repository, **limits(place), among=agreed, **place.words),
             shown,
             dry_run=dry_run,
             yes=yes,

@@ -132,6 +132,8 @@ class Place:
     repository: str
     schemes: tuple[Scheme, ...]
     reaching: Reaching
+    limits: Mapping[str, Any]
+    """What prune keeps there, by the settings."""
 
     @property
     def words(self) -> dict[str, Any]:
@@ -176,7 +178,7 @@ def _place(access: Access, found: Found) -> Place:
 
 def _at(access: Access, repository: str, config: Config) -> Place:
     auth_hosts = access.auth_host or config.settings.auth_hosts
-    return Place(repository, config.all_schemes(), _reaching(access, auth_hosts))
+    return Place(repository, config.all_schemes(), _reaching(access, auth_hosts), config.limits)
 
 
 def wanted(image: str | None, said: Given) -> tuple[list[Wanted], Settings, Sequence[str]]:
@@ -190,7 +192,7 @@ def wanted(image: str | None, said: Given) -> tuple[list[Wanted], Settings, Sequ
     if image is not None:
         found = in_force(said, image)
         if found.image is None and (repository := found.settings.repository):
-            found = read_repository(said, os.environ, Path(), repository)
+            found = read_repository(said, os.environ, Path(), repository, image)
         check_one(found.tables)
         chosen = {image: found}
     elif said["repository"] is not None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tagger.config.file import File, examined
 from tagger.config.places import targets
-from tagger.config.read import in_force, looked_for
+from tagger.config.read import in_force, looked_for, with_policy
 from tagger.config.settings import Config, Given
 from tagger.errors import InputError, TaggerError
 from tagger.gating.command import parsed
@@ -40,6 +40,11 @@ def check(environment: Mapping[str, str], folder: Path) -> Verdict:
 
 def _problems(environment: Mapping[str, str], file: File) -> Iterator[TaggerError]:
     """Yield what is wrong with what is in force at the file's top, for each image, and for images together."""
+    for policy in file.policies:
+        try:
+            _references(file, with_policy(environment, file, policy), None)
+        except TaggerError as problem:
+            yield InputError(f"{file.label}: {policy.name}: {problem.what}", problem.hint)
     written: dict[str, str] = {}
     for name in (None, *file.images):
         try:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from tagger.config.kinds import wrong
 from tagger.config.nearest import unknown
-from tagger.config.settings import KEYS, KINDS, TABLES, Given
+from tagger.config.settings import KEYS, KINDS, POLICY, POLICY_KEYS, TABLES, Given
 from tagger.errors import InputError, InvalidReference
 from tagger.names import Reference
 from tagger.text import printable
@@ -19,14 +20,33 @@ _LARGEST = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
+class Policy:
+    """What a file says of the repositories whose names match a pattern; `number` counts the file's policies from 1."""
+
+    number: int
+    match: str
+    values: Given
+
+    @property
+    def name(self) -> str:
+        """How it is called where it counts."""
+        return f'[[policy]] {self.number} "{printable(self.match)}"'
+
+    def is_for(self, repositories: Iterable[str]) -> bool:
+        """Whether one of these repositories matches, by its whole name with the registry."""
+        return any(fnmatchcase(each, self.match) for each in repositories)
+
+
+@dataclass(frozen=True, slots=True)
 class File:
-    """What a file says: at its top, and of each image; and what is wrong with it, in its order."""
+    """What a file says: at its top, of each image, and by pattern; and what is wrong with it, in its order."""
 
     path: Path
     label: str
     top: Given
     images: Mapping[str, Given]
     problems: tuple[InputError, ...] = ()
+    policies: tuple[Policy, ...] = ()
 
     def repository(self, name: str) -> str | None:
         """The path of the repository that an image goes to; None if its name is not an image name."""
@@ -150,11 +170,29 @@ def _from_table(found: _Found) -> File:
     if not isinstance(images, dict) or not all(isinstance(image, dict) for image in images.values()):
         problems.append(wrong(found.label, "images", "a table for each image, such as [images.gallery]"))
         images = {}
-    top = _given(found.label, "", table, problems, (*KEYS, *TABLES))
+    policies = _policies(found.label, table.pop(POLICY, []), problems)
+    top = _given(found.label, "", table, problems, (*KEYS, *TABLES, POLICY))
     tables = {
         name: _given(found.label, f"images.{printable(name)}.", image, problems) for name, image in images.items()
     }
-    return File(found.path, found.label, top, tables, tuple(problems))
+    return File(found.path, found.label, top, tables, tuple(problems), policies)
+
+
+def _policies(label: str, said: object, problems: list[InputError]) -> tuple[Policy, ...]:
+    """The policies of a file, the last of which counts most; what is wrong with them goes to the problems."""
+    if not isinstance(said, list) or not all(isinstance(table, dict) for table in said):
+        problems.append(wrong(label, POLICY, "tables, each below a heading [[policy]]"))
+        return ()
+    found = []
+    for number, table in enumerate(said, 1):
+        match = table.pop("match", None)
+        if not isinstance(match, str) or not match:
+            problems.append(wrong(label, f"{POLICY} {number}.match", 'a pattern, such as "*/platform/*"'))
+            continue
+        where = f"{POLICY} {number}."
+        values = _given(label, where, table, problems, POLICY_KEYS)
+        found.append(Policy(number, match, values))
+    return tuple(found)
 
 
 def _given(
@@ -164,7 +202,7 @@ def _given(
     values = Given()
     for key, value in table.items():
         try:
-            if key not in KINDS:
+            if key not in KINDS or key not in allowed:
                 raise unknown(f"{label} has an unknown key {where}{printable(key)}", key, allowed)
             values[key] = KINDS[key].typed(value, label, where + key)
         except InputError as problem:

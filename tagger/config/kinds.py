@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tagger.errors import InputError
 from tagger.rules.git_tag import GitTag
+from tagger.rules.keep import parse_age
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,25 @@ def choices(*allowed: str) -> Kind:
     return Kind(typed, worded, {"type": "array", "items": {"enum": [*allowed]}})
 
 
+def _number(value: object, label: str, key: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise wrong(label, key, "a number from 1 on")
+    return value
+
+
+def _worded_number(text: str, _: tuple[str, ...], name: str) -> int:
+    return _number(int(text) if text.isascii() and text.isdecimal() else None, "the environment", name)
+
+
+def _age(value: object, label: str, key: str) -> str:
+    text = _text(value, label, key)
+    try:
+        parse_age(text)
+    except InputError:
+        raise wrong(label, key, "days, such as 180d") from None
+    return text
+
+
 def _flag(value: object, label: str, key: str) -> bool:
     if not isinstance(value, bool):
         raise wrong(label, key, "true or false")
@@ -97,6 +117,10 @@ _STRING = {"type": "string"}
 TEXT = Kind(_text, lambda text, _, __: text, _STRING)
 TEXTS = Kind(_texts, lambda _, items, __: items, {"type": "array", "items": _STRING})
 FLAG = Kind(_flag, _worded_flag, {"type": "boolean"})
+NUMBER = Kind(_number, _worded_number, {"type": "integer", "minimum": 1})
+AGE = Kind(
+    _age, lambda text, _, name: _age(text, "the environment", name), {**_STRING, "pattern": "^[1-9][0-9]{0,4}d$"}
+)
 PAIRS = Kind(_pairs, _worded_pairs, {"type": "object", "additionalProperties": _STRING})
 GIT_TAG = Kind(
     _form,

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from tagger.config.environment import from_environment, variable
-from tagger.config.file import FILE, PYPROJECT, File, opened, path_of
+from tagger.config.file import FILE, PYPROJECT, File, Policy, opened, path_of
 from tagger.config.settings import COMMAND_LINE, DEFAULT, KEYS, Config, Given, Origin, Settings
-from tagger.errors import InputError
+from tagger.errors import InputError, InvalidReference, Refused
+from tagger.names import ImageName, Repository
 from tagger.rules.numbering import Numbering
 from tagger.rules.spelling import DEFAULT_VARIANT
 
@@ -33,20 +36,18 @@ def read(given: Given, environment: Mapping[str, str], folder: Path, image: str 
     cannot be read, and for one that belongs to another user.
     """
     file = opened(environment, folder)
-    return in_force(given, environment, file, _chosen(file, image) if image and file else ())
+    return in_force(given, environment, file, _chosen(file, image) if image and file else (), image=image)
 
 
-def read_repository(given: Given, environment: Mapping[str, str], folder: Path, repository: str) -> Config:
+def read_repository(
+    given: Given, environment: Mapping[str, str], folder: Path, repository: str, image: str | None = None
+) -> Config:
     """Find the settings in force for a repository: those of every table whose repository it is.
 
-    If there is none, those of the table of its name. The rest is as for `read`.
+    If there is none, those of the table of its name. Policies count for the repository, or for where an `image` goes.
+    The rest is as for `read`.
     """
-    return reader(given, environment, folder)(repository)
-
-
-def _of_repository(given: Given, environment: Mapping[str, str], file: File | None, repository: str) -> Config:
-    names = file and (file.sharing(path_of(repository)) or _chosen(file, repository))
-    return in_force(given, environment, file, names or ())
+    return _of_repository(given, environment, opened(environment, folder), repository, image)
 
 
 def reader(given: Given, environment: Mapping[str, str], folder: Path) -> Callable[[str], Config]:
@@ -56,6 +57,14 @@ def reader(given: Given, environment: Mapping[str, str], folder: Path) -> Callab
     """
     file = opened(environment, folder)
     return lambda repository: _of_repository(given, environment, file, repository)
+
+
+def _of_repository(
+    given: Given, environment: Mapping[str, str], file: File | None, repository: str, image: str | None = None
+) -> Config:
+    names = file and (file.sharing(path_of(repository)) or _chosen(file, repository))
+    about = {"repository": repository} if image is None else {"image": image}
+    return in_force(given, environment, file, names or (), **about)
 
 
 def read_all(given: Given, environment: Mapping[str, str], folder: Path) -> tuple[Config, ...]:
@@ -85,8 +94,18 @@ def looked_for(folder: Path) -> str:
     return f"{FILE} or {PYPROJECT} in {folder.absolute()}, or above it up to the folder with .git"
 
 
-def in_force(given: Given, environment: Mapping[str, str], file: File | None, names: Sequence[str]) -> Config:
+def in_force(
+    given: Given,
+    environment: Mapping[str, str],
+    file: File | None,
+    names: Sequence[str],
+    *,
+    image: str | None = None,
+    repository: str | None = None,
+) -> Config:
     """Find the settings in force for tables that share a repository; without a name, those of the file's top.
+
+    Policies count for the `repository`, or else for where the image goes.
 
     Raises InputError where the tables contradict each other, and for a bad variable of the environment.
     """
@@ -100,6 +119,8 @@ def in_force(given: Given, environment: Mapping[str, str], file: File | None, na
         if names:
             layers.append((_joined(file, names), lambda _: f"{file.label} {tables}"))
             sharing = file.sharing(file.repository(names[0]))
+        matching = _repositories(layers, file, names[0] if names else image, repository)
+        layers += [_layer(file, each) for each in reversed(file.policies) if each.is_for(matching)]
         layers.append((file.top, lambda _: file.label))
     values = Given()
     origins = []
@@ -117,6 +138,41 @@ def in_force(given: Given, environment: Mapping[str, str], file: File | None, na
     found = Config(settings, tuple(origins), file.path if file else None, ", ".join(names) or None, tuple(known))
     named = any(layer.get("variants") for layer, _ in layers[:2])
     return found if named else replace(found, tables=tuple(names), sharing=sharing)
+
+
+def _layer(file: File, policy: Policy) -> tuple[Given, _Source]:
+    return policy.values, lambda _: f"{file.label} {policy.name}"
+
+
+def _repositories(
+    layers: Sequence[tuple[Given, _Source]], file: File, image: str | None, repository: str | None
+) -> set[str]:
+    """The whole names by which policies are chosen: those of the places that an image goes to, and its own."""
+
+    def said(key: str) -> Any:
+        return next(
+            (v for layer in (*(each for each, _ in layers), file.top) if (v := layer.get(key)) is not None), None
+        )
+
+    found: set[str] = set()
+    with contextlib.suppress(InvalidReference):
+        if repository is not None:
+            return {str(Repository.parse(repository))}
+        name = image or said("repository")
+        if name is None:
+            return found
+        own = ImageName.parse(name)
+        if own.reference and name.startswith(f"{own.reference.repository.registry}/"):
+            found.add(str(own.reference.repository))
+        for registry in said("registries") or [None]:
+            with contextlib.suppress(Refused):
+                found.add(str(own.target(registry, said("repository"))))
+    return found
+
+
+def with_policy(environment: Mapping[str, str], file: File, policy: Policy) -> Config:
+    """Find the settings in force at a file's top where a policy counts, whatever it matches."""
+    return in_force(Given(), environment, replace(file, top={**file.top, **policy.values}, policies=()), ())
 
 
 def check_one(tables: Sequence[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-from tagger.config.settings import LINE_KEYS, TABLES, Settings
+from tagger.config.settings import LINE_KEYS, POLICY, POLICY_KEYS, TABLES, Settings
 
 _TABLE = {"type": "object", "additionalProperties": False}
 
@@ -19,11 +19,19 @@ def schema() -> dict[str, Any]:
     tables = {
         name: {"type": "object", "description": about, "additionalProperties": table} for name, about in TABLES.items()
     }
+    match = {"type": "string", "minLength": 1, "description": "A pattern of whole names, such as */platform/*."}
+    policy = {
+        **_TABLE,
+        "properties": {"match": match, **{name: keys[name] for name in POLICY_KEYS}},
+        "required": ["match"],
+    }
+    about = "Settings of the repositories that match a pattern. The last policy that matches comes first."
+    policies = {POLICY: {"type": "array", "description": about, "items": policy}}
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",  # what editors of TOML read
         "title": "The settings of tagger",
         **table,
-        "properties": {**keys, **tables},
+        "properties": {**keys, **tables, **policies},
     }
 
 

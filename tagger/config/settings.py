@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from tagger.config.kinds import COMMANDS, FLAG, GIT_TAG, PAIRS, TEXT, TEXTS, Kind, choice, choices, wrong
+from tagger.config.kinds import AGE, COMMANDS, FLAG, GIT_TAG, NUMBER, PAIRS, TEXT, TEXTS, Kind, choice, choices, wrong
 from tagger.config.nearest import unknown
 from tagger.errors import InputError
 from tagger.rules.numbering import Numbering
@@ -88,14 +88,26 @@ class Settings:
         choices("signature", "provenance", "sbom"), (), "Evidence that has to be there before any tag moves."
     )
     after: tuple[str, ...] = _setting(COMMANDS, (), "Commands that run after a release.")
+    keep: int | None = _setting(NUMBER, None, "How many versions of each minor series prune keeps, the newest ones.")
+    keep_minors: int | None = _setting(NUMBER, None, "How many minor series of each major version prune keeps.")
+    keep_revisions: int | None = _setting(NUMBER, None, "How many rebuilds of each version prune keeps.")
+    older_than: str | None = _setting(AGE, None, "The age from which on prune removes, such as 180d.")
 
 
 LINE_KEYS = (
     "variants", "prefix", "floats", "aliases", "channels", "ignore", "zero_major", "versions", "revisions"
 )  # fmt: skip
 """The keys that a line has for itself; what it does not say is the default, but the variants are the image's."""
+LIMIT_KEYS = ("keep", "keep_minors", "keep_revisions", "older_than")
+"""The keys that say what prune keeps."""
+POLICY_KEYS = (
+    *LINE_KEYS, "lines", "floats_via", "auth_hosts", "git_tag", "gates", "require", "after", *LIMIT_KEYS
+)  # fmt: skip
+"""The keys of a policy: all but those that say where an image comes from and goes to."""
 KINDS: Mapping[str, Kind] = {each.name: each.metadata["kind"] for each in fields(Settings)}
 KEYS = tuple(KINDS)
+POLICY = "policy"
+"""The key of the tables that hold for repositories by a pattern."""
 TABLES: Mapping[str, str] = {"images": "The images of this repository. These keys replace those at the top."}
 """The tables of tables: each table in one has a name of its own, and the same keys as the file's top."""
 
@@ -123,6 +135,12 @@ class Config:
     known: tuple[str, ...]
     tables: tuple[str, ...] = ()
     sharing: tuple[str, ...] = ()
+
+    @property
+    def limits(self) -> Given:
+        """What prune keeps, as far as the settings say it."""
+        values = {key: getattr(self.settings, key) for key in LIMIT_KEYS}
+        return {key: value for key, value in values.items() if value is not None}
 
     @property
     def sources(self) -> tuple[str, ...]:

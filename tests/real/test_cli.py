@@ -465,7 +465,7 @@ def test_a_command_that_is_misspelt_is_named_by_its_likeness() -> None:
         (["release", "--all"], "Option '--all' requires an argument"),
         (["promote"], "give SOURCE and VERSION, or only --all VERSION"),
         (["promote", "127.0.0.1:9/gallery:a"], "give SOURCE and VERSION, or only --all VERSION"),
-        (["prune", "127.0.0.1:9/gallery"], "Missing option '--keep'"),
+        (["prune", "127.0.0.1:9/gallery"], "give --keep N, or set keep in the settings"),
     ],
 )
 def test_a_word_that_is_missing_is_named(words: list[str], says: str) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from command import SCHEMA, Ran, start, tagger, wait
+from command import SCHEMA, Ran, start, tagger, tagger_in, wait
 from doubles import Bearer, ModelRegistry, Request, Response, as_json, manifest, on, refusal
 from launcher import Launched
 from prometheus import parsed
@@ -267,6 +267,27 @@ def test_an_interrupted_run_finishes_what_it_writes_and_goes_on_later(
         assert len({*tags.values()}) == 1, "no repository is left half done"
     assert tagger(None, *words).code == 0
     assert decided(state.read_text()) == Counter(every)
+
+
+def test_each_repository_follows_the_policies_that_match_it(
+    model: ModelRegistry, file: Callable[[Sequence[str]], str], tmp_path: Path
+) -> None:
+    model.deletes = "tag"
+    every = shelf(model, 4)
+    for name in every:
+        for tag in ("1.1.1", "1.1.2", "1.1", "1", "latest"):
+            model.put(name.partition("/")[2], tag, manifest(b"1.1.2" if tag != "1.1.1" else b"1.1.1"))
+    asked = tagger_in(tmp_path, "prune", "--from", file(every), "--yes")
+    assert (asked.code, "give --keep N, or set keep in the settings" in asked.err) == (2, True)
+    settings = '[[policy]]\nmatch = "*"\nkeep = 2\n[[policy]]\nmatch = "*/team1/*"\nkeep = 1\n'
+    (tmp_path / "tagger.toml").write_text(settings + '[[policy]]\nmatch = "*/app3"\nkeep = 3\n')
+    plan = str(tmp_path / "plan.ndjson")
+    assert tagger_in(tmp_path, "prune", "--from", file(every), "--plan", plan).code == 0
+    (tmp_path / "tagger.toml").unlink()
+    ran = tagger_in(tmp_path, "apply", plan, "--json-lines")
+    assert ran.code == 0, ran.err
+    removed = {each["repository"].rpartition("/")[2]: each["removed"] for each in lines(ran.out)}
+    assert removed == {"app0": ["1.1.0"], "app1": ["1.1.1", "1.1.0"], "app2": ["1.1.0"]}
 
 
 # -- plans that are reviewed -------------------------------------------------------------------------------------------

@@ -11,13 +11,15 @@ import pytest
 from command import DOCS
 from jsonschema import Draft7Validator
 
+from tagger.cli.options import Rules, Target
 from tagger.cli.render.markdown import release_variables
+from tagger.cli.settings import given, wanted
 from tagger.config.check import check
 from tagger.config.environment import TOLD, variable
 from tagger.config.places import all_places, places
-from tagger.config.read import read, read_all
+from tagger.config.read import read, read_all, reader
 from tagger.config.schema import schema
-from tagger.config.settings import KEYS, Config, Given, Settings
+from tagger.config.settings import KEYS, LIMIT_KEYS, POLICY_KEYS, Config, Given, Settings
 from tagger.config.show import as_content, as_text
 from tagger.errors import InputError, InvalidVersion
 from tagger.gating.command import Subject
@@ -46,6 +48,10 @@ gates = ["cosign sign {reference}"]
 require = ["signature", "sbom"]
 after = ["announce", "lock"]
 git_tag = "gallery/v{version}"
+keep = 5
+keep_minors = 3
+keep_revisions = 2
+older_than = "180d"
 
 [lines.edge]
 versions = "main-{n}"
@@ -99,6 +105,10 @@ def test_a_file_may_say_everything(tmp_path: Path) -> None:
         require=("signature", "sbom"),
         after=("announce", "lock"),
         git_tag="gallery/v{version}",
+        keep=5,
+        keep_minors=3,
+        keep_revisions=2,
+        older_than="180d",
     )
     assert origins(found) == dict.fromkeys(KEYS, str(file))
 
@@ -249,6 +259,10 @@ def test_the_environment_may_say_everything(tmp_path: Path) -> None:
         "TAGGER_REQUIRE": "signature, sbom",
         "TAGGER_AFTER": "announce\nlock",
         "TAGGER_GIT_TAG": "gallery/v{version}",
+        "TAGGER_KEEP": "5",
+        "TAGGER_KEEP_MINORS": "3",
+        "TAGGER_KEEP_REVISIONS": "2",
+        "TAGGER_OLDER_THAN": "180d",
     }
     found = read(Given(), environment, tmp_path)
     write(tmp_path / "tagger.toml", EVERYTHING.partition("[lines")[0])
@@ -429,7 +443,7 @@ WRONG = [
     ('prefixx = "v"', "has an unknown key prefixx: did you mean prefix\\?"),
     ('registry = "a"', "has an unknown key registry: did you mean registries\\?"),
     ('[images.a]\nname = "a"', "has an unknown key images.a.name: the keys are"),
-    ("colour = 3", "has an unknown key colour: the keys are registries, repository, .*, images$"),
+    ("colour = 3", "has an unknown key colour: the keys are registries, repository, .*, images, policy$"),
     ("[images.a.images.b]", "has an unknown key images.a.images: the keys are"),
     ('require = ["signature", "luck"]', "require takes a list of signature, provenance, sbom"),
     ("images = 3", r"images takes a table for each image, such as \[images.gallery\]"),
@@ -543,7 +557,7 @@ def test_a_value_that_there_is_none_of_is_not_shown_as_text(tmp_path: Path) -> N
     (tmp_path / ".git").mkdir()
     shown = tomllib.loads(as_text(read(Given(), {}, tmp_path)))
     assert shown["floats"] == [*Scheme().floats]
-    assert shown.keys() == {*KEYS} - {"repository", "source", "git_tag", "line"}
+    assert shown.keys() == {*KEYS} - {"repository", "source", "git_tag", "line", *LIMIT_KEYS}
 
 
 def test_the_json_says_file_image_and_the_source_of_each_value(tmp_path: Path) -> None:
@@ -554,6 +568,118 @@ def test_the_json_says_file_image_and_the_source_of_each_value(tmp_path: Path) -
     assert shown["settings"]["aliases"] == {"value": {"lts": "2"}, "source": str(file)}
     assert shown["settings"]["channels"] == {"value": [], "source": "default"}
     assert shown["settings"].keys() == {*KEYS}
+
+
+# -- policies ----------------------------------------------------------------------------------------------------------
+
+POLICIES = """
+prefix = "v"
+keep = 9
+
+[[policy]]
+match = "*"
+channels = ["rc"]
+keep = 5
+
+[[policy]]
+match = "*/platform/*"
+variants = ["default", "alpine"]
+require = ["signature"]
+keep = 2
+
+[images.gallery]
+repository = "platform/gallery"
+registries = ["a.example", "b.example"]
+variants = ["default"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("repository", "variants", "require", "keep"),
+    [
+        ("a.example/platform/api", ("default", "alpine"), ("signature",), 2),
+        ("a.example/team/platform/api", ("default", "alpine"), ("signature",), 2),
+        ("a.example/web/api", ("default",), (), 5),
+        ("a.example/platform", ("default",), (), 5),
+        ("platform/api", ("default", "alpine"), ("signature",), 2),
+    ],
+)
+def test_the_last_policy_that_matches_a_repository_comes_first(
+    tmp_path: Path, repository: str, variants: tuple[str, ...], require: tuple[str, ...], keep: int
+) -> None:
+    file = write(tmp_path / "tagger.toml", POLICIES)
+    for found in (read(Given(), {}, tmp_path, repository), reader(Given(), {}, tmp_path)(repository)):
+        settings = found.settings
+        assert (settings.variants, settings.require, settings.keep) == (variants, require, keep)
+        assert (settings.prefix, settings.channels) == ("v", ("rc",))
+        source = '2 "*/platform/*"' if keep == 2 else '1 "*"'
+        assert origins(found)["keep"] == f"{file} [[policy]] {source}"
+        assert origins(found)["prefix"] == str(file)
+
+
+def test_the_table_of_an_image_comes_before_policies_and_those_before_the_top_of_the_file(tmp_path: Path) -> None:
+    write(tmp_path / "tagger.toml", POLICIES)
+    for name in ("gallery", "gallery:build-7", "b.example/platform/gallery"):
+        found = read(Given(), {}, tmp_path, name).settings
+        assert (found.variants, found.require, found.keep) == (("default",), ("signature",), 2)
+    for place in (each for group in all_places(Given(), {}, tmp_path) for each in group):
+        assert place.config.limits == {"keep": 2}
+    assert [found.settings.require for found in read_all(Given(), {}, tmp_path)] == [("signature",)]
+    said = read({**Given(), "require": ("sbom",)}, {"TAGGER_KEEP": "7"}, tmp_path, "gallery").settings
+    assert (said.require, said.keep) == (("sbom",), 7)
+
+
+def test_a_policy_counts_for_where_an_image_goes(tmp_path: Path) -> None:
+    write(tmp_path / "tagger.toml", '[[policy]]\nmatch = "prod.example/*"\nrequire = ["signature"]\n')
+    asked = {"a": None, "prod.example/a": None, "test.example/a": "test.example", "b": "prod.example"}
+    found = {
+        name: read({**Given(), "registries": (registry,) if registry else None}, {}, tmp_path, name).settings.require
+        for name, registry in asked.items()
+    }
+    assert found == {"a": (), "prod.example/a": ("signature",), "test.example/a": (), "b": ("signature",)}
+
+
+def test_a_release_follows_the_policies_of_the_repositories_that_it_goes_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = '[[policy]]\nmatch = "prod.example/platform/*"\nvariants = ["default", "alpine"]\nrequire = ["signature"]'
+    monkeypatch.chdir(write(tmp_path / "tagger.toml", text).parent)
+    for path, require in (("platform/api", ("signature",)), ("web/api", ())):
+        said = given(Rules(), Target(registry=["test.example", "prod.example"], repository=path))
+        ((image,), settings, _) = wanted("build", said)
+        assert (image.repository, settings.require) == (path, require)
+        assert {scheme.variant for scheme in image.schemes} == ({"", "alpine"} if require else {""})
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("policy = 3", "policy takes tables, each below a heading"),
+        ("[[policy]]\nkeep = 1", "policy 1.match takes a pattern"),
+        ('[[policy]]\nmatch = "*"\nkeep = 0', "policy 1.keep takes a number from 1 on"),
+        ('[[policy]]\nmatch = "*"\nkeep = true', "policy 1.keep takes a number from 1 on"),
+        ('[[policy]]\nmatch = "*"\nolder_than = "half a year"', "policy 1.older_than takes days"),
+        ('[[policy]]\nmatch = "*"\nrepository = "a"', "has an unknown key policy 1.repository"),
+        ('[[policy]]\nmatch = "*"\nfloats = ["{nonsense}"]', '[[policy]] 1 "*": '),
+    ],
+)
+def test_a_policy_that_says_nothing_sensible_is_named(tmp_path: Path, text: str, says: str) -> None:
+    write(tmp_path / "tagger.toml", text)
+    (problem, *_) = check({}, tmp_path).problems
+    assert says in str(problem)
+
+
+def test_a_policy_may_say_everything_but_where_an_image_comes_from_and_goes_to() -> None:
+    assert {*KEYS} - {*POLICY_KEYS} == {"registries", "repository", "source", "line"}
+    assert SCHEMA.is_valid(tomllib.loads(POLICIES))
+    assert not SCHEMA.is_valid({"policy": [{"keep": 3}]})
+    assert not SCHEMA.is_valid({"policy": [{"match": "*", "repository": "a"}]})
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "five", "1.5", "\u0663"])
+def test_a_number_in_the_environment_is_one(tmp_path: Path, text: str) -> None:
+    with pytest.raises(InputError, match="TAGGER_KEEP takes a number from 1 on"):
+        read(Given(), {"TAGGER_KEEP": text}, tmp_path)
 
 
 # -- the whole file --------------------------------------------------------------------------------------------------
@@ -625,7 +751,7 @@ def test_the_schema_for_editors_refuses_what_tagger_refuses(text: str, _: str) -
 
 
 def test_the_schema_for_editors_has_every_setting_with_its_default() -> None:
-    keys = {key: each.get("default") for key, each in schema()["properties"].items() if key != "images"}
+    keys = {key: each.get("default") for key, each in schema()["properties"].items() if key not in {"images", "policy"}}
     assert keys == {**json.loads(json.dumps(asdict(Settings()))), "aliases": {}, "lines": {}}
     assert {variable(key) for key in keys if key != "lines"} <= {
         *re.findall("TAGGER_[A-Z_]+", (DOCS / "settings.md").read_text())
