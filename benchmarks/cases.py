@@ -16,6 +16,7 @@ _TAGS = "2.1.106 2.1 2 latest"
 _MINORS = 20
 _PATCHES = 250
 _MANY = "gallery/many"
+_FLEET = 100
 
 
 def script(place: str, image: str, tags: str = _TAGS) -> str:
@@ -125,6 +126,21 @@ def _ls(stage: Stage) -> Commands:
     return Commands(f"tagger ls --limit 0 {place}", peer)
 
 
+def _check_fleet(stage: Stage) -> Commands:
+    """Check a hundred repositories of five tags, one after the other in the shell that tagger replaces."""
+    names = [f"fleet/{number:03}" for number in range(_FLEET)]
+    tags = {"2.1.105": 0, "2.1.106": 1, "2.1": 1, "2": 1, "latest": 1}
+
+    def fill() -> None:
+        for name in names:
+            stage.shelf.fill(name, tags)
+        (stage.folder / "fleet.txt").write_text("".join(f"{stage.host(0)}/{name}\n" for name in names))
+
+    stage.once("fleet", fill)
+    each = "crane ls $place >/dev/null; for tag in 2.1.106 2.1 2 latest; do crane digest $place:$tag; done"
+    return Commands("tagger check --from fleet.txt", f"set -e; for place in $(cat fleet.txt); do {each}; done")
+
+
 def _plan(stage: Stage) -> Commands:
     del stage
     return Commands("python -m benchmarks.planning plan 100000", "python -m benchmarks.planning sort 100000")
@@ -150,5 +166,6 @@ CASES = (
     Case("tagger --help", 1.25, partial(_start, words="--help")),
     Case("check of 5,000 version tags, 40 ms", 0.10, _check, ("crane",)),
     Case("ls of 5,000 tags with all digests, loopback", 0.10, _ls, ("crane",), peer_runs=1, cold=False),
+    Case("check of 100 repositories, loopback", 0.20, _check_fleet, ("crane",), peer_runs=3, cold=False),
     Case("plan against 100,000 tags", 2.0, _plan, memory=150, cold=False),
 )
