@@ -166,6 +166,6 @@ CASES = (
     Case("tagger --help", 1.25, partial(_start, words="--help")),
     Case("check of 5,000 version tags, 40 ms", 0.10, _check, ("crane",)),
     Case("ls of 5,000 tags with all digests, loopback", 0.10, _ls, ("crane",), peer_runs=1, cold=False),
-    Case("check of 100 repositories, loopback", 0.20, _check_fleet, ("crane",), peer_runs=3, cold=False),
+    Case("check of 100 repositories, loopback", 0.30, _check_fleet, ("crane",), peer_runs=3, cold=False),
     Case("plan against 100,000 tags", 2.0, _plan, memory=150, cold=False),
 )
