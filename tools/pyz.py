@@ -46,9 +46,10 @@ def fill(folder: Path) -> None:
     subprocess.run(
         [*pip, *pure, "--python-version", "3.11", "--require-hashes", "--requirement", str(lock)], check=True
     )
+    # Programs, and records of what is where, are about this folder and not about the archive.
+    shutil.rmtree(folder / "bin", ignore_errors=True)
     (wheel,) = (ROOT / "dist").glob("oci_tagger-*.whl")
     subprocess.run([*pip, str(wheel)], check=True)
-    # Programs, and records of what is where, are about this folder and not about the archive.
     shutil.rmtree(folder / "bin", ignore_errors=True)
     for name in ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json"):
         for record in folder.glob(f"*.dist-info/{name}"):

@@ -94,6 +94,8 @@ def test_the_source_distribution_has_what_its_tests_need(built: Mapping[str, Pat
         "tests/real/test_cli.py",
         "docs/schema.json",
         "action.yml",
+        ".github/workflows/release.yml",
+        "examples/kubernetes/check.yaml",
         "requirements-pyz.lock",
         "requirements-setup.lock",
         "requirements-dev.lock",
@@ -119,12 +121,17 @@ def test_the_installed_wheel_passes_tests_of_the_command_line(built: Mapping[str
 @pytest.mark.long
 @pytest.mark.parametrize("version", ["3.11", "3.12", "3.13", "3.14"])
 def test_every_python_passes_all_of_them(built: Mapping[str, Path], tmp_path: Path, version: str) -> None:
+    passes_the_tests(environment(tmp_path / version, python_of(version), built[".whl"]), tmp_path)
+
+
+def python_of(version: str) -> str:
+    """Give a Python of this machine; without it, the test is skipped."""
     home = Path(pwd.getpwuid(os.getuid()).pw_dir)  # tests have a HOME of their own
     versions = home.glob(f".pyenv/versions/{version}.*/bin/python")
     python = next((str(path) for path in versions), None) or shutil.which(f"python{version}")
     if python is None or subprocess.run([python, "--version"], capture_output=True, check=False).returncode:
         pytest.skip(f"there is no Python {version} here")
-    passes_the_tests(environment(tmp_path / version, python, built[".whl"]), tmp_path)
+    return python
 
 
 # What uses each of the dependencies, in the tests' own process and in those that they start.
@@ -288,6 +295,13 @@ def test_the_one_file_runs_where_python_sees_no_other_package(
     assert [each["version"] for each in listed["versions"]] == ["2.1.106"]
     where = "import sys; sys.path.insert(0, sys.argv[1]); import certifi; print(open(certifi.where()).read())"
     assert "BEGIN CERTIFICATE" in run([sys.executable, "-I", "-S", "-c", where, pyz], tmp_path)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("version", ["3.11", "3.12", "3.13", "3.14"])
+def test_the_one_file_runs_on_every_python(pyz: Path, tmp_path: Path, version: str) -> None:
+    said = run([python_of(version), "-I", "-S", pyz, "tags", "2.1.106"], tmp_path)
+    assert said.split() == ["2.1.106", "2.1", "2", "latest"]
 
 
 @pytest.mark.long
