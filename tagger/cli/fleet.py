@@ -102,7 +102,7 @@ def run(
     from tagger.fleet.names import Shard, wanted
 
     if as_json:
-        raise InputError("--json prints one object at the end", "use --json-lines for many repositories")
+        raise InputError("--json and --field print one result at the end", "use --json-lines for many repositories")
     shard = Shard.parse(many.shard) if many.shard else Shard()
     deadline = deadline_of(many)
     named = _named(many, repository, also, deadline, access=access, rules=rules)
