@@ -96,9 +96,9 @@ class Layout:
         )
 
     def check(self, root: Manifest) -> None:
-        """Check that all manifests and blobs of an image are there. Raises InputError, which names those that are not.
+        """Check that all manifests and blobs of an image are there, and as long as they should be.
 
-        A foreign layer may be missing, since registries do without it too.
+        A foreign layer may be missing, since registries do without it too. Raises InputError, which names each.
         """
         missing: list[str] = []
 
@@ -109,10 +109,14 @@ class Layout:
 
         manifests = [root, *filter(None, beneath(root, read).values())]
         wanted = {blob.digest: blob for manifest in manifests for blob in manifest.blobs() if not blob.foreign}
-        missing += [digest for digest in wanted if not self.has(digest)]
+        files = {digest: self._find(_path(digest)) for digest in wanted}
+        missing += [digest for digest, file in files.items() if file is None]
         if missing:
             more = f" and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
             raise InputError(f"{self.name} lacks {', '.join(missing[:_MOST_NAMED])}{more}", _WRITE_AGAIN)
+        for digest, file in files.items():
+            if file and file.size != wanted[digest].size:
+                raise self._other(digest)
 
     def manifest(self, reference: Tag | Digest) -> Manifest | None:
         """Return a manifest, checked against its digest; None when it is absent."""
