@@ -155,8 +155,11 @@ def prune(
                 raise InputError("nobody can be asked about many repositories", "check with --dry-run, then pass --yes")
             asked = Asked("prune", partial(remove, dry_run=looks), shown, looks, plan, limits)
             run(asked, many, repository, also, access=access, rules=rules, as_json=as_json)
+        where = places(rules, access, one(repository), also)
+        for place in where:
+            limits(place)  # before anybody is asked
         _after_asking(
-            places(rules, access, one(repository), also),
+            where,
             remove,
             lambda place, agreed: api.prune(place.repository, **limits(place), among=agreed, **place.words),
             shown,
