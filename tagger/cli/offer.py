@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -15,6 +16,9 @@ from typing import Any
 import typer
 
 _SECONDS = 3.0
+# Shells evaluate what they are offered. No image and no tag needs another character, but a checkout or a registry may
+# hold anything.
+_HARMLESS = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/@+-]*")
 
 
 def one_of(*words: str) -> Callable[[str], list[str]]:
@@ -57,7 +61,7 @@ def commands(context: typer.Context, incomplete: str) -> list[str]:
 
 
 def _beginning(incomplete: str, words: Iterable[str]) -> list[str]:
-    return [*dict.fromkeys(word for word in words if word.startswith(incomplete))]
+    return [*dict.fromkeys(word for word in words if word.startswith(incomplete) and _HARMLESS.fullmatch(word))]
 
 
 def _in_time(ask: Callable[[], Iterable[str]]) -> list[str]:

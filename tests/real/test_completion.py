@@ -65,6 +65,14 @@ def test_images_of_the_settings_are_offered_for_a_repository(tmp_path: Path) -> 
         assert (ran.out.split(), ran.err) == (["gallery", "gate"], ""), command
 
 
+def test_what_a_shell_could_run_is_not_offered(tmp_path: Path) -> None:
+    names = ("gallery", "x\\\\", "<(touch ran)", "$(touch ran)", "`touch ran`", "-rf", "a b", "*", "';touch ran;'")
+    (tmp_path / "tagger.toml").write_text("".join(f'[images."{name}"]\nrepository = "a/b"\n' for name in names))
+    for shell in ("bash", "zsh", "fish", "powershell"):
+        said = tagger_in(tmp_path, **asked("tagger ls ", shell)).out
+        assert ("gallery" in said, "touch" in said, "\\" in said, "rf" in said) == (True, False, False, False), shell
+
+
 def test_tags_are_offered_where_a_repository_is_named(model: ModelRegistry) -> None:
     model.seed("gallery/ui", {"2.1.105": b"old", "2.1.106": b"new", "build-77": b"build"})
     ui = f"{model.host}/gallery/ui"
