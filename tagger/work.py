@@ -85,6 +85,7 @@ class Deadline:
         self._told = told
         self._pool = pool
         self._called_off = threading.Event()
+        self._whole: Deadline | None = None
         self._end = self._last_end = None
         if seconds is not None:
             self._last_end = self.clock.monotonic() + seconds
@@ -118,6 +119,8 @@ class Deadline:
         left = self.left()
         if left is not None and left < seconds:
             self._end = 0.0
+            if self._whole:
+                self._whole._end = 0.0  # noqa: SLF001 - it is one of its own kind
             self.left()
         end = self.clock.monotonic() + seconds
         while not self._called_off.is_set() and (rest := end - self.clock.monotonic()) > 0:
@@ -169,10 +172,11 @@ class Deadline:
     def part(self, pool: Callable[[int], Executor] = ThreadPoolExecutor, *, finishing: bool = False) -> Deadline:
         """The time that one of several independent tasks has: it ends with this one, and puts back on its own.
 
-        With `finishing` it is not called off.
+        With `finishing` it is not called off. A wait that does not fit into the time ends that of the others too.
         """
         part = copy.copy(self)
-        part._pool = pool  # noqa: SLF001 - it is one of its own kind
+        part._whole = self  # noqa: SLF001 - it is one of its own kind
+        part._pool = pool  # noqa: SLF001 - as above
         if finishing:
             part._called_off = threading.Event()  # noqa: SLF001 - as above
         return part

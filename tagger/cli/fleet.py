@@ -134,7 +134,9 @@ def _named(
         if also or (repository is not None and many.listed is not None):
             raise InputError("REPOSITORY, --also and --from each name repositories", "give one of them, or - alone")
         check = deadline.check
-        return names(lines.of_stdin(check) if many.listed is None else lines.of_file(many.listed, check))
+        if many.listed is None:
+            return names(lines.of_stdin(check), "stdin")
+        return names(lines.of_file(many.listed, check), many.listed)
     return (place.repository for group in groups(rules, access, repository, also) for place in group)
 
 
@@ -186,11 +188,13 @@ class Run:
         journal.close()
         codes = {*journal.tally.exit_codes}
         say(journal.tally.text)
+        if (idle := shared.idle_rates()) and shared.requests():
+            say(f"note: nothing was asked of {', '.join(idle)}, which --rate names")
         if self.many.metrics is not None:
             _write_metrics(self.many.metrics, self.ran, journal, shared, complete=ended is None)
         if isinstance(ended, TimedOut):
             again = AGAIN if self.many.resume else "allow more time, or keep what is decided with --resume FILE"
-            say(f"unfinished: the {self.many.timeout:g} s of --timeout are over: {again}")
+            say(f"unfinished: not all repositories fit into the {self.many.timeout:g} s of --timeout: {again}")
             codes.add(UNFINISHED)
         elif ended:
             codes.add(failure(ended).exit_code)

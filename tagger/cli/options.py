@@ -237,7 +237,7 @@ class Many:
         float | None,
         typer.Option(
             metavar="SECONDS",
-            help="Begin no other repository after this time, and end with exit code 8 if some are left.",
+            help="End after this time, which includes putting tags back, with exit code 8 if repositories are left.",
             rich_help_panel=MANY,
         ),
     ] = None

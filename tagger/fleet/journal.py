@@ -27,6 +27,7 @@ class Journal:
         self.tally = Tally()
         self._ran, self._path = ran, path
         self._lock = threading.Lock()
+        self._torn = ""
         self._decided: set[bytes] = set()
         self._file = None if path is None else self._opened(path, resumed=resumed)
         self._is_stdout = self._file is not None and os.path.sameopenfile(self._file, _STDOUT)
@@ -65,12 +66,12 @@ class Journal:
 
     def _write(self, file: int, line: bytes) -> None:
         try:
-            while line:
+            while line and not self._torn:
                 line = line[os.write(file, line) :]
         except OSError as error:
-            raise InputError(
-                f"{printable(self._path)} cannot be written ({error.strerror})", "make room, and resume"
-            ) from None
+            self._torn = error.strerror or "it is torn"
+        if self._torn:  # no line may follow
+            raise InputError(f"{printable(self._path)} cannot be written ({self._torn})", "make room, and resume")
 
     def _opened(self, path: str, *, resumed: bool) -> int:
         file = None

@@ -63,15 +63,21 @@ def parse_rates(texts: Iterable[str]) -> dict[str, float]:
     return rates
 
 
-def names(lines: Iterable[str]) -> Iterator[str]:
+def names(lines: Iterable[str], source: str) -> Iterator[str]:
     """The names in lines of text, one in each; comments and blank lines have none.
 
-    >>> [*names(["# ours", "", "registry.local:5000/gallery/ui  # the gallery"])]
+    >>> [*names(["# ours", "", "registry.local:5000/gallery/ui  # the gallery"], "stdin")]
     ['registry.local:5000/gallery/ui']
+
+    Raises InputError at the end where there was none: what should have written them may have failed.
     """
+    some = False
     for line in lines:
         if name := line.partition("#")[0].strip():
+            some = True
             yield name
+    if not some:
+        raise InputError(f"{printable(source)} names no repository", "write one name a line")
 
 
 def whole(name: str) -> str:

@@ -125,6 +125,11 @@ class Shared:
             every = [*self._traffic.values()]
         return sum((traffic.counts for traffic in every), Counter[tuple[str, str]]())
 
+    def idle_rates(self) -> list[str]:
+        """The registries that have a rate and were asked nothing: their names may be misspelt."""
+        with self._lock:
+            return [str(registry) for registry in self._rates if registry not in self._traffic]
+
     def _connection(self, target: Repository, access: Access) -> Connection:
         trust = _trust(target, lambda: False, access)
         pools, traffic = self._of(target.registry, insecure=trust.insecure)

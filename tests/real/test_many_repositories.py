@@ -173,6 +173,10 @@ def test_options_that_contradict_each_other_are_refused(
     ):
         assert tagger(None, *words).code == 2, words
     assert model.requests == []
+    ran = tagger(None, "check", "-")
+    assert (ran.code, ran.error) == (2, "stdin names no repository: write one name a line")
+    ran = tagger(None, "check", "--from", names, "--rate", "127.0.0.1:1=1/s")
+    assert (ran.code, "note: nothing was asked of 127.0.0.1:1, which --rate names" in ran.err) == (0, True)
 
 
 # -- a run that ends before its time -----------------------------------------------------------------------------------
@@ -226,10 +230,10 @@ def test_a_run_whose_time_is_over_ends_cleanly_and_goes_on_later(
     every = shelf(model, 30)
     names, state, metrics = file(every), tmp_path / "out.ndjson", tmp_path / "tagger.prom"
     words = ["check", "--from", names, "--resume", str(state), "--metrics", str(metrics)]
-    slow = ["--rate", f"{model.host}=20/s", "--timeout", "2"]
+    slow = ["--rate", f"{model.host}=40/s", "--timeout", "3", "--jobs", "1"]
     ran = tagger(None, *words, *slow)
     assert ran.code == 8, ran.err
-    assert "unfinished: the 2 s of --timeout are over: run the same command again" in ran.err
+    assert "unfinished: not all repositories fit into the 3 s of --timeout: run the same command again" in ran.err
     some = decided(state.read_text())
     assert 0 < some.total() < 30
     assert not [name for name, *_ in parsed(metrics.read_text()) if "complete" in str(name)]

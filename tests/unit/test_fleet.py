@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import tempfile
 import threading
 from concurrent.futures import Future
@@ -44,7 +46,7 @@ class Skipping(Clock):
 
 def test_blank_lines_and_comments_name_no_repository() -> None:
     text = "# ours\n\nregistry.local:5000/a\r\n  registry.local:5000/b # the second\n   \n#registry.local:5000/c\n"
-    assert [*names(text.split("\n"))] == ["registry.local:5000/a", "registry.local:5000/b"]
+    assert [*names(text.split("\n"), "stdin")] == ["registry.local:5000/a", "registry.local:5000/b"]
 
 
 @given(st.lists(st.from_regex("[a-z]{1,8}/[a-z]{1,8}", fullmatch=True)), st.integers(1, 30))
@@ -72,6 +74,11 @@ def test_rates_are_by_second_minute_or_hour() -> None:
 def test_what_is_no_rate_is_refused(text: str) -> None:
     with pytest.raises(InputError):
         parse_rates([text])
+
+
+def test_a_list_without_a_name_is_no_success() -> None:
+    with pytest.raises(InputError, match="stdin names no repository"):
+        [*names(["# none", ""], "stdin")]
 
 
 # -- lines and state -------------------------------------------------------------------------------------------------
@@ -169,6 +176,26 @@ def test_two_runs_do_not_write_one_state(tmp_path: Path) -> None:
         Journal(CHECK, str(tmp_path / "out"))
     first.close()
     Journal(CHECK, str(tmp_path / "out")).close()
+
+
+def test_no_line_follows_one_that_could_not_be_written_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = tmp_path / "out"
+    journal = Journal(CHECK, str(state))
+    written = os.write
+
+    def full(file: int, line: bytes) -> int:
+        if len(line) < 20:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return written(file, line[:-10])
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.write", full)
+        with pytest.raises(InputError, match="cannot be written"):
+            journal.add(entry("a"), lambda: None)
+    with pytest.raises(InputError, match="No space left"):
+        journal.add(entry("b"), lambda: None)
+    journal.close()
+    assert run(state, ["a", "b"]) == ["a", "b"]
 
 
 # -- rates and quotas ------------------------------------------------------------------------------------------------
@@ -295,6 +322,16 @@ def test_what_runs_at_hand_hands_on_its_error() -> None:
     found: Future[int] = AtHand().submit(int, "x")
     with pytest.raises(ValueError, match="invalid literal"):
         found.result()
+
+
+def test_a_wait_of_one_task_that_does_not_fit_into_the_time_ends_the_run() -> None:
+    deadline = Deadline(100, clock=Skipping())
+    one = deadline.part()
+    with pytest.raises(TimedOut):
+        one.sleep(1000)
+    assert deadline.is_over()
+    one.put_back()
+    assert one.left()
 
 
 # -- metrics ---------------------------------------------------------------------------------------------------------
