@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterable
 from itertools import groupby
 from operator import itemgetter
@@ -13,14 +14,29 @@ _SHORTEST_HIDDEN = 4
 # A password that is not encoded as it should be may have slashes; a port and a path do not make one.
 _USER_IN_URL = re.compile(r"""(?<!\w)//(?:[^/?#\s:@]*:(?!\d+/)[^\s"'<>]{0,300}|[^/?#\s]*)@""")
 _STARTS_COMMAND = re.compile(r"#(?=#)|^ *:(?=:.*::)")
+_MOST_PASSING = 1000
 _hidden: dict[str, None] = {}
+_passing: dict[str, None] = {}
+_passing_lock = threading.Lock()
 
 
 def hide(secret: str) -> None:
     """Hide a secret from now on, in all that is shown: a server may quote what it was sent."""
-    if len(secret) >= _SHORTEST_HIDDEN:
-        forms = (secret, quote(secret), quote(secret, safe=""), quote_plus(secret), repr(secret)[1:-1])
-        _hidden.update(dict.fromkeys(forms))
+    _hidden.update(_forms(secret))
+
+
+def hide_for_a_while(secret: str) -> None:
+    """Hide a secret until many others have come after it, such as the token for one of thousands of repositories."""
+    with _passing_lock:
+        _passing.update(_forms(secret))
+        while len(_passing) > _MOST_PASSING:
+            del _passing[next(iter(_passing))]
+
+
+def _forms(secret: str) -> dict[str, None]:
+    if len(secret) < _SHORTEST_HIDDEN:
+        return {}
+    return dict.fromkeys((secret, quote(secret), quote(secret, safe=""), quote_plus(secret), repr(secret)[1:-1]))
 
 
 def without_secrets(text: str) -> str:
@@ -30,7 +46,7 @@ def without_secrets(text: str) -> str:
     'no proxy answers at http://proxy.example:3128'
     """
     covered = bytearray(len(text))
-    for secret in list(_hidden):
+    for secret in [*list(_hidden), *list(_passing)]:
         at = text.find(secret)
         while at >= 0:
             covered[at : at + len(secret)] = b"\1" * len(secret)

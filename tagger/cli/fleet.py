@@ -78,7 +78,8 @@ class Ended:
 
 def is_asked(many: Many, repository: str | None, plan: str | None = None) -> bool:
     """Whether a command is about many repositories: by its argument, or by an option that only those have."""
-    return repository == STDIN or plan is not None or any(getattr(many, each.name) for each in fields(many))
+    given = (getattr(many, each.name) for each in fields(many))
+    return repository == STDIN or plan is not None or any(value is not None and value is not False for value in given)
 
 
 def one(repository: str | None) -> str:
@@ -191,7 +192,7 @@ class Run:
         if (idle := shared.idle_rates()) and shared.requests():
             say(f"note: nothing was asked of {', '.join(idle)}, which --rate names")
         if self.many.metrics is not None:
-            _write_metrics(self.many.metrics, self.ran, journal, shared, complete=ended is None)
+            _write_metrics(self.many, self.ran, journal, shared, complete=ended is None)
         if isinstance(ended, TimedOut):
             again = AGAIN if self.many.resume else "allow more time, or keep what is decided with --resume FILE"
             say(f"unfinished: not all repositories fit into the {self.many.timeout:g} s of --timeout: {again}")
@@ -236,19 +237,20 @@ def _show_done(shown: Shown[R], done: R, entry: Entry, many: Many) -> None:
     show(entry.line.rstrip("\n") if many.json_lines else shown.text(done))
 
 
-def _write_metrics(path: str, ran: Ran, journal: Journal, shared: Shared, *, complete: bool) -> None:
+def _write_metrics(many: Many, ran: Ran, journal: Journal, shared: Shared, *, complete: bool) -> None:
     """Write the metrics in one piece, as their readers want; the time of the last complete run is kept.
 
     Raises InputError.
     """
     from tagger.fleet.metrics import last_complete, metrics
 
-    file = Path(path)
+    path = str(many.metrics)
+    file, labels = Path(path), {"command": ran.command, **({"shard": many.shard} if many.shard else {})}
     try:
         before = file.read_text(encoding="utf-8") if file.exists() and not complete else ""
-        when = time.time() if complete else last_complete(before, ran.command)
+        when = time.time() if complete else last_complete(before, labels)
         new = file.with_name(f".{file.name}.{os.getpid()}")
-        new.write_text(metrics(ran.command, journal.tally, shared.requests(), when), encoding="utf-8")
+        new.write_text(metrics(labels, journal.tally, shared.requests(), when), encoding="utf-8")
         new.replace(file)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"

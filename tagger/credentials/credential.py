@@ -6,7 +6,7 @@ import base64
 from dataclasses import dataclass, field
 
 from tagger.names import Repository
-from tagger.text import hide
+from tagger.text import hide, hide_for_a_while
 
 _DOCKER_HUB_KEY = "https://index.docker.io/v1/"
 _IDENTITY_TOKEN_USER = "<token>"  # noqa: S105 - the user name that means: the secret is an identity token
@@ -19,7 +19,10 @@ class Secret:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        hide(text.removeprefix("Basic ").removeprefix("Bearer "))
+        if text.startswith("Bearer "):
+            hide_for_a_while(text.removeprefix("Bearer "))
+        else:
+            hide(text.removeprefix("Basic "))
 
     def reveal(self) -> str:
         """The text itself, for whoever sends it and nobody else."""

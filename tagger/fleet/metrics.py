@@ -10,15 +10,20 @@ from tagger.fleet.tally import Tally
 _COMPLETE = "tagger_last_complete_run_timestamp_seconds"
 
 
-def metrics(command: str, tally: Tally, requests: Mapping[tuple[str, str], int], complete: float | None) -> str:
-    """The metrics of a run; `complete` is when the last run ended that left nothing unfinished (None: never)."""
+def metrics(
+    labels: Mapping[str, str], tally: Tally, requests: Mapping[tuple[str, str], int], complete: float | None
+) -> str:
+    """The metrics of a run, which `labels` name.
+
+    `complete` is when the last run ended that left nothing unfinished (None: never).
+    """
     lines: list[str] = []
 
     def add(name: str, kind: str, about: str, values: Iterator[tuple[str, float]]) -> None:
         lines.extend((f"# HELP {name} {about}", f"# TYPE {name} {kind}"))
-        lines.extend(f"{name}{{{labels}}} {value:.15g}" for labels, value in values)
+        lines.extend(f"{name}{{{labelled}}} {value:.15g}" for labelled, value in values)
 
-    mine = f'command="{command}"'
+    mine = _written(labels)
     outcomes = ((f'{mine},outcome="{outcome}"', float(count)) for outcome, count in sorted(tally.outcomes.items()))
     add("tagger_repositories", "gauge", "Repositories of the last run, by how it ended there.", outcomes)
     add("tagger_drifted_tags", "gauge", "Floating tags out of place.", iter([(mine, float(tally.drifted))]))
@@ -33,10 +38,14 @@ def metrics(command: str, tally: Tally, requests: Mapping[tuple[str, str], int],
     return "\n".join([*lines, ""])
 
 
-def last_complete(text: str, command: str) -> float | None:
-    """When the last complete run of a command ended, as earlier metrics say it; None where they do not."""
-    found = re.search(rf'^{_COMPLETE}\{{command="{re.escape(command)}"\}} ([0-9.]+)$', text, re.MULTILINE)
+def last_complete(text: str, labels: Mapping[str, str]) -> float | None:
+    """When the last complete run with these labels ended, as earlier metrics say it; None where they do not."""
+    found = re.search(rf"^{_COMPLETE}\{{{re.escape(_written(labels))}\}} ([0-9.]+)$", text, re.MULTILINE)
     return float(found[1]) if found else None
+
+
+def _written(labels: Mapping[str, str]) -> str:
+    return ",".join(f'{name}="{_escaped(value)}"' for name, value in labels.items())
 
 
 def _escaped(text: str) -> str:

@@ -379,6 +379,29 @@ def test_a_plan_that_is_torn_or_none_changes_nothing(
     assert tagger(None, "check", "--from", names).code == 0
 
 
+def test_a_run_that_only_reads_ends_at_once_when_it_is_interrupted(
+    model: ModelRegistry, file: Callable[[Sequence[str]], str], tmp_path: Path
+) -> None:
+    every = shelf(model, 30)
+    names, state = file(every), tmp_path / "out.ndjson"
+    running: list[Launched] = []
+    held = threading.Event()
+
+    def interrupt(_: Request) -> None:
+        running[-1].send_signal(signal.SIGTERM)
+        held.wait(20)
+
+    model.intercept(on("GET", "app12/tags/list", interrupt, times=1))
+    running.append(start(None, "check", "--from", names, "--resume", str(state), "--jobs", "3"))
+    ran = wait(running[-1])
+    held.set()
+    assert ran.code == 143, ran.err
+    some = decided(state.read_text())
+    assert (0 < some.total() < 30, every[12] in some) == (True, False)
+    assert tagger(None, "check", "--from", names, "--resume", str(state)).code == 0
+    assert decided(state.read_text()) == Counter(every)
+
+
 # -- no faster than a registry wants -----------------------------------------------------------------------------------
 
 

@@ -580,3 +580,15 @@ def test_secrets_are_equal_when_their_texts_are() -> None:
     assert Secret("a") == Secret("a") != Secret("b")
     assert len({Secret("a"), Secret("a"), Secret("b")}) == 2
     assert Secret("a") != "a"
+
+
+def test_a_token_is_hidden_while_it_is_used_and_a_password_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tagger import text
+
+    monkeypatch.setattr(text, "_hidden", {})
+    monkeypatch.setattr(text, "_passing", {})
+    login = Credential("ann", Secret("correct horse"))
+    tokens = [Secret(f"Bearer token-{number:06}") for number in range(5000)]
+    said = text.without_secrets(f"correct horse, {login.basic().reveal()}, {tokens[-1].reveal()}, token-004500")
+    assert said == "***, Basic ***, Bearer ***, ***"
+    assert len(text._passing) <= 1000, "a run over thousands of repositories stays small"

@@ -341,7 +341,8 @@ def test_metrics_are_what_prometheus_reads() -> None:
     tally = Tally()
     tally.add("ok", 0, {})
     tally.add("drift", 5, {"drift": [{"tag": "latest"}, {"tag": "2"}]})
-    text = metrics("check", tally, {('reg"\\istry:5000', "200"): 14, ("registry", "none"): 1}, 1700000000.5)
+    sent = {('reg"\\istry:5000', "200"): 14, ("registry", "none"): 1}
+    text = metrics({"command": "check"}, tally, sent, 1700000000.5)
     assert parsed(text) == {
         ("tagger_repositories", (("command", "check"), ("outcome", "drift"))): 1.0,
         ("tagger_repositories", (("command", "check"), ("outcome", "ok"))): 1.0,
@@ -350,5 +351,9 @@ def test_metrics_are_what_prometheus_reads() -> None:
         ("tagger_requests", (("command", "check"), ("host", "registry"), ("status", "none"))): 1.0,
         ("tagger_last_complete_run_timestamp_seconds", (("command", "check"),)): 1700000000.5,
     }
-    assert last_complete(text, "check") == 1700000000.5
-    assert last_complete(text, "repair") is None
+    assert last_complete(text, {"command": "check"}) == 1700000000.5
+    assert last_complete(text, {"command": "repair"}) is None
+    shard = {"command": "check", "shard": "3/20"}
+    text = metrics(shard, tally, {}, 5.0)
+    assert parsed(text)["tagger_drifted_tags", (("command", "check"), ("shard", "3/20"))] == 2.0
+    assert (last_complete(text, shard), last_complete(text, {"command": "check"})) == (5.0, None)
