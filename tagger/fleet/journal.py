@@ -78,7 +78,7 @@ class Journal:
         try:
             file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.ftruncate(file, self._resumed(path) if resumed else 0)
+            os.ftruncate(file, self._resumed(path) if resumed else _replaced(path))
             mine, file = file, None
         except BlockingIOError:
             raise InputError(f"another tagger writes {printable(path)}", "wait for it, or give another file") from None
@@ -102,6 +102,12 @@ class Journal:
             self._decided.add(_key(found.repository))
             self.tally.add(found.outcome, found.exit_code, found.content)
         return end
+
+
+def _replaced(path: str) -> int:
+    """Nothing of a file stays, if it begins as a state does. Raises InputError where it does not."""
+    next(results(path), None)
+    return 0
 
 
 def results(path: str) -> Iterator[tuple[int, Decided]]:

@@ -53,6 +53,7 @@ PURE = (
     "fleet.entry",
     "fleet.metrics",
     "fleet.names",
+    "fleet.plan",
     "fleet.tally",
     "credentials.credential",
     "engine.push_stream",

@@ -371,6 +371,9 @@ def test_a_plan_that_is_torn_or_none_changes_nothing(
         ran = tagger(None, "apply", str(path))
         assert (ran.code, said in ran.error) == (2, True), ran.err
     assert tagger(None, "apply", f"{path}.gone").code == 2
+    path.write_text("latest\n")
+    ran = tagger(None, "repair", "--from", names, "--plan", str(path))
+    assert (ran.code, "is no result of tagger" in ran.error, path.read_text()) == (2, True, "latest\n")
     assert ({name: holds(model, name) for name in every}, len(model.requests)) == (before, asked)
     path.write_text(whole[:-9])
     assert tagger(None, "repair", "--from", names, "--plan", str(path), "--resume", "other").code == 2
