@@ -230,10 +230,10 @@ def test_a_run_whose_time_is_over_ends_cleanly_and_goes_on_later(
     every = shelf(model, 30)
     names, state, metrics = file(every), tmp_path / "out.ndjson", tmp_path / "tagger.prom"
     words = ["check", "--from", names, "--resume", str(state), "--metrics", str(metrics)]
-    slow = ["--rate", f"{model.host}=40/s", "--timeout", "3", "--jobs", "1"]
+    slow = ["--rate", f"{model.host}=15/s", "--timeout", "6", "--jobs", "1"]  # all would take 14 s
     ran = tagger(None, *words, *slow)
     assert ran.code == 8, ran.err
-    assert "unfinished: not all repositories fit into the 3 s of --timeout: run the same command again" in ran.err
+    assert "unfinished: not all repositories fit into the 6 s of --timeout: run the same command again" in ran.err
     some = decided(state.read_text())
     assert 0 < some.total() < 30
     assert not [name for name, *_ in parsed(metrics.read_text()) if "complete" in str(name)]
