@@ -53,7 +53,7 @@ def built(engine: Engine, registry: Registry) -> Built:
     images, manifests = {}, {}
     for version in VERSIONS:
         name = f"{registry.host}/{repository}:{version}"
-        images[version] = engine.image(name, f"{unique} {version}")
+        images[version] = engine.imported(name, f"{unique} {version}")
         engine.docker("push", "--quiet", name)
         manifests[version] = registry.manifest(repository, version)
     return Built(images, manifests, repository)
@@ -215,7 +215,7 @@ def duel(engine: Engine, registry: Registry, via: str, point: Point) -> Duel:
         assert go.wait(120)
 
     with stage(engine, registry) as scene, Proxy(registry.host) as door:
-        rival_image = engine.image(f"rival-{secrets.token_hex(4)}", f"rival of {scene.repository}")
+        rival_image = engine.imported(f"rival-{secrets.token_hex(4)}", f"rival of {scene.repository}")
         with scene.watched(point, hold):
             first = scene.start(via)
             try:

@@ -586,6 +586,14 @@ class Engine(Daemon):
         self._images[content, layers] = made = super().image(name, content, layers=layers)
         return made
 
+    def imported(self, name: str, content: bytes | str) -> str:
+        """Make an image of one layer that holds `content`, for half of what it costs to load one; give its ID."""
+        repository, _, tag = _with_tag(name).rpartition(":")
+        where = f"repo={quote(repository)}&tag={quote(tag)}"
+        said = self._ask("POST", f"/images/create?fromSrc=-&{where}", _layers(content, 1)[0])
+        image: str = json.loads(said.splitlines()[-1])["status"]
+        return image
+
     @functools.cached_property
     def _images(self) -> dict[tuple[bytes | str, int], str]:
         return {}

@@ -221,7 +221,7 @@ def stage(engine: Engine, registry: Registry) -> Iterator[Stage]:
         for tag in FLOATS:
             registry.put(repository, tag, old.body, old.media_type)
         image = f"build-{unique}"
-        image_id = engine.image(image, f"new {unique}")
+        image_id = engine.imported(image, f"new {unique}")
         try:
             yield Stage(registry, repository, through, proxy, image, registry.snapshot(repository), environment)
         finally:
