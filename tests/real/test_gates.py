@@ -293,7 +293,7 @@ def test_ctrl_c_during_a_gate_ends_the_gate_and_moves_no_tag(bench: Bench, numbe
     process.send_signal(number)
     ran = wait(process)
     assert (ran.code, "interrupted" in ran.error) == (code, True), ran.err
-    assert not alive(int(running.read_text()))
+    until(lambda: not alive(int(running.read_text())))
     [name] = bench.held()
     assert name in ran.json["warnings"][0]
     assert bench.engine.tags(str(bench.repository)) == {}
@@ -467,7 +467,7 @@ def test_what_ends_a_command_after_a_release_leaves_the_tags_where_they_belong(b
         process.send_signal(signal.SIGINT)
     ran = wait(process)
     assert (ran.code, ran.json["outcome"]) == (130 if how == "signal" else 7, "released"), ran.err
-    assert not alive(int(running.read_text()))
+    until(lambda: not alive(int(running.read_text())))
     assert {*bench.held()} == {*CASCADE}
 
 
