@@ -1,7 +1,7 @@
 # An image of tagger itself. `make dist` fills build/image first, so of Python's packages the build downloads nothing.
 # It runs as an ordinary user: be the one who owns what is mounted, and join the group that may use the Engine's socket.
 #   docker run --rm --user "$(id -u):$(id -g)" --group-add "$(stat -c %g /var/run/docker.sock)" \
-#       -v /var/run/docker.sock:/var/run/docker.sock -v ~/.docker:/home/tagger/.docker:ro -v "$PWD:/work" \
+#       -v /var/run/docker.sock:/var/run/docker.sock -v ~/.docker:/home/tagger/.docker:ro -v "$PWD:/checkout" \
 #       tagger release image-gallery git --registry registry.example
 ARG PYTHON=python:3.13-slim
 FROM ${PYTHON}
@@ -11,9 +11,9 @@ RUN command -v git >/dev/null || { \
 COPY build/image /opt/tagger
 RUN python -m compileall -q /opt/tagger \
     && mv /opt/tagger/tagger.sh /usr/local/bin/tagger && chmod 755 /usr/local/bin/tagger \
-    && mkdir -p /home/tagger /work
+    && mkdir -p /home/tagger /checkout
 ENV HOME=/home/tagger
-WORKDIR /work
+WORKDIR /checkout
 USER 65532:65532
 ENTRYPOINT ["tagger"]
 # What changes with every commit comes last, so that the rest is built once.

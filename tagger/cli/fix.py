@@ -39,17 +39,17 @@ def repair(
     from tagger import api
     from tagger.cli.render import json, text
 
-    def mend(place: Place, *, dry_run: bool) -> Repair:
+    def fixed(place: Place, *, dry_run: bool) -> Repair:
         return api.repair(place.repository, dry_run=dry_run, **place.words)
 
     with failing(repository, as_json=as_json):
         shown = Shown(text.repair_text, json.repair_content, wrote=lambda done: bool(done.repaired or done.removed))
         if is_asked(many, repository, plan):
             looks = dry_run or plan is not None
-            asked = Asked("repair", partial(mend, dry_run=looks), shown, looks, plan)
+            asked = Asked("repair", partial(fixed, dry_run=looks), shown, looks, plan)
             run(asked, many, repository, also, access=access, rules=rules, as_json=as_json)
         where = places(rules, access, one(repository), also)
-        write(where, mend, shown, dry_run=dry_run, as_json=as_json)
+        write(where, fixed, shown, dry_run=dry_run, as_json=as_json)
 
 
 @command(app, FIX)

@@ -150,7 +150,7 @@ def sharing(place: Place, shared: Shared) -> Place:
 class Run:
     """A command on many repositories that begins, and the time that it has.
 
-    `sharers` is the number of shards. The file of a `plan` begins anew unless it is the one that is resumed.
+    `sharers` is the number of shards. The file of a `plan` is written from its beginning, unless it is resumed.
     """
 
     ran: Ran

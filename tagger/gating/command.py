@@ -1,4 +1,4 @@
-"""A command to run for an image: its words, what it is told of the image, and how it ended. Pure."""
+"""A command to run for an image: its words, what it learns about the image, and how it ended. Pure."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Subject:
         return f"{self.repository}@{self.digest}"
 
     def told(self) -> Mapping[str, str]:
-        """What a command is told, by the names that its words have for it."""
+        """What a command learns about the image, by the names that its words have for it."""
         return {
             "reference": self.reference,
             "digest": self.digest,
@@ -43,7 +43,7 @@ class Subject:
         }
 
     def variables(self) -> dict[str, str]:
-        """What a command is told in its environment."""
+        """The same in the environment of a command."""
         return {f"TAGGER_{name.upper()}": value for name, value in self.told().items()}
 
 

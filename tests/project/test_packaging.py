@@ -261,7 +261,7 @@ def test_the_image_releases_through_a_mounted_socket_the_version_of_a_mounted_ch
     for path in (checkout, *checkout.rglob("*")):
         os.chown(path, 12345, 12345)
     engine.image(repository, "the gallery")
-    mounts = ["-v", f"{engine.socket}:/var/run/docker.sock", "-v", f"{checkout}:/work"]
+    mounts = ["-v", f"{engine.socket}:/var/run/docker.sock", "-v", f"{checkout}:/checkout"]
     who = ["--user", "12345:12345", "--group-add", str(engine.socket.stat().st_gid), "--network", "host"]
     words = ["release", repository, "git", "--registry", registry.host, "--quiet"]
     said = engine.docker("run", "--rm", *who, *mounts, image, *words)
