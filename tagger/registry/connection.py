@@ -16,7 +16,7 @@ from tagger.registry.answer import Answer
 from tagger.registry.auth import Auth
 from tagger.registry.http import Body, Transport
 from tagger.registry.pools import Pools
-from tagger.registry.site import Site, Trust
+from tagger.registry.site import Found, Site, Trust
 from tagger.registry.traffic import Traffic
 from tagger.registry.url import shown
 from tagger.work import Deadline, Trace
@@ -40,6 +40,7 @@ class Connection:
         trace: Trace | None = None,
         pools: Pools | None = None,
         traffic: Traffic | None = None,
+        found: Found | None = None,
     ) -> None:
         trust = trust or Trust()
         self.registry = registry
@@ -47,7 +48,7 @@ class Connection:
         self._transport = Transport(
             registry, insecure=trust.insecure, deadline=self.deadline, trace=trace, pools=pools, traffic=traffic
         )
-        self.site = Site(registry, trust, self._transport)
+        self.site = Site(registry, trust, self._transport, found)
         self.auth = Auth(self.site, self._transport, credential)
         self.close = self._transport.close
 

@@ -35,24 +35,33 @@ class Trust:
     token_hosts: frozenset[str] = frozenset()
 
 
-class Site:
-    """The address of one registry; safe to use from several threads."""
+@dataclass(slots=True)
+class Found:
+    """The scheme, host and port at which a registry was found; None until it is looked for."""
 
-    def __init__(self, registry: Registry, trust: Trust, transport: Transport) -> None:
+    origin: str | None = None
+
+
+class Site:
+    """The address of one registry; safe to use from several threads. What was `found` may be shared."""
+
+    def __init__(self, registry: Registry, trust: Trust, transport: Transport, found: Found | None = None) -> None:
         self.registry = registry
         self.trust = trust
         self._transport = transport
         self._lock = threading.RLock()
         self._secure, self._plain = (f"{scheme}://{registry.api_host}" for scheme in ("https", "http"))
-        self._origin = None if trust.insecure else self._secure
+        self._found = found or Found()
+        if not trust.insecure:
+            self._found.origin = self._secure
 
     @property
     def origin(self) -> str:
         """The registry's scheme, host and port; the first use may ask the registry whether it speaks TLS."""
         with self._lock:
-            if self._origin is None:
-                self._origin = self._probed()
-            return self._origin
+            if self._found.origin is None:
+                self._found.origin = self._probed()
+            return self._found.origin
 
     def greeting(self) -> Answer:
         """What the registry's root answers to a request without credentials. Raises what `Transport.send` raises."""
@@ -64,7 +73,7 @@ class Site:
 
         Servers that want TLS answer such a request with 400, or break off.
         """
-        if self._origin is not None or not self.trust.plain_first or method not in ("GET", "HEAD"):
+        if self._found.origin is not None or not self.trust.plain_first or method not in ("GET", "HEAD"):
             return None
         try:
             answer = self._transport.once(method, self._plain + path, headers, limit=limit)
@@ -72,9 +81,9 @@ class Site:
             return None
         with self._lock:
             spoken = answer.status != HTTPStatus.BAD_REQUEST
-            if spoken and self._origin is None:
-                self._origin = self._plain
-            return answer if spoken and self._origin == self._plain else None
+            if spoken and self._found.origin is None:
+                self._found.origin = self._plain
+            return answer if spoken and self._found.origin == self._plain else None
 
     def owns(self, url: str) -> bool:
         """Whether a URL has the registry's own scheme, host and port."""

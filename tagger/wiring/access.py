@@ -19,7 +19,7 @@ from tagger.registry.catalog import catalog
 from tagger.registry.connection import Connection
 from tagger.registry.pools import CONNECTIONS, Pools
 from tagger.registry.repository import RemoteRepository
-from tagger.registry.site import Trust
+from tagger.registry.site import Found, Trust
 from tagger.registry.tag_list import NoList
 from tagger.registry.traffic import Traffic
 from tagger.releasing.order import Target
@@ -110,6 +110,7 @@ class Shared:
         self._lock = threading.Lock()
         self._pools: dict[tuple[Registry, bool], Pools] = {}
         self._traffic: dict[Registry, Traffic] = {}
+        self._found: dict[tuple[Registry, bool], Found] = {}
 
     def open(self, target: Repository, access: Access) -> RemoteRepository:
         """Open a repository for one call, whose independent questions go out one by one."""
@@ -132,7 +133,7 @@ class Shared:
 
     def _connection(self, target: Repository, access: Access) -> Connection:
         trust = _trust(target, lambda: False, access)
-        pools, traffic = self._of(target.registry, insecure=trust.insecure)
+        pools, traffic, found = self._of(target.registry, insecure=trust.insecure)
         return Connection(
             target.registry,
             lambda: self._config.credential(target, self._helpers),
@@ -141,9 +142,10 @@ class Shared:
             trace=access.get("trace"),
             pools=pools,
             traffic=traffic,
+            found=found,
         )
 
-    def _of(self, registry: Registry, *, insecure: bool) -> tuple[Pools, Traffic]:
+    def _of(self, registry: Registry, *, insecure: bool) -> tuple[Pools, Traffic, Found]:
         with self._lock:
             if (registry, insecure) not in self._pools:
                 reading = self._deadline.part(finishing=self._finishing)
@@ -155,7 +157,8 @@ class Shared:
             if registry not in self._traffic:
                 rate = self._rates.get(registry)
                 self._traffic[registry] = Traffic(str(registry), self._deadline, rate=rate, sharers=self._sharers)
-            return self._pools[registry, insecure], self._traffic[registry]
+            found = self._found.setdefault((registry, insecure), Found())
+            return self._pools[registry, insecure], self._traffic[registry], found
 
 
 def _trust(target: Repository, engine_allows: Callable[[], bool], access: Access) -> Trust:

@@ -501,3 +501,24 @@ def test_the_repositories_of_a_real_registry_are_listed_checked_and_repaired(
     assert parsed(metrics.read_text())["tagger_drifted_tags", (("command", "check"),)] == 18
     assert tagger(None, "repair", "--from", names, "--jobs", "3").code == 0
     assert tagger(None, "check", "--from", names).code == 0
+
+
+@pytest.mark.engine
+def test_a_registry_without_tls_is_looked_for_once_for_all_repositories(
+    registry_local: Registry, repository: str, file: Callable[[Sequence[str]], str], tmp_path: Path
+) -> None:
+    shops = [Repository(registry_local, f"{repository}/app{number}") for number in range(5)]
+    for shop in shops:
+        for tag in ("2.1.106", "2.1", "2", "latest"):
+            shop.image(tag, "new")
+    metrics = tmp_path / "tagger.prom"
+    names = file([f"registry.local:5000/{repository}/app{number}" for number in range(5)])
+    insecure = ["--insecure", "registry.local:5000", "--jobs", "1"]
+    ran = tagger(None, "check", "--from", names, "--metrics", str(metrics), *insecure)
+    assert ran.code == 0, ran.err
+    sent = {
+        dict(labels)["status"]: count
+        for (name, labels), count in parsed(metrics.read_text()).items()
+        if "requests" in name
+    }
+    assert sent == {"200": 25, "none": 1}
