@@ -53,7 +53,7 @@ def built(engine: Engine, registry: Registry) -> Built:
     images, manifests = {}, {}
     for version in VERSIONS:
         name = f"{registry.host}/{repository}:{version}"
-        images[version] = engine.imported(name, f"{unique} {version}")
+        images[version] = engine.image(name, f"{unique} {version}")
         engine.docker("push", "--quiet", name)
         manifests[version] = registry.manifest(repository, version)
     return Built(images, manifests, repository)
