@@ -10,6 +10,7 @@ import signal
 import subprocess
 from collections import deque
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 
 from tagger.errors import InputError, TaggerError
 from tagger.gating.command import Command, Ran, Subject, ending
@@ -38,25 +39,32 @@ def run(command: Command, subject: Subject, seconds: float, deadline: Deadline, 
 
     It reads nothing, and ends with its process group after `seconds`, at the deadline, or when it is interrupted.
     """
-    try:
-        process = subprocess.Popen(  # noqa: S603 - the user's own words, and no shell
-            command.about(subject),
-            env={**os.environ, **subject.variables()},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    except (OSError, ValueError) as error:
-        return Ran(command, subject, f"cannot be started ({printable(error)})")
+    # A signal interrupts this thread, and must not come between the start of a process and the one who ends it.
+    starter = ThreadPoolExecutor(1)
+    starting = starter.submit(_start, command, subject)
     output = _Output(lambda line: show(f"{command.name}: {line}"))
     try:
-        late = _follow(process, output, deadline, seconds)
+        if isinstance(error := starting.exception(), OSError | ValueError):
+            return Ran(command, subject, f"cannot be started ({printable(error)})")
+        late = _follow(starting.result(), output, deadline, seconds)
     finally:
-        _end(process)
+        starter.shutdown()
+        if starting.exception() is None:
+            _end(starting.result())
         output.close()
-    failed = late or ending(process.returncode)
+    failed = late or ending(starting.result().returncode)
     return Ran(command, subject, failed, tuple(printable(line, _LONGEST_LINE) for line in output.last))
+
+
+def _start(command: Command, subject: Subject) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603 - the user's own words, and no shell
+        command.about(subject),
+        env={**os.environ, **subject.variables()},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
 
 
 def _follow(process: subprocess.Popen[bytes], output: _Output, deadline: Deadline, seconds: float) -> str | None:
