@@ -75,7 +75,8 @@ def _look(repository: Target, scheme: Scheme, image: Image, version: Version) ->
     free = max(numbers, default=-1) + 1
     plain = repository.digest(scheme.version_tag(numbering.plain(version))) if free else None
     # What somebody has pushed under the plain tag gets the next number, and this image the one after it.
-    strange = plain is not None and not any(plain == digest for digest in there.values())
+    known = len(there) < len(newest) or plain in {None, *there.values()}
+    strange = not known and numbering.plain(version) not in mine
     return _Seen(frozenset({*mine, *marked}), free + strange, ours)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Self
 
-from tagger.errors import Refused, TaggerError, Unreadable, Unsettled
+from tagger.errors import Abandoned, Refused, TaggerError, Unreadable, Unsettled
 from tagger.names import Digest, Repository, Tag
 from tagger.repository.ending import ended
 from tagger.repository.floating import Move
@@ -90,6 +90,8 @@ def _remove(repository: Removable, every: Sequence[Published], named: Sequence[T
         problem = error
     repository.deadline.put_back()
     try:
+        if isinstance(problem, Abandoned):
+            raise problem  # what still runs may arrive after a look
         done, left, unknown = _look(repository, plan)
         astray = [*unknown, *(tag for tag in left if tag not in unknown and repository.is_half_removed(tag))]
     except (TaggerError, KeyboardInterrupt) as error:
