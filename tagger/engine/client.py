@@ -25,7 +25,7 @@ from tagger.names import Digest, ImageName, Reference, Registry, Repository, par
 from tagger.text import printable
 from tagger.work import Deadline, Trace
 
-_TAG_ATTEMPTS = 3
+_TAG_ATTEMPTS = 10  # releases on one Engine may take each other's local tags away, several times in a row
 _CONTAINERD_STORE = ["driver-type", "io.containerd.snapshotter.v1"]
 
 

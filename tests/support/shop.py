@@ -284,17 +284,19 @@ def _untrue(theatre: Theatre, held: Mapping[str, str], empty: Collection[str], r
     before, goal = theatre.before, theatre.goal
     changed = {tag for tag in {*held, *before} if held.get(tag) != before.get(tag)}
     signalled = mode.startswith("interrupted")
+    # A signal that comes while the process ends kills it, for which a shell says 130.
+    code = 130 if signalled and ran.code == -SIGINT else ran.code
     expected = (-9,) if mode == "killed" else (0, 3, 4, 130) if signalled else (0, 1, 2, 3, 4)
-    if ran.code not in expected:
-        yield f"exit {ran.code}, which is not what that means"
-    elif ran.code == 0:
+    if code not in expected:
+        yield f"exit {code}, which is not what that means"
+    elif code == 0:
         if held != _owned_up(theatre, held, empty, ran):
             yield "exit 0, and not done"
-    elif ran.code in {1, 2, 3} and (left := sorted(changed - _may_stay(theatre, held))):
-        yield f"exit {ran.code}, and changed: {left}"
-    elif ran.code in {4, 130} and changed and (silent := _unnamed(ran, _astray(theatre, held, empty))):
-        yield f"exit {ran.code}, out of place and not named: {silent}"
-    elif ran.code == 4 and len(_unnamed(ran, {*before, *goal})) == len({*before, *goal}):
+    elif code in {1, 2, 3} and (left := sorted(changed - _may_stay(theatre, held))):
+        yield f"exit {code}, and changed: {left}"
+    elif code in {4, 130} and changed and (silent := _unnamed(ran, _astray(theatre, held, empty))):
+        yield f"exit {code}, out of place and not named: {silent}"
+    elif code == 4 and len(_unnamed(ran, {*before, *goal})) == len({*before, *goal}):
         yield "exit 4, and no tag is named"
 
 
