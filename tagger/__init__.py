@@ -51,9 +51,10 @@ if TYPE_CHECKING:
     from tagger.repository.sharing import Sharing
     from tagger.repository.unyank import Unyank
     from tagger.repository.yank import Yank
+    from tagger.rules.lines import lines
     from tagger.rules.next import Part
     from tagger.rules.plan import Action, Change
-    from tagger.rules.scheme import Scheme, lines
+    from tagger.rules.scheme import Scheme
     from tagger.wiring.promote import Promotion
     from tagger.wiring.release import Wanted
 
@@ -94,7 +95,7 @@ _HOMES = {
     "check": "api",
     "compare": "api",
     "diagnose": "api",
-    "lines": "rules.scheme",
+    "lines": "rules.lines",
     "listed": "api",
     "ls": "api",
     "next_version": "api",

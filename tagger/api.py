@@ -16,7 +16,8 @@ from tagger.names import Registry, Repository
 from tagger.registry.repository import RemoteRepository
 from tagger.releasing.order import FloatsVia
 from tagger.releasing.outcome import Release
-from tagger.rules.scheme import Scheme, numbering_of
+from tagger.rules.lines import numbering_of
+from tagger.rules.scheme import Scheme
 from tagger.text import printable
 from tagger.wiring.access import Access, Registries, Shared
 from tagger.wiring.options import ReleaseOptions, deadline_of

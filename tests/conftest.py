@@ -90,10 +90,11 @@ def pytest_testnodedown(node: Any) -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what cannot run here and say why; in CI nothing is skipped."""
     marks = {mark.name for mark in item.iter_markers()}
-    if marks.isdisjoint({"engine", "podman", *FROM_SID}):
+    shells = [name for mark in item.iter_markers("shell") for name in mark.args]
+    if not shells and marks.isdisjoint({"engine", "podman", *FROM_SID}):
         return
     reason = _lacking_services(item.config)
-    if not reason and (absent := _lacking_programs(marks)):
+    if not reason and (absent := [*_lacking_programs(marks), *(each for each in shells if not shutil.which(each))]):
         reason = f"no {', '.join(absent)}: `make test-engines` installs it"
     if reason and os.environ.get("CI") == "true":
         pytest.fail(reason, pytrace=False)

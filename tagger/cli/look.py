@@ -52,7 +52,7 @@ def tags(
     They come one on each line, the most specific first.
     """
     from tagger.git import parse_asked
-    from tagger.rules.scheme import numbering_of
+    from tagger.rules.lines import numbering_of
 
     with failing():
         found = in_force(given(rules), None)
@@ -179,7 +179,7 @@ def next_version(
     Example: tagger next registry.local:5000/gallery/ui --minor
     """
     from tagger import api
-    from tagger.rules.scheme import numbering_of
+    from tagger.rules.lines import numbering_of
 
     parts = [part for part, asked in (("patch", patch), ("minor", minor), ("major", major)) if asked]
     with failing():

@@ -10,8 +10,9 @@ from typing import Any, NoReturn
 from tagger.config.kinds import AGE, COMMANDS, FLAG, GIT_TAG, NUMBER, PAIRS, TEXT, TEXTS, Kind, choice, choices, wrong
 from tagger.config.nearest import unknown
 from tagger.errors import InputError
+from tagger.rules.lines import apart, lines
 from tagger.rules.numbering import Numbering
-from tagger.rules.scheme import Scheme, apart, lines
+from tagger.rules.scheme import Scheme
 from tagger.rules.spelling import DEFAULT_VARIANT
 from tagger.text import printable
 

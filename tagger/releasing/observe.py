@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from tagger.errors import Conflict, Refused, TaggerError, Unreadable
+from tagger.errors import AGAIN, Conflict, Refused, TaggerError, Unreadable
 from tagger.names import Digest, Repository, Tag
 from tagger.releasing.order import Image, Order, Target
 from tagger.releasing.outcome import Outcome
@@ -106,6 +106,13 @@ def _begun(run: Run, placement: Placement, seen: Observed) -> Share:
             f"{repository.name.registry} cannot say where {repository.name}:{own} points, so it may already be"
             " released",
             "try again, and if that does not help, overwrite it with --force",
+        )
+    plain = scheme.numbering.plain(version)
+    if plain != version and seen.published.versions.get(plain) in seen.unreadable:
+        raise Unreadable(
+            f"{repository.name.registry} cannot say where {repository.name}:{scheme.version_tag(plain)} points, and its"
+            " image would lose that name",
+            AGAIN,
         )
     digest = _digest_here(image, repository, seen, version, own)
     planned = rules.plan(version, digest, seen, overwrite=run.order.overwrite)

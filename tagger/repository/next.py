@@ -9,9 +9,10 @@ from tagger.errors import InputError
 from tagger.names import Tag
 from tagger.repository.observe import Listed
 from tagger.rules.candidate import is_candidate
+from tagger.rules.lines import numbering_of
 from tagger.rules.next import Part, check_label, following, successor
 from tagger.rules.resolve import Published
-from tagger.rules.scheme import Scheme, numbering_of
+from tagger.rules.scheme import Scheme
 from tagger.rules.version import Version, newest_first, yanked_by
 
 

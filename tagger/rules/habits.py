@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from tagger.errors import InputError
 from tagger.names import Tag
 from tagger.rules.fit import Fit, Held, fit
-from tagger.rules.scheme import Scheme, lines
+from tagger.rules.lines import lines
+from tagger.rules.scheme import Scheme
 from tagger.rules.spelling import DEFAULT_VARIANT, in_variant
 from tagger.rules.version import Version
 

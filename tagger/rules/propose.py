@@ -10,9 +10,10 @@ from tagger.errors import InputError
 from tagger.names import Digest, Tag
 from tagger.rules.fit import Fit, Held, fit
 from tagger.rules.habits import Habits, habits, is_of, mistaken, words
+from tagger.rules.lines import apart
 from tagger.rules.numbering import Numbering
 from tagger.rules.readings import Reading, readings
-from tagger.rules.scheme import Scheme, apart
+from tagger.rules.scheme import Scheme
 from tagger.rules.spelling import DEFAULT_VARIANT
 from tagger.rules.version import Version, yanked_by
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import combinations
 
@@ -13,7 +13,7 @@ from tagger.names import LONGEST_TAG, Tag, parse_tag
 from tagger.rules import spelling
 from tagger.rules.candidate import is_candidate
 from tagger.rules.numbering import Numbering
-from tagger.rules.spelling import DEFAULT_VARIANT, Spelling, float_template, in_variant, row
+from tagger.rules.spelling import Spelling, float_template, in_variant, row
 from tagger.rules.template import Template, Token
 from tagger.rules.version import Version, in_channel, is_usual_stage, read, yanked_by
 from tagger.text import printable
@@ -244,51 +244,6 @@ def _literals(tokens: Iterable[Token]) -> int:
     return sum(len(token) for token in tokens if isinstance(token, str))
 
 
-def numbering_of(schemes: Sequence[Scheme]) -> Numbering:
-    """Return how all of these schemes write versions. Raises InputError if they differ."""
-    found = dict.fromkeys(scheme.numbering for scheme in schemes)
-    if len(found) > 1:
-        raise InputError("these images write versions in several ways", "take them one by one, and name the --line")
-    return next(iter(found))
-
-
-def lines(scheme: Scheme, variants: Iterable[str], known: Iterable[str] = ()) -> tuple[Scheme, ...]:
-    """Return the scheme of each of these variants; the plain one is called `default`, and is meant if none is named.
-
-    `known` are further variants of the image: no scheme takes their tags for its own.
-
-    >>> [line.version_tag(Version.parse("2.1.106")) for line in lines(Scheme(), ["default", "alpine"])]
-    ['2.1.106', '2.1.106-alpine']
-
-    Raises InputError when a variant is named twice, and when two variants would spell the same tag.
-    """
-    asked = list(variants) or [DEFAULT_VARIANT]
-    spelling.check_once("variant", asked)
-    everyone = frozenset({*asked, *known} - {DEFAULT_VARIANT})
-    found = {
-        name: replace(scheme, variant="" if name == DEFAULT_VARIANT else name, variants=everyone)
-        for name in (DEFAULT_VARIANT, *sorted(everyone))
-    }
-    _check_apart([*found.values()])
-    return tuple(found[name] for name in asked)
-
-
-def apart(lines: Sequence[Sequence[Scheme]]) -> list[tuple[Scheme, ...]]:
-    """Return the schemes of lines in one repository, which know of each other.
-
-    Raises InputError when two lines could spell the same tag.
-    """
-    if len(lines) == 1:
-        return [tuple(lines[0])]
-    _check_apart([scheme for line in lines for scheme in line])
-    return [
-        tuple(
-            replace(scheme, beside=tuple(o for other in lines if other is not line for o in other)) for scheme in line
-        )
-        for line in lines
-    ]
-
-
 def _check(scheme: Scheme) -> None:
     spelling.check_prefix(scheme.prefix)
     for variant in {*scheme.variants, *([scheme.variant] if scheme.variant else ())}:
@@ -308,10 +263,10 @@ def _check(scheme: Scheme) -> None:
         spelling.check_channel(channel)
     spelling.check_once("alias", [name for name, _ in scheme.aliases])
     spelling.check_once("channel", scheme.channels)
-    _check_apart([scheme])
+    check_apart([scheme])
 
 
-def _check_apart(schemes: Sequence[Scheme]) -> None:
+def check_apart(schemes: Sequence[Scheme]) -> None:
     """Raise InputError for floating tags that read as a version, and for two tags that can be spelt alike."""
     floats = [each for scheme in schemes for each in _spellings(scheme)]
     versions = [each for scheme in schemes for each in _version_spellings(scheme)]

@@ -23,7 +23,8 @@ from tagger.releasing.order import FloatsVia, Opened
 from tagger.releasing.outcome import Release
 from tagger.releasing.placement import Placement
 from tagger.releasing.steps import release as run
-from tagger.rules.scheme import Scheme, numbering_of
+from tagger.rules.lines import numbering_of
+from tagger.rules.scheme import Scheme
 from tagger.wiring.access import Registries
 from tagger.wiring.checks import check_apart, check_labels, origin_of
 from tagger.wiring.options import ReleaseOptions, deadline_of, not_begun, order

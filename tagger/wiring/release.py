@@ -19,7 +19,8 @@ from tagger.releasing.order import FloatsVia, Opened
 from tagger.releasing.outcome import Release
 from tagger.releasing.placement import Placement
 from tagger.releasing.steps import release as run
-from tagger.rules.scheme import Scheme, numbering_of
+from tagger.rules.lines import numbering_of
+from tagger.rules.scheme import Scheme
 from tagger.text import printable
 from tagger.wiring.access import Registries, is_another
 from tagger.wiring.checks import check_apart, check_labels, origin_of

@@ -16,7 +16,8 @@ from tagger.errors import InputError
 from tagger.names import Tag
 from tagger.repository.check import Check, check
 from tagger.repository.repair import repair
-from tagger.rules.scheme import Scheme, lines
+from tagger.rules.lines import lines
+from tagger.rules.scheme import Scheme
 from tagger.rules.version import parse_version
 
 SCHEME = Scheme()

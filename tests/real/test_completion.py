@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
@@ -120,7 +119,7 @@ def typed(words: Sequence[str], folder: Path, script: str) -> list[str]:
 
 
 @pytest.mark.long
-@pytest.mark.skipif(not shutil.which("fish"), reason="fish is not installed")
+@pytest.mark.shell("fish")
 def test_fish_itself_takes_the_script(model: ModelRegistry, tmp_path: Path) -> None:
     model.seed("gallery/ui", {"2.1.105": b"old", "2.1.106": b"new"})
     (tmp_path / "script.fish").write_text(tagger(None, "completion", "fish").out)
@@ -129,7 +128,7 @@ def test_fish_itself_takes_the_script(model: ModelRegistry, tmp_path: Path) -> N
 
 
 @pytest.mark.long
-@pytest.mark.skipif(not shutil.which("zsh"), reason="zsh is not installed")
+@pytest.mark.shell("zsh")
 def test_zsh_itself_takes_the_script(model: ModelRegistry, tmp_path: Path) -> None:
     model.seed("gallery/ui", {"2.1.105": b"old", "2.1.106": b"new"})
     (tmp_path / "script.zsh").write_text(tagger(None, "completion", "zsh").out)

@@ -16,7 +16,17 @@ from services import CraneRegistry, Engine, Registry, private_folder
 from shelf import Shelf, remove, remove_all
 
 import tagger as api
-from tagger.errors import BadAnswer, Immutable, InputError, Interrupted, Refused, TaggerError, Unreadable, Unsettled
+from tagger.errors import (
+    Abandoned,
+    BadAnswer,
+    Immutable,
+    InputError,
+    Interrupted,
+    Refused,
+    TaggerError,
+    Unreadable,
+    Unsettled,
+)
 from tagger.names import Tag
 from tagger.oci.manifest import OCI_INDEX, OCI_MANIFEST, Manifest
 from tagger.oci.placeholder import ARTIFACT_TYPE
@@ -94,6 +104,23 @@ def test_a_floating_tag_that_drifted_is_left_to_a_repair() -> None:
         "2.0.7",
     )
     assert [move.tag for move in done.moved] == ["2.1"]
+
+
+@pytest.mark.parametrize("at", ["remove 2.2", "remove 2.2.0", "put 2"])
+def test_a_write_that_a_second_interruption_left_running_lets_every_tag_be_named(at: str) -> None:
+    repository = shelf("2.1.106", "2.2.0")
+
+    @contextlib.contextmanager
+    def around(operation: str) -> Iterator[None]:
+        if operation == at:
+            repository.around = undisturbed
+            raise Abandoned
+        yield
+
+    repository.around = around
+    with pytest.raises(TaggerError, match=r"could not see what became of 2\.2\.0, 2\.2, 2, latest") as caught:
+        remove(repository, [SCHEME], ["2.2.0"])
+    assert caught.value.exit_code == 4
 
 
 def test_a_tag_that_somebody_moves_meanwhile_is_left_and_named() -> None:

@@ -8,8 +8,9 @@ from model import ModelRepository
 from tagger.errors import InputError
 from tagger.names import Tag
 from tagger.repository.next import next_version
+from tagger.rules.lines import lines
 from tagger.rules.next import Part
-from tagger.rules.scheme import Scheme, lines
+from tagger.rules.scheme import Scheme
 from tagger.rules.version import parse_version
 
 PATCH, MINOR, MAJOR = Part.PATCH, Part.MINOR, Part.MAJOR

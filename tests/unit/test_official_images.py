@@ -8,8 +8,9 @@ from typing import TypedDict
 
 import pytest
 
+from tagger.rules.lines import lines
 from tagger.rules.resolve import Published, resolve
-from tagger.rules.scheme import Scheme, lines
+from tagger.rules.scheme import Scheme
 
 
 class Image(TypedDict, total=False):

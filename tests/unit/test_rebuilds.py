@@ -9,13 +9,14 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from model import ModelEngine, ModelRepository, Turns, bursts, image, placed, release
 
-from tagger.errors import InputError, InvalidVersion, Refused
+from tagger.errors import InputError, InvalidVersion, Refused, Unreadable
 from tagger.names import Tag
 from tagger.releasing.order import Order
 from tagger.releasing.outcome import Outcome, Release
+from tagger.rules.lines import apart
 from tagger.rules.numbering import Numbering
 from tagger.rules.resolve import Published, resolve
-from tagger.rules.scheme import Scheme, apart
+from tagger.rules.scheme import Scheme
 from tagger.rules.version import mark, yanked_by
 
 REBUILT = Scheme(revisions="-r{n}")
@@ -115,6 +116,20 @@ def test_a_failure_after_the_first_rebuild_was_named_loses_nothing() -> None:
     with pytest.raises(Exception):  # noqa: B017, PT011 - whatever the Engine says
         release(engine, placed("b", [repository], [REBUILT]), order)
     assert held(repository) == {**before, "2.1.106-r0": "a"}
+
+
+def test_an_image_that_cannot_be_read_does_not_lose_its_name() -> None:
+    repository = ModelRepository()
+    plainly(repository, "a", "2.1.106")
+    before = held(repository)
+    repository.unreadable.add(Tag("2.1.106"))
+    with pytest.raises(Unreadable, match=r"where 2\.1\.106 points"):
+        rebuild(repository, "b", "2.1.106")
+    with pytest.raises(Unreadable, match=r"2\.1\.106 points, and its image would lose that name"):
+        plainly(repository, "b", "2.1.106-r1")
+    assert held(repository) == before
+    repository.unreadable.clear()
+    assert rebuild(repository, "b", "2.1.106").version == "2.1.106-r1"
 
 
 def test_without_revisions_in_the_settings_a_rebuild_is_refused() -> None:

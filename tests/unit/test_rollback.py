@@ -36,7 +36,8 @@ from tagger.releasing.order import FloatsVia, Opened, Order
 from tagger.releasing.outcome import Release
 from tagger.releasing.placement import Placement
 from tagger.repository.repair import repair
-from tagger.rules.scheme import Scheme, lines
+from tagger.rules.lines import lines
+from tagger.rules.scheme import Scheme
 from tagger.rules.version import parse_version
 from tagger.work import Deadline
 

@@ -16,8 +16,9 @@ from versions import semver
 from tagger.errors import InputError, InvalidReference, InvalidVersion, Refused
 from tagger.names import Digest
 from tagger.rules.candidate import candidate, is_candidate
+from tagger.rules.lines import lines
 from tagger.rules.resolve import Published, resolve
-from tagger.rules.scheme import Scheme, lines
+from tagger.rules.scheme import Scheme
 from tagger.rules.version import Version, parse_version, precedence
 
 SEMVER = json.loads((Path(__file__).parents[1] / "data/semver.json").read_text())

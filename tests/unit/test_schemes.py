@@ -16,9 +16,10 @@ from tagger.repository.listing import ls
 from tagger.repository.observe import look
 from tagger.repository.remove import remove
 from tagger.repository.repair import repair
+from tagger.rules.lines import lines
 from tagger.rules.plan import WRITES, Action, plan
 from tagger.rules.resolve import Published, resolve
-from tagger.rules.scheme import Scheme, lines
+from tagger.rules.scheme import Scheme
 from tagger.rules.version import Version, in_channel, parse_version
 
 ALPINE = Scheme(variant="alpine")

@@ -1,0 +1,57 @@
+"""The lines of versions and the variants of one repository, which never spell each other's tags."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from tagger.errors import InputError
+from tagger.rules import spelling
+from tagger.rules.numbering import Numbering
+from tagger.rules.scheme import Scheme, check_apart
+from tagger.rules.spelling import DEFAULT_VARIANT
+
+
+def numbering_of(schemes: Sequence[Scheme]) -> Numbering:
+    """Return how all of these schemes write versions. Raises InputError if they differ."""
+    found = dict.fromkeys(scheme.numbering for scheme in schemes)
+    if len(found) > 1:
+        raise InputError("these images write versions in several ways", "take them one by one, and name the --line")
+    return next(iter(found))
+
+
+def lines(scheme: Scheme, variants: Iterable[str], known: Iterable[str] = ()) -> tuple[Scheme, ...]:
+    """Return the scheme of each of these variants; the plain one is called `default`, and is meant if none is named.
+
+    `known` are further variants of the image: no scheme takes their tags for its own.
+
+    >>> [line.version_tag(Version.parse("2.1.106")) for line in lines(Scheme(), ["default", "alpine"])]
+    ['2.1.106', '2.1.106-alpine']
+
+    Raises InputError when a variant is named twice, and when two variants would spell the same tag.
+    """
+    asked = list(variants) or [DEFAULT_VARIANT]
+    spelling.check_once("variant", asked)
+    everyone = frozenset({*asked, *known} - {DEFAULT_VARIANT})
+    found = {
+        name: replace(scheme, variant="" if name == DEFAULT_VARIANT else name, variants=everyone)
+        for name in (DEFAULT_VARIANT, *sorted(everyone))
+    }
+    check_apart([*found.values()])
+    return tuple(found[name] for name in asked)
+
+
+def apart(lines: Sequence[Sequence[Scheme]]) -> list[tuple[Scheme, ...]]:
+    """Return the schemes of lines in one repository, which know of each other.
+
+    Raises InputError when two lines could spell the same tag.
+    """
+    if len(lines) == 1:
+        return [tuple(lines[0])]
+    check_apart([scheme for line in lines for scheme in line])
+    return [
+        tuple(
+            replace(scheme, beside=tuple(o for other in lines if other is not line for o in other)) for scheme in line
+        )
+        for line in lines
+    ]
