@@ -102,6 +102,19 @@ def test_two_rebuilds_at_once_are_both_published(shop: Repository) -> None:
     assert {after[tag] for tag in ("2.1.106", "2.1", "2", "latest")} == {after["2.1.106-r2"]}
 
 
+def test_a_rebuild_that_a_gate_refuses_names_and_moves_nothing(shop: Repository) -> None:
+    settings(REBUILT)
+    promote(shop, "a", "2.1.106")
+    before = held(shop)
+    refused = promote(shop, "b", "2.1.106", "--revision", "--gate", "false")
+    assert refused.code == 6
+    assert {tag: letter for tag, letter in held(shop).items() if "candidate" not in tag} == before
+    assert promote(shop, "b", "2.1.106", "--revision", "--gate", "true").code == 0
+    assert held(shop)["2.1.106-r0"] == "a"
+    assert {held(shop)[tag] for tag in ("2.1.106-r1", "2.1.106", "2.1", "2", "latest")} == {"b"}
+    assert tagger(None, "check", str(shop)).code == 0
+
+
 @pytest.mark.engine
 def test_an_engine_releases_a_rebuild(shop: Repository, engine: Daemon) -> None:
     settings(REBUILT)
