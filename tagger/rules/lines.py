@@ -25,7 +25,7 @@ def lines(scheme: Scheme, variants: Iterable[str], known: Iterable[str] = ()) ->
 
     `known` are further variants of the image: no scheme takes their tags for its own.
 
-    >>> [line.version_tag(Version.parse("2.1.106")) for line in lines(Scheme(), ["default", "alpine"])]
+    >>> [line.version_tag(Numbering().asked("2.1.106")) for line in lines(Scheme(), ["default", "alpine"])]
     ['2.1.106', '2.1.106-alpine']
 
     Raises InputError when a variant is named twice, and when two variants would spell the same tag.
