@@ -20,14 +20,14 @@ from tagger.config.show import schema_as_json
 DOCS = Path(__file__).parent.parent / "docs"
 EXITS = [
     ("0", "done, or nothing to do"),
-    ("1", "failed; the registry is as it was. For doctor: it found a problem"),
+    ("1", "failed; the registry is as it was. For doctor: there is a problem"),
     ("2", "bad input or wrong usage"),
     ("3", "refused by a rule or by the registry's access rights; nothing was written"),
     ("4", "failed; some tags are not where they should be, and the error names them"),
     ("5", "check found drifted floating tags, an image index with missing parts, or repositories that disagree"),
     ("6", "a gate failed, or required evidence is missing; no tag moved, and the image waits as a candidate"),
-    ("7", "released; a command of --after failed"),
-    ("8", "unfinished: the time of --timeout is over, and some of many repositories are left"),
+    ("7", "released, but an --after command failed"),
+    ("8", "unfinished: --timeout ended the run, and some repositories are left"),
     ("129, 130, 143", "interrupted; the floating tags are back"),
 ]
 

@@ -33,4 +33,4 @@ def tagger(
     ] = False,
     verbose: Verbose = False,
 ) -> None:
-    """Give container images their semantic-version tags: all of the right ones, verified, or nothing moves."""
+    """Push container images under their version and floating tags: all of them, verified, or nothing moves."""

@@ -58,9 +58,10 @@ def rm(
     rules: Rules,
     as_json: Json = False,
 ) -> None:
-    """Remove versions or tags, and no other tag with them.
+    """Remove the versions or tags that you name, and no others.
 
-    Floating tags first go back to the version before. The command shows what would go, and asks.
+    Other tags on the same image stay. Floating tags first go back to the version before. tagger shows what would go,
+    and asks.
 
     Example: tagger rm registry.local:5000/gallery/ui 2.0.0 --dry-run
     """
@@ -106,10 +107,10 @@ def prune(
     ] = None,
     keep_revisions: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Keep the newest N revisions of each version that stays. Default: all."),
+        typer.Option(metavar="N", help="Keep the newest N revisions of each remaining version. Default: all."),
     ] = None,
     older_than: Annotated[
-        str | None, typer.Option(metavar="DAYS", help="Remove only what was built longer ago, such as 180d.")
+        str | None, typer.Option(metavar="DAYS", help="Remove only images built longer ago than this, such as 180d.")
     ] = None,
     yes: Yes = False,
     dry_run: DryRun = False,
@@ -119,12 +120,12 @@ def prune(
     rules: Rules,
     as_json: Json = False,
 ) -> None:
-    """Remove old versions, series by series.
+    """Remove old versions, and keep the newest of each series.
 
-    An image stays if a tag that is not removed, such as a floating tag, holds it. A pre-release is removed only if its
-    first identifier is a known stage (alpha, beta, rc, pre, preview, dev, snapshot, nightly, canary, or a channel of
-    the settings). Any other may be a rebuild or a variant, so it stays and is listed as not understood. The command
-    shows what would go, and asks.
+    An image stays if a tag that remains holds it, such as a floating tag. tagger removes a pre-release only if its
+    first identifier is a known stage: alpha, beta, rc, pre, preview, dev, snapshot, nightly, canary, or a channel in
+    the settings. Any other may be a rebuild or a variant, so it stays and is listed as not understood. tagger shows
+    what would go, and asks.
 
     Example: tagger prune registry.local:5000/gallery/ui --keep 5 --keep-minors 3 --older-than 180d --dry-run
     """

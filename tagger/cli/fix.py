@@ -32,9 +32,9 @@ def repair(
     rules: Rules,
     as_json: Json = False,
 ) -> None:
-    """Put floating tags back where the published versions say they belong.
+    """Move drifted floating tags back to where they belong.
 
-    They move in the registry, so every digest stays the same.
+    The published versions decide where that is. tagger writes the tags in the registry, so no digest changes.
     """
     from tagger import api
     from tagger.cli.render import json, text
@@ -60,7 +60,7 @@ def yank(
     ],
     *,
     undo: Annotated[
-        bool, typer.Option("--undo", help="Bring the version back, with the image that its mark holds.")
+        bool, typer.Option("--undo", help="Bring the version back, with the image kept as VERSION-yanked.")
     ] = False,
     also: Also = None,
     dry_run: DryRun = False,
@@ -70,8 +70,9 @@ def yank(
 ) -> None:
     """Withdraw a bad version. Floating tags go back to the one before; the image stays as VERSION-yanked.
 
-    Its own tag is removed if the registry can delete. --undo brings the version back: its tag, the floating tags that
-    belong to it, and then the mark goes. Only --force releases another image under a yanked version.
+    If the registry can delete, the version's own tag goes too. --undo restores that tag and the floating tags that
+    belong to it, and removes the mark VERSION-yanked. To release another image under a yanked version, use tagger
+    release --force.
     """
     from tagger import api
     from tagger.cli.render import json, text
@@ -97,16 +98,18 @@ def yank(
 
 @command(app, FIX)
 def apply(
-    plan: Annotated[str, typer.Argument(metavar="PLAN", help="A file that repair or prune wrote with --plan.")],
+    plan: Annotated[
+        str, typer.Argument(metavar="PLAN", help="A file that tagger repair --plan or tagger prune --plan wrote.")
+    ],
     *,
     many: Many,
     access: Access,
     rules: Rules,
 ) -> None:
-    """Do exactly what a plan says, in every repository where it still holds.
+    """Make exactly the changes in a plan, in every repository where it still holds.
 
-    A repository whose tags have moved since is refused, with exit code 3, and the others go on. Nothing begins before
-    the whole plan is read.
+    If a tag of the plan has moved since, tagger refuses that repository (exit code 3) and goes on with the others. It
+    reads the whole plan before it changes anything.
 
     Example: tagger repair registry.local:5000/gallery/ui --plan plan.ndjson && tagger apply plan.ndjson
     """

@@ -41,15 +41,17 @@ _DRIFT = 5  # the exit code of a check that found some
 
 @command(app, LOOK)
 def tags(
-    version: Annotated[str, typer.Argument(metavar="VERSION", help="Such as 2.1.106, or git: the semver tag at HEAD.")],
+    version: Annotated[
+        str, typer.Argument(metavar="VERSION", help="Such as 2.1.106. git means the semver tag at HEAD.")
+    ],
     *,
     rules: Rules,
     build_metadata: BuildMetadata = "refuse",
     verbose: Verbose = False,  # noqa: ARG001 - it counts anywhere on the command line
 ) -> None:
-    """Print the tags of a version, without asking a registry.
+    """Print the tags that a version gets, without asking a registry.
 
-    They come one on each line, the most specific first.
+    There is one tag per line, the most specific first.
     """
     from tagger.git import parse_asked
     from tagger.rules.lines import numbering_of
@@ -67,7 +69,9 @@ def ls(
     *,
     limit: Annotated[
         int | None,
-        typer.Option(metavar="N", min=0, help="Show the newest N versions, 0 for all. Default: 20; with --json, all."),
+        typer.Option(
+            metavar="N", min=0, help="Show the newest N versions; 0 shows all. Default: 20, or all with --json."
+        ),
     ] = None,
     also: Also = None,
     many: Many,
@@ -75,11 +79,11 @@ def ls(
     rules: Rules,
     as_json: Json = False,
 ) -> None:
-    """List versions, the floating tags at each, and floating tags that are out of place.
+    """List versions, the floating tags on each, and floating tags that are out of place.
 
     The newest version comes first. Tags that are not versions come last.
 
-    With REPOSITORY@DIGEST, it lists only the tags that hold that image. tagger asks where each tag points for that.
+    REPOSITORY@DIGEST lists only the tags that hold that image. tagger then asks the registry where every tag points.
     """
     from tagger import api
     from tagger.cli.render import json, text
@@ -116,13 +120,13 @@ def check(
     rules: Rules,
     as_json: Json = False,
 ) -> None:
-    """Exit with 5 if a floating tag is missing or out of place, or if repositories disagree.
+    """Check floating tags. Exit with 5 if one is missing or out of place, or if repositories disagree.
 
-    The published versions say where each one belongs. Only the variants of the settings, or of --variant and --prefix,
-    are checked; tags that seem to belong to others are named.
+    The published versions decide where each tag belongs. tagger checks the variants of the settings, or of --variant
+    and --prefix. It names tags that seem to belong to others.
 
-    Without REPOSITORY, it checks every image of the settings on each of its registries. Of several repositories of one
-    image it says which versions one lacks, and which tags hold different images.
+    Without REPOSITORY, it checks every image in the settings on each of its registries. If an image has several
+    repositories, it reports versions that one lacks and tags that hold different images.
     """
     from tagger import api
     from tagger.cli.render import json, text
@@ -143,9 +147,10 @@ def repos(
     *,
     access: Access,
 ) -> None:
-    """List the repositories of a registry, one a line, if it serves that list.
+    """List the repositories of a registry, one per line.
 
-    Most hosted registries do not serve /v2/_catalog: use their own listing instead, and pipe it into a command.
+    This works only if the registry serves /v2/_catalog. Most hosted registries do not: pipe their own listing into a
+    command instead.
 
     Example: tagger repos registry.local:5000 | tagger ls - --json-lines
     """
@@ -161,20 +166,23 @@ def repos(
 def next_version(
     repository: RepositoryArgument,
     *,
-    patch: Annotated[bool, typer.Option("--patch", help="The next patch: compatible bug fixes.")] = False,
-    minor: Annotated[bool, typer.Option("--minor", help="The next minor: new features that break nothing.")] = False,
-    major: Annotated[bool, typer.Option("--major", help="The next major: changes that break users.")] = False,
+    patch: Annotated[bool, typer.Option("--patch", help="The next patch version: compatible bug fixes.")] = False,
+    minor: Annotated[
+        bool, typer.Option("--minor", help="The next minor version: new features that break nothing.")
+    ] = False,
+    major: Annotated[bool, typer.Option("--major", help="The next major version: breaking changes.")] = False,
     pre: Annotated[
         str | None,
-        typer.Option(metavar="LABEL", help="A pre-release, such as rc: of that version, or the next."),
+        typer.Option(metavar="LABEL", help="The next pre-release with this label, such as rc."),
     ] = None,
     first: Annotated[
-        bool, typer.Option("--first", help="Nothing is published yet; the repository may be missing.")
+        bool,
+        typer.Option("--first", help="Print the first version of a repository that is empty or does not exist yet."),
     ] = False,
     access: Access,
     rules: Rules,
 ) -> None:
-    """Print the version that follows the greatest published one.
+    """Print the version that comes after the highest published one.
 
     Example: tagger next registry.local:5000/gallery/ui --minor
     """
@@ -203,28 +211,28 @@ def show_config(
         str | None,
         typer.Argument(
             metavar="[IMAGE]",
-            help="An image or repository; its table in the settings counts.",
+            help="An image or a repository. The settings of its own table are included.",
             autocompletion=offer.tables,
         ),
     ] = None,
     *,
     whole: Annotated[
-        bool, typer.Option("--check", help="Check every key, image and variant of the file instead.")
+        bool, typer.Option("--check", help="Check every key, image and variant in the file instead.")
     ] = False,
     schema: Annotated[
-        bool, typer.Option("--schema", help="Print the JSON Schema of tagger.toml, for editors, instead.")
+        bool, typer.Option("--schema", help="Print the JSON Schema of tagger.toml instead, for editors.")
     ] = False,
     target: Target,
     rules: Rules,
     as_json: Json = False,
     verbose: Verbose = False,  # noqa: ARG001 - it counts anywhere on the command line
 ) -> None:
-    """Print the settings in force and where each comes from.
+    """Print the effective settings, and where each one comes from.
 
-    Settings come from the command line, TAGGER_* in the environment, and tagger.toml or [tool.tagger] in
-    pyproject.toml, in the working directory or a folder above it in the same checkout.
+    The command line comes first, then TAGGER_* in the environment, then tagger.toml or [tool.tagger] in pyproject.toml.
+    tagger looks for these files in the working directory and the folders above it, up to the root of the checkout.
 
-    With --check, the exit code is 2 if the file has a problem; each one is named.
+    With --check, tagger names every problem in the file, and exits with 2 if there is one.
     """
     from tagger.cli.render import json
     from tagger.config import show as shown

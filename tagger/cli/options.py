@@ -22,7 +22,7 @@ RepositoryArgument = Annotated[
     str,
     typer.Argument(
         metavar="REPOSITORY",
-        help="Such as registry.local:5000/gallery/ui, or an image of the settings, which means all of its registries.",
+        help="Such as registry.local:5000/gallery/ui. An image in the settings means all of its repositories.",
         autocompletion=offer.tables,
     ),
 ]
@@ -30,8 +30,8 @@ RepositoriesArgument = Annotated[
     str | None,
     typer.Argument(
         metavar="REPOSITORY",
-        help="Such as registry.local:5000/gallery/ui, or an image of the settings, which means all of its registries,"
-        " or - to read repositories from stdin.",
+        help="Such as registry.local:5000/gallery/ui. An image in the settings means all of its repositories; - reads"
+        " repositories from stdin.",
         autocompletion=offer.tables,
     ),
 ]
@@ -39,8 +39,8 @@ PerhapsRepository = Annotated[
     str | None,
     typer.Argument(
         metavar="[REPOSITORY]",
-        help="Such as registry.local:5000/gallery/ui, or an image of the settings, which means all of its registries,"
-        " or - to read repositories from stdin. Default: every image of the settings.",
+        help="Such as registry.local:5000/gallery/ui. An image in the settings means all of its repositories; - reads"
+        " repositories from stdin. Default: every image in the settings.",
         autocompletion=offer.tables,
     ),
 ]
@@ -49,16 +49,16 @@ Also = Annotated[
     typer.Option(
         "--also",
         metavar="REPOSITORY",
-        help="Another repository that should hold the same. May be repeated.",
+        help="Another repository that should hold the same versions. Repeatable.",
         rich_help_panel=TARGET,
     ),
 ]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Show what would happen. Write nothing.", rich_help_panel=SAFETY)
+    bool, typer.Option("--dry-run", help="Show what would happen, and change nothing.", rich_help_panel=SAFETY)
 ]
 Yes = Annotated[
     bool,
-    typer.Option("--yes", "-y", help="Do not ask. Required where there is no terminal.", rich_help_panel=SAFETY),
+    typer.Option("--yes", "-y", help="Skip the confirmation. Required without a terminal.", rich_help_panel=SAFETY),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.", rich_help_panel=OUTPUT)]
 Field = Annotated[
@@ -66,7 +66,7 @@ Field = Annotated[
     typer.Option(
         "--field",
         metavar="NAME",
-        help="Print only this field of the JSON object, such as digest or versions.tag, each value on a line.",
+        help="Print only this field of the JSON object, such as digest or versions.tag, one value per line.",
         rich_help_panel=OUTPUT,
     ),
 ]
@@ -84,7 +84,7 @@ Verbose = Annotated[
     typer.Option(
         "--verbose",
         "-v",
-        help="Show every request and its time on stderr, and tracebacks of tagger's own faults. Never a credential.",
+        help="Show every request with its timing on stderr, and a traceback if tagger itself fails. No credentials.",
         rich_help_panel=OUTPUT,
     ),
 ]
@@ -101,7 +101,7 @@ Plan = Annotated[
     typer.Option(
         "--plan",
         metavar="FILE",
-        help="Write nothing to a registry, and write what would be done to a file, for tagger apply.",
+        help="Write the planned changes to a file for tagger apply, instead of making them.",
         rich_help_panel=MANY,
     ),
 ]
@@ -115,14 +115,14 @@ class Target:
         list[str] | None,
         typer.Option(
             metavar="HOST[:PORT]",
-            help="The registry. Default: the one in IMAGE, else Docker Hub. May be repeated.",
+            help="The registry to release to. Default: the one in IMAGE, or else Docker Hub. Repeatable.",
             rich_help_panel=TARGET,
         ),
     ] = None
     repository: Annotated[
         str | None,
         typer.Option(
-            metavar="PATH", help="The repository in the registry. Default: the one in IMAGE.", rich_help_panel=TARGET
+            metavar="PATH", help="The path of the repository. Default: the one in IMAGE.", rich_help_panel=TARGET
         ),
     ] = None
 
@@ -135,7 +135,7 @@ class Rules:
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="A variant, whose tags end in -NAME; 'default' is the one without a suffix. May be repeated.",
+            help="A variant: its tags end in -NAME. 'default' is the one without a suffix. Repeatable.",
             rich_help_panel=TAGS,
         ),
     ] = None
@@ -147,7 +147,8 @@ class Rules:
         str | None,
         typer.Option(
             metavar="NAME",
-            help="A line of versions of the settings; 'default' is the one at the top. Commands that read take all.",
+            help="A line of versions in the settings; 'default' is the one at the top. Without it, release, promote,"
+            " tags and next use that one, and other commands use all.",
             rich_help_panel=TAGS,
         ),
     ] = None
@@ -161,7 +162,7 @@ class Access:
         list[str] | None,
         typer.Option(
             metavar="HOST[:PORT]",
-            help="A registry that may be reached without TLS. May be repeated.",
+            help="Allow plain HTTP and unverified certificates for this registry. Repeatable.",
             rich_help_panel=TARGET,
         ),
     ] = None
@@ -169,7 +170,7 @@ class Access:
         list[str] | None,
         typer.Option(
             metavar="HOST",
-            help="A token server on another host than its registry. May be repeated.",
+            help="Trust this token server, although it is not on the registry's host. Repeatable.",
             rich_help_panel=TARGET,
         ),
     ] = None
@@ -190,7 +191,7 @@ class Many:
         typer.Option(
             "--from",
             metavar="FILE",
-            help="Read the repositories from a file, one a line. Blank lines and # comments do not count.",
+            help="Read repositories from a file, one per line. Blank lines and # comments are ignored.",
             rich_help_panel=MANY,
         ),
     ] = None
@@ -198,7 +199,7 @@ class Many:
         bool,
         typer.Option(
             "--json-lines",
-            help="Print one JSON object a line on stdout, as each repository ends.",
+            help="Print one line of JSON for each repository, as soon as it is done.",
             rich_help_panel=MANY,
         ),
     ] = False
@@ -206,22 +207,26 @@ class Many:
         str | None,
         typer.Option(
             metavar="FILE",
-            help="Write the JSON lines to a file, and skip the repositories that it already has.",
+            help="Append the JSON lines to a file, and skip repositories that are already in it.",
             rich_help_panel=MANY,
         ),
     ] = None
     jobs: Annotated[
         int | None,
         typer.Option(
-            metavar="N", min=1, max=256, help="How many repositories at once. Default: 8.", rich_help_panel=MANY
+            metavar="N",
+            min=1,
+            max=256,
+            help="How many repositories to work on at once. Default: 8.",
+            rich_help_panel=MANY,
         ),
     ] = None
     rate: Annotated[
         list[str] | None,
         typer.Option(
             metavar="HOST=N/s",
-            help="The most requests to a registry and its token server, by all shards together: N/s, N/m or N/h. May be"
-            " repeated.",
+            help="Limit the requests to a registry and its token server, for all shards together: N/s, N/m or N/h."
+            " Repeatable.",
             rich_help_panel=MANY,
         ),
     ] = None
@@ -229,7 +234,7 @@ class Many:
         str | None,
         typer.Option(
             metavar="I/N",
-            help="Take one of N parts of the repositories, counted from 0, such as 3/20.",
+            help="Work on one of N parts of the repositories, counted from 0, such as 3/20.",
             rich_help_panel=MANY,
         ),
     ] = None
@@ -237,13 +242,13 @@ class Many:
         float | None,
         typer.Option(
             metavar="SECONDS",
-            help="End after this time, which includes putting tags back, with exit code 8 if repositories are left.",
+            help="Stop after this time, which includes putting tags back. Exit with 8 if repositories are left.",
             rich_help_panel=MANY,
         ),
     ] = None
     metrics: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="Write metrics to a file in Prometheus' text format.", rich_help_panel=MANY),
+        typer.Option(metavar="FILE", help="Write metrics to a file, in Prometheus text format.", rich_help_panel=MANY),
     ] = None
 
 
@@ -256,7 +261,7 @@ class ReleaseOptions:
         bool,
         typer.Option(
             "--assume-newest",
-            help="Move every tag of the cascade without listing the other versions.",
+            help="Treat VERSION as the newest: move all of its floating tags without listing other versions.",
             rich_help_panel=TAGS,
         ),
     ] = False
@@ -264,7 +269,7 @@ class ReleaseOptions:
         bool,
         typer.Option(
             "--revision",
-            help="Publish a rebuild of VERSION under its next revision, such as 2.1.106-r3. Needs revisions in the"
+            help="Publish a rebuild of VERSION as its next revision, such as 2.1.106-r3. Requires revisions in the"
             " settings.",
             rich_help_panel=TAGS,
         ),
@@ -272,13 +277,15 @@ class ReleaseOptions:
     dry_run: DryRun = False
     force: Annotated[
         bool,
-        typer.Option("--force", help="Overwrite a version that holds another image.", rich_help_panel=SAFETY),
+        typer.Option(
+            "--force", help="Overwrite a version that is published with another image.", rich_help_panel=SAFETY
+        ),
     ] = False
     strict: Annotated[
         bool,
         typer.Option(
             "--strict",
-            help="Refuse an image whose labels do not name this version and, with git, this commit.",
+            help="Refuse an image unless its labels name this version and, with git, this commit.",
             rich_help_panel=SAFETY,
         ),
     ] = False
@@ -286,7 +293,7 @@ class ReleaseOptions:
         float | None,
         typer.Option(
             metavar="SECONDS",
-            help="Give up after this time, which includes putting tags back.",
+            help="Stop after this time, which includes putting tags back.",
             rich_help_panel=SAFETY,
         ),
     ] = None
@@ -300,8 +307,8 @@ class Gates:
         list[str] | None,
         typer.Option(
             metavar="COMMAND",
-            help="A command that judges the image in the registry before any tag moves, such as 'cosign sign"
-            " {reference}'. May be repeated.",
+            help="Run this command on the pushed image before any tag moves, such as 'cosign sign {reference}'. If it"
+            " fails, no tag moves. Repeatable.",
             rich_help_panel=SAFETY,
         ),
     ] = None
@@ -310,8 +317,8 @@ class Gates:
         typer.Option(
             metavar="signature|provenance|sbom",
             autocompletion=offer.one_of("signature", "provenance", "sbom"),
-            help="Evidence that has to be there before any tag moves. It is not verified: a gate can do that. May be"
-            " repeated.",
+            help="Require this evidence before any tag moves. tagger checks that it exists; a gate can verify it."
+            " Repeatable.",
             rich_help_panel=SAFETY,
         ),
     ] = None
@@ -319,15 +326,16 @@ class Gates:
         list[str] | None,
         typer.Option(
             metavar="COMMAND",
-            help="A command to run once the tags have moved. If it fails, that is a warning and exit code 7. May be"
-            " repeated.",
+            help="Run this command after the tags have moved. A failure is a warning and exit code 7. Repeatable.",
             rich_help_panel=SAFETY,
         ),
     ] = None
     gate_timeout: Annotated[
         float | None,
         typer.Option(
-            metavar="SECONDS", help="How long each --gate and --after may take. Default: 1800.", rich_help_panel=SAFETY
+            metavar="SECONDS",
+            help="Time limit for each --gate and --after command. Default: 1800.",
+            rich_help_panel=SAFETY,
         ),
     ] = None
 
@@ -339,14 +347,14 @@ class Output:
     summary: Annotated[
         str | None,
         typer.Option(
-            metavar="FILE", help="Append a Markdown report, such as to $GITHUB_STEP_SUMMARY.", rich_help_panel=CI
+            metavar="FILE", help="Append a Markdown report to a file, such as $GITHUB_STEP_SUMMARY.", rich_help_panel=CI
         ),
     ] = None
     env_file: Annotated[
         str | None,
         typer.Option(
             metavar="FILE",
-            help="Append TAGGER_VERSION, _DIGEST, _TAGS and more as NAME=VALUE lines, lists separated by commas.",
+            help="Append NAME=VALUE lines to a file: TAGGER_VERSION, TAGGER_DIGEST, TAGGER_TAGS and more.",
             rich_help_panel=CI,
         ),
     ] = None

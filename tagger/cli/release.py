@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     from tagger.wiring.options import ReleaseOptions as Words
 
 
-_VERSION = typer.Argument(metavar="VERSION", help="Such as 2.1.106 or v3.0.0-rc.1, or git: the semver tag at HEAD.")
+_VERSION = typer.Argument(
+    metavar="VERSION", help="The version, such as 2.1.106 or v3.0.0-rc.1. git means the semver tag at HEAD."
+)
 
 
 @command(app, RELEASE)
@@ -43,7 +45,7 @@ def release(
     image: Annotated[
         str | None,
         typer.Argument(
-            metavar="IMAGE", help="An image of the Engine: its name, ID or digest.", autocompletion=offer.images
+            metavar="IMAGE", help="An image in the Docker Engine: its name, ID or digest.", autocompletion=offer.images
         ),
     ] = None,
     version: Annotated[str | None, _VERSION] = None,
@@ -53,7 +55,7 @@ def release(
         typer.Option(
             "--all",
             metavar="VERSION",
-            help="Release every image of the settings as one release, instead of IMAGE VERSION.",
+            help="Release every image in the settings together. Replaces IMAGE and VERSION.",
             rich_help_panel=TARGET,
         ),
     ] = None,
@@ -76,7 +78,8 @@ def release(
 ) -> None:
     """Push an image under its version and every tag that should follow it (2.1, 2, latest).
 
-    A floating tag that belongs to a newer version stays where it is. Nothing moves unless every push is verified.
+    A floating tag that belongs to a newer version stays where it is. tagger pushes and verifies the version tag before
+    it moves any floating tag. After a failure, it puts the floating tags back.
 
     Example: tagger release image-gallery 2.1.106 --registry registry.local:5000 --repository gallery/ui
     """
@@ -100,8 +103,8 @@ def promote(
         typer.Argument(
             metavar="SOURCE",
             autocompletion=offer.tagged,
-            help="The image: REGISTRY/REPOSITORY:TAG or REGISTRY/REPOSITORY@DIGEST. In an OCI layout, a folder or a tar"
-            " of it: oci:PATH, oci:PATH:NAME or oci:PATH@DIGEST.",
+            help="The image: REGISTRY/REPOSITORY:TAG or REGISTRY/REPOSITORY@DIGEST. In an OCI layout (a folder or a"
+            " tar): oci:PATH, oci:PATH:NAME or oci:PATH@DIGEST.",
         ),
     ] = None,
     version: Annotated[str | None, _VERSION] = None,
@@ -111,7 +114,7 @@ def promote(
         typer.Option(
             "--all",
             metavar="VERSION",
-            help="Promote every image of the settings from its source as one release, instead of SOURCE VERSION.",
+            help="Promote every image in the settings together. Replaces SOURCE and VERSION.",
             rich_help_panel=TARGET,
         ),
     ] = None,
@@ -119,7 +122,7 @@ def promote(
         str | None,
         typer.Option(
             metavar="TAG",
-            help="With --all, the tag of the sources that have none, such as build-77.",
+            help="With --all: the tag for sources that have none in the settings, such as build-77.",
             rich_help_panel=TARGET,
         ),
     ] = None,
@@ -127,14 +130,14 @@ def promote(
         list[str] | None,
         typer.Option(
             metavar="REFERENCE",
-            help="The same image for another platform, to be joined with SOURCE into one index. May be repeated.",
+            help="The same image for another platform, to join with SOURCE into one index. Repeatable.",
         ),
     ] = None,
     to: Annotated[
         list[str] | None,
         typer.Option(
             metavar="REPOSITORY",
-            help="Where to release it. Default: the repository of SOURCE. May be repeated.",
+            help="The repository to release to. Default: the one in SOURCE. Repeatable.",
             rich_help_panel=TARGET,
         ),
     ] = None,
@@ -144,10 +147,10 @@ def promote(
     options: ReleaseOptions,
     output: Output,
 ) -> None:
-    """Release an image that is already in a registry, without an Engine and with the same digest.
+    """Release an image that is already in a registry, with the same digest and without an Engine.
 
-    What the target repository lacks is copied there: all platforms, signatures and attestations. Helm charts and other
-    artifacts are promoted in the same way, byte for byte.
+    tagger first copies what the target repository lacks: all platforms, signatures and attestations. It promotes Helm
+    charts and other artifacts in the same way, byte for byte.
 
     Example: tagger promote registry.local:5000/gallery/ui:build-77 2.1.106
     """

@@ -25,22 +25,23 @@ def init(
         str | None,
         typer.Argument(
             metavar="[REPOSITORY]",
-            help="The repository to read, or a table of the settings. Default: the one in the settings.",
+            help="The repository to read, or an image in the settings. Default: the one in the settings.",
             autocompletion=offer.tables,
         ),
     ] = None,
     *,
     write: Annotated[
-        bool, typer.Option("--write", help="Write tagger.toml here. Without it, tagger only prints.")
+        bool, typer.Option("--write", help="Write tagger.toml here, instead of only printing it.")
     ] = False,
     access: Access,
     as_json: Json = False,
 ) -> None:
-    """Propose settings for a repository as it is, however old.
+    """Propose settings that fit an existing repository.
 
-    tagger reads the list of tags and what the floating tags hold. It says which lines of versions it sees and why,
-    which floating tags keep to rules, which versions look like mistakes, what it leaves alone, and what the next
-    release would move. The proposed tagger.toml keeps every floating tag where it is, if rules can say that.
+    tagger reads the list of tags, and asks what the floating tags hold. It reports which lines of versions it found and
+    why, which floating tags follow a rule, which versions look like mistakes, which tags it leaves alone, and what the
+    next release would move. The proposed tagger.toml keeps every floating tag where it is, as far as rules can express
+    that.
 
     It writes nothing to the registry, and overwrites no file.
 
@@ -73,7 +74,7 @@ def doctor(
         str | None,
         typer.Argument(
             metavar="[REPOSITORY]",
-            help="A repository, or an image of the settings. Default: every image of the settings.",
+            help="A repository, or an image in the settings. Default: every image in the settings.",
             autocompletion=offer.tables,
         ),
     ] = None,
@@ -81,16 +82,16 @@ def doctor(
     access: Access,
     as_json: Json = False,
 ) -> None:
-    """Check what works from here, and say what to do about the rest.
+    """Check everything that a release needs, and say how to fix what does not work.
 
-    It checks the settings, the Docker configuration, the Engine and the proxies. For a repository it finds out which
-    credential is used and where that comes from (never its value), the scheme, CAs, the token server, the rights to
-    pull, push and delete, and how the registry deletes, lists and answers. Each check is one line: ok, note or problem.
-    With a problem the exit code is 1.
+    doctor checks the settings, the Docker configuration, the Engine and the proxies. For each repository, it checks the
+    credential (it names the source, never the value), TLS, CAs, the token server, and the rights to pull, push and
+    delete. It also finds out how the registry deletes, lists and answers. Each check is one line: ok, note or problem.
+    A problem means exit code 1.
 
-    No tag and no image changes: to test the right to push, doctor starts an upload and cancels it, and the names that
-    it tries to delete do not exist. A registry that creates a repository on the first push, such as Quay, may create an
-    empty one.
+    doctor changes no tag and no image. To test the right to push, it starts an upload and cancels it. To test deletes,
+    it names something that does not exist. A registry that creates repositories on the first push, such as Quay, may
+    create an empty one.
 
     Example: tagger doctor registry.local:5000/gallery/ui
     """
@@ -116,10 +117,10 @@ def completion(
     *,
     verbose: Verbose = False,  # noqa: ARG001 - it counts anywhere on the command line
 ) -> None:
-    """Print a completion script for a shell.
+    """Print a completion script for your shell.
 
-    It completes commands, options and their values, images of the settings and of the Engine, and tags of the
-    repository that is named. What cannot be asked within three seconds is left out.
+    It completes commands, options and their values, images in the settings and in the Engine, and tags of the
+    repository on the command line. It leaves out what the Engine or the registry does not answer within three seconds.
 
     Example: eval "$(tagger completion bash)"
     """
@@ -131,10 +132,10 @@ def completion(
 def show_help(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="[COMMAND]", help="The command. Default: all of them.", autocompletion=offer.commands),
+        typer.Argument(metavar="[COMMAND]", help="The command. Default: all commands.", autocompletion=offer.commands),
     ] = None,
     *,
     verbose: Verbose = False,  # noqa: ARG001 - it counts anywhere on the command line
 ) -> None:
-    """Show what a command does, as `tagger COMMAND --help` does."""
+    """Show the help of a command, as `tagger COMMAND --help` does."""
     app([*([name] if name else []), "--help"], prog_name="tagger")

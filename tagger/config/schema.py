@@ -25,7 +25,7 @@ def schema() -> dict[str, Any]:
         "properties": {"match": match, **{name: keys[name] for name in POLICY_KEYS}},
         "required": ["match"],
     }
-    about = "Settings of the repositories that match a pattern. The last policy that matches comes first."
+    about = "Settings for all repositories that match a pattern. The last policy that matches wins."
     policies = {POLICY: {"type": "array", "description": about, "items": policy}}
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",  # what editors of TOML read

@@ -52,47 +52,51 @@ class Settings:
     """What is in force: each field is a key of the file."""
 
     registries: tuple[str, ...] = _setting(TEXTS, (), "The registries to release to.")
-    repository: str | None = _setting(TEXT, None, "The path of the repository. Default: that of the image.")
+    repository: str | None = _setting(TEXT, None, "The path of the repository. Default: the one in the image's name.")
     source: str | None = _setting(
-        TEXT, None, "The image that promote --all takes, with {version} or {revision} (the commit at HEAD) in it."
+        TEXT,
+        None,
+        "The image that promote --all releases. It may contain {version} and {revision}, the commit at HEAD.",
     )
     variants: tuple[str, ...] = _setting(
         TEXTS, (DEFAULT_VARIANT,), "The variants to release. Tags of a variant end in -NAME; default has no suffix."
     )
     prefix: str = _setting(TEXT, "", "Text before the version in every tag, such as v.")
-    floats: tuple[str, ...] = _setting(TEXTS, Scheme().floats, "The templates of the floating tags.")
+    floats: tuple[str, ...] = _setting(TEXTS, Scheme().floats, "Templates for the floating tags.")
     aliases: tuple[tuple[str, str], ...] = _setting(
-        PAIRS, (), "Floating tags that follow one series of versions, such as lts of 24 or stable of 1.30."
+        PAIRS, (), "Floating tags that follow one series of versions, such as lts for 24 or stable for 1.30."
     )
     channels: tuple[str, ...] = _setting(
-        TEXTS, (), "Pre-release labels with a floating tag: rc follows the highest of all stable versions and rc's."
+        TEXTS, (), "Pre-release labels with a floating tag: rc follows the highest stable version or rc."
     )
-    ignore: tuple[str, ...] = _setting(TEXTS, (), "Mistaken versions, which get no floating tag.")
-    zero_major: bool = _setting(FLAG, False, "Give 0.2.0 the tag 0 too.")
-    versions: str = _setting(TEXT, "", "The template of versions, such as main-{n}. Default: semantic versions.")
-    revisions: str = _setting(TEXT, "", "The template of rebuilds of a version, such as -r{n}. Default: none.")
+    ignore: tuple[str, ...] = _setting(TEXTS, (), "Versions published by mistake, which get no floating tag.")
+    zero_major: bool = _setting(FLAG, False, "Also give 0.2.0 the tag 0.")
+    versions: str = _setting(TEXT, "", "Template for versions, such as main-{n}. Default: semantic versions.")
+    revisions: str = _setting(TEXT, "", "Template for rebuilds of a version, such as -r{n}. Default: none.")
     lines: tuple[tuple[str, Given], ...] = _setting(
         Kind(_typed_lines, _no_lines, {"type": "object"}),
         (),
-        "Further lines of versions in the same repository, each with its own rules for tags.",
+        "More lines of versions in the same repository, each with its own rules for tags.",
     )
-    line: str | None = _setting(TEXT, None, "The line to release in, by its name. Default: the one at the top.")
+    line: str | None = _setting(TEXT, None, "The name of the line to release in. Default: the one at the top.")
     floats_via: str = _setting(
-        choice("engine", "registry"), "engine", "How floating tags move: the Engine pushes them, or the registry does."
+        choice("engine", "registry"),
+        "engine",
+        "How floating tags move: engine pushes them, registry writes them directly.",
     )
-    auth_hosts: tuple[str, ...] = _setting(TEXTS, (), "Token servers on another host than their registry.")
+    auth_hosts: tuple[str, ...] = _setting(TEXTS, (), "Trusted token servers that are not on their registry's host.")
     git_tag: str | None = _setting(
-        GIT_TAG, None, "The git tags that count for the version git, such as gallery/v{version}. Default: all."
+        GIT_TAG, None, "Which git tags count for the version git, such as gallery/v{version}. Default: all."
     )
-    gates: tuple[str, ...] = _setting(COMMANDS, (), "Commands that judge the image before any tag moves.")
+    gates: tuple[str, ...] = _setting(COMMANDS, (), "Commands to run on the image before any tag moves.")
     require: tuple[str, ...] = _setting(
-        choices("signature", "provenance", "sbom"), (), "Evidence that has to be there before any tag moves."
+        choices("signature", "provenance", "sbom"), (), "Evidence that must exist before any tag moves."
     )
-    after: tuple[str, ...] = _setting(COMMANDS, (), "Commands that run after a release.")
-    keep: int | None = _setting(NUMBER, None, "How many versions of each minor series prune keeps, the newest ones.")
+    after: tuple[str, ...] = _setting(COMMANDS, (), "Commands to run after a release.")
+    keep: int | None = _setting(NUMBER, None, "How many of the newest versions of each minor series prune keeps.")
     keep_minors: int | None = _setting(NUMBER, None, "How many minor series of each major version prune keeps.")
     keep_revisions: int | None = _setting(NUMBER, None, "How many rebuilds of each version prune keeps.")
-    older_than: str | None = _setting(AGE, None, "The age from which on prune removes, such as 180d.")
+    older_than: str | None = _setting(AGE, None, "prune removes only images built longer ago than this, such as 180d.")
 
 
 LINE_KEYS = (
