@@ -11,10 +11,10 @@ from benchmarks.stage import Stage
 # What a release imports, in its order; each is measured with all that is above it.
 STEPS = {
     "Python itself": "pass",
-    "the command line (typer)": "import tagger.cli.run",
-    "HTTP (urllib3)": "import tagger.cli.run, urllib3",
-    "tagger's other modules (semver)": "import tagger.cli.run, urllib3, tagger.api, tagger.cli.render.text",
-    "the Engine's client (docker-py)": "import tagger.cli.run, urllib3, tagger.api, tagger.cli.render.text, docker",
+    "the command line (typer)": "import tagger.cli.release",
+    "HTTP (urllib3)": "import tagger.cli.release, urllib3",
+    "tagger's other modules (semver)": "import tagger.cli.release, urllib3, tagger.api, tagger.cli.render.text",
+    "the Engine's client (docker-py)": "import tagger.cli.release, urllib3, tagger.api, tagger.cli.render.text, docker",
 }
 
 

@@ -14,7 +14,7 @@ import typer.main
 
 from tagger import __version__
 from tagger.cli.command import arguments, panels, paragraphs, sections
-from tagger.cli.run import app
+from tagger.cli.run import program
 from tagger.config.show import schema_as_json
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -34,7 +34,7 @@ EXITS = [
 
 def commands() -> dict[str, Any]:
     """Every command by its name, in the order of the help."""
-    return {name: each for _, named in panels(typer.main.get_command(app)) for name, each in named}
+    return {name: each for _, named in panels(typer.main.get_command(program())) for name, each in named}
 
 
 def usage(name: str, command: Any) -> str:

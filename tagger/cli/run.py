@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import io
 import os
 import signal
@@ -12,17 +13,23 @@ import threading
 from collections.abc import Sequence
 from typing import NoReturn
 
-from tagger.cli import clean_up, fix, look, release, set_up, signals
+import typer
+
+from tagger.cli import signals
 from tagger.cli.app import app
 from tagger.cli.failure import failure
 from tagger.cli.render.console import say, show_traceback, verbose_asked
 from tagger.errors import Fault, Terminated
 from tagger.text import one_line
 
-__all__ = ["COMMANDS", "app", "main"]
-
-COMMANDS = (release, look, fix, clean_up, set_up)
-"""The modules of commands; each registers its own with `app` when it is imported."""
+COMMANDS = {
+    "release": "release promote",
+    "look": "tags ls check repos next config",
+    "fix": "repair yank apply",
+    "clean_up": "rm prune",
+    "set_up": "init doctor completion help",
+}
+"""The modules of commands, and the commands that each registers when it is imported."""
 
 _TRIED = {
     "release": "push publish deploy ship tag",
@@ -55,7 +62,7 @@ def main() -> None:
     try:
         sys.argv[1:] = _as_text(sys.argv[1:])
         _check_command(sys.argv[1:])
-        app(prog_name="tagger")
+        program(sys.argv[1:])(prog_name="tagger")
     except KeyboardInterrupt as interruption:
         signals.end_at_once()
         say("error: interrupted: run the same command again")
@@ -64,6 +71,22 @@ def main() -> None:
         _end(failure(Fault(error)).exit_code)
     except SystemExit as end:
         _end(end.code if isinstance(end.code, int) else 1)
+
+
+def program(words: Sequence[str] = ()) -> typer.Typer:
+    """The program with the command that these words call, or with every command where they call none.
+
+    To register all of them takes longer than most commands have to think.
+    """
+    name = _called(words)
+    modules = [module for module, names in COMMANDS.items() if name != "help" and name in names.split()]
+    for module in modules or COMMANDS:
+        importlib.import_module(f"tagger.cli.{module}")
+    return app
+
+
+def _called(words: Sequence[str]) -> str:
+    return next((word for word in words if not word.startswith("-")), "")
 
 
 def _note_fault(ended: sys.UnraisableHookArgs | threading.ExceptHookArgs) -> None:
@@ -86,7 +109,7 @@ def _as_text(words: Sequence[str]) -> list[str]:
 
 def _check_command(words: Sequence[str]) -> None:
     """End with exit code 2 for a command that has another name here."""
-    name = next((word for word in words if not word.startswith("-")), "")
+    name = _called(words)
     if meant := _MEANT.get(name.lower()):
         say(f"error: there is no command '{name}': {meant}")
         _end(2)

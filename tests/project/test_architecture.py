@@ -7,8 +7,10 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
+import typer
 
 import tagger
+from tagger.cli.run import COMMANDS, program
 
 ROOT = Path(tagger.__file__).parents[1]
 PACKAGE = ROOT / "tagger"
@@ -166,13 +168,20 @@ def test_the_command_line_starts_without_the_engine_and_the_registry() -> None:
 
 def modules_of(words: str) -> set[str]:
     """Name the modules that a command loads."""
-    ran = f"import sys\nfrom tagger.cli.run import app\ntry: app({words.split()!r})\nexcept SystemExit: pass"
-    return modules_after(ran)
+    run = f"from tagger.cli.run import program\nwords = {words.split()!r}\n"
+    return modules_after(run + "try: program(words)(words)\nexcept SystemExit: pass")
 
 
 @pytest.mark.parametrize("words", ["tags 2.1.106", "release --help"])
 def test_a_command_that_asks_nobody_imports_nothing_to_ask_with(words: str) -> None:
     assert not modules_of(words) & {"rich", "docker", "requests", "urllib3"}
+
+
+def test_a_command_is_registered_without_the_modules_of_the_others() -> None:
+    homes = {name: f"tagger.cli.{module}" for module, names in COMMANDS.items() for name in names.split()}
+    registered = typer.main.get_command(program()).commands  # type: ignore[attr-defined]  # it is a group
+    assert homes == {name: each.callback.__module__ for name, each in registered.items()}
+    assert modules_of("tags 2.1.106") & {*homes.values()} == {"tagger.cli.look"}
 
 
 @pytest.mark.parametrize("words", ["--version", "--help"])

@@ -12,7 +12,7 @@ from doubles import FakeEngine, ModelRegistry
 
 from tagger.cli.render.field import asking
 from tagger.cli.render.json import as_json
-from tagger.cli.run import app
+from tagger.cli.run import program
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_without_a_field_the_result_is_whole() -> None:
 
 
 def test_every_command_with_json_has_it() -> None:
-    for name, each in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]  # it is a group
+    for name, each in typer.main.get_command(program()).commands.items():  # type: ignore[attr-defined]  # it is a group
         names = {option.name for option in each.params}
         assert ("as_json" in names) is ("field" in names), name
 

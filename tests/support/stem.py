@@ -107,7 +107,7 @@ def import_everything() -> None:
     Typer makes the commands from their functions in every run; here it makes them once, which halves a short run.
     """
     import tagger
-    from tagger.cli.run import app
+    from tagger.cli.run import program
 
     vars(typer.main)["get_command"] = functools.cache(typer.main.get_command)
 
@@ -117,7 +117,7 @@ def import_everything() -> None:
     importlib.import_module("docker")
     for words in (["tags", "2.1.106"], ["config", "--json"], ["ls", "not a repository"]):
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            app(words, standalone_mode=False)
+            program()(words, standalone_mode=False)
 
 
 if __name__ == "__main__":
