@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tagger.config.file import opened
-from tagger.config.read import in_force, read_repository
+from tagger.config.read import in_force, of_repository
 from tagger.config.settings import Config, Given
 from tagger.errors import InputError
 from tagger.names import ImageName, Repository
@@ -29,7 +29,7 @@ def places(given: Given, environment: Mapping[str, str], folder: Path, name: str
     """
     file = opened(environment, folder)
     names = _of_table(in_force(given, environment, file, [name]), name) if file and name in file.images else [name]
-    return tuple(Place(each, read_repository(given, environment, folder, each)) for each in names)
+    return tuple(Place(each, of_repository(given, environment, file, each)) for each in names)
 
 
 def _of_table(config: Config, name: str) -> list[str]:
@@ -55,7 +55,7 @@ def all_places(given: Given, environment: Mapping[str, str], folder: Path) -> tu
             raise InputError("the settings name no repository", "give REPOSITORY, or add registries and repository")
         groups[found] = None
     return tuple(
-        tuple(Place(str(each), read_repository(given, environment, folder, str(each))) for each in found)
+        tuple(Place(str(each), of_repository(given, environment, file, str(each))) for each in found)
         for found in groups
     )
 

@@ -47,7 +47,7 @@ def read_repository(
     If there is none, those of the table of its name. Policies count for the repository, or for where an `image` goes.
     The rest is as for `read`.
     """
-    return _of_repository(given, environment, opened(environment, folder), repository, image)
+    return of_repository(given, environment, opened(environment, folder), repository, image)
 
 
 def reader(given: Given, environment: Mapping[str, str], folder: Path) -> Callable[[str], Config]:
@@ -56,12 +56,13 @@ def reader(given: Given, environment: Mapping[str, str], folder: Path) -> Callab
     Raises what `read` raises.
     """
     file = opened(environment, folder)
-    return lambda repository: _of_repository(given, environment, file, repository)
+    return lambda repository: of_repository(given, environment, file, repository)
 
 
-def _of_repository(
+def of_repository(
     given: Given, environment: Mapping[str, str], file: File | None, repository: str, image: str | None = None
 ) -> Config:
+    """Find the settings in force for a repository as `read_repository` does, in a file that was read already."""
     names = file and (file.sharing(path_of(repository)) or _chosen(file, repository))
     about = {"repository": repository} if image is None else {"image": image}
     return in_force(given, environment, file, names or (), **about)

@@ -6,6 +6,7 @@ import re
 import tomllib
 from dataclasses import asdict
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from command import DOCS
@@ -434,6 +435,15 @@ def test_without_tables_everything_is_what_the_top_names(tmp_path: Path) -> None
     write(tmp_path / "tagger.toml", 'registries = ["a.local"]\nrepository = "gallery/ui"\n')
     ((place,),) = all_places(Given(), {}, tmp_path)
     assert place.repository == "a.local/gallery/ui"
+
+
+def test_a_file_is_read_once_however_many_images_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = "".join(f'[images.image-{number}]\nrepository = "gallery/{number}"\n' for number in range(50))
+    (tmp_path / "tagger.toml").write_text(f'registries = ["registry.local:5000"]\n{images}')
+    parsed = Mock(side_effect=tomllib.loads)
+    monkeypatch.setattr(tomllib, "loads", parsed)
+    assert len(all_places(Given(), {}, tmp_path)) == 50
+    assert parsed.call_count == 1
 
 
 # -- bad input -------------------------------------------------------------------------------------------------------
