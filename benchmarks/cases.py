@@ -67,12 +67,13 @@ def _run(stage: Stage, text: str) -> None:
     stage.shell(text)
 
 
-_INSECURE = "--src-tls-verify=false --dest-tls-verify=false"
+# Without --preserve-digests, skopeo compresses layers, and copies less than there is.
+_SKOPEO = "skopeo copy --all --preserve-digests --quiet --src-tls-verify=false --dest-tls-verify=false"
 _COPIES = {
     "crane": "set -e; crane cp {source} {target}:2.1.106;"
     " for tag in 2.1 2 latest; do crane tag {target}:2.1.106 $tag & done; wait",
-    "skopeo": f"set -e; skopeo copy --all --quiet {_INSECURE} docker://{{source}} docker://{{target}}:2.1.106;"
-    f" for tag in 2.1 2 latest; do skopeo copy --all --quiet {_INSECURE} docker://{{target}}:2.1.106"
+    "skopeo": f"set -e; {_SKOPEO} docker://{{source}} docker://{{target}}:2.1.106;"
+    f" for tag in 2.1 2 latest; do {_SKOPEO} docker://{{target}}:2.1.106"
     " docker://{target}:$tag & done; wait",
 }
 
