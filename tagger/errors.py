@@ -153,6 +153,9 @@ class Conflict(ReleaseFailed):
 class RegistryError(TaggerError):
     """Something is wrong with the registry."""
 
+    again_in = 0.0
+    """The seconds after which the registry asks to be tried again; 0 where it does not say."""
+
 
 class RegistryUnreachable(RegistryError):
     """No registry answers at its address."""

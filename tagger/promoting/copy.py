@@ -106,6 +106,7 @@ class Courier:
             except (Unreadable, RegistryUnreachable) as error:
                 if attempt.pause is None:
                     raise
+                attempt.pause = max(attempt.pause, error.again_in)
                 again = f" again in {attempt.pause:g} s, since {error.what}"
                 self.note(Line.about("sending", blob.digest, again))
             else:

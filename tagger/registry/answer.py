@@ -14,6 +14,7 @@ from tagger.names import Registry, Repository
 from tagger.oci.manifest import content_of
 from tagger.registry import refusal
 from tagger.registry.refusal import Why
+from tagger.registry.retry_after import seconds_to_wait
 from tagger.registry.url import shown
 from tagger.text import printable
 
@@ -90,10 +91,11 @@ class Answer:
                 "that is too large for the registry or for a proxy before it, so ask its administrator for a"
                 " higher limit",
             )
-        if self.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            return Unreadable(failed, "try again, and see the registry's log")
-        if self.status == HTTPStatus.TOO_MANY_REQUESTS:
-            return Unreadable(failed, "try again later")
+        if self.status == HTTPStatus.TOO_MANY_REQUESTS or self.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            busy = self.status == HTTPStatus.TOO_MANY_REQUESTS
+            failure = Unreadable(failed, "try again later" if busy else "try again, and see the registry's log")
+            failure.again_in = seconds_to_wait(self.headers.get("retry-after", ""), self.time() or 0.0)
+            return failure
         return BadAnswer(failed, "check that the registry's rules allow that")
 
     def codes(self) -> list[str]:

@@ -10,12 +10,13 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import canary
 import pytest
 from command import start, tagger, wait
-from doubles import Cut, ModelRegistry, Proxy, Request, Response, on, refusal
+from doubles import Cut, ModelRegistry, Proxy, Request, Response, Rule, on, refusal
 from pushed import INDEX, MANIFEST, OCI, Pushed, Repository, digest_of
 from services import Registry
 
@@ -720,6 +721,32 @@ def test_an_upload_that_breaks_off_half_way_is_made_again(source: Repository, ta
         proxy.intercept(break_off)
         done = api.promote(f"{source}:build-77", "2.1.106", to=f"{proxy.host}/{target.path}")
     assert (done.outcome, broken) == ("released", [1])
+    assert target.holds_all_of(built)
+
+
+def second_time(reply: Response) -> Rule:
+    """Reply to the second request: the first asks only for the labels, or for the right to push."""
+    seen = count()
+    return lambda _: reply if next(seen) == 1 else None
+
+
+BUSY = refusal(429, "TOOMANYREQUESTS", "slow down", Retry_After="17")
+
+
+@pytest.mark.usefixtures("no_waiting")
+@pytest.mark.parametrize("busy", [("GET", "/blobs/sha256"), ("POST", "/blobs/uploads/"), ("PUT", "/blobs/uploads/")])
+def test_a_blob_waits_as_long_as_a_busy_registry_asks(
+    source: Repository, target: Repository, busy: tuple[str, str]
+) -> None:
+    built = source.image("build-77", "gallery", layers=1)
+    said: list[str] = []
+    with Proxy(source.registry.host) as near, Proxy(target.registry.host) as far:
+        for proxy in (near, far):
+            proxy.intercept(on(*busy, second_time(BUSY)))
+        to = f"{far.host}/{target.path}"
+        done = api.promote(f"{near.host}/{source.path}:build-77", "2.1.106", to=to, progress=said.append)
+    assert done.outcome == "released"
+    assert [line for line in said if " again in 17 s, since " in line], said
     assert target.holds_all_of(built)
 
 
