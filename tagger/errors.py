@@ -26,7 +26,7 @@
     ├── GateFailed               6  a gate does not let the image through, and no tag moved
     ├── TimedOut                 1  the time of --timeout is over
     ├── CalledOff                1  what runs beside this was interrupted
-    └── Fault                    1  tagger met a fault of its own
+    └── Fault                    1  tagger failed itself
 
 A command that fails after its first write ends with one of these, whatever the cause:
 
@@ -190,12 +190,12 @@ class CalledOff(TaggerError):
 
 
 class Fault(TaggerError):
-    """tagger met a fault of its own, which is the cause."""
+    """tagger itself failed; the exception is the cause."""
 
     def __init__(self, cause: BaseException) -> None:
         super().__init__(
-            f"tagger met a fault of its own, {type(cause).__name__}: {printable(cause)}",
-            "please report it, with what --verbose shows",
+            f"tagger hit an internal error, {type(cause).__name__}: {printable(cause)}",
+            "please report it with the output of --verbose",
         )
         self.__cause__ = cause
 

@@ -62,11 +62,12 @@ def parse_asked(
     if spells_mark(asked.version.prerelease):
         raise InputError(
             f"{asked.version} would mark a version as yanked",
-            "withdraw a version with tagger yank, or name the pre-release otherwise",
+            "withdraw a version with tagger yank, or choose another name for the pre-release",
         )
     if is_candidate(asked.version):
         raise InputError(
-            f"{asked.version} would name an image that waits for its gates", "name the pre-release otherwise"
+            f"{asked.version} would look like an image that waits for its gates",
+            "choose another name for the pre-release",
         )
     return asked
 
@@ -89,8 +90,8 @@ def parse_asked_for_all(
     if any(each.version != first.version for each in others):
         said = ", ".join(f"{printable(image)} is {found[form].version}" for image, form in git_tags.items())
         raise InputError(
-            f"the git tags at HEAD spell different versions ({said})",
-            "release each image by itself, or give the version itself",
+            f"the git tags at HEAD name different versions ({said})",
+            "release each image on its own, or give the version itself",
         )
     return first
 
@@ -117,7 +118,7 @@ def _at_head(folder: Path, spelling: _Spelling, environment: Mapping[str, str]) 
     # A file that git does not track is in no commit, and in no image that is built from one.
     if changed := _git(folder, "status", "--porcelain", "--untracked-files=no").splitlines():
         raise InputError(
-            f"the checkout has changes that are not committed, such as {printable(changed[0][3:])}",
+            f"the checkout has uncommitted changes, such as {printable(changed[0][3:])}",
             "commit them, or give the version itself",
         )
     tags = _git(folder, "tag", "--points-at", "HEAD").splitlines()
@@ -137,7 +138,7 @@ def _at_head(folder: Path, spelling: _Spelling, environment: Mapping[str, str]) 
     if len(found) > 1:
         spelt = {version: tag for tag, version in versions.items()}
         names = _listed([spelt[version] for version in found])
-        raise InputError(f"there are several versions at HEAD, {names}", "give the one that is meant")
+        raise InputError(f"there are several versions at HEAD, {names}", "give the one that you mean")
     return Asked(found[0], revision)
 
 
@@ -177,7 +178,7 @@ def _git(folder: Path, *words: str, wanted: str = "the version", instead: str = 
             capture_output=True, text=True, errors="replace", timeout=_SECONDS, check=False,
         )  # fmt: skip
     except FileNotFoundError:
-        raise InputError(f"there is no git here to ask for {wanted}", f"install it, or {instead}") from None
+        raise InputError(f"git is not installed, so it cannot tell {wanted}", f"install it, or {instead}") from None
     except subprocess.TimeoutExpired:
         raise InputError(f"git {words[0]} gave no answer within {_SECONDS} s", instead) from None
     if done.returncode and (distrusted := _DISTRUSTED.search(done.stderr)):
@@ -188,5 +189,5 @@ def _git(folder: Path, *words: str, wanted: str = "the version", instead: str = 
         )
     if done.returncode:
         said = printable(done.stderr.strip().splitlines()[0] if done.stderr.strip() else f"exit code {done.returncode}")
-        raise InputError(f"git cannot say {wanted} ({said})", f"run this in a checkout with a commit, or {instead}")
+        raise InputError(f"git does not know {wanted} ({said})", f"run this in a checkout with a commit, or {instead}")
     return done.stdout.rstrip("\n")

@@ -88,7 +88,7 @@ class Registry:
         Raises InvalidReference, also for a host that the Engine would take for the first part of a Docker Hub name.
         """
         if "@" in text:
-            raise InvalidReference("a registry is named without user and password", "run docker login for it instead")
+            raise InvalidReference("a registry's name contains no user or password", "use docker login for these")
         if "://" in text:
             raise InvalidReference(
                 f"registry '{printable(text)}' is a URL", "give the host and port alone, such as registry.local:5000"
@@ -99,7 +99,7 @@ class Registry:
             )
         if not _is_domain(text):
             raise InvalidReference(
-                f"'{printable(text)}' names no registry, since the Engine reads it as part of a Docker Hub name",
+                f"'{printable(text)}' names no registry, because the Engine reads it as part of a Docker Hub name",
                 f"write {printable(text)}:PORT or the full host name",
             )
         return cls(_HUB_NAMES.get(text, text))
@@ -194,7 +194,7 @@ class Reference:
         Raises InvalidReference.
         """
         if _IMAGE_ID.fullmatch(text):
-            raise InvalidReference(f"'{text}' is an image ID and names no repository", "say which with --repository")
+            raise InvalidReference(f"'{text}' is an image ID and names no repository", "choose one with --repository")
         rest, at, digest = text.partition("@")
         head, slash, last = rest.rpartition("/")
         last, colon, tag = last.partition(":")
@@ -245,7 +245,7 @@ class ImageName:
         own = self.reference.repository if self.reference else None
         if own is None and repository is None:
             raise InvalidReference(
-                f"'{self.text}' is an image ID and names no repository", "say which with --repository"
+                f"'{self.text}' is an image ID and names no repository", "choose one with --repository"
             )
         host = Registry.parse(registry) if registry is not None else own.registry if own else Registry(DOCKER_HUB)
         path = _familiar_path(own) if own and repository is None else repository or ""
@@ -261,7 +261,7 @@ def writable(repository: Repository) -> Repository:
         name = repository.path.removeprefix("library/")
         raise Refused(
             f"{DOCKER_HUB}/library/{name} belongs to Docker's official images, so you cannot push there",
-            f"name yours with --repository USER/{name}, or another registry with --registry",
+            f"choose your own with --repository USER/{name}, or another registry with --registry",
         )
     return repository
 
@@ -309,5 +309,5 @@ def _path_hint(path: str) -> str:
     if path != path.lower():
         return f"it must be lower case, such as '{printable(path.lower())}'"
     if ".." in path.split("/"):
-        return "'..' is no part of a name, so leave it out"
+        return "a name cannot contain '..'"
     return "use lower-case letters and digits, with '.', '_', '-' and '/' between them"

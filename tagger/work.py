@@ -104,8 +104,8 @@ class Deadline:
         left = self._end - self.clock.monotonic()
         if left <= 0:
             raise TimedOut(
-                f"the command was not done within the {self._seconds:g} s of --timeout",
-                "see what is slow with --verbose, or allow more time",
+                f"the command did not finish within the {self._seconds:g} s of --timeout",
+                "find out what is slow with --verbose, or allow more time",
             )
         return left
 
@@ -115,7 +115,7 @@ class Deadline:
         A wait that a person would notice is reported, with its reason.
         """
         if since and seconds >= _NOTICED_SECONDS:
-            self.tell(f"waiting {seconds:.2g} s, since {since}")
+            self.tell(f"waiting {seconds:.2g} s: {since}")
         left = self.left()
         if left is not None and left < seconds:
             self._end = 0.0

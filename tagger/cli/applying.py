@@ -30,7 +30,7 @@ def apply_plan(plan: str, many: Many, *, access: Access, rules: Rules) -> NoRetu
     from tagger.fleet.names import Shard
 
     if many.listed is not None:
-        raise InputError("a plan names its repositories", "leave --from out")
+        raise InputError("a plan already names its repositories", "leave out --from")
     shard = Shard.parse(many.shard) if many.shard else Shard()
     _check_whole(plan)
     place_of = reader(rules, access)
@@ -59,13 +59,17 @@ def _check_whole(plan: str) -> None:
             whole += length
             failed += found.exit_code != 0
         if whole != Path(plan).stat().st_size:
-            raise InputError(f"the last line of {printable(plan)} is torn", "finish the plan with --plan and --resume")
+            raise InputError(
+                f"the last line of {printable(plan)} is incomplete", "finish the plan with --plan and --resume"
+            )
         count = sum(1 for _ in _read(plan))
     except OSError as error:
-        raise InputError(f"{printable(plan)} cannot be read ({error.strerror})", "give the file of a plan") from None
+        raise InputError(
+            f"{printable(plan)} cannot be read ({error.strerror})", "give the file that --plan wrote"
+        ) from None
     say(f"the plan changes {count} {'repository' if count == 1 else 'repositories'}")
     if failed:
-        say(f"note: the plan leaves out {failed} where tagger could not look")
+        say(f"note: the plan leaves out {failed}, because tagger could not look there")
 
 
 def _asked(planned: Planned) -> Asked[Any]:

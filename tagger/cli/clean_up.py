@@ -70,7 +70,7 @@ def rm(
 
     with failing(repository, as_json=as_json):
         if bool(names) == everything:
-            raise InputError("say what to remove: versions or tags by name, or everything with --all")
+            raise InputError("name the versions or tags to remove, or remove everything with --all")
 
         def remove(place: Place, *, dry_run: bool) -> Removal:
             if everything:
@@ -141,7 +141,7 @@ def prune(
             found = {**place.limits, **{name: value for name, value in policy.items() if value is not None}}
             if "keep" not in found:
                 raise InputError(
-                    f"nothing says how many versions of {place.repository} to keep",
+                    f"prune needs to know how many versions of {place.repository} to keep",
                     "give --keep N, or set keep in the settings",
                 )
             return found
@@ -153,7 +153,7 @@ def prune(
         if is_asked(many, repository, plan):
             looks = dry_run or plan is not None
             if not (yes or looks):
-                raise InputError("nobody can be asked about many repositories", "check with --dry-run, then pass --yes")
+                raise InputError("prune asks nobody about many repositories", "check with --dry-run, then pass --yes")
             asked = Asked("prune", partial(remove, dry_run=looks), shown, looks, plan, limits)
             run(asked, many, repository, also, access=access, rules=rules, as_json=as_json)
         where = places(rules, access, one(repository), also)
@@ -200,7 +200,7 @@ def _after_asking(
         say("nothing was removed")
         raise typer.Exit(0)
     if looked(places, lambda place: remove(place, dry_run=True), shown, as_json=as_json) != found:
-        raise Refused("the tags changed before the answer, so nothing was removed", AGAIN)
+        raise Refused("the tags changed before you answered, so nothing was removed", AGAIN)
 
     def agreed(place: Place) -> R:
         return exactly(place, going[place].removed) if going[place].removed else going[place]

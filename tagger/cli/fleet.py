@@ -103,7 +103,9 @@ def run(
     from tagger.fleet.names import Shard, wanted
 
     if as_json:
-        raise InputError("--json and --field print one result at the end", "use --json-lines for many repositories")
+        raise InputError(
+            "--json and --field print one result at the end of the run", "use --json-lines for many repositories"
+        )
     shard = Shard.parse(many.shard) if many.shard else Shard()
     deadline = deadline_of(many)
     named = _named(many, repository, also, deadline, access=access, rules=rules)
@@ -113,7 +115,7 @@ def run(
         return ended_in(spelt, asked, many, lambda: sharing(place_of(name), shared))
 
     if asked.plan is not None and many.resume not in {None, asked.plan}:
-        raise InputError("--plan and --resume name different files", "give --resume the file of the plan")
+        raise InputError("--plan and --resume name different files", "give both the same file")
     Run(asked.ran, many, deadline, shard.count, asked.plan).each(wanted(named, shard), task)
 
 
@@ -133,7 +135,9 @@ def _named(
 
     if repository == STDIN or many.listed is not None:
         if also or (repository is not None and many.listed is not None):
-            raise InputError("REPOSITORY, --also and --from each name repositories", "give one of them, or - alone")
+            raise InputError(
+                "--from and - take no other repositories", "use one of them alone, or REPOSITORY with --also"
+            )
         check = deadline.check
         if many.listed is None:
             return names(lines.of_stdin(check), "stdin")
@@ -190,12 +194,13 @@ class Run:
         codes = {*journal.tally.exit_codes}
         say(journal.tally.text)
         if (idle := shared.idle_rates()) and shared.requests():
-            say(f"note: nothing was asked of {', '.join(idle)}, which --rate names")
+            say(f"note: --rate names {', '.join(idle)}, but no request went there")
         if self.many.metrics is not None:
             _write_metrics(self.many, self.ran, journal, shared, complete=ended is None)
         if isinstance(ended, TimedOut):
-            again = AGAIN if self.many.resume else "allow more time, or keep what is decided with --resume FILE"
-            say(f"unfinished: not all repositories fit into the {self.many.timeout:g} s of --timeout: {again}")
+            again = AGAIN if self.many.resume else "allow more time, or use --resume FILE to continue later"
+            seconds = f"{self.many.timeout:g} s"
+            say(f"unfinished: --timeout ended the run after {seconds}, and some repositories are left: {again}")
             codes.add(UNFINISHED)
         elif ended:
             codes.add(failure(ended).exit_code)

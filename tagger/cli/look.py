@@ -100,7 +100,7 @@ def ls(
         if repository and "@" in repository:
             name, _, digest = repository.rpartition("@")
             if limit is not None:
-                raise InputError("--limit is about versions", "leave it out, or leave out the digest")
+                raise InputError("--limit applies to versions, not to a digest", "leave out one of the two")
             read(
                 groups(rules, access, name, also),
                 lambda place: api.sharing(place.repository, digest, **place.reaching),
@@ -194,7 +194,7 @@ def next_version(
         counted = places(replace(rules, line=rules.line or "default"), access, repository)
         semver = not any(place.schemes[0].versions for place in counted)
         if len(parts) > 1 or (semver and not (parts or pre)):
-            raise InputError("say which version is next: one of --patch, --minor and --major, or --pre with a label")
+            raise InputError("choose the next version with --patch, --minor or --major, or with --pre LABEL")
         part = parts[0] if parts else None
         found = [
             numbering_of(place.schemes).asked(
@@ -240,7 +240,7 @@ def show_config(
     said = given(rules, target)
     with failing():
         if (whole or schema) and (whole is schema or image or any(value is not None for value in said.values())):
-            raise InputError("--check and --schema are about the whole file", "give one of them alone")
+            raise InputError("--check and --schema apply to the whole file", "use one of them alone")
         if schema:
             show(shown.schema_as_json())
         elif whole:

@@ -88,7 +88,7 @@ def release(
         from tagger import api
 
         if (image, version) != (None, None) if all_as else None in (image, version):
-            raise InputError("give IMAGE and VERSION, or only --all VERSION to release every image of the settings")
+            raise InputError("give IMAGE and VERSION, or only --all VERSION to release every image in the settings")
         images, settings, auth_hosts = wanted(image, given(rules, target, floats_via=floats_via, gates=gates))
         asked = _words(options, access, access.auth_host or auth_hosts, watch, judged(gates, settings))
         return api.release_all(images, all_as or version or "", floats_via=settings.floats_via, **asked)
@@ -160,13 +160,13 @@ def promote(
         from tagger import api
 
         if (source, version, platform_image, to) != (None,) * 4 if all_as else not source or version is None:
-            raise InputError("give SOURCE and VERSION, or only --all VERSION to promote every image of the settings")
+            raise InputError("give SOURCE and VERSION, or only --all VERSION to promote every image in the settings")
         if all_as:
             images, settings, auth_hosts = promotions(given(rules, gates=gates), source_tag)
             asked = _words(options, access, access.auth_host or auth_hosts, watch, judged(gates, settings))
             return api.promote_all(images, all_as, layers_from=layers_from(), **asked)
         if source_tag is not None:
-            raise InputError("--source-tag goes with --all", "give the tag in SOURCE itself")
+            raise InputError("--source-tag needs --all", "put the tag into SOURCE")
         first = to[0] if to else sources[0]
         settings = in_force(given(rules, gates=gates), first).settings
         return api.promote(

@@ -86,7 +86,7 @@ def one_repository(name: str | None) -> str:
     groups = [places(said, os.environ, Path(), name)] if name else all_places(said, os.environ, Path())
     found = [*dict.fromkeys(place.repository for group in groups for place in group)]
     if len(found) > 1:
-        raise InputError(f"the settings name {', '.join(map(printable, found))}", "give one of them")
+        raise InputError(f"the settings name {', '.join(map(printable, found))}", "choose one of them")
     return found[0]
 
 
@@ -160,7 +160,7 @@ def groups(
     if named is not None:
         return (places(rules, access, named, also),)
     if also:
-        raise InputError("--also names a repository beside REPOSITORY, which is missing", "give REPOSITORY too")
+        raise InputError("--also needs another repository beside it", "give REPOSITORY too")
     return tuple(tuple(_place(access, each) for each in group) for group in found(given(rules), os.environ, Path()))
 
 
@@ -196,7 +196,7 @@ def wanted(image: str | None, said: Given) -> tuple[list[Wanted], Settings, Sequ
         check_one(found.tables)
         chosen = {image: found}
     elif said["repository"] is not None:
-        raise InputError("--all and --repository exclude each other", "give each image its repository in its table")
+        raise InputError("--all and --repository cannot be combined", "set the repository of each image in its table")
     else:
         chosen = {str(found.image): found for found in read_all(said, os.environ, Path())}
     agreed, auth_hosts = _agreed([*chosen.values()], _OF_ALL)
@@ -222,7 +222,7 @@ def promotions(said: Given, source_tag: str | None) -> tuple[list[Promotion], Se
     agreed, auth_hosts = _agreed(chosen, {key: option for key, option in _OF_ALL.items() if key != "floats_via"})
     sources = {str(found.image): _source(found, source_tag) for found in chosen}
     if source_tag is not None and [*sources.values()] == [found.settings.source for found in chosen]:
-        raise InputError("every source in the settings has a tag or a digest", "leave --source-tag out")
+        raise InputError("every source in the settings has a tag or a digest", "leave out --source-tag")
     images = []
     for found in chosen:
         name = str(found.image)
@@ -248,8 +248,8 @@ def _source(found: Config, source_tag: str | None) -> str:
     source, table = found.settings.source, f"images.{printable(str(found.image))}"
     if source is None:
         raise InputError(
-            f"{table} in the settings has no source, from which --all promotes it",
-            "add one, such as registry.local:5000/ci/api:{revision}, or promote the images one by one",
+            f"{table} in the settings has no source for --all to promote",
+            "add one, such as registry.local:5000/ci/api:{revision}, or promote the images one at a time",
         )
     if source.startswith("oci:") or "@" in source or ":" in source.rpartition("/")[2]:
         return source

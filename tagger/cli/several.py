@@ -73,7 +73,7 @@ def _one_by_one(places: Sequence[Place], do: Callable[[Place], R]) -> list[Ended
     ended: list[Ended[R]] = []
     for place in places:
         if signals.came():
-            ended.append(Ended(place, note="not begun, since the command was interrupted"))
+            ended.append(Ended(place, note="not started, because the command was interrupted"))
             continue
         try:
             ended.append(Ended(place, do(place)))
@@ -88,7 +88,7 @@ def looked(places: Sequence[Place], look: Callable[[Place], R], shown: Shown[R],
     """Look at each repository before anything is written; ends the command where one of several cannot be used."""
     found = in_each(places, look)
     if any(each.error for each in found):
-        note = "nothing was written, since another repository has a problem"
+        note = "nothing was written, because another repository has a problem"
         report([[each if each.error else Ended(each.place, note=note) for each in found]], shown, as_json=as_json)
     return found
 
@@ -186,7 +186,7 @@ def _compared(group: Sequence[Ended[R]], shown: Shown[R]) -> tuple[Sequence[Diff
         found = api.compare([api.ls(each.place.repository, **each.place.words) for each in group])
     except (TaggerError, KeyboardInterrupt) as problem:
         error = as_error(problem)
-        say(f"note: tagger could not see where the repositories disagree, since {error}")
+        say(f"note: tagger could not compare the repositories, because {error}")
         return (), error.exit_code if shown.differing or isinstance(error, Interrupted) else 0
     return found, shown.differing if found else 0
 

@@ -65,7 +65,7 @@ def _problems(environment: Mapping[str, str], file: File) -> Iterator[TaggerErro
             if first != name:
                 yield InputError(
                     f"{where} and images.{printable(first)} would both write {reference}",
-                    "give each a repository or a variant of its own",
+                    "give each its own repository or variant",
                 )
                 break
 

@@ -74,15 +74,15 @@ def examined(environment: Mapping[str, str], folder: Path) -> File | None:
         found = _find(folder.absolute())
     except OSError as error:
         raise InputError(
-            f"no settings can be looked for in {printable(folder)} and above ({printable(error.strerror)})",
+            f"tagger cannot look for settings in {printable(folder)} and above ({printable(error.strerror)})",
             "run tagger in a folder that you may read",
         ) from None
     if found is None:
         return None
     if strangers := found.owners - _trusted(environment):
         raise InputError(
-            f"{found.label} belongs to another user ({min(strangers)}), who could steer your release by it",
-            "make it yours with chown, or run tagger as that user",
+            f"{found.label} belongs to another user ({min(strangers)}), who could control your release with it",
+            "take ownership with chown, or run tagger as that user",
         )
     return _from_table(found)
 
@@ -108,7 +108,7 @@ def _find(start: Path) -> _Found | None:
         there = [found for find in (_own, _of_pyproject) if (found := find(place))]
         if len(there) > 1:
             both = " and ".join(found.label for found in there)
-            raise InputError(f"{both} both have settings of tagger", "keep them in one of the two files")
+            raise InputError(f"{both} both have settings for tagger", "keep them in one of the two files")
         if there:
             return there[0]
     return None
@@ -117,7 +117,9 @@ def _find(start: Path) -> _Found | None:
 def _own(place: Path) -> _Found | None:
     path = place / FILE
     if path.is_fifo() or (path.is_symlink() and not path.exists()):
-        raise InputError(f"{path} is a pipe or a link that leads nowhere", "make it a file, since its settings count")
+        raise InputError(
+            f"{path} is a pipe or a broken link", "replace it with a file, because tagger reads settings there"
+        )
     return _Found(path, str(path), *_parsed(path)) if path.is_file() else None
 
 
@@ -130,7 +132,7 @@ def _of_pyproject(place: Path) -> _Found | None:
     table = tool.get("tagger") if isinstance(tool, dict) else None
     label = f"{path} [tool.tagger]"
     if table is not None and not isinstance(table, dict):
-        raise InputError(f"{label} is no table", "write its keys below that heading")
+        raise InputError(f"{label} is not a table", "write its keys below that heading")
     return _Found(path, label, table, owners) if isinstance(table, dict) else None
 
 
@@ -149,18 +151,18 @@ def _parsed(path: Path) -> tuple[Mapping[str, object], frozenset[int]]:
     except OSError as error:
         raise InputError(f"{path} cannot be read: {printable(error.strerror or error)}") from None
     if len(content) > _LARGEST:
-        raise InputError(f"{path} is larger than {_LARGEST} bytes, so that it cannot be a file of settings")
+        raise InputError(f"{path} is larger than {_LARGEST} bytes, too many for a settings file")
     import tomllib  # most repositories have no such file
 
     try:
         return tomllib.loads(content.decode()), owners
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
-        raise InputError(f"{path} is not UTF-8 (at line {line})", "save it as that") from None
+        raise InputError(f"{path} is not UTF-8 (at line {line})", "save it as UTF-8") from None
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path} is not TOML: {printable(error)}") from None
     except RecursionError:
-        raise InputError(f"{path} is nested too deeply to be a file of settings") from None
+        raise InputError(f"{path} is nested too deeply for a settings file") from None
 
 
 def _from_table(found: _Found) -> File:

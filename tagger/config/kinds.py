@@ -63,7 +63,7 @@ def choices(*allowed: str) -> Kind:
 
 def _number(value: object, label: str, key: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise wrong(label, key, "a number from 1 on")
+        raise wrong(label, key, "a number of at least 1")
     return value
 
 

@@ -54,8 +54,8 @@ def check_place(environment: Mapping[str, str], folder: Path) -> None:
     """Raise InputError where a folder has settings already, by its own file or one above it."""
     if found := opened(environment, folder):
         raise InputError(
-            f"{printable(found.label)} has the settings here already, and tagger init overwrites no file",
-            "leave out --write and change the file by hand, or move it away",
+            f"{printable(found.label)} already has settings, and tagger init overwrites no file",
+            "leave out --write and edit the file by hand, or move it away",
         )
 
 

@@ -180,9 +180,7 @@ def check_one(tables: Sequence[str]) -> None:
     """Refuse to write one image where each of several tables has its own. Raises InputError."""
     if len(tables) > 1:
         names = " and ".join(f"[images.{_key(name)}]" for name in tables)
-        raise InputError(
-            f"{names} go to one repository, each with an image of its own", "say with --variant which one this is"
-        )
+        raise InputError(f"{names} go to the same repository, each with its own image", "choose one with --variant")
 
 
 def _chosen(file: File, image: str) -> tuple[str, ...]:
@@ -201,9 +199,9 @@ def _joined(file: File, names: Sequence[str]) -> Given:
         differing = [key for key in KEYS if key != "variants" and first.get(key) != other.get(key)]
         if differing and differing != ["repository"]:
             raise InputError(
-                f"{file.label}: images.{names[0]} and images.{name} go to one repository and differ in"
+                f"{file.label}: images.{names[0]} and images.{name} go to the same repository and differ in"
                 f" {', '.join(differing)}",
-                "say it at the file's top, or alike in both",
+                "set it at the top of the file, or alike in both",
             )
     variants = dict.fromkeys(v for name in names for v in file.images[name].get("variants") or (DEFAULT_VARIANT,))
     return {**first, "variants": tuple(variants)} if len(names) > 1 else first

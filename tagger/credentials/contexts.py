@@ -62,10 +62,12 @@ def _context(folder: Path, name: str) -> Endpoint:
         engine = content["Endpoints"]["docker"]
         host, verify = str(engine["Host"]), not engine.get("SkipTLSVerify")
     except FileNotFoundError:
-        raise EngineUnreachable(f"there is no Docker context '{printable(name)}'", "see docker context ls") from None
+        raise EngineUnreachable(
+            f"there is no Docker context '{printable(name)}'", "docker context ls shows the contexts"
+        ) from None
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise EngineUnreachable(
-            f"the Docker context '{printable(name)}' cannot be read", "see docker context inspect"
+            f"the Docker context '{printable(name)}' cannot be read", "check it with docker context inspect"
         ) from None
     files = folder / "tls" / key / "docker"
     return Endpoint(host, _tls(files, verify=verify) if any(files.glob("*.pem")) or not verify else None)

@@ -55,7 +55,7 @@ class Helpers:
         except OSError:
             raise CredentialsError(
                 f"{program}, which the Docker configuration names for {server}, cannot be started",
-                "install it, or take it out of config.json and run docker login again",
+                "install it, or remove it from config.json and run docker login again",
             ) from None
         if code is None:
             raise CredentialsError(
@@ -160,6 +160,6 @@ def _helper_answer(program: str, server: str, output: bytes) -> Credential | Non
         return credential_of(str(found["Username"] or ""), str(found["Secret"] or ""))
     except (ValueError, KeyError, TypeError, RecursionError):
         raise CredentialsError(
-            f"{program} answered for {server} with something that is not a credential",
+            f"{program} answered for {server} without a usable credential",
             f"try docker login {server} again",
         ) from None

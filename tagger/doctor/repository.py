@@ -26,7 +26,7 @@ from tagger.wiring.access import is_another
 
 # A clock that is late by the first may see a token as too young; by the second, many servers refuse it.
 _NOTED_SECONDS, _WRONG_SECONDS = 60, 300
-_NOT_KNOWN_YET = "not known until the repository has an image that can be read"
+_NOT_KNOWN_YET = "unknown until the repository has an image that can be read"
 _BY_DIGEST = "the registry deletes only by digest, so a tag moves to a placeholder first; some registries refuse that"
 _HEAD_AGREES = "it returns the same digest as GET"
 _HEAD_DIFFERS = "it does not return the same digest as GET, so tagger asks by GET"
@@ -74,7 +74,7 @@ class Examination:
             try:
                 self._greeting()
             except RegistryUnreachable:
-                return note("not known, since the registry cannot be reached")
+                return note("unknown, because the registry cannot be reached")
             except TaggerError:
                 pass  # the check meets it, or has no need of the root
             return check()
@@ -102,7 +102,7 @@ class Examination:
             return ok(f"{origin}, with a verified certificate")
         plain = origin.startswith("http:")
         text = (
-            f"{origin}, {'plain HTTP' if plain else 'with a certificate that is not verified'}, since {trust.because}"
+            f"{origin}, {'plain HTTP' if plain else 'with a certificate that is not verified'}, because {trust.because}"
         )
         if self._engine and plain and not self._engine.allows_insecure(self._name.registry):
             return note(text, f"add {self._host} to the Engine's insecure-registries, or the Engine cannot push to it")
@@ -148,7 +148,7 @@ class Examination:
     def _push(self) -> Said:
         if self._opened.blobs.lets_push():
             return ok("an upload can begin")
-        return note("the registry does not say, so only a push will show")
+        return note("the registry does not say; only a push will show")
 
     def _delete(self) -> Said:
         if self._is_empty():
@@ -207,7 +207,7 @@ class Examination:
     def _clock(self) -> Said:
         stated = self._greeting().time()
         if stated is None:
-            return note("the registry does not say what time it is")
+            return note("the registry does not report its time")
         ahead = round(self._now() - stated)
         if abs(ahead) <= _NOTED_SECONDS:
             return ok("this machine and the registry agree on the time")

@@ -85,7 +85,7 @@ class Engine:
         if found is None:
             raise ImageNotFound(
                 f"the Engine at {printable(self.host)} has no image {printable(name.text)}",
-                "build or pull it, or see docker images",
+                "build or pull it; docker images shows what there is",
             )
         if self._is_podman_list(name.text):
             raise InputError(
@@ -117,8 +117,8 @@ class Engine:
             if held and held.id == image:
                 return
         raise EngineError(
-            f"the Engine says that it made the local tag {reference}, and does not have it",
-            f"keep other programs away from it, and {AGAIN}",
+            f"the Engine created the local tag {reference}, but no longer has it",
+            f"keep other programs from removing it, and {AGAIN}",
         )
 
     def untag(self, reference: Reference) -> None:

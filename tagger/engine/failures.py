@@ -24,7 +24,7 @@ def translated(what: str) -> Iterator[None]:
         advice = "allow that in the proxy before its socket" if page and error.is_client_error() else "see its log"
         raise EngineError(f"the Engine failed to {what} ({said})", f"{advice}, and {AGAIN}") from None
     except (docker.errors.StreamParseError, RecursionError):
-        raise BrokenOff(f"the Engine's answer to {what} broke off", f"see its log, and {AGAIN}") from None
+        raise BrokenOff(f"the Engine's answer to {what} was cut off", f"see its log, and {AGAIN}") from None
     except (
         docker.errors.DockerException,
         requests.exceptions.RequestException,
@@ -34,14 +34,14 @@ def translated(what: str) -> Iterator[None]:
     ) as error:
         # The exception's text may hold request headers, and so credentials: its class has to do.
         raise BrokenOff(
-            f"the connection to the Engine broke while it was asked to {what} ({type(error).__name__})",
+            f"the connection to the Engine broke while tagger asked it to {what} ({type(error).__name__})",
             f"check that it runs, and {AGAIN}",
         ) from None
 
 
 def nonsense(of: str) -> EngineError:
     """The error for an answer that no Engine gives."""
-    return EngineError(f"the Engine's answer about {printable(of)} makes no sense", "check DOCKER_HOST and its version")
+    return EngineError(f"the Engine sent an invalid answer about {printable(of)}", "check DOCKER_HOST and its version")
 
 
 def unreachable(host: str, error: Exception) -> EngineUnreachable:
@@ -54,5 +54,5 @@ def unreachable(host: str, error: Exception) -> EngineUnreachable:
     elif "paramiko" in text:
         reason = "ssh needs docker-py's extra: pip install 'docker[ssh]'"
     else:
-        reason = "start it, or say where it is with DOCKER_HOST or docker context use"
+        reason = "start it, or set its address with DOCKER_HOST or docker context use"
     return EngineUnreachable(f"no Docker Engine answers at {printable(host)}", reason)

@@ -71,7 +71,7 @@ class Journal:
         except OSError as error:
             self._torn = error.strerror or "it is torn"
         if self._torn:  # no line may follow
-            raise InputError(f"{printable(self._path)} cannot be written ({self._torn})", "make room, and resume")
+            raise InputError(f"{printable(self._path)} cannot be written ({self._torn})", "free some space, and resume")
 
     def _opened(self, path: str, *, resumed: bool) -> int:
         file = None
@@ -81,7 +81,9 @@ class Journal:
             os.ftruncate(file, self._resumed(path) if resumed else _replaced(path))
             mine, file = file, None
         except BlockingIOError:
-            raise InputError(f"another tagger writes {printable(path)}", "wait for it, or give another file") from None
+            raise InputError(
+                f"another tagger is writing {printable(path)}", "wait until it ends, or give another file"
+            ) from None
         except OSError as error:
             raise InputError(f"{printable(path)} cannot be written ({error.strerror})", "give another file") from None
         finally:
@@ -119,13 +121,13 @@ def results(path: str) -> Iterator[tuple[int, Decided]]:
     with Path(path).open("rb") as file:
         for number, line in enumerate(file, 1):
             if torn:
-                raise InputError(f"line {torn} of {printable(path)} is no result of tagger", "give another file")
+                raise InputError(f"line {torn} of {printable(path)} is not a result of tagger", "give another file")
             if found := read(line):
                 yield len(line), found
             elif is_torn(line):
                 torn = number
             else:
-                raise InputError(f"line {number} of {printable(path)} is no result of tagger", "give another file")
+                raise InputError(f"line {number} of {printable(path)} is not a result of tagger", "give another file")
 
 
 def _key(repository: str) -> bytes:

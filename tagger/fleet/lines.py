@@ -46,7 +46,7 @@ def _read(descriptor: int, name: str, check: Callable[[], None]) -> Iterator[str
         yield from (line.decode(errors="backslashreplace") for line in complete)
         if len(rest) > _LONGEST_BYTES:
             raise InputError(
-                f"{printable(name)} has a line of more than {_LONGEST_BYTES} bytes", "give one name a line"
+                f"{printable(name)} has a line of more than {_LONGEST_BYTES} bytes", "write one name per line"
             )
         if not piece:
             if rest:

@@ -34,9 +34,7 @@ class Shard:
         """
         match = _SHARD.fullmatch(text)
         if not match or int(match[1]) >= int(match[2]):
-            raise InputError(
-                f"'{printable(text)}' is no shard", "count from 0: the shards of 20 are 0/20, 1/20 and so on to 19/20"
-            )
+            raise InputError(f"'{printable(text)}' is not a shard", "count from 0, such as 0/20 to 19/20 for 20 shards")
         return cls(int(match[1]), int(match[2]))
 
     def has(self, name: str) -> bool:
@@ -57,7 +55,7 @@ def parse_rates(texts: Iterable[str]) -> dict[str, float]:
         match = _RATE.fullmatch(text)
         if not match or not float(match[2]):
             raise InputError(
-                f"'{printable(text)}' is no rate", "give HOST=NUMBER/s, /m or /h, such as registry.local:5000=20/s"
+                f"'{printable(text)}' is not a rate", "give HOST=NUMBER/s, /m or /h, such as registry.local:5000=20/s"
             )
         rates[Registry.parse(match[1]).host] = float(match[2]) / _SECONDS[match[3]]
     return rates
@@ -77,7 +75,7 @@ def names(lines: Iterable[str], source: str) -> Iterator[str]:
             some = True
             yield name
     if not some:
-        raise InputError(f"{printable(source)} names no repository", "write one name a line")
+        raise InputError(f"{printable(source)} names no repository", "write one name per line")
 
 
 def whole(name: str) -> str:

@@ -37,7 +37,7 @@ class Planned:
         if moved or changes_of(self.command, now) != self.changes:
             named = f"{', '.join(map(printable, moved))} moved" if moved else "tags moved"
             raise Refused(
-                f"{printable(self.repository)} is no longer as in the plan, since {named}", "make a new plan for it"
+                f"{printable(self.repository)} no longer matches the plan, because {named}", "make a new plan for it"
             )
 
 
@@ -61,11 +61,13 @@ def planned(lines: Iterable[Decided]) -> Iterator[Planned]:
     for number, line in enumerate(lines, 1):
         if line.ran.command not in _CHANGES or line.ran.dry_run is not True:
             raise InputError(
-                f"line {number} is a result of {printable(line.ran)}, and no part of a plan",
+                f"line {number} is a result of {printable(line.ran)}, not part of a plan",
                 "make a plan with tagger repair --plan FILE or tagger prune --plan FILE",
             )
         if hash(line.repository) in met:
-            raise InputError(f"line {number} plans for {printable(line.repository)} again", "take out one of the two")
+            raise InputError(
+                f"line {number} repeats the plan for {printable(line.repository)}", "remove one of the two"
+            )
         met.add(hash(line.repository))
         if line.outcome == PLANNED:
             yield _read(number, line)

@@ -75,7 +75,7 @@ def _follow(process: subprocess.Popen[bytes], output: _Output, deadline: Deadlin
         try:
             deadline.check()
         except TaggerError as error:
-            return f"was ended, since {error.what}"
+            return f"was ended, because {error.what}"
         if deadline.clock.monotonic() >= end:
             return f"did not end within {seconds:g} s"
         if select.select((pipe,), (), (), _GLANCE_SECONDS)[0]:

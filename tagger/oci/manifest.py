@@ -165,7 +165,7 @@ def beneath(
         level = [manifest for digest in listed if (manifest := found[digest]) and manifest.is_index]
         if not level:
             return found
-    raise BadAnswer(f"{root.digest} lists indexes of indexes without end", "push that image again")
+    raise BadAnswer(f"{root.digest} nests its indexes too deeply", "push that image again")
 
 
 def _descriptors(entries: object) -> Iterator[Descriptor]:

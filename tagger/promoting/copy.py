@@ -107,7 +107,7 @@ class Courier:
                 if attempt.pause is None:
                     raise
                 attempt.pause = max(attempt.pause, error.again_in)
-                again = f" again in {attempt.pause:g} s, since {error.what}"
+                again = f" again in {attempt.pause:g} s, because {error.what}"
                 self.note(Line.about("sending", blob.digest, again))
             else:
                 self.note(Line.about("copied", blob.digest, f", {blob.size} bytes, to {target.name}"))
@@ -255,9 +255,9 @@ def _kept(home: Home, foreign: Blob) -> bool:
 
 def _incomplete(target: RemoteRepository, absent: Sequence[Digest], error: BadAnswer) -> BadAnswer:
     return BadAnswer(
-        f"{target.name} may not take an image without its foreign layers, and {', '.join(absent)} cannot"
-        f" be copied from where the image is ({error})",
-        "push the image there with all of its layers, or promote it to a registry that takes it without",
+        f"{target.name} may refuse an image without its foreign layers, and {', '.join(absent)} cannot"
+        f" be copied from its source ({error})",
+        "push the image to its source with all of its layers, or promote it to a registry that accepts it without them",
     )
 
 
@@ -271,7 +271,7 @@ def _list_by_tag(target: RemoteRepository, subject: Digest, entries: Sequence[in
         held = target.manifest(tag)
         before = held if index.tagged_referrers(held, subject) is not None else None
         if held and not before and held.digest != subject:
-            raise BadAnswer(f"{target.name}:{tag} holds something other than a list, so it is left alone")
+            raise BadAnswer(f"{target.name}:{tag} holds something other than a list, so tagger leaves it alone")
         added = index.with_referrers(before, entries)
         if added is None:
             return

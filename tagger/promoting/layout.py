@@ -64,7 +64,7 @@ class Layout:
         marker = json_of(self._read(_MARKER, _MARKER_BYTES) or b"")
         if not str(marker.get("imageLayoutVersion", "")).startswith("1."):
             raise InputError(
-                f"{path} is not an OCI layout, since it has no file {_MARKER} of version 1",
+                f"{path} is not an OCI layout, because it has no file {_MARKER} of version 1",
                 "write one, for example with docker buildx build --output type=oci,dest=FILE",
             )
         content = json_of(self._read("index.json", MANIFEST_BYTES) or b"")
@@ -203,12 +203,14 @@ class Layout:
         if file is None:
             return None
         if file.size > limit:
-            raise InputError(f"{name} in {self.name} has {file.size} bytes, and at most {limit} are read", _WRITE_AGAIN)
+            raise InputError(
+                f"{name} in {self.name} has {file.size} bytes, and tagger reads at most {limit}", _WRITE_AGAIN
+            )
         with _opened(file) as content, _readable(file.path):
             return content.read(file.size)
 
     def _other(self, digest: Digest) -> InputError:
-        return InputError(f"{self.name} has other content under {digest}", _WRITE_AGAIN)
+        return InputError(f"{self.name} has content that does not match {digest}", _WRITE_AGAIN)
 
 
 def opened(text: str, deadline: Deadline) -> tuple[Layout, Digest]:
@@ -311,7 +313,7 @@ def _members(path: Path, size: int, tar: tarfile.TarFile) -> Iterator[tuple[str,
         name = PurePosixPath(member.name)
         if name.is_absolute() or ".." in name.parts:
             raise InputError(
-                f"{path} has a file '{printable(member.name)}', whose name leads out of it", "do not trust this tar"
+                f"{path} has a file '{printable(member.name)}', whose name leads outside", "do not trust this tar"
             )
         if count >= _MOST_FILES:
             raise InputError(f"{path} has more than {_MOST_FILES} files", "give the tar of an OCI layout")

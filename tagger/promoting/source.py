@@ -167,7 +167,7 @@ def join(places: Sequence[Place]) -> Original:
 
 def _found(place: Place) -> Manifest:
     if place.wanted is None:
-        raise InputError(f"{place.name} names a whole repository", "say which image by :TAG or @DIGEST")
+        raise InputError(f"{place.name} names a whole repository", "add :TAG or @DIGEST to choose an image")
     manifest = place.home.manifest(place.wanted)
     if manifest is None:
         raise InputError(f"there is no {place.name}", "push it first, or check its name")
@@ -234,7 +234,7 @@ def _keep_home(manifest: Manifest, home: Home, of: dict[Digest, Home]) -> None:
 def _child(home: Home, digest: Digest) -> Manifest:
     manifest = home.manifest(digest)
     if manifest is None:
-        raise BadAnswer(f"{home.name} has an index without {digest}, which it lists", "push that image again")
+        raise BadAnswer(f"{home.name} lacks {digest}, which its index lists", "push that image again")
     return manifest
 
 
@@ -274,7 +274,7 @@ def _referring_to(subject: Piece) -> tuple[list[Piece], list[str]]:
         for entry in home.referrers(digest):
             listed.setdefault(Digest(entry["digest"]), entry)
     except FAILURES as error:
-        lost.append(f"there may be more that refers to {digest} than came along: {error}")
+        lost.append(f"tagger may not have copied all that refers to {digest}: {error}")
     read = home.deadline.at_once([partial(_referrer, home, entry) for entry in listed.values()])
     referring = [trees for trees in read if not isinstance(trees, str) and trees[-1].manifest.subject == digest]
     # A tag that spells a digest may hold any index, whose images refer to nothing.
@@ -283,7 +283,7 @@ def _referring_to(subject: Piece) -> tuple[list[Piece], list[str]]:
             if isinstance(trees, str):
                 lost.append(f"{other}, which refers to {digest}, is not copied: {trees}")
             elif trees not in referring:
-                lost.append(f"{other} is not copied: it is listed as referring to {digest} and does not")
+                lost.append(f"{other} is not copied: it is listed as referring to {digest}, but does not")
     return [piece for trees in referring for piece in trees], lost
 
 
@@ -323,5 +323,7 @@ def _tags(home: Home, found: Belongings) -> Sequence[Tag]:
     try:
         return home.tags()
     except FAILURES as error:
-        found.lost.append(f"signatures and attestations in {home.name} that hang on a tag are not copied: {error}")
+        found.lost.append(
+            f"signatures and attestations in {home.name} that have tags of their own are not copied: {error}"
+        )
         return ()

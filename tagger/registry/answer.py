@@ -88,7 +88,7 @@ class Answer:
         if self.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
             return BadAnswer(
                 failed,
-                "that is too large for the registry or for a proxy before it, so ask its administrator for a"
+                "that is too large for the registry or a proxy in front of it, so ask its administrator for a"
                 " higher limit",
             )
         if self.status == HTTPStatus.TOO_MANY_REQUESTS or self.status >= HTTPStatus.INTERNAL_SERVER_ERROR:

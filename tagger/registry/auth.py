@@ -57,8 +57,8 @@ class Auth:
         # What may be insecure may be plain HTTP or have any certificate.
         if found and trust.insecure and not trust.plain_credentials:
             raise Denied(
-                f"the credentials for {self._site.registry} would travel without verified TLS",
-                f"set that up, or allow it with --insecure {self._site.registry}",
+                f"the credentials for {self._site.registry} would be sent without verified TLS",
+                f"set up TLS, or allow this with --insecure {self._site.registry}",
             )
         return found.login if found and found.login and self._tokens.by_password else found
 

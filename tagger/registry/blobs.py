@@ -106,11 +106,11 @@ class Blobs:
             raise
 
     def _short(self, blob: Blob, seen: int) -> Unreadable:
-        return Unreadable(f"{self.name.registry} broke off {blob.digest} after {seen} of {blob.size} bytes")
+        return Unreadable(f"{self.name.registry} stopped sending {blob.digest} after {seen} of {blob.size} bytes")
 
     def _other(self, digest: Digest) -> BadAnswer:
         return BadAnswer(
-            f"{self.name} serves {digest} with other content",
+            f"{self.name} serves content that does not match {digest}",
             "push the image again, or ask the registry's administrator",
         )
 

@@ -28,7 +28,7 @@ def catalog(connection: Connection) -> Iterator[Repository]:
     visited: set[str] = set()
     while url is not None:
         if url in visited or len(visited) > _MOST_PAGES:
-            raise BadAnswer(f"{registry} lists its repositories without end", "ask its administrator")
+            raise BadAnswer(f"{registry} sends an endless list of repositories", "ask its administrator")
         visited.add(url)
         answer = connection.request("GET", url, scope=_SCOPE, limit=_PAGE_BYTES)
         names = answer.content().get("repositories", ())

@@ -129,7 +129,7 @@ class Deleting:
         if as_before:
             return False
         raise Unsettled(
-            f"{self._name}:{tag} may hold a placeholder now, since its removal broke off ({problem})",
+            f"{self._name}:{tag} may hold a placeholder now, because its removal was interrupted ({problem})",
             [tag],
             hint=f"{AGAIN}, or point it at {before.digest if before else 'its image'} again",
         )
@@ -180,7 +180,7 @@ class Deleting:
                 "switch them on (storage.delete.enabled: true in the configuration of a distribution registry) and"
                 f" restart it, or use {self._own_tool}",
             )
-        return Refused(f"{registry} deletes nothing by the registry API, {left}", f"use {self._own_tool}")
+        return Refused(f"{registry} does not delete through the registry API, {left}", f"use {self._own_tool}")
 
     @property
     def _own_tool(self) -> str:
@@ -209,7 +209,7 @@ class Deleting:
         if answer.why(self._name.path) is Why.IMMUTABLE:
             raise Immutable(
                 self._refused(answer, reference),
-                "keep it, or take it out of the rule or the lock that makes it immutable",
+                "keep it, or exempt it from the rule or lock that makes it immutable",
             )
 
     def _refused(self, answer: Answer, reference: str) -> str:

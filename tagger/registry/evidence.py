@@ -80,7 +80,7 @@ def _listed(
     try:
         manifest = repository.manifest(digest)
         if manifest is None:
-            return [Unfit(of, where, "is listed and not there")]
+            return [Unfit(of, where, "is listed but missing")]
         if refers and manifest.subject != of:
             return [Unfit(of, where, "refers to something else")]
         return _held(repository, of, where, manifest)

@@ -13,7 +13,7 @@ from tagger.text import printable
 
 def broken_off(registry: Registry, error: Exception) -> Unreadable:
     """The error for a connection that ended before the answer did."""
-    return Unreadable(f"{registry} broke off the connection ({_cause(error)})", AGAIN)
+    return Unreadable(f"{registry} closed the connection early ({_cause(error)})", AGAIN)
 
 
 def unreachable(registry: Registry, url: str, error: Exception) -> RegistryUnreachable:
@@ -36,7 +36,7 @@ def _reason(registry: Registry, host: str, error: Exception, *, own: bool) -> tu
     if "WRONG_VERSION_NUMBER" in str(error) or "HTTP_REQUEST" in str(error):
         return (
             f"{host} speaks plain HTTP, not HTTPS",
-            f"if that is intended, add it to the Engine's insecure-registries, or give --insecure {host}",
+            f"if that is intended, add it to the Engine's insecure-registries, or pass --insecure {host}",
         )
     return f"{host} fails the TLS check ({_cause(error)})", f"put its CA into /etc/docker/certs.d/{registry}/ca.crt"
 

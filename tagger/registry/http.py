@@ -86,7 +86,7 @@ class Transport:
                     f"see its log, and {AGAIN}",
                 ) from None
             except urllib3.exceptions.ProtocolError as error:
-                if not (repeatable and self._may_wait(attempt, "broke off the connection")):
+                if not (repeatable and self._may_wait(attempt, "closed the connection early")):
                     raise broken_off(self.registry, error) from None
             except urllib3.exceptions.HTTPError as error:
                 raise unreachable(self.registry, url, error) from None
@@ -205,7 +205,7 @@ class Transport:
                 )
             return bytes(content)
         except ValueError:  # http.client's own for a chunk of a negative size
-            raise urllib3.exceptions.ProtocolError("the answer is no HTTP") from None
+            raise urllib3.exceptions.ProtocolError("the answer is not HTTP") from None
         finally:
             response.release_conn()
 

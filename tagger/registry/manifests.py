@@ -136,9 +136,9 @@ class Manifests:
             return None
         if self._is_withheld(answer, reference):
             raise Unreadable(
-                f"{self.name.registry} lists the tags of {self.name.path} and does not serve {reference}"
+                f"{self.name.registry} lists the tags of {self.name.path} but does not serve {reference}"
                 f" ({answer.complaint()})",
-                "check whether a policy of the registry or a running scan holds it back",
+                "check whether a policy or a running scan of the registry blocks it",
             )
         answer.check(self.name, f"read {reference}", HTTPStatus.OK)
         manifest = self._read_manifest(answer, reference)
@@ -231,8 +231,7 @@ class Manifests:
         manifest = Manifest.of(media_type, answer.body, algorithm if algorithm in ("sha384", "sha512") else "sha256")
         if expected and manifest.digest != expected:
             raise BadAnswer(
-                f"{self.name} serves {reference} with content whose digest is {manifest.digest}, not"
-                f" {printable(expected)}",
+                f"{self.name} serves {reference} with the digest {manifest.digest}, not {printable(expected)}",
                 "push the image again, or ask the registry's administrator",
             )
         return manifest

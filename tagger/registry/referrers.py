@@ -60,7 +60,9 @@ def _listed(manifests: Manifests, digest: Digest) -> Generator[Entry, None, bool
         if next_page is None:
             return True
         url = next_page
-    raise BadAnswer(f"{manifests.name} lists what refers to {digest} without end", "ask the registry's administrator")
+    raise BadAnswer(
+        f"{manifests.name} sends an endless list of what refers to {digest}", "ask the registry's administrator"
+    )
 
 
 def lists_referrers(manifests: Manifests, digest: Digest) -> bool:

@@ -105,7 +105,7 @@ class Site:
         if scheme == "https" and origin_of(url) == plain:
             raise BadAnswer(
                 f"{self.registry} is reached over https and points to {shown(url)}, which tagger does not follow",
-                "have the proxy before it send X-Forwarded-Proto: https, or set the registry's external URL",
+                "make the proxy in front of it send X-Forwarded-Proto: https, or set the registry's external URL",
             )
 
     def _probed(self) -> str:

@@ -71,7 +71,7 @@ class TagList:
                 return list(_valid(found))
             if url in visited or barren > _MOST_BARREN_PAGES or len(found) > _MOST_TAGS:
                 raise BadAnswer(
-                    f"{self._name} lists its tags without end, and tagger never decides from half a list",
+                    f"{self._name} sends an endless list of tags, and tagger never decides from half a list",
                     "ask the registry's administrator",
                 )
             visited.add(url)
@@ -110,7 +110,7 @@ class TagList:
             return self._connection.request("GET", url, scope=self._scope, limit=_PAGE_BYTES)
         except TooLong:
             raise BadAnswer(
-                f"the list of the tags of {self._name} has more than {_PAGE_BYTES >> 20} MB in one answer, and"
+                f"the tag list of {self._name} has more than {_PAGE_BYTES >> 20} MB in one answer, and"
                 f" tagger never decides from half a list",
                 "remove old tags, or release with --assume-newest",
             ) from None
@@ -125,12 +125,12 @@ class TagList:
         except Denied as error:
             raise Denied(
                 f"{error}; registries say the same of a repository that does not exist yet, so create it or push to it"
-                " once; where only the list is denied, release --assume-newest does without it"
+                " once; if only the list is denied, release with --assume-newest"
             ) from None
         tags = answer.content().get("tags") or []
         if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
             raise BadAnswer(
-                f"{self._name} lists tags that are no strings", "the registry is broken, ask its administrator"
+                f"{self._name} lists tags that are not strings", "the registry is broken, so ask its administrator"
             )
         return tags
 

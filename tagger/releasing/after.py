@@ -20,7 +20,7 @@ def finish(run: Run, outcome: Outcome) -> Interrupted | None:
         if outcome is Outcome.RELEASED:
             _run_commands(run)
     except KeyboardInterrupt as signal:
-        return Interrupted("interrupted when every tag was where it belongs", signal)
+        return Interrupted("interrupted after every tag was in place", signal)
     return None
 
 
@@ -35,4 +35,4 @@ def _run_commands(run: Run) -> None:
             ran = started(command, subject, run.order.gate_seconds, run.deadline, run.progress)
             run.ran_after.append(ran)
             if ran.failed:
-                run.notes.append(f"{command} {ran.failed} for {subject.reference}, which is released all the same")
+                run.notes.append(f"{command} {ran.failed} for {subject.reference}, which is released anyway")

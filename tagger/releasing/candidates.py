@@ -99,7 +99,7 @@ def remove_candidates(run: Run) -> None:
         share.seen = None  # a registry may take more than it should, which the next look shows
     for reference in [*run.candidates]:
         if why := _remove(run, reference):
-            run.notes.append(f"{reference} stays, since {why}")
+            run.notes.append(f"{reference} stays, because {why}")
             run.candidates.pop(reference)
 
 

@@ -62,7 +62,7 @@ def _push(run: Run, share: Share, tag: Tag) -> None:
         share.written[tag].add(digest)
     except (Transient, BrokenOff, Unproven) as error:
         # Settling looks, and writes what differs.
-        run.progress(Line.about("writing", reference, f" by a manifest PUT instead, since {error.what}"))
+        run.progress(Line.about("writing", reference, f" by a manifest PUT instead, because {error.what}"))
     else:
         run.progress(Line.about("pushed", reference, f" at {digest}"))
 

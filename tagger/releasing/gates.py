@@ -81,7 +81,7 @@ def _judge(run: Run, subject: Subject) -> None:
         if ran.failed:
             raise GateFailed(
                 f"no tag moved, because the gate {gate} {ran.failed} for {subject.reference}",
-                f"see what it says, and {AGAIN}",
+                f"check its output, and {AGAIN}",
             )
 
 
@@ -94,5 +94,5 @@ def _look_for_evidence(run: Run, subject: Subject, origin: Origin | None) -> Non
     if lacks := [each.lacks for each in present if each.lacks]:
         raise GateFailed(
             f"no tag moved, because evidence about {subject.reference} is missing ({'; '.join(lacks)})",
-            f"add it, perhaps by a gate, and {AGAIN}",
+            f"add it, for example with a gate, and {AGAIN}",
         )

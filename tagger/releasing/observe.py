@@ -111,7 +111,7 @@ def _begun(run: Run, placement: Placement, seen: Observed) -> Share:
     if plain != version and seen.published.versions.get(plain) in seen.unreadable:
         raise Unreadable(
             f"{repository.name.registry} cannot say where {repository.name}:{scheme.version_tag(plain)} points, and its"
-            " image would lose that name",
+            " image would lose that tag",
             AGAIN,
         )
     digest = _digest_here(image, repository, seen, version, own)

@@ -65,7 +65,7 @@ def _pushed(run: Run, share: Share) -> Digest:
                 return landed
             if attempt.pause is None or isinstance(error, Unproven):
                 raise
-            again = f" again in {attempt.pause:g} s, since {error.what}"
+            again = f" again in {attempt.pause:g} s, because {error.what}"
             run.progress(Line.about("pushing", share.reference, again))
     raise AssertionError("the last attempt returns or raises")
 
@@ -126,7 +126,7 @@ def _confirmed(run: Run, share: Share, pushed: Digest) -> Ours:
         raise WrongImage(
             f"{share.reference} was pushed as {pushed}, which is not image {share.image.id}",
             pushed,
-            hint=f"another program moved the local tag meanwhile, keep it away and {AGAIN}",
+            hint=f"another program moved the local tag meanwhile, so stop that program and {AGAIN}",
         )
     return Ours(pushed)
 

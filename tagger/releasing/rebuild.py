@@ -44,16 +44,17 @@ def next_revision(
     """
     if any(not placement.scheme.revisions for placement in placements):
         raise InputError(
-            "--revision needs to know how revisions are written",
-            'say so in the settings, such as revisions = "-r{n}"',
+            "--revision needs a form for revision tags",
+            'set it in the settings, such as revisions = "-r{n}"',
         )
     numbering = placements[0].scheme.numbering
     if not numbering.is_plain(version):
         raise InputError(
-            f"{version} names a revision already", f"give {numbering.plain(version)} with --revision, or leave that out"
+            f"{version} names a revision already",
+            f"give {numbering.plain(version)} with --revision, or leave out --revision",
         )
     if len({(placement.scheme.versions, placement.scheme.revisions) for placement in placements}) > 1:
-        raise InputError("the images of this release write revisions in several ways", "release them one by one")
+        raise InputError("the images of this release spell revisions in different ways", "release them one at a time")
     looks = [partial(_look, targets[each.repository], each.scheme, images[each.image], version) for each in placements]
     seen = next(iter(targets.values())).deadline.at_once(looks)
     for mine in (each.ours for each in seen):

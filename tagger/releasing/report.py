@@ -131,7 +131,7 @@ def _odd(share: Share) -> Iterator[str]:
     for tag, digest in share.unknown.items():
         yield f"{name}:{tag} held an image of no known version: {digest}"
     for tag in share.first.unreadable & {*share.moves()}:
-        yield f"{name}:{tag} is written although the registry could not say where it pointed"
+        yield f"{name}:{tag} was written although the registry could not say where it pointed"
 
 
 def _differing(shares: Sequence[Share]) -> Iterator[str]:
@@ -143,7 +143,7 @@ def _differing(shares: Sequence[Share]) -> Iterator[str]:
     for digests in images.values():
         if len(digests) > 1:
             where = ", ".join(f"{digest} in {share.repository.name}" for digest, share in digests.items())
-            yield f"the same image has another digest in each registry, since its layers were compressed again: {where}"
+            yield f"the same image has different digests, because its layers were compressed again: {where}"
 
 
 # -- two releases of one version -----------------------------------------------------------------------------------
@@ -215,7 +215,9 @@ def _is_final(problem: BaseException) -> bool:
 
 def _consequence(shares: Sequence[Share]) -> str:
     """Return where the tags are now."""
-    parts = [f"the upload of {share.reference} broke off and may still appear" for share in shares if share.in_doubt]
+    parts = [
+        f"the upload of {share.reference} was interrupted and may still appear" for share in shares if share.in_doubt
+    ]
     for share in shares:
         held = share.now.get(share.version_tag, share.before)
         if held not in (share.before, share.digest) and not share.in_doubt:

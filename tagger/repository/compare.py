@@ -39,7 +39,7 @@ def compare(listings: Sequence[Listing]) -> tuple[Difference, ...]:
     Raises InputError for a listing that does not show all versions.
     """
     if any(listing.older for listing in listings):
-        raise InputError("a part of a list cannot be compared", "list every version, without a limit")
+        raise InputError("a partial list cannot be compared", "list every version, without a limit")
     every = [(listing.repository, _held(listing)) for listing in listings]
     found = (
         Difference(tag, tuple(held.get(tag) or Holding(repository, None, None) for repository, held in every))

@@ -49,6 +49,7 @@ def next_version(
         return successor(versions, greatest, part, label)
     if part or label:
         raise InputError(
-            f"versions by '{numbering.versions}' have no such parts", "leave out --patch, --minor, --major and --pre"
+            f"versions like '{numbering.versions}' have no patch, minor or major part",
+            "leave out --patch, --minor, --major and --pre",
         )
     return following(numbering, greatest, datetime.now(UTC).date())

@@ -75,8 +75,8 @@ def existing(repository: Listed) -> Sequence[Tag]:
     if tags is None:
         raise InputError(
             f"there is no repository {repository.name.path} at {repository.name.registry}",
-            "check the name, whether its first version was released, and whether you may read it (docker login"
-            f" {repository.name.registry}), since registries hide what you may not read",
+            "check the name, release a first version, or log in (docker login"
+            f" {repository.name.registry}), because registries hide what you may not read",
         )
     return tags
 

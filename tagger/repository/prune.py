@@ -87,7 +87,7 @@ def _held(
     held = ask(repository, tags)
     if unreadable := [tag for tag, digest in held.items() if isinstance(digest, Unreadable)]:
         raise BadAnswer(
-            f"{repository.name} cannot say what {', '.join(unreadable)} holds, and that may be an image to be removed",
+            f"{repository.name} cannot say what {', '.join(unreadable)} holds, which may be an image to remove",
             "repair a floating tag with tagger repair, or remove the tag with tagger rm, and run this again",
         )
     digests = {tag: digest for tag in candidates if isinstance(digest := held[tag], str)}

@@ -133,7 +133,7 @@ def take_alone(repository: Tags, tag: Tag, expected: Digest | None, tags: Sequen
             repository.put(other, image)
         raise Refused(
             f"{repository.name.registry} deletes an image with every tag on it ({', '.join(sorted(lost))} went with"
-            f" {tag}), so the tags are back and nothing is removed",
+            f" {tag}), so tagger put the tags back and removed nothing",
             "move the others to another image first",
         )
 
@@ -188,7 +188,7 @@ def _asked_for_some_time(repository: Removable, tags: Sequence[Tag]) -> dict[Tag
 def _incomplete(
     problem: TaggerError | KeyboardInterrupt | None, done: Removal, left: Sequence[Tag], astray: Sequence[Tag]
 ) -> TaggerError:
-    there = f"still there, or unknown: {', '.join(left)}" if left else "everything that was named is gone"
+    there = f"still there, or unknown: {', '.join(left)}" if left else "everything that you named is gone"
     went = f"removed: {', '.join(done.removed)}; " if done.removed and left else ""
     what = problem or TaggerError(f"{done.repository.registry} accepted every deletion")
     if isinstance(what, Refused) and not done.removed and not astray:

@@ -68,7 +68,7 @@ def _remove_placeholders(repository: Listed, tags: Sequence[Tag]) -> dict[Tag, s
         try:
             repository.remove(tag)
         except Refused as error:
-            staying[tag] = f"{repository.name}:{tag} holds a placeholder and stays, since {error}"
+            staying[tag] = f"{repository.name}:{tag} holds a placeholder and stays, because {error}"
     return staying
 
 
@@ -83,7 +83,7 @@ class _Drifted:
     def refusals(self) -> list[str]:
         """Return a sentence for each tag that seems to follow other rules."""
         return [
-            f"{tag} holds the image of {near}, which is nearly a version, so this repository may follow other rules:"
+            f"{tag} holds the image of {near}, which is almost a version, so this repository may follow other rules:"
             f" add {near} to ignore, or choose other floats"
             for tag, near in self.observed.nearly.items()
         ]

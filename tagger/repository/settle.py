@@ -89,9 +89,9 @@ def settle(
                 goal.wrote.setdefault(tag, set()).update({digest} if digest else ())
         problems = _write(repository, wrong)
     causes = [unseen] if unseen else [problems[tag] for tag in left if tag in problems]
-    because = f": {causes[0].what}" if causes else ", since something keeps moving them"
+    because = f": {causes[0].what}" if causes else ", because something keeps moving them"
     raise Unsettled(
-        f"in {repository.name} these tags are not verified to be where they belong: {', '.join(left)}{because}",
+        f"in {repository.name} tagger could not verify that these tags are in place: {', '.join(left)}{because}",
         [*left],
         hint=causes[0].hint if causes else AGAIN,
     ) from next(iter(causes), None)

@@ -102,7 +102,7 @@ def unyank(repository: Markable, schemes: Sequence[Scheme], text: str, *, dry_ru
         one in each.versions for each, back in asked(every, text, lambda each: each.versions) for one in back
     ):
         raise NotThere(
-            f"{repository.name} has no mark of a yanked {version}", f"tagger ls {repository.name} shows what it has"
+            f"{repository.name} has no yanked version {version}", f"tagger ls {repository.name} shows what it has"
         )
     if not dry_run:
         _bring_back(repository, parts, version)
@@ -141,7 +141,7 @@ def _look(repository: Markable, published: Published, version: Version, back: Co
         return None
     if other := next((tag for tag, found in held.items() if found not in (None, digest)), None):
         raise Refused(
-            f"{repository.name}:{other} holds another image than {marks[0]}, {held[other]}",
+            f"{repository.name}:{other} holds a different image from {marks[0]}, {held[other]}",
             f"keep it, or remove it with tagger rm {repository.name} {other} first",
         )
     image = repository.manifest(digest)

@@ -35,8 +35,8 @@ class Policy:
     def __post_init__(self) -> None:
         if any(number is not None and number < 1 for number in (self.keep, self.keep_minors, self.keep_revisions)):
             raise InputError(
-                "--keep, --keep-minors and --keep-revisions take a number from 1 on",
-                "tagger rm --all empties a repository",
+                "--keep, --keep-minors and --keep-revisions must be at least 1",
+                "to empty a repository, use tagger rm --all",
             )
 
 

@@ -30,19 +30,19 @@ def mismatches(
 
     >>> list(mismatches("app", {VERSION: "v2.1.106", REVISION: "c0ffee"}, Version.parse("2.1.106"), ["2.1.106-alpine"]))
     []
-    >>> [text[:65] for text in mismatches("app", {VERSION: "2.1.105"}, Version.parse("2.1.106"), [])]
-    ['app says org.opencontainers.image.version=2.1.105 and is released']
+    >>> [text[:75] for text in mismatches("app", {VERSION: "2.1.105"}, Version.parse("2.1.106"), [])]
+    ['app has the label org.opencontainers.image.version=2.1.105, but is released']
     """
     told = labels.get(VERSION, "")
     plain = told.removeprefix("v").partition("+")[0]  # no tag can hold build metadata
     if told and plain != str(version) and told not in spellings:
         yield (
-            f"{name} says {VERSION}={printable(told, 100)} and is released as {version}: see whether it is the right"
-            " image, or build it with that label, which else comes from the image that it is built on"
+            f"{name} has the label {VERSION}={printable(told, 100)}, but is released as {version}: check that it is the"
+            " right image, or set the label in its build, because otherwise it comes from the base image"
         )
     commit = labels.get(REVISION, "")
     if commit and revision and commit != revision:
         yield (
-            f"{name} says {REVISION}={printable(commit, 100)} and HEAD is {revision}: build it from this commit, or"
-            " check out that one"
+            f"{name} has the label {REVISION}={printable(commit, 100)}, but HEAD is {revision}: build it from this"
+            " commit, or check out that one"
         )

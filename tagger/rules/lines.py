@@ -16,7 +16,7 @@ def numbering_of(schemes: Sequence[Scheme]) -> Numbering:
     """Return how all of these schemes write versions. Raises InputError if they differ."""
     found = dict.fromkeys(scheme.numbering for scheme in schemes)
     if len(found) > 1:
-        raise InputError("these images write versions in several ways", "take them one by one, and name the --line")
+        raise InputError("these images spell versions in different ways", "take them one at a time, with --line")
     return next(iter(found))
 
 

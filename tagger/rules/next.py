@@ -88,7 +88,7 @@ def following(numbering: Numbering, newest: Version | None, today: date) -> Vers
         return numbering.asked(numbering.spell([now or 0 for now in dates]))
     counts = [place for place, now in enumerate(dates) if now is None][-1:]
     if not counts:
-        raise InputError(f"{newest} is published already", "add a field to the template that counts, such as {n}")
+        raise InputError(f"{newest} is published already", "add a counting field to the template, such as {n}")
     return numbering.asked(numbering.spell([then + (place in counts) for place, then in enumerate(before)]))
 
 

@@ -261,7 +261,7 @@ def _change_of_other_rules(
     if overwrite:
         return Change(tag, Action.MOVE, owner, before, image, f"forced: it holds the image of {near}")
     reason = (
-        f"{tag} holds the image of {near}, which is nearly a version, so this repository may follow other rules: add"
+        f"{tag} holds the image of {near}, which is almost a version, so this repository may follow other rules: add"
         f" {near} to ignore, choose other floats, or move {tag} with --force"
     )
     return Change(tag, Action.REFUSE, owner, before, before, reason)

@@ -228,7 +228,7 @@ def _reasons(base: Fit, schemes: Sequence[Scheme]) -> Iterator[str]:
     """Yield how versions are read, beyond the defaults."""
     scheme, example = schemes[0], base.tag(base.stable[0])
     if scheme.versions:
-        yield f"versions {scheme.versions}: {len(base.published.spelt)} tags are spelled so, such as {example}"
+        yield f"versions {scheme.versions}: {len(base.published.spelt)} tags have this form, such as {example}"
     if scheme.revisions:
         rebuilds = sum(bool(version.revision) for version in base.published.spelt.values())
         yield f"revisions {scheme.revisions}: {rebuilds} tags are rebuilds, such as {example}"
@@ -238,7 +238,7 @@ def _reasons(base: Fit, schemes: Sequence[Scheme]) -> Iterator[str]:
     if scheme.prefix:
         yield f"prefix {scheme.prefix}: most tags of this line have it, such as {example}"
     if not scheme.floats:
-        yield "floats []: no template fits, so that a release creates no floating tag; change this if it should"
+        yield "floats []: no template fits, so a release creates no floating tag; change this if it should"
     if names := [each.variant for each in schemes if each.variant]:
         yield f"variants {', '.join(names)}: each has floating tags of its own"
 

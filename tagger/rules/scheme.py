@@ -256,8 +256,8 @@ def _check(scheme: Scheme) -> None:
         spelling.check_alias(name, series, numbered=bool(scheme.versions))
     if scheme.versions and scheme.channels:
         raise InputError(
-            f"versions '{printable(scheme.versions)}' have no pre-releases, so there is nothing for channels",
-            "leave channels out",
+            f"versions '{printable(scheme.versions)}' have no pre-releases, so channels do not apply",
+            "leave out channels",
         )
     for channel in scheme.channels:
         spelling.check_channel(channel)

@@ -103,16 +103,16 @@ def float_template(text: str, fields: Sequence[str]) -> Template:
     tokens = tokens_of(text)
     names = [str(token) for token in tokens or () if isinstance(token, Field)]
     if tokens is None or any(name not in fields for name in names):
-        raise InputError(f"template '{printable(text)}' is malformed", f"write it with {words} only")
+        raise InputError(f"template '{printable(text)}' is malformed", f"use only {words}")
     if (*names,) != (*fields[: len(names)],):
         raise InputError(
-            f"template '{printable(text)}' cannot be read back, since different series would share its tag",
+            f"template '{printable(text)}' is ambiguous, because different series would share its tag",
             f"use {', then '.join(fields)}, each once",
         )
     lone = [token for token in tokens if isinstance(token, str) and _LONE_DIGIT.search(token)]
     if run_together(tokens) or (names and lone):
         raise InputError(
-            f"template '{printable(text)}' cannot be read back, since its numbers run into each other",
+            f"template '{printable(text)}' is ambiguous, because its numbers run into each other",
             "put a dot or a letter between them, and put other digits only after letters",
         )
     return Template.parse(text)
@@ -139,12 +139,12 @@ def check_variant(variant: str, channels: Sequence[str]) -> None:
         )
     if spells_mark(variant):
         raise InputError(
-            f"variant '{shown}' would mark versions as yanked, since 2.1.106-{shown} could be such a mark",
+            f"variant '{shown}' would mark versions as yanked, because 2.1.106-{shown} could be such a mark",
             "choose another name",
         )
     if _STAGE.match(variant) or variant in channels:
         raise InputError(
-            f"variant '{shown}' looks like a pre-release, so that 2.1.106-{shown} could be either",
+            f"variant '{shown}' looks like a pre-release, so 2.1.106-{shown} would be ambiguous",
             "choose another name, or release it as a version of its own",
         )
 
@@ -157,7 +157,7 @@ def check_alias(name: str, series: str, *, numbered: bool = False) -> None:
     parse_tag(name)
     if not (parse_tag(series) if numbered else _SERIES.fullmatch(series)):
         raise InputError(
-            f"alias '{printable(name)}' is bound to '{printable(series)}', which is not a series of versions",
+            f"alias '{printable(name)}' follows '{printable(series)}', which is not a series of versions",
             "give MAJOR or MAJOR.MINOR, such as 24 or 1.30",
         )
 

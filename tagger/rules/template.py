@@ -75,7 +75,7 @@ class Template:
             )
         if run_together(tokens):
             raise InputError(
-                f"template '{printable(text)}' cannot be read back, since its numbers run into each other",
+                f"template '{printable(text)}' is ambiguous, because its numbers run into each other",
                 "put a dot or a letter between them, and put other digits only after letters",
             )
         return cls(tokens, re.compile(pattern(tokens)))

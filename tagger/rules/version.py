@@ -69,7 +69,7 @@ def parse_version(text: str, *, build_metadata: str = "refuse") -> Version:
     """
     if build_metadata not in ("refuse", "drop"):
         raise InputError(
-            f"--build-metadata takes 'refuse' or 'drop', not '{printable(build_metadata)}'", "give one of the two"
+            f"--build-metadata takes 'refuse' or 'drop', not '{printable(build_metadata)}'", "choose one of the two"
         )
     try:
         version = Version.parse(text.removeprefix("v"))
@@ -80,8 +80,8 @@ def parse_version(text: str, *, build_metadata: str = "refuse") -> Version:
         ) from None
     if "+" in text and build_metadata != "drop":
         raise Refused(
-            f"{printable(text)} carries build metadata, and a tag cannot hold '+'",
-            f"release {version}, or let --build-metadata drop cut it off",
+            f"{printable(text)} has build metadata, but a tag cannot contain '+'",
+            f"release {version}, or drop the metadata with --build-metadata drop",
         )
     return version
 

@@ -52,6 +52,7 @@ def check_apart(placements: Iterable[Placement], version: Version) -> None:
         for tag in placement.scheme.tags(version):
             if (place := (placement.repository, tag)) in taken:
                 raise InputError(
-                    f"{placement.repository}:{tag} would be written twice", "give each image a place of its own"
+                    f"{placement.repository}:{tag} would be written twice",
+                    "give each image its own repository or variant",
                 )
             taken.add(place)

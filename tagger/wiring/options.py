@@ -75,10 +75,10 @@ def order(version: Version, via: FloatsVia, options: ReleaseOptions) -> Order:
     """What the steps of a release are asked to do. Raises InputError."""
     seconds = _seconds("--gate-timeout", options.get("gate_timeout"))
     if options.get("revision") and options.get("assume_newest"):
-        raise InputError("--revision has to list the revisions that there are", "leave out --assume-newest")
+        raise InputError("--revision must list the published revisions", "leave out --assume-newest")
     require = tuple(dict.fromkeys(options.get("require", ())))
     if unknown := {*require} - {*KINDS}:
-        raise InputError(f"--require takes {', '.join(KINDS)}, not '{printable(min(unknown))}'", "give one of these")
+        raise InputError(f"--require takes {', '.join(KINDS)}, not '{printable(min(unknown))}'", "choose one of these")
     gates, after = parsed(options.get("gates", ())), parsed(options.get("after", ()))
     check_there((*gates, *after))
     return Order(

@@ -175,10 +175,10 @@ def _promoted_to(places: Sequence[Place], to: Sequence[str]) -> list[Repository]
     """Where to promote to: the named repositories; by default, that of the images."""
     own = list(dict.fromkeys(place.home.name for place in places))
     if not to and len(own) > 1:
-        raise InputError(f"the images are in {' and '.join(map(str, own))}", "say with --to where they are joined")
+        raise InputError(f"the images are in {' and '.join(map(str, own))}", "choose with --to where to join them")
     here = [name for name in own if isinstance(name, Repository)]
     if not to and not here:
-        raise InputError(f"{own[0]} is not in a registry", "say with --to where to release the image")
+        raise InputError(f"{own[0]} is not in a registry", "choose with --to where to release the image")
     named = [Repository.parse(text) for text in to] or here
     return list(dict.fromkeys(map(writable, named)))
 
@@ -189,4 +189,4 @@ def _bring_signatures(courier: Courier) -> None:
         try:
             courier.bring(target)
         except TaggerError as error:
-            courier.warnings.append(f"signatures and attestations are not copied to {target.name}, since {error}")
+            courier.warnings.append(f"signatures and attestations are not copied to {target.name}, because {error}")

@@ -110,7 +110,7 @@ def release(wanted: Sequence[Wanted], version: str, floats_via: str, options: Re
 def _image(engine: Engine, name: ImageName, repository: str | None) -> Image:
     found = engine.image(name)
     if repository is None and not found.is_named(name):
-        raise InputError(f"{name} is an image ID and names no repository", "say which with --repository")
+        raise InputError(f"{name} is an image ID and names no repository", "choose one with --repository")
     return found
 
 
@@ -118,9 +118,8 @@ def _check_same_host(engine_host: str, targets: Iterable[Repository]) -> None:
     """Refuse a registry on loopback for an Engine elsewhere: it would push to itself, and tagger would look here."""
     if there := [target.registry for target in targets if is_another(target, engine_host)]:
         raise InputError(
-            f"the Engine at {printable(engine_host)} is on another machine, where {there[0]} is another registry than"
-            " here",
-            "name the registry so that both reach it",
+            f"the Engine at {printable(engine_host)} is on another machine, where {there[0]} is a different registry",
+            "use a name that both machines can reach",
         )
 
 
@@ -134,5 +133,5 @@ def _floats_via(text: str) -> FloatsVia:
         return FloatsVia(text)
     except ValueError:
         raise InputError(
-            f"floating tags go via 'engine' or 'registry', not '{printable(text)}'", "give one of the two"
+            f"floating tags go via 'engine' or 'registry', not '{printable(text)}'", "choose one of the two"
         ) from None

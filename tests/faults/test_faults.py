@@ -231,7 +231,7 @@ def test_silence_ends_with_the_time(engine: Engine) -> None:
         scene.proxy.intercept(on("PATCH", "/blobs/uploads/", pause, times=1))
         ran = scene.release("engine", "--timeout", "5")
         registry.resume()
-        stopped(scene, ran, 1, "not done within the 5 s of --timeout")
+        stopped(scene, ran, 1, "did not finish within the 5 s of --timeout")
 
 
 @fault(
@@ -278,7 +278,7 @@ def test_an_engine_that_is_killed_and_stays_away_moves_nothing(guarded_registry:
         scene.proxy.intercept(on("PUT", manifest(VERSION), kill, times=1))
         ran = scene.release("engine", "--timeout", "8")
         engine.restart()
-        stopped(scene, ran, 1, "not done within the 8 s of --timeout")
+        stopped(scene, ran, 1, "did not finish within the 8 s of --timeout")
 
 
 @fault(
@@ -375,7 +375,7 @@ def test_a_registry_that_dies_within_a_layer_moves_nothing(engine: Engine) -> No
         scene.proxy.intercept(on("PATCH", "/blobs/uploads/", kill, times=1))
         ran = scene.release("engine", "--timeout", "5")
         registry.restart()
-        stopped(scene, ran, 1, "not done within the 5 s of --timeout")
+        stopped(scene, ran, 1, "did not finish within the 5 s of --timeout")
 
 
 @fault(
@@ -479,7 +479,7 @@ def test_too_many_requests_are_made_again_later(scene: Stage, wait: str) -> None
 def test_an_absurd_wait_is_not_waited_for(scene: Stage) -> None:
     busy = refusal(429, "TOOMANYREQUESTS", "slow down", Retry_After="1000000000")
     scene.proxy.intercept(on("GET", "/tags/list", busy))
-    stopped(scene, scene.release("engine", "--timeout", "20"), 1, "not done within the 20 s of --timeout")
+    stopped(scene, scene.release("engine", "--timeout", "20"), 1, "did not finish within the 20 s of --timeout")
 
 
 @fault(
@@ -806,7 +806,7 @@ def test_the_right_to_push_is_checked_before_anything_moves(scene: Stage, engine
 HELPERS = {
     "missing": (None, "cannot be started"),
     "failing": (f"echo '{canary.PASSWORD}'; exit 1", "docker-credential-test"),
-    "printing junk": (f"echo 'welcome {canary.PASSWORD}'", "not a credential"),
+    "printing junk": (f"echo 'welcome {canary.PASSWORD}'", "without a usable credential"),
     "flooding": ("exec yes 'x'", "docker-credential-test"),
 }
 

@@ -12,7 +12,7 @@ from doubles import FakeEngine, ModelRegistry
 from launcher import Launched
 
 IMAGE = "image-gallery"
-SENTENCE = "tagger met a fault of its own, ValueError: {}: please report it, with what --verbose shows"
+SENTENCE = "tagger hit an internal error, ValueError: {}: please report it with the output of --verbose"
 BROKEN = """
 import os
 def broken(*_, **__):

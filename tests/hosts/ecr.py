@@ -15,7 +15,7 @@ class Ecr(Imitation):
     """ECR with tags that may be immutable, and lists of two tags a page."""
 
     name = "Amazon ECR"
-    refuses = dict.fromkeys(("rm", "prune"), "deletes nothing by the registry API, .*: use its own page or tool")
+    refuses = dict.fromkeys(("rm", "prune"), "does not delete through the registry API, .*: use its own page or tool")
     differences = (
         Difference("It answers 404 in plain text to every DELETE.", "reports"),
         Difference("The repository has to exist before the first push.", "its documentation"),

@@ -9,7 +9,7 @@ from hosts import PASSWORD, USER, Difference, Imitation, list_of, manifest_of
 
 
 class Ghcr(Imitation):
-    """GitHub's registry with a private package, which deletes nothing by the registry API."""
+    """GitHub's registry with a private package, which does not delete through the registry API."""
 
     name = "GitHub Packages"
     refuses = dict.fromkeys(("rm", "prune"), "or use its own page or tool")

@@ -13,7 +13,7 @@ class Nexus(Imitation):
     """A registry without deletes by this API, where redeployment may be switched off."""
 
     name = "Nexus"
-    refuses = dict.fromkeys(("rm", "prune"), "deletes nothing by the registry API")
+    refuses = dict.fromkeys(("rm", "prune"), "does not delete through the registry API")
     differences = (
         Difference("It answers 404 in plain text to every DELETE.", "reports"),
         Difference("The detail, not the message, says why it refuses to overwrite a tag.", "its source"),

@@ -114,7 +114,7 @@ def test_a_floating_tag_that_holds_a_yanked_version_is_drift_whoever_claims_it()
     }
     text = check_text(found)
     assert "  latest holds 2.1.106, which was yanked (sha256:" in text
-    assert f"), and no version is left for it: remove it with tagger rm {found.repository} 2.2" in text
+    assert f"), but no version claims it: remove it with tagger rm {found.repository} 2.2" in text
     repository.hold("2.2", "of somebody")
     assert [s.tag for s in check(repository, [SCHEME]).drift] == ["2.1", "latest"], "that may be a build number"
 
@@ -129,8 +129,8 @@ def test_what_is_missing_is_told_from_what_is_listed_and_leads_nowhere() -> None
     for tag in ("latest", "2.0"):
         del repository.held[Tag(tag)]
     said = check_text(check(repository, [SCHEME])).splitlines()
-    assert "  latest is listed but leads nowhere, and should hold 2.1.106" in said
-    assert "  2.0 is missing, and should hold 2.0.7" in said
+    assert "  latest is listed without an image, but should hold 2.1.106" in said
+    assert "  2.0 is missing, but should hold 2.0.7" in said
 
 
 def test_a_check_asks_about_two_digests_for_each_floating_tag() -> None:

@@ -375,7 +375,7 @@ def test_ls_shows_versions_drift_and_other_tags(gallery: str) -> None:
     assert lines[0] == f"{gallery}: 3 versions"
     assert [line.split()[0] for line in lines[1:4]] == ["2.1.106", "2.1.105", "1.0.0"]
     assert lines[4:6] == ["drifted:", lines[5]]
-    assert re.fullmatch(r"  latest holds 2\.1\.105 \(sha256:[0-9a-f]{12}\), and should hold 2\.1\.106", lines[5])
+    assert re.fullmatch(r"  latest holds 2\.1\.105 \(sha256:[0-9a-f]{12}\), but should hold 2\.1\.106", lines[5])
     assert lines[6] == "other tags: nightly"
 
 
@@ -556,7 +556,7 @@ def test_a_tag_list_that_is_refused_names_docker_login(gallery: str, model: Mode
 def test_plain_http_where_https_is_wanted_names_the_way_out(gallery: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tagger.wiring.access.is_at_loopback", lambda _: False)
     host = gallery.partition("/")[0]
-    with pytest.raises(RegistryUnreachable, match=f"insecure-registries, or give --insecure {host}"):
+    with pytest.raises(RegistryUnreachable, match=f"insecure-registries, or pass --insecure {host}"):
         api.ls(gallery)
     assert len(api.ls(gallery, insecure=[host]).versions) == 3
 

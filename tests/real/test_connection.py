@@ -231,7 +231,7 @@ def test_a_client_certificate_is_shown_to_who_asks(connect: Connect, certified: 
 
 
 def test_plain_http_is_used_only_where_it_is_allowed(connect: Connect, registry: ModelRegistry) -> None:
-    advice = f"speaks plain HTTP, not HTTPS: .*insecure-registries, or give --insecure {registry.host}"
+    advice = f"speaks plain HTTP, not HTTPS: .*insecure-registries, or pass --insecure {registry.host}"
     with pytest.raises(RegistryUnreachable, match=advice) as caught:
         connect(registry.host, trust=Trust()).request("GET", TAGS)
     assert caught.value.exit_code == 2
@@ -328,7 +328,7 @@ def test_credentials_never_cross_plain_http_unless_that_is_meant(
     connect: Connect, registry: ModelRegistry, asked: str
 ) -> None:
     registry.intercept(on("GET", TAGS, Response(401, b"", {"WWW-Authenticate": asked})))
-    with pytest.raises(Denied, match=f"without verified TLS: .* allow it with --insecure {registry.host}") as e:
+    with pytest.raises(Denied, match=f"without verified TLS: .* allow this with --insecure {registry.host}") as e:
         connect(registry.host, ANN, Trust(insecure=True)).request("GET", TAGS, scope=SCOPE)
     assert_hidden(e.value)
     assert authorizations(registry) == [None]
@@ -1148,7 +1148,7 @@ def test_a_connection_that_always_drops_leaves_us_knowing_nothing(
     connect: Connect, registry: ModelRegistry, answer: Response
 ) -> None:
     registry.intercept(on("GET", TAGS, answer))
-    with pytest.raises(Unreadable, match=f"{registry.host} broke off the connection .*: run the same command again"):
+    with pytest.raises(Unreadable, match=f"{registry.host} closed the connection early .*: run the same command again"):
         connect(registry.host).request("GET", TAGS)
     assert len(registry.requests) == 4
 
@@ -1159,7 +1159,7 @@ def test_a_body_that_is_cut_off_is_not_an_answer(
 ) -> None:
     server = secure if tls else registry
     server.intercept(on("GET", TAGS, lambda _: Response(200, cut())))
-    with pytest.raises(Unreadable, match=r"broke off the connection .*: run the same command again"):
+    with pytest.raises(Unreadable, match=r"closed the connection early .*: run the same command again"):
         connect(server.host).request("GET", TAGS)
 
 

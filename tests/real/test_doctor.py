@@ -112,7 +112,7 @@ def test_plain_http_is_told_with_its_reason(
     opened = opened_at(model, insecure=(model.host,))
     findings = doctor.Examination(opened, lambda _: (None, ""), None).findings()
     finding = next(finding for finding in findings if finding.check == "scheme")
-    assert (finding.level, finding.text) == (level, f"{model.url}, plain HTTP, since --insecure names it")
+    assert (finding.level, finding.text) == (level, f"{model.url}, plain HTTP, because --insecure names it")
     assert (f"--insecure {model.host}" in finding.advice) is not local
 
 
@@ -152,7 +152,10 @@ def test_each_check_is_a_line_of_text(model: ModelRegistry, fake: FakeEngine) ->
 EVERY: dict[type[Imitation], dict[str, tuple[str, str]]] = {
     Ghcr: {"delete": ("note", "deletes switched off"), "single tags": ("note", "no tag can be deleted")},
     DockerHub: {"single tags": ("note", "only by digest")},
-    Ecr: {"delete": ("note", "deletes nothing by the registry API"), "single tags": ("note", "no tag can be deleted")},
+    Ecr: {
+        "delete": ("note", "does not delete through the registry API"),
+        "single tags": ("note", "no tag can be deleted"),
+    },
     Quay: {"single tags": ("note", "only by digest")},
     Harbor: {"single tags": ("note", "only by digest")},
     Artifactory: {"single tags": ("ok", "by itself"), "tag list": ("ok", "3 tags in 2 pages, 2 on the largest")},
@@ -210,7 +213,7 @@ def test_a_repository_that_a_push_does_not_create_is_a_problem_with_the_way_out(
         told["delete"]
         == told["HEAD"]
         == told["tag list"]
-        == ("note", "not known until the repository has an image that can be read: None")
+        == ("note", "unknown until the repository has an image that can be read: None")
     )
 
 
@@ -330,7 +333,7 @@ def test_a_policy_that_holds_an_image_back_is_no_problem(registry: Registry, rep
         imitation.vulnerable |= set(imitation.tags(repository).values())
         ran = examined(imitation, path=repository)
         level, text = checks(ran)["HEAD"]
-        assert (level, "holds it back" in text) == ("note", True)
+        assert (level, "blocks it" in text) == ("note", True)
         assert problems(ran) == set(), ran.out
 
 

@@ -234,7 +234,7 @@ def test_local_tags_are_made_one_after_the_other_and_seen(fake: FakeEngine) -> N
 def test_a_local_tag_that_an_engine_never_has_is_a_failure(fake: FakeEngine) -> None:
     fake.intercept(on("POST", "/tag$", Response(201)))
     image = Digest(fake.tags["image-gallery:build-7"])
-    with open_engine(fake) as engine, pytest.raises(EngineError, match=r"says that it made the local tag .*:2, and"):
+    with open_engine(fake) as engine, pytest.raises(EngineError, match=r"created the local tag .*:2, but"):
         engine.tag(image, reference(f"{NAME}:2"))
 
 
@@ -623,7 +623,7 @@ def test_a_context_that_does_not_exist_is_an_error(
     fake: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(contexts, "DEFAULT_HOST", fake.url)
-    with pytest.raises(EngineUnreachable, match="no Docker context 'lab': see docker context ls") as e:
+    with pytest.raises(EngineUnreachable, match="no Docker context 'lab': docker context ls shows") as e:
         found(tmp_path, DOCKER_CONTEXT="lab")
     assert e.value.exit_code == 2
     assert fake.requests == []
@@ -658,7 +658,7 @@ def test_contexts_of_the_working_directory_do_not_count(
 )
 def test_a_context_that_cannot_be_read_is_named(tmp_path: Path, meta: str) -> None:
     context(tmp_path, "lab", meta)
-    with pytest.raises(EngineUnreachable, match="context 'lab' cannot be read: see docker context inspect"):
+    with pytest.raises(EngineUnreachable, match="context 'lab' cannot be read: check it with docker context inspect"):
         found(tmp_path, DOCKER_CONTEXT="lab")
 
 
@@ -690,7 +690,7 @@ NOT_TRUSTED = "its certificate is not trusted: put its CA into DOCKER_CERT_PATH 
         ("wrong", True, None),
         ("none", True, None),
         ("wrong", False, NOT_TRUSTED),
-        ("none", False, "start it, or say where it is"),  # a context without TLS files means plain HTTP
+        ("none", False, "start it, or set its address"),  # a context without TLS files means plain HTTP
     ],
 )
 @pytest.mark.parametrize("bundle", [False, True])
@@ -747,13 +747,13 @@ def test_the_environment_asks_for_tls_as_it_does_of_docker(
 @pytest.mark.parametrize(
     ("host", "advice"),
     [
-        ("unix:///nonexistent/docker.sock", "start it, or say where it is with DOCKER_HOST or docker context use"),
-        ("tcp://127.0.0.1:1", "start it, or say where it is with DOCKER_HOST or docker context use"),
-        ("nonsense://x", "start it, or say where it is with DOCKER_HOST or docker context use"),
-        ("nonsense", "start it, or say where it is with DOCKER_HOST or docker context use"),
+        ("unix:///nonexistent/docker.sock", "start it, or set its address with DOCKER_HOST or docker context use"),
+        ("tcp://127.0.0.1:1", "start it, or set its address with DOCKER_HOST or docker context use"),
+        ("nonsense://x", "start it, or set its address with DOCKER_HOST or docker context use"),
+        ("nonsense", "start it, or set its address with DOCKER_HOST or docker context use"),
         (
             "ssh://127.0.0.1:1",
-            r"(start it, or say where it is|ssh needs docker-py's extra: pip install 'docker\[ssh\]')",
+            r"(start it, or set its address|ssh needs docker-py's extra: pip install 'docker\[ssh\]')",
         ),
     ],
 )
@@ -785,7 +785,7 @@ def test_a_socket_that_may_not_be_used_is_named(fake: FakeEngine, monkeypatch: p
 @pytest.mark.parametrize("answer", [Response(404), Response(200, b"<html>"), as_json(200, {}), Response(drop=True)])
 def test_what_is_not_an_engine_is_not_taken_for_one(fake: FakeEngine, tmp_path: Path, answer: Response) -> None:
     fake.intercept(on("GET", "/version$", answer))
-    with pytest.raises(EngineUnreachable, match=r"no Docker Engine answers at unix:.*: start it, or say where it is"):
+    with pytest.raises(EngineUnreachable, match=r"no Docker Engine answers at unix:.*: start it, or set its address"):
         found(tmp_path, DOCKER_HOST=fake.url)
 
 
@@ -916,7 +916,7 @@ def test_a_real_engine_finds_an_image_by_whatever_names_it(
         by_digest = f"{registry.host}/{repository}@{digest}"
         for text in (name, image, image.partition(":")[2], image[7:19], by_digest):
             assert real.image(ImageName.parse(text)) == Image(Digest(image), (name,))
-        with pytest.raises(ImageNotFound, match=": build or pull it, or see docker images"):
+        with pytest.raises(ImageNotFound, match=": build or pull it; docker images shows what there is"):
             real.image(ImageName.parse(f"{registry.host}/{repository}:absent"))
 
 
@@ -1022,7 +1022,7 @@ def test_a_registry_on_loopback_is_refused_for_an_engine_on_another_machine(
         fake.load("image-gallery", b"one")
         monkeypatch.setenv("DOCKER_HOST", fake.url)
         monkeypatch.setattr("tagger.wiring.access.is_local", lambda _: False)
-        with pytest.raises(InputError, match=r"is on another machine, where .* is another registry than here"):
+        with pytest.raises(InputError, match=r"is on another machine, where .* is a different registry"):
             tagger.release("image-gallery", "2.1.106", registry=registry.host)
         assert not registry.requests
 

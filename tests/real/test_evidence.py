@@ -240,7 +240,7 @@ def test_a_referrer_that_vanishes_is_no_evidence(ui: Repository) -> None:
     status, _, _ = ui.registry.request("DELETE", f"/v2/{ui.path}/manifests/{referrer.digest}")
     assert status == 202
     ran = promoted(ui, "--require", "provenance")
-    assert (ran.code, f"referrer {referrer.digest} is listed and not there" in ran.error) == (6, True), ran.err
+    assert (ran.code, f"referrer {referrer.digest} is listed but missing" in ran.error) == (6, True), ran.err
     assert not is_released(ui)
 
 

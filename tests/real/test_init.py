@@ -47,7 +47,7 @@ def test_after_init_a_check_of_years_of_tags_is_green(registry: Registry, tmp_pa
         "  floats {major}.{minor}: its tag holds the newest version of its series\n"
         "  floats latest: it holds the newest version\n"
         "  ignore 2024.1.0: far above 1.2.4, and no floating tag holds it\n"
-        "  where they should be: 1.2, latest\n"
+        "  in place: 1.2, latest\n"
         "  the next release after 1.2.4 moves 1.2, latest\n"
         "left alone:\n"
         "  dates: 20240101\n"
@@ -101,7 +101,7 @@ def test_init_reads_the_repository_that_the_settings_name(registry: Registry, tm
     assert tagger_in(tmp_path, "init", "named").out == ran.out
     both = tagger_in(tmp_path, "init")
     assert both.code == 2
-    assert f"the settings name {registry.host}/init/named, {registry.host}/other: give one of them" in both.err
+    assert f"the settings name {registry.host}/init/named, {registry.host}/other: choose one of them" in both.err
     (tmp_path / "tagger.toml").unlink()
     assert tagger_in(tmp_path, "init").code == 2
 

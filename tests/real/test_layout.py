@@ -167,7 +167,7 @@ def refused(source: str, target: Repository, code: int = 2) -> str:
 def test_a_layout_is_promoted_to_a_repository_that_is_named(layout: Layout) -> None:
     layout.image("", "gallery")
     ran = tagger(None, "promote", str(layout), "2.1.106")
-    assert (ran.code, "say with --to" in ran.error) == (2, True), ran.err
+    assert (ran.code, "choose with --to" in ran.error) == (2, True), ran.err
 
 
 def test_missing_blobs_and_manifests_are_named(layout: Layout, target: Repository, tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ def test_content_that_is_not_what_its_digest_says_is_not_promoted(
     layout.file(digest).write_bytes(content + change if change else content[:-1] + b"!")
     # That a blob of the right length is another one shows while it is sent.
     said = refused(str(layout), target, 1 if what == "layer" and not change else 2)
-    assert f"other content under {digest}" in said
+    assert f"content that does not match {digest}" in said
 
 
 def test_a_foreign_layer_may_be_missing(layout: Layout, target: Repository) -> None:
@@ -220,12 +220,12 @@ def file_of(name: str, content: bytes = b"x") -> tuple[tarfile.TarInfo, BytesIO]
     return info, BytesIO(content)
 
 
-@hostile("leads out of it")
+@hostile("leads outside")
 def a_name_with_two_dots(tar: tarfile.TarFile) -> None:
     tar.addfile(*file_of("blobs/sha256/../../../etc/passwd"))
 
 
-@hostile("leads out of it")
+@hostile("leads outside")
 def an_absolute_name(tar: tarfile.TarFile) -> None:
     tar.addfile(*file_of("/etc/passwd"))
 
@@ -322,7 +322,7 @@ def test_a_chart_is_promoted_byte_for_byte_with_its_cascade(
     assert elsewhere.snapshot(there.path) == dict.fromkeys(("2.1.106", "2"), chart.digest)
     assert there.holds_all_of(chart)
     wrong = tagger(None, "promote", f"{target}:2.1.106-rc.1", "2.1.107", "--to", str(there), "--strict")
-    assert (wrong.code, "says org.opencontainers.image.version=2.1.106" in wrong.error) == (3, True), wrong.err
+    assert (wrong.code, "has the label org.opencontainers.image.version=2.1.106" in wrong.error) == (3, True), wrong.err
 
 
 def test_the_build_metadata_of_a_chart_is_dropped_where_that_is_wanted(target: Repository) -> None:

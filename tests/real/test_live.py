@@ -138,7 +138,7 @@ def test_a_long_wait_says_what_it_waits_for() -> None:
         engine.load(IMAGE, b"the gallery")
         registry.intercept(on("GET", "/tags/list", refusal(503, "UNAVAILABLE", "busy", Retry_After="1"), times=1))
         ran = tagger(engine, "release", IMAGE, "2.1.106", "--registry", registry.host)
-    assert (ran.code, f"waiting 1 s, since {registry.host} answered HTTP 503" in ran.err) == (0, True), ran.err
+    assert (ran.code, f"waiting 1 s: {registry.host} answered HTTP 503" in ran.err) == (0, True), ran.err
 
 
 def test_a_registry_that_reads_late_is_what_is_waited_for() -> None:
@@ -147,7 +147,7 @@ def test_a_registry_that_reads_late_is_what_is_waited_for() -> None:
         late = refusal(404, "MANIFEST_UNKNOWN", "manifest unknown")
         registry.intercept(on("GET", r"/manifests/2\.1\.106$", late, times=4))
         ran = tagger(engine, "release", IMAGE, "2.1.106", "--registry", registry.host)
-    assert (ran.code, f"waiting 1 s, since {registry.host} does not show 2.1.106 yet" in ran.err) == (0, True), ran.err
+    assert (ran.code, f"waiting 1 s: {registry.host} does not show 2.1.106 yet" in ran.err) == (0, True), ran.err
 
 
 # -- the live part by itself ---------------------------------------------------------------------------------------

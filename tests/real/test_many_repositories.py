@@ -154,7 +154,7 @@ def test_a_registry_that_lists_no_repositories_says_what_to_do(model: ModelRegis
     assert "give the names from its own listing, with --from FILE or on stdin" in ran.error
     model.intercept(on("GET", "_catalog", as_json(200, {"repositories": ["a"]}, Link='</v2/_catalog?n=1>; rel="next"')))
     endless = tagger(None, "repos", model.host)
-    assert (endless.code, "lists its repositories without end" in endless.error) == (1, True)
+    assert (endless.code, "sends an endless list of repositories" in endless.error) == (1, True)
 
 
 def test_options_that_contradict_each_other_are_refused(
@@ -174,9 +174,9 @@ def test_options_that_contradict_each_other_are_refused(
         assert tagger(None, *words).code == 2, words
     assert model.requests == []
     ran = tagger(None, "check", "-")
-    assert (ran.code, ran.error) == (2, "stdin names no repository: write one name a line")
+    assert (ran.code, ran.error) == (2, "stdin names no repository: write one name per line")
     ran = tagger(None, "check", "--from", names, "--rate", "127.0.0.1:1=1/s")
-    assert (ran.code, "note: nothing was asked of 127.0.0.1:1, which --rate names" in ran.err) == (0, True)
+    assert (ran.code, "note: --rate names 127.0.0.1:1, but no request went there" in ran.err) == (0, True)
 
 
 # -- a run that ends before its time -----------------------------------------------------------------------------------
@@ -233,7 +233,10 @@ def test_a_run_whose_time_is_over_ends_cleanly_and_goes_on_later(
     slow = ["--rate", f"{model.host}=15/s", "--timeout", "6", "--jobs", "1"]  # all would take 14 s
     ran = tagger(None, *words, *slow)
     assert ran.code == 8, ran.err
-    assert "unfinished: not all repositories fit into the 6 s of --timeout: run the same command again" in ran.err
+    assert (
+        "unfinished: --timeout ended the run after 6 s, and some repositories are left: run the same command again"
+        in ran.err
+    )
     some = decided(state.read_text())
     assert 0 < some.total() < 30
     assert not [name for name, *_ in parsed(metrics.read_text()) if "complete" in str(name)]
@@ -324,7 +327,7 @@ def test_a_plan_is_applied_where_it_holds_and_refused_where_a_tag_has_moved(
     assert {name: outcome for name, (outcome, _) in found.items()} == {
         every[0]: "refused", every[1]: "refused", every[2]: "changed", every[3]: "changed",
     }  # fmt: skip
-    assert found[every[0]][1] == f"{every[0]} is no longer as in the plan, since 1 moved: make a new plan for it"
+    assert found[every[0]][1] == f"{every[0]} no longer matches the plan, because 1 moved: make a new plan for it"
     for name in every:
         right = {**moved[name], "1": moved[name]["1.1.0"], "latest": moved[name]["1.1.0"]}
         assert holds(model, name) == (right if name in every[2:4] else moved[name])
@@ -346,7 +349,7 @@ def test_a_plan_to_prune_removes_what_it_names_and_no_image_that_came_later(
     model.put(every[0].partition("/")[2], "1.1.0", manifest(b"pushed again"))
     applied = tagger(None, "apply", plan)
     assert applied.code == 3, applied.err
-    assert f"error: {every[0]} is no longer as in the plan, since 1.1.0 moved" in applied.err
+    assert f"error: {every[0]} no longer matches the plan, because 1.1.0 moved" in applied.err
     assert ["1.1.0" in holds(model, name) for name in every] == [True, False, False]
 
 
@@ -360,11 +363,11 @@ def test_a_plan_that_is_torn_or_none_changes_nothing(
     checked = tagger(None, "check", "--from", names, "--json-lines").out
     before, asked = {name: holds(model, name) for name in every}, len(model.requests)
     wrong = {
-        whole[:-9]: "is torn",
-        whole + whole.splitlines()[0] + "\n": "line 4 plans for",
-        checked: "is a result of tagger check, and no part of a plan",
+        whole[:-9]: "is incomplete",
+        whole + whole.splitlines()[0] + "\n": "line 4 repeats the plan for",
+        checked: "is a result of tagger check, not part of a plan",
         whole.replace('"seen"', '"then"'): "line 1 is not what tagger writes into a plan",
-        "latest\n": "is no result of tagger",
+        "latest\n": "is not a result of tagger",
     }
     for text, said in wrong.items():
         path.write_text(text)
@@ -373,7 +376,7 @@ def test_a_plan_that_is_torn_or_none_changes_nothing(
     assert tagger(None, "apply", f"{path}.gone").code == 2
     path.write_text("latest\n")
     ran = tagger(None, "repair", "--from", names, "--plan", str(path))
-    assert (ran.code, "is no result of tagger" in ran.error, path.read_text()) == (2, True, "latest\n")
+    assert (ran.code, "is not a result of tagger" in ran.error, path.read_text()) == (2, True, "latest\n")
     assert ({name: holds(model, name) for name in every}, len(model.requests)) == (before, asked)
     path.write_text(whole[:-9])
     assert tagger(None, "repair", "--from", names, "--plan", str(path), "--resume", "other").code == 2

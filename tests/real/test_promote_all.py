@@ -285,12 +285,12 @@ def test_gates_judge_every_image_before_any_moves(shop: Shop) -> None:
     ("words", "source", "says"),
     [
         (["--all", "2.1.106"], "", "has no tag: add one, such as :{revision}, or give it with --source-tag"),
-        (["--all", "2.1.106", "--source-tag", "b"], ":{revision}", "has a tag or a digest: leave --source-tag out"),
+        (["--all", "2.1.106", "--source-tag", "b"], ":{revision}", "has a tag or a digest: leave out --source-tag"),
         (["--all", "2.1.106", "--source-tag", "a b"], "", "is not a tag"),
         (["--all", "2.1.106"], ":{commit}", "'{commit}' is not a tag"),
         (["--all", "2.1.106", "--to", "x.example/y"], ":{revision}", "or only --all VERSION"),
         (["x.example/y:z", "--all", "2.1.106"], ":{revision}", "or only --all VERSION"),
-        (["x.example/y:z", "2.1.106", "--source-tag", "b"], ":{revision}", "--source-tag goes with --all"),
+        (["x.example/y:z", "2.1.106", "--source-tag", "b"], ":{revision}", "--source-tag needs --all"),
         (["x.example/y:z"], ":{revision}", "give SOURCE and VERSION"),
         ([], ":{revision}", "give SOURCE and VERSION"),
     ],
@@ -315,7 +315,7 @@ def test_a_commit_without_a_checkout_is_refused(shop: Shop, tmp_path_factory: py
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(outside)
         ran = tagger(None, "promote", "--all", "2.1.106")
-    assert (ran.code, "git cannot say the commit" in ran.error) == (2, True), ran.err
+    assert (ran.code, "git does not know the commit" in ran.error) == (2, True), ran.err
 
 
 def test_the_api_takes_promotions(shop: Shop) -> None:

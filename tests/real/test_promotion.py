@@ -341,7 +341,7 @@ def test_a_list_of_referrers_that_breaks_off_gives_what_it_has_and_a_warning(
         proxy.intercept(on("GET", built.digest.replace(":", "-"), refusal(404, "MANIFEST_UNKNOWN", "unknown")))
         done = api.promote(f"{proxy.host}/{source.path}:build-77", "2.1.106", to=str(target))
     assert (done.outcome, len(done.warnings)) == ("released", 1)
-    assert done.warnings[0].startswith(f"there may be more that refers to {built.digest} than came along: ")
+    assert done.warnings[0].startswith(f"tagger may not have copied all that refers to {built.digest}: ")
     assert target.holds_all_of(signature)
 
 
@@ -647,11 +647,11 @@ def test_an_index_without_a_platform_is_not_promoted(source: Repository) -> None
     ("words", "code", "says"),
     [
         (["HOST/gallery:absent", "1.0.0"], 2, "there is no"),
-        (["HOST/gallery", "1.0.0"], 2, "say which image by :TAG or @DIGEST"),
+        (["HOST/gallery", "1.0.0"], 2, "add :TAG or @DIGEST to choose an image"),
         (["HOST/gallery:a", "1.0"], 2, "not a semantic version"),
         (["HOST/gallery:a", "1.0.0", "--to", "docker.io/library/redis"], 3, "official images"),
         (["HOST/gallery:a", "1.0.0", "--to", "HOST/gallery:b"], 2, "give the repository alone"),
-        (["HOST/a:1", "1.0.0", "--platform-image", "HOST/b:1"], 2, "say with --to"),
+        (["HOST/a:1", "1.0.0", "--platform-image", "HOST/b:1"], 2, "choose with --to"),
         (["sha256:" + "a" * 64, "1.0.0"], 2, "give REGISTRY/REPOSITORY@DIGEST"),
         (["127.0.0.1:9/gallery:a", "1.0.0"], 2, "no registry answers"),
     ],
@@ -702,7 +702,7 @@ def test_a_blob_that_breaks_off_half_way_is_read_again(source: Repository, targe
         said: list[str] = []
         done = api.promote(f"{proxy.host}/{source.path}:build-77", "2.1.106", to=str(target), progress=said.append)
     assert done.outcome == "released"
-    assert [line for line in said if line.startswith(f"sending {layer['digest']} again in 1 s, since 127.0.0.1:")]
+    assert [line for line in said if line.startswith(f"sending {layer['digest']} again in 1 s, because 127.0.0.1:")]
     assert target.holds_all_of(built)
 
 
@@ -757,7 +757,7 @@ def test_the_limit_of_a_proxy_is_one_sentence_without_its_page(source: Repositor
         proxy.intercept(on("PUT", r"/blobs/uploads/", Response(413, page, HTML)))
         ran = tagger(None, "promote", f"{source}:build-77", "2.1.106", "--to", f"{proxy.host}/{target.path}")
     assert ran.code == 1, ran.err
-    assert "HTTP 413): that is too large for the registry or for a proxy before it" in ran.error
+    assert "HTTP 413): that is too large for the registry or a proxy in front of it" in ran.error
     assert ("<" in ran.err, "nginx" in ran.err) == (False, False)
     assert target.tags() == []
 
@@ -846,7 +846,7 @@ def test_content_that_is_not_what_its_digest_says_is_not_sent(source: Repository
     layer = json.loads(built.body)["layers"][0]
     with Proxy(source.registry.host) as proxy:
         proxy.intercept(on("GET", re.escape(layer["digest"]), Response(200, b"x" * layer["size"])))
-        with pytest.raises(api.TaggerError, match="with other content"):
+        with pytest.raises(api.TaggerError, match="serves content that does not match"):
             api.promote(f"{proxy.host}/{source.path}:build-77", "2.1.106", to=str(target))
     assert target.tags() == []
 

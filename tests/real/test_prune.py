@@ -227,9 +227,9 @@ def test_what_is_young_or_says_no_age_stays(registry: Registry, repository: str)
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--keep", "0"], "take a number from 1 on"),
+        (["--keep", "0"], "must be at least 1"),
         (["--keep", "1", "--older-than", "a week"], "such as 180d"),
-        (["--keep", "1", "--keep-minors", "-1"], "take a number from 1 on"),
+        (["--keep", "1", "--keep-minors", "-1"], "must be at least 1"),
     ],
 )
 def test_a_policy_that_keeps_nothing_is_none(words: list[str], says: str) -> None:

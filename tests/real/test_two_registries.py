@@ -137,7 +137,7 @@ def test_what_repositories_hold_is_compared_in_python_too(pair: tuple[Repository
     one.image("2.2.0", "2.2.0")
     (first, *_) = api.compare([api.ls(str(one)), api.ls(str(other))])
     assert (first.tag, [bool(each.digest) for each in first.held]) == ("2.2.0", [True, False])
-    with pytest.raises(api.InputError, match="a part of a list"):
+    with pytest.raises(api.InputError, match="a partial list"):
         api.compare([api.ls(str(one), limit=1), api.ls(str(other))])
 
 
@@ -197,7 +197,7 @@ def test_nothing_is_written_when_one_of_two_cannot_be_reached(
     assert (ran.code, held(one)) == (2, before), ran.err
     assert ran.json[0] == {
         "repository": str(one),
-        "note": "nothing was written, since another repository has a problem",
+        "note": "nothing was written, because another repository has a problem",
     }
     assert (ran.json[1]["repository"], UNREACHABLE in ran.json[1]["error"]) == (gone, True)
 
@@ -238,8 +238,8 @@ def test_rm_asks_once_for_both(pair: tuple[Repository, Repository], answer: str)
 @pytest.mark.parametrize(
     ("method", "path", "code", "note"),
     [
-        ("GET", "/tags/list", (130,), "nothing was written, since another repository has a problem"),
-        ("PUT", r"/manifests/2\.1\.106-yanked$", (4, 130), "not begun, since the command was interrupted"),
+        ("GET", "/tags/list", (130,), "nothing was written, because another repository has a problem"),
+        ("PUT", r"/manifests/2\.1\.106-yanked$", (4, 130), "not started, because the command was interrupted"),
     ],
 )
 def test_a_signal_leaves_the_next_repository_alone(

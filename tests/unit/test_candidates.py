@@ -149,6 +149,6 @@ def test_a_version_whose_candidate_would_be_too_long_is_refused_before_anything_
 
 @pytest.mark.parametrize("text", ["2.1.106-candidate.0123456789ab", "2.2.0-rc.1-candidate.202401011200"])
 def test_no_command_releases_a_version_that_reads_as_a_candidate(text: str) -> None:
-    with pytest.raises(InputError, match="would name an image that waits for its gates"):
+    with pytest.raises(InputError, match="would look like an image that waits for its gates"):
         parse_asked(text)
     assert str(parse_asked("2.1.106-candidate.1").version) == "2.1.106-candidate.1"

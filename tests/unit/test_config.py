@@ -185,7 +185,7 @@ def test_a_file_of_another_user_steers_nothing(
         file.symlink_to(tmp_path / "ours")
     _of_another_user(file, monkeypatch)
     with pytest.raises(
-        InputError, match=rf"{name}.* belongs to another user \(\d+\), .*: make it yours with chown"
+        InputError, match=rf"{name}.* belongs to another user \(\d+\), .*: take ownership with chown"
     ) as no:
         read(Given(), {}, tmp_path / "work")
     assert no.value.exit_code == 2
@@ -535,7 +535,7 @@ def test_settings_that_cannot_be_read_are_not_passed_by(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe/tagger.toml")
     (tmp_path / "link/tagger.toml").symlink_to("not/checked/out.toml")
     for name in ("pipe", "link"):
-        with pytest.raises(InputError, match=f"{name}/tagger.toml is a pipe or a link that leads nowhere: make it a"):
+        with pytest.raises(InputError, match=f"{name}/tagger.toml is a pipe or a broken link: replace it"):
             read(Given(), {}, tmp_path / name)
 
 
@@ -666,8 +666,8 @@ def test_a_release_follows_the_policies_of_the_repositories_that_it_goes_to(
     [
         ("policy = 3", "policy takes tables, each below a heading"),
         ("[[policy]]\nkeep = 1", "policy 1.match takes a pattern"),
-        ('[[policy]]\nmatch = "*"\nkeep = 0', "policy 1.keep takes a number from 1 on"),
-        ('[[policy]]\nmatch = "*"\nkeep = true', "policy 1.keep takes a number from 1 on"),
+        ('[[policy]]\nmatch = "*"\nkeep = 0', "policy 1.keep takes a number of at least 1"),
+        ('[[policy]]\nmatch = "*"\nkeep = true', "policy 1.keep takes a number of at least 1"),
         ('[[policy]]\nmatch = "*"\nolder_than = "half a year"', "policy 1.older_than takes days"),
         ('[[policy]]\nmatch = "*"\nrepository = "a"', "has an unknown key policy 1.repository"),
         ('[[policy]]\nmatch = "*"\nfloats = ["{nonsense}"]', '[[policy]] 1 "*": '),
@@ -688,7 +688,7 @@ def test_a_policy_may_say_everything_but_where_an_image_comes_from_and_goes_to()
 
 @pytest.mark.parametrize("text", ["0", "-1", "five", "1.5", "\u0663"])
 def test_a_number_in_the_environment_is_one(tmp_path: Path, text: str) -> None:
-    with pytest.raises(InputError, match="TAGGER_KEEP takes a number from 1 on"):
+    with pytest.raises(InputError, match="TAGGER_KEEP takes a number of at least 1"):
         read(Given(), {"TAGGER_KEEP": text}, tmp_path)
 
 
@@ -728,7 +728,7 @@ registries = ["https://registry.local"]
         "unknown key prefixx: did you mean prefix?",
         "images.gallery.zero_major takes true or false",
         "images.other and images.gallery would both write registry.local:5000/gallery/ui:7.8.9",
-        "template '{minor}' cannot be read back",
+        "template '{minor}' is ambiguous",
         "images.No Name: 'No Name' is not a repository name",
         "images.tools: the command cosign 'sign cannot be read",
         "images.docs: registry 'https://registry.local' is a URL",

@@ -467,7 +467,7 @@ def test_a_wait_for_a_helper_is_a_part_of_the_time_that_there_is(
     configure: Callable[[object], DockerConfig], helper: Callable[[str], Path]
 ) -> None:
     helper("exec sleep 600")
-    with pytest.raises(TimedOut, match=r"not done within the 0\.01 s of --timeout"):
+    with pytest.raises(TimedOut, match=r"did not finish within the 0\.01 s of --timeout"):
         configure({"credsStore": "test"}).credential(Repository.parse(REPOSITORY), Helpers(Deadline(0.01)))
 
 
@@ -482,11 +482,11 @@ def test_a_helper_that_knows_no_credential_means_anonymous(
     ("script", "message"),
     [
         (f"echo {CANARY}; echo {CANARY} >&2; exit 1", "with exit code 1: try docker login"),
-        (f"echo {CANARY}", "something that is not a credential: try docker login"),
-        (f"""echo '["{CANARY}"]'""", "something that is not a credential: try docker login"),
-        (f"""echo '{{"Username": "{CANARY}"}}'""", "something that is not a credential: try docker login"),
-        (f"printf '\\377{CANARY}'", "something that is not a credential: try docker login"),
-        ("", "something that is not a credential: try docker login"),
+        (f"echo {CANARY}", "without a usable credential: try docker login"),
+        (f"""echo '["{CANARY}"]'""", "without a usable credential: try docker login"),
+        (f"""echo '{{"Username": "{CANARY}"}}'""", "without a usable credential: try docker login"),
+        (f"printf '\\377{CANARY}'", "without a usable credential: try docker login"),
+        ("", "without a usable credential: try docker login"),
     ],
 )
 def test_a_broken_helper_is_named_and_its_output_never_shown(
@@ -510,7 +510,7 @@ def test_a_helper_that_hangs_is_given_up(
 
 def test_a_helper_that_is_not_installed_is_named(configure: Callable[[object], DockerConfig]) -> None:
     with pytest.raises(
-        CredentialsError, match=r"docker-credential-absent, .* cannot be started: install it, or take it"
+        CredentialsError, match=r"docker-credential-absent, .* cannot be started: install it, or remove it"
     ):
         configure({"credsStore": "absent"}).credential(Repository.parse(REPOSITORY))
 

@@ -174,8 +174,8 @@ ENDS = {
         KeyboardInterrupt(),
         Unknown(may_land=True),
         Interrupted,
-        "interrupted; the upload of registry.local:5000/gallery/ui:2.1.106 broke off and may still appear, and the"
-        " floating tags are where they were: run the same command again to finish",
+        "interrupted; the upload of registry.local:5000/gallery/ui:2.1.106 was interrupted and may still appear, and"
+        " the floating tags are where they were: run the same command again to finish",
         in_doubt=frozenset({TAG}),
     ),
     "an old version tag of which nobody knows": End(

@@ -165,14 +165,14 @@ def test_a_state_of_another_command_is_not_taken_for_this_one(tmp_path: Path) ->
 def test_a_file_that_is_no_state_is_not_written_over(tmp_path: Path, text: str) -> None:
     state = tmp_path / "notes.txt"
     state.write_text(text)
-    with pytest.raises(InputError, match=r"line 1 of .* is no result of tagger"):
+    with pytest.raises(InputError, match=r"line 1 of .* is not a result of tagger"):
         run(state, ["a"])
     assert state.read_text() == text
 
 
 def test_two_runs_do_not_write_one_state(tmp_path: Path) -> None:
     first = Journal(CHECK, str(tmp_path / "out"))
-    with pytest.raises(InputError, match="another tagger writes"):
+    with pytest.raises(InputError, match="another tagger is writing"):
         Journal(CHECK, str(tmp_path / "out"))
     first.close()
     Journal(CHECK, str(tmp_path / "out")).close()

@@ -38,7 +38,7 @@ def test_versions_come_newest_first_with_what_floats_to_each_and_other_tags_last
 def test_drift_is_marked_with_where_the_tag_should_be() -> None:
     text = listing_text(ls(shelf("2.1.105", "2.1.106", latest="2.1.105"), [SCHEME]))
     assert "  latest holds 2.1.105 (sha256:" in text
-    assert "), and should hold 2.1.106" in text
+    assert "), but should hold 2.1.106" in text
 
 
 def test_a_floating_tag_is_shown_once_where_it_belongs_if_that_version_has_its_image() -> None:

@@ -193,8 +193,8 @@ def test_the_old_name_of_docker_hub_is_docker_hub() -> None:
         ("registry.local/", "is not a registry: give HOST or HOST:PORT"),
         ("registry.local:", "is not a registry: give HOST or HOST:PORT"),
         ("registry.local:http", "is not a registry: give HOST or HOST:PORT"),
-        ("user@registry.local", "is named without user and password: run docker login"),
-        ("https://user:secret@registry.local", "is named without user and password: run docker login"),
+        ("user@registry.local", "contains no user or password: use docker login"),
+        ("https://user:secret@registry.local", "contains no user or password: use docker login"),
         ("::1", "is not a registry: give HOST or HOST:PORT"),
         ("-registry.local", "is not a registry: give HOST or HOST:PORT"),
         ("registry.local\n", "is not a registry: give HOST or HOST:PORT"),
@@ -272,7 +272,7 @@ def test_docker_hubs_own_images_are_refused_with_the_reason(
     with pytest.raises(Refused) as refusal:
         ImageName.parse(image).target(registry, repository)
     assert str(refusal.value) == (
-        "docker.io/library/redis belongs to Docker's official images, so you cannot push there: name yours with"
+        "docker.io/library/redis belongs to Docker's official images, so you cannot push there: choose your own with"
         " --repository USER/redis, or another registry with --registry"
     )
 
@@ -285,7 +285,7 @@ def test_a_longer_path_below_library_is_docker_hubs_own_too() -> None:
 @pytest.mark.parametrize("image", [HEX, DIGEST, DIGEST[:19]])
 @pytest.mark.parametrize("registry", [None, "registry.local:5000"])
 def test_an_image_id_needs_a_repository(image: str, registry: str | None) -> None:
-    with pytest.raises(InvalidReference, match="is an image ID and names no repository: say which with --repository"):
+    with pytest.raises(InvalidReference, match="is an image ID and names no repository: choose one with --repository"):
         ImageName.parse(image).target(registry)
 
 
@@ -294,8 +294,8 @@ def test_an_image_id_needs_a_repository(image: str, registry: str | None) -> Non
     [
         ("Gallery", "registry.local:5000", None, "it must be lower case, such as 'gallery'"),
         ("image-gallery", "registry.local:5000", "Gallery/UI", "it must be lower case, such as 'gallery/ui'"),
-        ("image-gallery", "registry.local:5000", "../volumes/victim", "'..' is no part of a name"),
-        ("registry.local:5000/../volumes", None, None, "'..' is no part of a name"),
+        ("image-gallery", "registry.local:5000", "../volumes/victim", "a name cannot contain '..'"),
+        ("registry.local:5000/../volumes", None, None, "a name cannot contain '..'"),
         ("../volumes/victim", None, None, "'..' is not a host: write HOST/NAME or HOST:PORT/NAME"),
         ("https://registry.local/gallery", None, None, "'https:' is not a host: write HOST/NAME or HOST:PORT/NAME"),
         ("", None, None, "give one such as gallery/ui"),

@@ -183,7 +183,7 @@ def test_a_floating_tag_that_holds_what_is_nearly_a_version_is_refused(near: str
     published.hold(near, "another rule")
     found = plan_in(published, "2.1.106")
     assert found.refused == (
-        f"latest holds the image of {near}, which is nearly a version, so this repository may follow other rules: add"
+        f"latest holds the image of {near}, which is almost a version, so this repository may follow other rules: add"
         f" {near} to ignore, choose other floats, or move latest with --force"
     )
     assert told(found)[:3] == [f"keep {tag}: latest is refused" for tag in ("2.1.106", "2.1", "2")]

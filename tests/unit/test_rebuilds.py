@@ -125,7 +125,7 @@ def test_an_image_that_cannot_be_read_does_not_lose_its_name() -> None:
     repository.unreadable.add(Tag("2.1.106"))
     with pytest.raises(Unreadable, match=r"where 2\.1\.106 points"):
         rebuild(repository, "b", "2.1.106")
-    with pytest.raises(Unreadable, match=r"2\.1\.106 points, and its image would lose that name"):
+    with pytest.raises(Unreadable, match=r"2\.1\.106 points, and its image would lose that tag"):
         plainly(repository, "b", "2.1.106-r1")
     assert held(repository) == before
     repository.unreadable.clear()

@@ -58,7 +58,7 @@ def test_build_metadata_is_refused_and_the_choice_named(text: str) -> None:
     plain = text.removeprefix("v").partition("+")[0]
     with pytest.raises(Refused) as refusal:
         parse_version(text)
-    assert f"release {plain}, or let --build-metadata drop cut it off" in str(refusal.value)
+    assert f"release {plain}, or drop the metadata with --build-metadata drop" in str(refusal.value)
 
 
 def test_dropped_build_metadata_leaves_the_same_version() -> None:

@@ -166,7 +166,7 @@ def test_reads_that_stay_stale_for_good_are_told_with_the_tags() -> None:
     repository.answer_late(ROUNDS)
     repository.hold("2.1.106", "2.1.106")
     watched = Watch(repository)
-    with pytest.raises(Unsettled, match=r"2\.1, 2, latest, since something keeps moving them") as problem:
+    with pytest.raises(Unsettled, match=r"2\.1, 2, latest, because something keeps moving them") as problem:
         settled(repository, Goal(present={version("2.1.106"): digest("2.1.106")}))
     assert problem.value.tags == ("2.1", "2", "latest")
     assert watched.operations.count("list") == ROUNDS
@@ -220,7 +220,7 @@ def test_a_rival_that_moves_tags_meanwhile_is_answered_with_what_the_versions_sa
 def test_someone_who_keeps_moving_a_tag_is_given_up_on() -> None:
     repository = ModelRepository.published(["2.1.105", "2.1.106"])
     Watch(repository, {"list": lambda: repository.hold("latest", "2.1.105")})
-    with pytest.raises(Unsettled, match="latest, since something keeps moving them: run the same command again"):
+    with pytest.raises(Unsettled, match="latest, because something keeps moving them: run the same command again"):
         settled(repository)
 
 

@@ -20,7 +20,7 @@ def test_without_a_limit_there_is_no_end() -> None:
 
 
 def test_a_pause_that_would_outlast_the_time_is_not_begun() -> None:
-    with pytest.raises(TimedOut, match=r"not done within the 60 s of --timeout: .*allow more time"):
+    with pytest.raises(TimedOut, match=r"did not finish within the 60 s of --timeout: .*allow more time"):
         Deadline(60).sleep(3600)
 
 
@@ -29,7 +29,7 @@ def test_a_long_wait_is_reported_with_its_reason_and_a_short_one_is_not() -> Non
     deadline = Deadline(None, told.append, clock=Skipping())
     deadline.sleep(0.5, "the registry is busy")
     deadline.sleep(2, "the registry is down")
-    assert told == ["waiting 2 s, since the registry is down"]
+    assert told == ["waiting 2 s: the registry is down"]
 
 
 def test_attempts_have_pauses_between_them_and_none_after_the_last() -> None:
@@ -52,7 +52,7 @@ def test_an_attempt_may_ask_for_a_longer_pause_than_the_table_has() -> None:
         if attempt.pause is None:
             break
         attempt.pause, attempt.since = 30.0, "the registry asks for it"
-    assert told == ["waiting 30 s, since the registry asks for it"] * 3
+    assert told == ["waiting 30 s: the registry asks for it"] * 3
 
 
 def test_attempts_end_with_the_time_of_the_command() -> None:

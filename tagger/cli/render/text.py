@@ -137,10 +137,10 @@ def check_text(check: Check) -> str:
     others = f"; not looked at: {_some(check.not_looked_at)}" if check.not_looked_at else ""
     lines = [_drift(state, check.repository) for state in check.drift]
     lines += [
-        f"  {tag} holds a placeholder, since its removal broke off: run tagger rm {check.repository} {tag} again"
+        f"  {tag} holds a placeholder, because its removal was interrupted: repeat tagger rm {check.repository} {tag}"
         for tag in check.half_removed
     ]
-    lines += [f"  {tag} holds a placeholder, and marks nothing any more" for tag in check.emptied]
+    lines += [f"  {tag} holds a placeholder, and no longer marks a version" for tag in check.emptied]
     lines += map(_gone, check.incomplete)
     lines += [f"  {hint}" for hint in check.hints]
     return in_lines([f"{check.repository}: {drifted}, {checked}{others}", *lines])
@@ -166,7 +166,10 @@ def repair_text(repair: Repair) -> str:
     notes = [f"note: {warning}" for warning in repair.warnings]
     if not repair.repaired and not repair.removed:
         return in_lines([f"{repair.repository}: nothing to repair", *notes])
-    done = [*map(_move, repair.repaired), *(f"  remove {tag}: its removal had broken off" for tag in repair.removed)]
+    done = [
+        *map(_move, repair.repaired),
+        *(f"  remove {tag}: its removal had been interrupted" for tag in repair.removed),
+    ]
     return in_lines([str(repair.repository), *done, *notes, *_nothing_written(repair.dry_run)])
 
 
@@ -230,10 +233,10 @@ def _proposed_line(line: Line) -> Iterator[str]:
     yield f"{named}{line.versions} {'version' if line.versions == 1 else 'versions'}, the newest {line.newest}"
     yield from (f"  {reason}" for reason in line.reasons)
     if line.right:
-        yield f"  where they should be: {_some(line.right, _FEW)}"
+        yield f"  in place: {_some(line.right, _FEW)}"
     for each in line.drifted:
         holds = f"holds {each.holds}" if each.holds else "holds an image of no version"
-        yield f"  drifted: {each.tag} {holds}, and should hold {each.expected}"
+        yield f"  drifted: {each.tag} {holds}, but should hold {each.expected}"
     if line.missing:
         yield f"  missing: {_some(line.missing, _FEW)}"
     will = [("moves", line.moves), ("creates", line.creates)]
@@ -276,7 +279,7 @@ def _listing_lines(listing: Listing) -> Iterator[str]:
 
 
 def _drift(state: Floating, repository: Repository) -> str:
-    return f"  {state.tag} {_held(state)}, and {_should(state, repository)}"
+    return f"  {state.tag} {_held(state)}, but {_should(state, repository)}"
 
 
 def _gone(found: Incomplete) -> str:
@@ -289,7 +292,7 @@ def _gone(found: Incomplete) -> str:
 def _held(state: Floating) -> str:
     """What a drifted floating tag holds."""
     if state.digest is None:
-        absent = "is listed but leads nowhere" if state.listed else "is missing"
+        absent = "is listed without an image" if state.listed else "is missing"
         return "cannot be read" if state.unreadable else absent
     if state.version is None:
         return f"holds {short(state.digest)}"
@@ -300,7 +303,7 @@ def _held(state: Floating) -> str:
 def _should(state: Floating, repository: Repository) -> str:
     if state.expected:
         return f"should hold {state.expected}"
-    return f"no version is left for it: remove it with tagger rm {repository} {state.tag}"
+    return f"no version claims it: remove it with tagger rm {repository} {state.tag}"
 
 
 def _some(names: Sequence[str], most: int = _OTHER_TAGS) -> str:
