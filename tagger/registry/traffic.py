@@ -69,4 +69,4 @@ class Traffic:
             longer = pause >= _NOTICED_SECONDS and since > self._next + 1
             self._next = max(self._next, since if pause else 0.0)
         if longer:
-            self._deadline.tell(f"waiting {pause:.0f} s, since {self._name} asks for it")
+            self._deadline.tell(f"waiting {pause:.0f} s, because {self._name} asks for it")

@@ -746,7 +746,7 @@ def test_a_blob_waits_as_long_as_a_busy_registry_asks(
         to = f"{far.host}/{target.path}"
         done = api.promote(f"{near.host}/{source.path}:build-77", "2.1.106", to=to, progress=said.append)
     assert done.outcome == "released"
-    assert [line for line in said if " again in 17 s, since " in line], said
+    assert [line for line in said if " again in 17 s, because " in line], said
     assert target.holds_all_of(built)
 
 
