@@ -8,7 +8,7 @@ import typer
 
 from tagger import __version__
 from tagger.cli.command import Group
-from tagger.cli.options import Verbose
+from tagger.cli.options import Verbose, option
 
 app = typer.Typer(
     name="tagger",
@@ -29,7 +29,7 @@ def _version(asked: bool) -> None:
 @app.callback()
 def tagger(
     version: Annotated[
-        bool, typer.Option("--version", "-V", callback=_version, is_eager=True, help="Print the version and exit.")
+        bool, option(None, "Print the version and exit.", "--version", "-V", callback=_version, is_eager=True)
     ] = False,
     verbose: Verbose = False,
 ) -> None:

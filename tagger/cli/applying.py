@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tagger.cli.fleet import Asked, Ended, Run, deadline_of, ended_in, sharing
-from tagger.cli.options import Access, Many, Rules
+from tagger.cli.options import Many, Where
 from tagger.cli.render.console import say
 from tagger.cli.settings import Place, reader
 from tagger.cli.several import Shown
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _APPLY = "apply"
 
 
-def apply_plan(plan: str, many: Many, *, access: Access, rules: Rules) -> NoReturn:
+def apply_plan(plan: str, many: Many, where: Where) -> NoReturn:
     """Do what a plan says, show each result as it ends, and end with the worst exit code.
 
     Raises InputError for a plan that is not whole.
@@ -33,7 +33,7 @@ def apply_plan(plan: str, many: Many, *, access: Access, rules: Rules) -> NoRetu
         raise InputError("a plan already names its repositories", "leave out --from")
     shard = Shard.parse(many.shard) if many.shard else Shard()
     _check_whole(plan)
-    place_of = reader(rules, access)
+    place_of = reader(where)
 
     def task(spelt: str, planned: Planned, shared: Shared) -> Ended:
         return ended_in(spelt, _asked(planned), many, lambda: sharing(place_of(spelt), shared))
@@ -74,21 +74,21 @@ def _check_whole(plan: str) -> None:
 
 def _asked(planned: Planned) -> Asked[Any]:
     """What is to be done in a repository: what its command decides now, if that is what was planned."""
-    from tagger import api
+    from tagger.api import clean_up, fix, look
     from tagger.cli.render import json, text
 
     tags = [*planned.tags]
 
     def repair(place: Place) -> object:
-        now = api.repair(place.repository, dry_run=True, **place.words)
-        planned.check(json.repair_content(now), api.digests(place.repository, tags, **place.reaching))
-        return api.repair(place.repository, among=tags, **place.words)
+        now = fix.repair(place.repository, dry_run=True, **place.words)
+        planned.check(json.repair_content(now), look.digests(place.repository, tags, **place.reaching))
+        return fix.repair(place.repository, among=tags, **place.words)
 
     def prune(place: Place) -> object:
         limits: dict[str, Any] = dict(planned.limits)
-        now = api.prune(place.repository, **limits, dry_run=True, **place.words)
-        planned.check(json.pruning_content(now), api.digests(place.repository, tags, **place.reaching))
-        return api.prune(place.repository, **limits, among=now.removed, **place.words)
+        now = clean_up.prune(place.repository, **limits, dry_run=True, **place.words)
+        planned.check(json.pruning_content(now), look.digests(place.repository, tags, **place.reaching))
+        return clean_up.prune(place.repository, **limits, among=now.removed, **place.words)
 
     if planned.command == "prune":
         return Asked(_APPLY, prune, Shown(text.pruning_text, json.pruning_content), dry_run=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -15,18 +15,7 @@ from tagger.cli.app import app
 from tagger.cli.command import CLEAN_UP, command
 from tagger.cli.failure import failing
 from tagger.cli.fleet import Asked, is_asked, one, run
-from tagger.cli.options import (
-    Access,
-    Also,
-    DryRun,
-    Json,
-    Many,
-    Plan,
-    RepositoriesArgument,
-    RepositoryArgument,
-    Rules,
-    Yes,
-)
+from tagger.cli.options import Many, Plan, Removing, RepositoriesArgument, RepositoryArgument, Where, option, words
 from tagger.cli.render.console import say
 from tagger.cli.settings import Place, places
 from tagger.cli.several import Shown, after_look, looked, report, write
@@ -40,6 +29,29 @@ if TYPE_CHECKING:
 R = TypeVar("R", bound="Removal")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What prune keeps."""
+
+    keep: Annotated[
+        int | None,
+        option(
+            None,
+            "Keep the newest N stable versions of each minor series (2.1.x, 2.0.x). Required here or in the settings.",
+            metavar="N",
+        ),
+    ] = None
+    keep_minors: Annotated[
+        int | None, option(None, "Keep the newest N minor series of each major version. Default: all.", metavar="N")
+    ] = None
+    keep_revisions: Annotated[
+        int | None, option(None, "Keep the newest N revisions of each remaining version. Default: all.", metavar="N")
+    ] = None
+    older_than: Annotated[
+        str | None, option(None, "Remove only images built longer ago than this, such as 180d.", metavar="DAYS")
+    ] = None
+
+
 @command(app, CLEAN_UP)
 def rm(
     repository: RepositoryArgument,
@@ -50,13 +62,9 @@ def rm(
         ),
     ] = None,
     *,
-    also: Also = None,
-    everything: Annotated[bool, typer.Option("--all", help="Remove every tag of the repository.")] = False,
-    yes: Yes = False,
-    dry_run: DryRun = False,
-    access: Access,
-    rules: Rules,
-    as_json: Json = False,
+    where: Where,
+    everything: Annotated[bool, option(None, "Remove every tag of the repository.", "--all")] = False,
+    how: Removing,
 ) -> None:
     """Remove the versions or tags that you name, and no others.
 
@@ -65,10 +73,10 @@ def rm(
 
     Example: tagger rm registry.local:5000/gallery/ui 2.0.0 --dry-run
     """
-    from tagger import api
+    from tagger.api import clean_up as api
     from tagger.cli.render import json, text
 
-    with failing(repository, as_json=as_json):
+    with failing(repository, as_json=how.as_json):
         if bool(names) == everything:
             raise InputError("name the versions or tags to remove, or remove everything with --all")
 
@@ -78,13 +86,11 @@ def rm(
             return api.remove(place.repository, *(names or ()), dry_run=dry_run, **place.words)
 
         _after_asking(
-            places(rules, access, repository, also),
+            places(where, repository),
             remove,
             lambda place, agreed: api.remove(place.repository, *(names or agreed), **place.words),
             Shown(text.removal_text, json.removal_content),
-            dry_run=dry_run,
-            yes=yes,
-            as_json=as_json,
+            how,
         )
 
 
@@ -92,33 +98,11 @@ def rm(
 def prune(
     repository: RepositoriesArgument = None,
     *,
-    also: Also = None,
-    keep: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help="Keep the newest N stable versions of each minor series (2.1.x, 2.0.x). Required here or in the"
-            " settings.",
-        ),
-    ] = None,
-    keep_minors: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Keep the newest N minor series of each major version. Default: all."),
-    ] = None,
-    keep_revisions: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Keep the newest N revisions of each remaining version. Default: all."),
-    ] = None,
-    older_than: Annotated[
-        str | None, typer.Option(metavar="DAYS", help="Remove only images built longer ago than this, such as 180d.")
-    ] = None,
-    yes: Yes = False,
-    dry_run: DryRun = False,
+    limits: Limits,
+    where: Where,
     plan: Plan = None,
     many: Many,
-    access: Access,
-    rules: Rules,
-    as_json: Json = False,
+    how: Removing,
 ) -> None:
     """Remove old versions, and keep the newest of each series.
 
@@ -129,16 +113,13 @@ def prune(
 
     Example: tagger prune registry.local:5000/gallery/ui --keep 5 --keep-minors 3 --older-than 180d --dry-run
     """
-    from tagger import api
+    from tagger.api import clean_up as api
     from tagger.cli.render import json, text
 
-    with failing(repository, as_json=as_json):
-        policy: dict[str, Any] = {
-            "keep": keep, "keep_minors": keep_minors, "keep_revisions": keep_revisions, "older_than": older_than
-        }  # fmt: skip
+    with failing(repository, as_json=how.as_json):
 
-        def limits(place: Place) -> dict[str, Any]:
-            found = {**place.limits, **{name: value for name, value in policy.items() if value is not None}}
+        def kept(place: Place) -> dict[str, Any]:
+            found = {**place.limits, **words(limits)}
             if "keep" not in found:
                 raise InputError(
                     f"prune needs to know how many versions of {place.repository} to keep",
@@ -147,26 +128,24 @@ def prune(
             return found
 
         def remove(place: Place, *, dry_run: bool) -> Pruning:
-            return api.prune(place.repository, **limits(place), dry_run=dry_run, **place.words)
+            return api.prune(place.repository, **kept(place), dry_run=dry_run, **place.words)
 
         shown = Shown(text.pruning_text, json.pruning_content, wrote=lambda done: bool(done.removed))
         if is_asked(many, repository, plan):
-            looks = dry_run or plan is not None
-            if not (yes or looks):
+            looks = how.dry_run or plan is not None
+            if not (how.yes or looks):
                 raise InputError("prune asks nobody about many repositories", "check with --dry-run, then pass --yes")
-            asked = Asked("prune", partial(remove, dry_run=looks), shown, looks, plan, limits)
-            run(asked, many, repository, also, access=access, rules=rules, as_json=as_json)
-        where = places(rules, access, one(repository), also)
-        for place in where:
-            limits(place)  # before anybody is asked
+            asked = Asked("prune", partial(remove, dry_run=looks), shown, looks, plan, kept)
+            run(asked, many, repository, where, as_json=how.as_json)
+        there = places(where, one(repository))
+        for place in there:
+            kept(place)  # before anybody is asked
         _after_asking(
-            where,
+            there,
             remove,
-            lambda place, agreed: api.prune(place.repository, **limits(place), among=agreed, **place.words),
+            lambda place, agreed: api.prune(place.repository, **kept(place), among=agreed, **place.words),
             shown,
-            dry_run=dry_run,
-            yes=yes,
-            as_json=as_json,
+            how,
         )
 
 
@@ -175,34 +154,31 @@ def _after_asking(
     remove: Callable[..., R],
     exactly: Callable[[Place, Sequence[str]], R],
     shown: Shown[R],
-    *,
-    dry_run: bool,
-    yes: bool,
-    as_json: bool,
+    how: Removing,
 ) -> None:
     """Remove; without --yes show first what would go and ask, then remove `exactly` that.
 
     Ends the command. Raises InputError without a terminal, and Refused if something else would go by the time of the
     answer.
     """
-    if dry_run or yes:
-        write(places, remove, shown, dry_run=dry_run, as_json=as_json)
+    if how.dry_run or how.yes:
+        write(places, remove, shown, how)
     if not sys.stdin.isatty():
         raise InputError("not a terminal, so nothing was removed", "check with --dry-run, then pass --yes")
-    found = looked(places, lambda place: remove(place, dry_run=True), shown, as_json=as_json)
+    found = looked(places, lambda place: remove(place, dry_run=True), shown, as_json=how.as_json)
     asked = [replace(each, done=each.done and replace(each.done, dry_run=False)) for each in found]
     going = {each.place: each.done for each in asked if each.done}
     if not any(each.removed for each in going.values()):
-        report([asked], shown, as_json=as_json)
+        report([asked], shown, as_json=how.as_json)
     lines = [line for each in going.values() for line in shown.text(each).split("\n")]
     typer.echo(in_lines([*lines, "Remove these? [y/N] "]), err=True, nl=False)
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
         say("nothing was removed")
         raise typer.Exit(0)
-    if looked(places, lambda place: remove(place, dry_run=True), shown, as_json=as_json) != found:
+    if looked(places, lambda place: remove(place, dry_run=True), shown, as_json=how.as_json) != found:
         raise Refused("the tags changed before you answered, so nothing was removed", AGAIN)
 
     def agreed(place: Place) -> R:
         return exactly(place, going[place].removed) if going[place].removed else going[place]
 
-    report([after_look(asked, agreed, shown)], shown, as_json=as_json)
+    report([after_look(asked, agreed, shown)], shown, as_json=how.as_json)

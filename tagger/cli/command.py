@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
-from typing import Any, TypeVar, get_type_hints
+from dataclasses import is_dataclass
+from typing import Any, TypeVar, cast, get_type_hints
 
 import typer
 import typer.core
@@ -27,7 +27,8 @@ SECTIONS = RELEASE, LOOK, FIX, CLEAN_UP, SET_UP = "Release", "Look", "Fix", "Cle
 def command(app: typer.Typer, section: str, name: str | None = None) -> Callable[[Function], Function]:
     """Register a function as a command in a section of the help.
 
-    A parameter whose type is a dataclass becomes an option for each of its fields. A command with --json gets --field.
+    A parameter whose type is a dataclass becomes an option for each of its fields, and of the groups among them. A
+    command with --json gets --field.
     """
 
     def register(function: Function) -> Function:
@@ -56,10 +57,9 @@ def _flat(function: Callable[..., None]) -> Callable[..., None]:
         field = words.pop("field", None)
         if field is not None:
             words["as_json"] = True
-        for name, group in groups.items():
-            words[name] = group(**{each.name: words.pop(each.name) for each in fields(group)})
+        made = {name: _made(group, words) for name, group in groups.items()}
         with asking(field):
-            function(**words)
+            function(**words, **made)
 
     flat.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # inspect documents it
     flat.__annotations__ = {each.name: each.annotation for each in parameters}
@@ -68,9 +68,28 @@ def _flat(function: Callable[..., None]) -> Callable[..., None]:
 
 @functools.cache  # most commands share their groups, and to read one takes long
 def _options(group: Any) -> tuple[inspect.Parameter, ...]:
-    hints = get_type_hints(group, include_extras=True)
-    found = [(field, hints[field.name]) for field in fields(group)]
-    return tuple(inspect.Parameter(each.name, _KEYWORD, default=each.default, annotation=hint) for each, hint in found)
+    """The options of a group, and of the groups in it."""
+    found: list[inspect.Parameter] = []
+    for each, hint in _fields(group).items():
+        if is_dataclass(hint):
+            found += _options(cast("type", hint))
+        else:
+            default = group.__dataclass_fields__[each].default
+            found.append(inspect.Parameter(each, _KEYWORD, default=default, annotation=hint))
+    return (*found,)
+
+
+def _made(group: Any, words: dict[str, Any]) -> Any:
+    """A group, made of its words, which are taken away."""
+    return group(
+        **{each: _made(hint, words) if is_dataclass(hint) else words.pop(each) for each, hint in _fields(group).items()}
+    )
+
+
+@functools.cache
+def _fields(group: Any) -> dict[str, Any]:
+    """The fields of a group, and what is said of each."""
+    return get_type_hints(group, include_extras=True)
 
 
 # -- help ----------------------------------------------------------------------------------------------------------

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,7 +13,17 @@ from tagger.cli.app import app
 from tagger.cli.command import FIX, command
 from tagger.cli.failure import failing
 from tagger.cli.fleet import Asked, is_asked, one, run
-from tagger.cli.options import Access, Also, DryRun, Json, Many, Plan, RepositoriesArgument, RepositoryArgument, Rules
+from tagger.cli.options import (
+    Access,
+    Many,
+    Plan,
+    RepositoriesArgument,
+    RepositoryArgument,
+    Rules,
+    Where,
+    Writing,
+    option,
+)
 from tagger.cli.settings import Place, places
 from tagger.cli.several import Shown, write
 
@@ -24,32 +35,28 @@ if TYPE_CHECKING:
 def repair(
     repository: RepositoriesArgument = None,
     *,
-    also: Also = None,
-    dry_run: DryRun = False,
+    where: Where,
     plan: Plan = None,
     many: Many,
-    access: Access,
-    rules: Rules,
-    as_json: Json = False,
+    how: Writing,
 ) -> None:
     """Move drifted floating tags back to where they belong.
 
     The published versions decide where that is. tagger writes the tags in the registry, so no digest changes.
     """
-    from tagger import api
+    from tagger.api import fix as api
     from tagger.cli.render import json, text
 
     def fixed(place: Place, *, dry_run: bool) -> Repair:
         return api.repair(place.repository, dry_run=dry_run, **place.words)
 
-    with failing(repository, as_json=as_json):
+    with failing(repository, as_json=how.as_json):
         shown = Shown(text.repair_text, json.repair_content, wrote=lambda done: bool(done.repaired or done.removed))
         if is_asked(many, repository, plan):
-            looks = dry_run or plan is not None
+            looks = how.dry_run or plan is not None
             asked = Asked("repair", partial(fixed, dry_run=looks), shown, looks, plan)
-            run(asked, many, repository, also, access=access, rules=rules, as_json=as_json)
-        where = places(rules, access, one(repository), also)
-        write(where, fixed, shown, dry_run=dry_run, as_json=as_json)
+            run(asked, many, repository, where, as_json=how.as_json)
+        write(places(where, one(repository)), fixed, shown, how)
 
 
 @command(app, FIX)
@@ -60,13 +67,10 @@ def yank(
     ],
     *,
     undo: Annotated[
-        bool, typer.Option("--undo", help="Bring the version back, with the image kept as VERSION-yanked.")
+        bool, option(None, "Bring the version back, with the image kept as VERSION-yanked.", "--undo")
     ] = False,
-    also: Also = None,
-    dry_run: DryRun = False,
-    access: Access,
-    rules: Rules,
-    as_json: Json = False,
+    where: Where,
+    how: Writing,
 ) -> None:
     """Withdraw a bad version. Floating tags go back to the one before; the image stays as VERSION-yanked.
 
@@ -74,26 +78,19 @@ def yank(
     belong to it, and removes the mark VERSION-yanked. To release another image under a yanked version, use tagger
     release --force.
     """
-    from tagger import api
+    from tagger.api import fix as api
     from tagger.cli.render import json, text
 
-    with failing(repository, as_json=as_json):
-        where = places(rules, access, repository, also)
-        if undo:
-            write(
-                where,
-                lambda place, dry_run: api.unyank(place.repository, version, dry_run=dry_run, **place.words),
-                Shown(text.unyank_text, json.unyank_content),
-                dry_run=dry_run,
-                as_json=as_json,
-            )
-        write(
-            where,
-            lambda place, dry_run: api.yank(place.repository, version, dry_run=dry_run, **place.words),
-            Shown(text.yank_text, json.yank_content),
-            dry_run=dry_run,
-            as_json=as_json,
-        )
+    do: Callable[..., Any] = api.unyank if undo else api.yank
+    shown: Shown[Any] = (
+        Shown(text.unyank_text, json.unyank_content) if undo else Shown(text.yank_text, json.yank_content)
+    )
+
+    def write_one(place: Place, *, dry_run: bool) -> Any:
+        return do(place.repository, version, dry_run=dry_run, **place.words)
+
+    with failing(repository, as_json=how.as_json):
+        write(places(where, repository), write_one, shown, how)
 
 
 @command(app, FIX)
@@ -116,4 +113,4 @@ def apply(
     from tagger.cli.applying import apply_plan
 
     with failing():
-        apply_plan(plan, many, access=access, rules=rules)
+        apply_plan(plan, many, Where(access=access, rules=rules))

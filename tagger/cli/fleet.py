@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 import typer
 
 from tagger.cli.failure import as_error, failed_content, failure, show_done
-from tagger.cli.options import Access, Many, Rules
+from tagger.cli.options import Many, Where
 from tagger.cli.render.console import say, show
 from tagger.cli.settings import Place, groups, reader
 from tagger.cli.several import Shown, severity
@@ -53,7 +53,7 @@ class Asked(Generic[R]):
         content = self.shown.content(done)
         if self.plan is None or not self.shown.wrote(done):
             return content
-        from tagger import api
+        from tagger.api import look as api
         from tagger.fleet.plan import changes_of, tags_of
 
         tags = tags_of(changes_of(self.command, content))
@@ -93,10 +93,8 @@ def run(
     asked: Asked[R],
     many: Many,
     repository: str | None,
-    also: list[str] | None,
+    where: Where,
     *,
-    access: Access,
-    rules: Rules,
     as_json: bool,
 ) -> NoReturn:
     """Run a command on many repositories, show each result as it ends, and end with the worst exit code."""
@@ -108,8 +106,8 @@ def run(
         )
     shard = Shard.parse(many.shard) if many.shard else Shard()
     deadline = deadline_of(many)
-    named = _named(many, repository, also, deadline, access=access, rules=rules)
-    place_of = reader(rules, access)
+    named = _named(many, repository, where, deadline)
+    place_of = reader(where)
 
     def task(spelt: str, name: str, shared: Shared) -> Ended:
         return ended_in(spelt, asked, many, lambda: sharing(place_of(name), shared))
@@ -121,20 +119,19 @@ def run(
 
 def deadline_of(many: Many) -> Deadline:
     """The time that a run has. Raises InputError."""
-    from tagger.wiring.options import deadline_of as deadline
+    from tagger.wiring.access import seconds
+    from tagger.work import Deadline
 
-    return deadline({"timeout": many.timeout, "progress": say})
+    return Deadline(seconds("--timeout", many.timeout), say)
 
 
-def _named(
-    many: Many, repository: str | None, also: list[str] | None, deadline: Deadline, *, access: Access, rules: Rules
-) -> Iterator[str]:
+def _named(many: Many, repository: str | None, where: Where, deadline: Deadline) -> Iterator[str]:
     """The repositories as they are named: on stdin, in a file, or on the command line."""
     from tagger.fleet import lines
     from tagger.fleet.names import names
 
     if repository == STDIN or many.listed is not None:
-        if also or (repository is not None and many.listed is not None):
+        if where.also or (repository is not None and many.listed is not None):
             raise InputError(
                 "--from and - take no other repositories", "use one of them alone, or REPOSITORY with --also"
             )
@@ -142,7 +139,7 @@ def _named(
         if many.listed is None:
             return names(lines.of_stdin(check), "stdin")
         return names(lines.of_file(many.listed, check), many.listed)
-    return (place.repository for group in groups(rules, access, repository, also) for place in group)
+    return (place.repository for group in groups(where, repository) for place in group)
 
 
 def sharing(place: Place, shared: Shared) -> Place:

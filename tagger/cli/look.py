@@ -16,16 +16,17 @@ from tagger.cli.failure import failing, failure
 from tagger.cli.fleet import Asked, is_asked, run
 from tagger.cli.options import (
     Access,
-    Also,
     BuildMetadata,
     Json,
     Many,
     PerhapsRepository,
     RepositoryArgument,
     Rules,
-    Target,
     Verbose,
+    Where,
+    option,
 )
+from tagger.cli.release_options import Target
 from tagger.cli.render.console import show
 from tagger.cli.settings import Place, given, groups, in_force, places
 from tagger.cli.several import Shown, read
@@ -69,14 +70,10 @@ def ls(
     *,
     limit: Annotated[
         int | None,
-        typer.Option(
-            metavar="N", min=0, help="Show the newest N versions; 0 shows all. Default: 20, or all with --json."
-        ),
+        option(None, "Show the newest N versions; 0 shows all. Default: 20, or all with --json.", metavar="N", min=0),
     ] = None,
-    also: Also = None,
+    where: Where,
     many: Many,
-    access: Access,
-    rules: Rules,
     as_json: Json = False,
 ) -> None:
     """List versions, the floating tags on each, and floating tags that are out of place.
@@ -85,7 +82,7 @@ def ls(
 
     REPOSITORY@DIGEST lists only the tags that hold that image. tagger then asks the registry where every tag points.
     """
-    from tagger import api
+    from tagger.api import look as api
     from tagger.cli.render import json, text
 
     most = (0 if as_json or many.json_lines or many.resume else _SHOWN) if limit is None else limit
@@ -96,28 +93,26 @@ def ls(
     with failing(repository, as_json=as_json):
         shown = Shown(text.listing_text, json.listing_content, differing=None)
         if is_asked(many, repository):
-            run(Asked("ls", look, shown), many, repository, also, access=access, rules=rules, as_json=as_json)
+            run(Asked("ls", look, shown), many, repository, where, as_json=as_json)
         if repository and "@" in repository:
             name, _, digest = repository.rpartition("@")
             if limit is not None:
                 raise InputError("--limit applies to versions, not to a digest", "leave out one of the two")
             read(
-                groups(rules, access, name, also),
+                groups(where, name),
                 lambda place: api.sharing(place.repository, digest, **place.reaching),
                 Shown(text.sharing_text, json.sharing_content, differing=None),
                 as_json=as_json,
             )
-        read(groups(rules, access, repository, also), look, shown, as_json=as_json)
+        read(groups(where, repository), look, shown, as_json=as_json)
 
 
 @command(app, LOOK)
 def check(
     repository: PerhapsRepository = None,
     *,
-    also: Also = None,
+    where: Where,
     many: Many,
-    access: Access,
-    rules: Rules,
     as_json: Json = False,
 ) -> None:
     """Check floating tags. Exit with 5 if one is missing or out of place, or if repositories disagree.
@@ -128,7 +123,7 @@ def check(
     Without REPOSITORY, it checks every image in the settings on each of its registries. If an image has several
     repositories, it reports versions that one lacks and tags that hold different images.
     """
-    from tagger import api
+    from tagger.api import look as api
     from tagger.cli.render import json, text
 
     def look(place: Place) -> Check:
@@ -137,8 +132,8 @@ def check(
     with failing(repository, as_json=as_json):
         shown = Shown(text.check_text, json.check_content, lambda found: 0 if found.ok else _DRIFT, differing=_DRIFT)
         if is_asked(many, repository):
-            run(Asked("check", look, shown), many, repository, also, access=access, rules=rules, as_json=as_json)
-        read(groups(rules, access, repository, also), look, shown, as_json=as_json)
+            run(Asked("check", look, shown), many, repository, where, as_json=as_json)
+        read(groups(where, repository), look, shown, as_json=as_json)
 
 
 @command(app, LOOK)
@@ -154,7 +149,7 @@ def repos(
 
     Example: tagger repos registry.local:5000 | tagger ls - --json-lines
     """
-    from tagger import api
+    from tagger.api import look as api
     from tagger.cli.settings import reaching
 
     with failing():
@@ -166,18 +161,15 @@ def repos(
 def next_version(
     repository: RepositoryArgument,
     *,
-    patch: Annotated[bool, typer.Option("--patch", help="The next patch version: compatible bug fixes.")] = False,
-    minor: Annotated[
-        bool, typer.Option("--minor", help="The next minor version: new features that break nothing.")
-    ] = False,
-    major: Annotated[bool, typer.Option("--major", help="The next major version: breaking changes.")] = False,
+    patch: Annotated[bool, option(None, "The next patch version: compatible bug fixes.", "--patch")] = False,
+    minor: Annotated[bool, option(None, "The next minor version: new features that break nothing.", "--minor")] = False,
+    major: Annotated[bool, option(None, "The next major version: breaking changes.", "--major")] = False,
     pre: Annotated[
         str | None,
-        typer.Option(metavar="LABEL", help="The next pre-release with this label, such as rc."),
+        option(None, "The next pre-release with this label, such as rc.", metavar="LABEL"),
     ] = None,
     first: Annotated[
-        bool,
-        typer.Option("--first", help="Print the first version of a repository that is empty or does not exist yet."),
+        bool, option(None, "Print the first version of a repository that is empty or does not exist yet.", "--first")
     ] = False,
     access: Access,
     rules: Rules,
@@ -186,12 +178,12 @@ def next_version(
 
     Example: tagger next registry.local:5000/gallery/ui --minor
     """
-    from tagger import api
+    from tagger.api import look as api
     from tagger.rules.lines import numbering_of
 
     parts = [part for part, asked in (("patch", patch), ("minor", minor), ("major", major)) if asked]
     with failing():
-        counted = places(replace(rules, line=rules.line or "default"), access, repository)
+        counted = places(Where(access=access, rules=replace(rules, line=rules.line or "default")), repository)
         semver = not any(place.schemes[0].versions for place in counted)
         if len(parts) > 1 or (semver and not (parts or pre)):
             raise InputError("choose the next version with --patch, --minor or --major, or with --pre LABEL")
@@ -216,11 +208,9 @@ def show_config(
         ),
     ] = None,
     *,
-    whole: Annotated[
-        bool, typer.Option("--check", help="Check every key, image and variant in the file instead.")
-    ] = False,
+    whole: Annotated[bool, option(None, "Check every key, image and variant in the file instead.", "--check")] = False,
     schema: Annotated[
-        bool, typer.Option("--schema", help="Print the JSON Schema of tagger.toml instead, for editors.")
+        bool, option(None, "Print the JSON Schema of tagger.toml instead, for editors.", "--schema")
     ] = False,
     target: Target,
     rules: Rules,
@@ -237,9 +227,9 @@ def show_config(
     from tagger.cli.render import json
     from tagger.config import show as shown
 
-    said = given(rules, target)
+    said = given(target, rules)
     with failing():
-        if (whole or schema) and (whole is schema or image or any(value is not None for value in said.values())):
+        if (whole or schema) and (whole is schema or image or said):
             raise InputError("--check and --schema apply to the whole file", "use one of them alone")
         if schema:
             show(shown.schema_as_json())

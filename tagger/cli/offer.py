@@ -100,7 +100,7 @@ def _images() -> Callable[[], Iterable[str]]:
 
 
 def _tags(named: str, typed: dict[str, Any]) -> Callable[[], Iterable[str]]:
-    from tagger import api
+    from tagger.api import look as api
     from tagger.config.places import places
     from tagger.config.settings import Given
 

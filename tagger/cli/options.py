@@ -3,9 +3,7 @@
 A command takes a whole group as one parameter: `command` turns the group's fields into options.
 """
 
-from __future__ import annotations
-
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Annotated, Any
 
@@ -13,79 +11,64 @@ import typer
 
 from tagger.cli import offer
 from tagger.cli.render.console import say, verbose_asked
-from tagger.cli.render.github import annotating
 
 PANELS = TARGET, TAGS, SAFETY, MANY, CI, OUTPUT = "Target", "Tags", "Safety", "Many repositories", "CI", "Output"
 """The sections in which the help shows options."""
 
-RepositoryArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="REPOSITORY",
-        help="Such as registry.local:5000/gallery/ui. An image in the settings means all of its repositories.",
-        autocompletion=offer.tables,
-    ),
-]
-RepositoriesArgument = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="REPOSITORY",
-        help="Such as registry.local:5000/gallery/ui. An image in the settings means all of its repositories; - reads"
-        " repositories from stdin.",
-        autocompletion=offer.tables,
-    ),
-]
+
+def option(panel: str | None, text: str, *names: str, one_of: Sequence[str] = (), **more: Any) -> Any:
+    """An option, the section of the help that shows it, and its help; a shell is offered the words of `one_of`."""
+    if one_of:
+        more = {"metavar": "|".join(one_of), "autocompletion": offer.one_of(*one_of), **more}
+    return typer.Option(*names, help=text, rich_help_panel=panel, **more)
+
+
+def _repository(more: str, metavar: str = "REPOSITORY") -> Any:
+    place = "Such as registry.local:5000/gallery/ui. An image in the settings means all of its repositories"
+    return typer.Argument(metavar=metavar, help=place + more, autocompletion=offer.tables)
+
+
+RepositoryArgument = Annotated[str, _repository(".")]
+RepositoriesArgument = Annotated[str | None, _repository("; - reads repositories from stdin.")]
 PerhapsRepository = Annotated[
     str | None,
-    typer.Argument(
-        metavar="[REPOSITORY]",
-        help="Such as registry.local:5000/gallery/ui. An image in the settings means all of its repositories; - reads"
-        " repositories from stdin. Default: every image in the settings.",
-        autocompletion=offer.tables,
-    ),
+    _repository("; - reads repositories from stdin. Default: every image in the settings.", "[REPOSITORY]"),
 ]
-Also = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--also",
-        metavar="REPOSITORY",
-        help="Another repository that should hold the same versions. Repeatable.",
-        rich_help_panel=TARGET,
-    ),
-]
-DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Show what would happen, and change nothing.", rich_help_panel=SAFETY)
-]
-Yes = Annotated[
-    bool,
-    typer.Option("--yes", "-y", help="Skip the confirmation. Required without a terminal.", rich_help_panel=SAFETY),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.", rich_help_panel=OUTPUT)]
+
+Texts = list[str] | None
+DryRun = Annotated[bool, option(SAFETY, "Show what would happen, and change nothing.", "--dry-run")]
+Json = Annotated[bool, option(OUTPUT, "Print one JSON object on stdout.", "--json")]
 Field = Annotated[
     str | None,
-    typer.Option(
+    option(
+        OUTPUT,
+        "Print only this field of the JSON object, such as digest or versions.tag, one value per line.",
         "--field",
         metavar="NAME",
-        help="Print only this field of the JSON object, such as digest or versions.tag, one value per line.",
-        rich_help_panel=OUTPUT,
     ),
 ]
 BuildMetadata = Annotated[
     str,
-    typer.Option(
-        metavar="refuse|drop",
-        autocompletion=offer.one_of("refuse", "drop"),
-        help="What to do with +build metadata, which a tag cannot hold. Default: refuse.",
-        rich_help_panel=TAGS,
+    option(
+        TAGS, "What to do with +build metadata, which a tag cannot hold. Default: refuse.", one_of=("refuse", "drop")
     ),
 ]
 Verbose = Annotated[
     bool,
-    typer.Option(
+    option(
+        OUTPUT,
+        "Show every request with its timing on stderr, and a traceback if tagger itself fails. No credentials.",
         "--verbose",
         "-v",
-        help="Show every request with its timing on stderr, and a traceback if tagger itself fails. No credentials.",
-        rich_help_panel=OUTPUT,
+    ),
+]
+Plan = Annotated[
+    str | None,
+    option(
+        MANY,
+        "Write the planned changes to a file for tagger apply, instead of making them.",
+        "--plan",
+        metavar="FILE",
     ),
 ]
 
@@ -96,60 +79,28 @@ def words(group: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None and name != "verbose"}
 
 
-Plan = Annotated[
-    str | None,
-    typer.Option(
-        "--plan",
-        metavar="FILE",
-        help="Write the planned changes to a file for tagger apply, instead of making them.",
-        rich_help_panel=MANY,
-    ),
-]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """Where an image goes."""
-
-    registry: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="HOST[:PORT]",
-            help="The registry to release to. Default: the one in IMAGE, or else Docker Hub. Repeatable.",
-            rich_help_panel=TARGET,
-        ),
-    ] = None
-    repository: Annotated[
-        str | None,
-        typer.Option(
-            metavar="PATH", help="The path of the repository. Default: the one in IMAGE.", rich_help_panel=TARGET
-        ),
-    ] = None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """How versions are spelled as tags."""
 
     variant: Annotated[
-        list[str] | None,
-        typer.Option(
+        Texts,
+        option(
+            TAGS,
+            "A variant: its tags end in -NAME. 'default' is the one without a suffix. Repeatable.",
             metavar="NAME",
-            help="A variant: its tags end in -NAME. 'default' is the one without a suffix. Repeatable.",
-            rich_help_panel=TAGS,
         ),
     ] = None
-    prefix: Annotated[
-        str | None,
-        typer.Option(metavar="TEXT", help="Text before the version in every tag, such as v.", rich_help_panel=TAGS),
-    ] = None
+    prefix: Annotated[str | None, option(TAGS, "Text before the version in every tag, such as v.", metavar="TEXT")] = (
+        None
+    )
     line: Annotated[
         str | None,
-        typer.Option(
+        option(
+            TAGS,
+            "A line of versions in the settings; 'default' is the one at the top. Without it, release, promote, tags"
+            " and next use that one, and other commands use all.",
             metavar="NAME",
-            help="A line of versions in the settings; 'default' is the one at the top. Without it, release, promote,"
-            " tags and next use that one, and other commands use all.",
-            rich_help_panel=TAGS,
         ),
     ] = None
 
@@ -159,19 +110,15 @@ class Access:
     """How registries are reached."""
 
     insecure: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="HOST[:PORT]",
-            help="Allow plain HTTP and unverified certificates for this registry. Repeatable.",
-            rich_help_panel=TARGET,
+        Texts,
+        option(
+            TARGET, "Allow plain HTTP and unverified certificates for this registry. Repeatable.", metavar="HOST[:PORT]"
         ),
     ] = None
     auth_host: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="HOST",
-            help="Trust this token server, although it is not on the registry's host. Repeatable.",
-            rich_help_panel=TARGET,
+        Texts,
+        option(
+            TARGET, "Trust this token server, although it is not on the registry's host. Repeatable.", metavar="HOST"
         ),
     ] = None
     verbose: Verbose = False
@@ -183,196 +130,80 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Where:
+    """Which repositories a command is about beside the one it names, how all are reached, and how their tags read."""
+
+    also: Annotated[
+        Texts,
+        option(
+            TARGET, "Another repository that should hold the same versions. Repeatable.", "--also", metavar="REPOSITORY"
+        ),
+    ] = None
+    access: Access
+    rules: Rules
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Writing:
+    """How far a command goes that writes, and how it reports."""
+
+    dry_run: DryRun = False
+    as_json: Json = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removing:
+    """How far a command goes that removes, whether it asks first, and how it reports."""
+
+    yes: Annotated[bool, option(SAFETY, "Skip the confirmation. Required without a terminal.", "--yes", "-y")] = False
+    dry_run: DryRun = False
+    as_json: Json = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Many:
     """A command on many repositories."""
 
     listed: Annotated[
         str | None,
-        typer.Option(
+        option(
+            MANY,
+            "Read repositories from a file, one per line. Blank lines and # comments are ignored.",
             "--from",
             metavar="FILE",
-            help="Read repositories from a file, one per line. Blank lines and # comments are ignored.",
-            rich_help_panel=MANY,
         ),
     ] = None
     json_lines: Annotated[
-        bool,
-        typer.Option(
-            "--json-lines",
-            help="Print one line of JSON for each repository, as soon as it is done.",
-            rich_help_panel=MANY,
-        ),
+        bool, option(MANY, "Print one line of JSON for each repository, as soon as it is done.", "--json-lines")
     ] = False
     resume: Annotated[
         str | None,
-        typer.Option(
-            metavar="FILE",
-            help="Append the JSON lines to a file, and skip repositories that are already in it.",
-            rich_help_panel=MANY,
-        ),
+        option(MANY, "Append the JSON lines to a file, and skip repositories that are already in it.", metavar="FILE"),
     ] = None
     jobs: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            min=1,
-            max=256,
-            help="How many repositories to work on at once. Default: 8.",
-            rich_help_panel=MANY,
-        ),
+        int | None, option(MANY, "How many repositories to work on at once. Default: 8.", metavar="N", min=1, max=256)
     ] = None
     rate: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="HOST=N/s",
-            help="Limit the requests to a registry and its token server, for all shards together: N/s, N/m or N/h."
+        Texts,
+        option(
+            MANY,
+            "Limit the requests to a registry and its token server, for all shards together: N/s, N/m or N/h."
             " Repeatable.",
-            rich_help_panel=MANY,
+            metavar="HOST=N/s",
         ),
     ] = None
     shard: Annotated[
         str | None,
-        typer.Option(
-            metavar="I/N",
-            help="Work on one of N parts of the repositories, counted from 0, such as 3/20.",
-            rich_help_panel=MANY,
-        ),
+        option(MANY, "Work on one of N parts of the repositories, counted from 0, such as 3/20.", metavar="I/N"),
     ] = None
     timeout: Annotated[
         float | None,
-        typer.Option(
+        option(
+            MANY,
+            "Stop after this time, which includes putting tags back. Exit with 8 if repositories are left.",
             metavar="SECONDS",
-            help="Stop after this time, which includes putting tags back. Exit with 8 if repositories are left.",
-            rich_help_panel=MANY,
         ),
     ] = None
     metrics: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Write metrics to a file, in Prometheus text format.", rich_help_panel=MANY),
+        str | None, option(MANY, "Write metrics to a file, in Prometheus text format.", metavar="FILE")
     ] = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReleaseOptions:
-    """What a release may do, and for how long."""
-
-    build_metadata: BuildMetadata = "refuse"
-    assume_newest: Annotated[
-        bool,
-        typer.Option(
-            "--assume-newest",
-            help="Treat VERSION as the newest: move all of its floating tags without listing other versions.",
-            rich_help_panel=TAGS,
-        ),
-    ] = False
-    revision: Annotated[
-        bool,
-        typer.Option(
-            "--revision",
-            help="Publish a rebuild of VERSION as its next revision, such as 2.1.106-r3. Requires revisions in the"
-            " settings.",
-            rich_help_panel=TAGS,
-        ),
-    ] = False
-    dry_run: DryRun = False
-    force: Annotated[
-        bool,
-        typer.Option(
-            "--force", help="Overwrite a version that is published with another image.", rich_help_panel=SAFETY
-        ),
-    ] = False
-    strict: Annotated[
-        bool,
-        typer.Option(
-            "--strict",
-            help="Refuse an image unless its labels name this version and, with git, this commit.",
-            rich_help_panel=SAFETY,
-        ),
-    ] = False
-    timeout: Annotated[
-        float | None,
-        typer.Option(
-            metavar="SECONDS",
-            help="Stop after this time, which includes putting tags back.",
-            rich_help_panel=SAFETY,
-        ),
-    ] = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gates:
-    """The commands around a release."""
-
-    gate: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="COMMAND",
-            help="Run this command on the pushed image before any tag moves, such as 'cosign sign {reference}'. If it"
-            " fails, no tag moves. Repeatable.",
-            rich_help_panel=SAFETY,
-        ),
-    ] = None
-    require: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="signature|provenance|sbom",
-            autocompletion=offer.one_of("signature", "provenance", "sbom"),
-            help="Require this evidence before any tag moves. tagger checks that it exists; a gate can verify it."
-            " Repeatable.",
-            rich_help_panel=SAFETY,
-        ),
-    ] = None
-    after: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="COMMAND",
-            help="Run this command after the tags have moved. A failure is a warning and exit code 7. Repeatable.",
-            rich_help_panel=SAFETY,
-        ),
-    ] = None
-    gate_timeout: Annotated[
-        float | None,
-        typer.Option(
-            metavar="SECONDS",
-            help="Time limit for each --gate and --after command. Default: 1800.",
-            rich_help_panel=SAFETY,
-        ),
-    ] = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Output:
-    """Where and how a release is reported."""
-
-    summary: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE", help="Append a Markdown report to a file, such as $GITHUB_STEP_SUMMARY.", rich_help_panel=CI
-        ),
-    ] = None
-    env_file: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE",
-            help="Append NAME=VALUE lines to a file: TAGGER_VERSION, TAGGER_DIGEST, TAGGER_TAGS and more.",
-            rich_help_panel=CI,
-        ),
-    ] = None
-    annotate: Annotated[
-        bool | None,
-        typer.Option(
-            "--annotate/--no-annotate",
-            help="Show errors and warnings as GitHub Actions annotations. Default: on in GitHub Actions.",
-            rich_help_panel=CI,
-        ),
-    ] = None
-    as_json: Json = False
-    quiet: Annotated[
-        bool,
-        typer.Option("--quiet", "-q", help="Hide progress; print only the result.", rich_help_panel=OUTPUT),
-    ] = False
-
-    @property
-    def annotated(self) -> bool:
-        """Whether errors and warnings become annotations."""
-        return annotating(self.annotate)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -12,26 +12,16 @@ from tagger.cli import offer
 from tagger.cli.app import app
 from tagger.cli.command import RELEASE, command
 from tagger.cli.failure import as_error, failure
-from tagger.cli.options import TAGS, TARGET, Access, Gates, Output, ReleaseOptions, Rules, Target, words
+from tagger.cli.options import TAGS, TARGET, Access, Rules, Texts, option, words
+from tagger.cli.release_options import Gates, Output, ReleaseOptions, Target
 from tagger.cli.render.console import say, show
 from tagger.cli.render.github import Appended, append, opened, tell_github
-from tagger.cli.settings import (
-    git_tag_of,
-    given,
-    in_force,
-    judged,
-    layers_from,
-    promotions,
-    schemes_to_write,
-    token_hosts,
-    wanted,
-)
+from tagger.cli.settings import Chosen, given, layers_from, promotion, promotions, wanted
 from tagger.errors import InputError, TaggerError
 
 if TYPE_CHECKING:
     from tagger.cli.render.live import Watch
     from tagger.releasing.outcome import Release
-    from tagger.wiring.options import Judged
     from tagger.wiring.options import ReleaseOptions as Words
 
 
@@ -52,11 +42,11 @@ def release(
     *,
     all_as: Annotated[
         str | None,
-        typer.Option(
+        option(
+            TARGET,
+            "Release every image in the settings together. Replaces IMAGE and VERSION.",
             "--all",
             metavar="VERSION",
-            help="Release every image in the settings together. Replaces IMAGE and VERSION.",
-            rich_help_panel=TARGET,
         ),
     ] = None,
     target: Target,
@@ -64,12 +54,11 @@ def release(
     rules: Rules,
     floats_via: Annotated[
         str | None,
-        typer.Option(
-            metavar="engine|registry",
-            autocompletion=offer.one_of("engine", "registry"),
-            help="How floating tags move: engine pushes them (default); registry writes them directly, which is faster"
+        option(
+            TAGS,
+            "How floating tags move: engine pushes them (default); registry writes them directly, which is faster"
             " over slow links.",
-            rich_help_panel=TAGS,
+            one_of=("engine", "registry"),
         ),
     ] = None,
     gates: Gates,
@@ -85,13 +74,13 @@ def release(
     """
 
     def run(watch: Watch) -> Release:
-        from tagger import api
+        from tagger.api import release as api
 
         if (image, version) != (None, None) if all_as else None in (image, version):
             raise InputError("give IMAGE and VERSION, or only --all VERSION to release every image in the settings")
-        images, settings, auth_hosts = wanted(image, given(rules, target, floats_via=floats_via, gates=gates))
-        asked = _words(options, access, access.auth_host or auth_hosts, watch, judged(gates, settings))
-        return api.release_all(images, all_as or version or "", floats_via=settings.floats_via, **asked)
+        chosen = wanted(image, given(target, rules, gates, floats_via=floats_via))
+        asked = _words(chosen, options, access, watch)
+        return api.release_all(chosen.images, all_as or version or "", floats_via=chosen.settings.floats_via, **asked)
 
     _released(run, _Asked(image or "", all_as or version or "", options.dry_run), output)
 
@@ -111,35 +100,30 @@ def promote(
     *,
     all_as: Annotated[
         str | None,
-        typer.Option(
+        option(
+            TARGET,
+            "Promote every image in the settings together. Replaces SOURCE and VERSION.",
             "--all",
             metavar="VERSION",
-            help="Promote every image in the settings together. Replaces SOURCE and VERSION.",
-            rich_help_panel=TARGET,
         ),
     ] = None,
     source_tag: Annotated[
         str | None,
-        typer.Option(
-            metavar="TAG",
-            help="With --all: the tag for sources that have none in the settings, such as build-77.",
-            rich_help_panel=TARGET,
+        option(
+            TARGET, "With --all: the tag for sources that have none in the settings, such as build-77.", metavar="TAG"
         ),
     ] = None,
     platform_image: Annotated[
-        list[str] | None,
-        typer.Option(
+        Texts,
+        option(
+            None,
+            "The same image for another platform, to join with SOURCE into one index. Repeatable.",
             metavar="REFERENCE",
-            help="The same image for another platform, to join with SOURCE into one index. Repeatable.",
         ),
     ] = None,
     to: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="REPOSITORY",
-            help="The repository to release to. Default: the one in SOURCE. Repeatable.",
-            rich_help_panel=TARGET,
-        ),
+        Texts,
+        option(TARGET, "The repository to release to. Default: the one in SOURCE. Repeatable.", metavar="REPOSITORY"),
     ] = None,
     access: Access,
     rules: Rules,
@@ -157,36 +141,26 @@ def promote(
     sources = [source, *(platform_image or ())] if source else []
 
     def run(watch: Watch) -> Release:
-        from tagger import api
+        from tagger.api import release as api
 
         if (source, version, platform_image, to) != (None,) * 4 if all_as else not source or version is None:
             raise InputError("give SOURCE and VERSION, or only --all VERSION to promote every image in the settings")
-        if all_as:
-            images, settings, auth_hosts = promotions(given(rules, gates=gates), source_tag)
-            asked = _words(options, access, access.auth_host or auth_hosts, watch, judged(gates, settings))
-            return api.promote_all(images, all_as, layers_from=layers_from(), **asked)
-        if source_tag is not None:
+        if source_tag is not None and not all_as:
             raise InputError("--source-tag needs --all", "put the tag into SOURCE")
-        first = to[0] if to else sources[0]
-        settings = in_force(given(rules, gates=gates), first).settings
-        return api.promote(
-            sources if platform_image else sources[0],
-            version or "",
-            to=to or (),
-            schemes=schemes_to_write(rules, to or sources[:1]),
-            git_tag=git_tag_of(rules, to or sources[:1]) if version == "git" else None,
-            layers_from=layers_from(),
-            **_words(options, access, token_hosts(access, first), watch, judged(gates, settings)),
-        )
+        said, name = given(rules, gates), all_as or version or ""
+        chosen = promotions(said, source_tag) if all_as else promotion(said, sources, to or (), name)
+        return api.promote_all(chosen.images, name, layers_from=layers_from(), **_words(chosen, options, access, watch))
 
     _released(run, _Asked(", ".join(sources), all_as or version or "", options.dry_run), output)
 
 
-def _words(
-    options: ReleaseOptions, access: Access, auth_hosts: Sequence[str], watch: Watch, conditions: Judged
-) -> Words:
-    given = {**words(options), **words(access), **conditions, "auth_host": auth_hosts, "trace": access.trace}
-    return cast("Words", {**given, "progress": watch.progress, "meter": watch.meter})
+def _words(chosen: Chosen[Any], options: ReleaseOptions, access: Access, watch: Watch) -> Words:
+    """What the API takes beside the images."""
+    settings = chosen.settings
+    by_settings = {"gates": settings.gates, "require": settings.require, "after": settings.after}
+    reached = {**words(access), "auth_host": access.auth_host or chosen.auth_hosts, "trace": access.trace}
+    told = {"progress": watch.progress, "meter": watch.meter}
+    return cast("Words", {**words(options), **by_settings, **reached, **told})
 
 
 @dataclass(frozen=True, slots=True)

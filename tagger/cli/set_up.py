@@ -13,7 +13,7 @@ from tagger.cli.app import app
 from tagger.cli.command import SET_UP, command
 from tagger.cli.completion import SHELLS, script
 from tagger.cli.failure import failing
-from tagger.cli.options import Access, Json, Verbose, words
+from tagger.cli.options import Access, Json, Verbose, option, words
 from tagger.cli.render.console import say, show
 from tagger.cli.settings import one_repository, reaching
 from tagger.errors import InputError
@@ -30,9 +30,7 @@ def init(
         ),
     ] = None,
     *,
-    write: Annotated[
-        bool, typer.Option("--write", help="Write tagger.toml here, instead of only printing it.")
-    ] = False,
+    write: Annotated[bool, option(None, "Write tagger.toml here, instead of only printing it.", "--write")] = False,
     access: Access,
     as_json: Json = False,
 ) -> None:
@@ -47,7 +45,7 @@ def init(
 
     Example: tagger init registry.local:5000/gallery/ui
     """
-    from tagger import api
+    from tagger.api import look as api
     from tagger.cli.render import json, text
     from tagger.config.propose import as_toml, check_place
     from tagger.config.propose import write as written
@@ -95,7 +93,7 @@ def doctor(
 
     Example: tagger doctor registry.local:5000/gallery/ui
     """
-    from tagger import api
+    from tagger.api import look as api
     from tagger.cli.render import json, text
 
     with failing(repository, as_json=as_json):

@@ -7,40 +7,33 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from tagger.cli.options import Access, Gates, Rules, Target, words
+from tagger.cli.options import Access, Where, words
 from tagger.cli.render.console import say
 from tagger.errors import InputError, Refused
 from tagger.text import printable
 
 if TYPE_CHECKING:
-    from tagger.config.places import Place as Found
     from tagger.config.settings import Config, Given, Settings
     from tagger.rules.scheme import Scheme
     from tagger.wiring.access import Access as Reaching
-    from tagger.wiring.options import Judged
     from tagger.wiring.promote import Promotion
     from tagger.wiring.release import Wanted
 
+T = TypeVar("T")
+
+_KEYS = {"registry": "registries", "variant": "variants", "gate": "gates"}
+"""The settings that have another name than their options, which take one value at a time."""
 _OF_ALL = {"floats_via": "--floats-via", "gates": "--gate", "require": "--require", "after": "--after"}
 """The settings that images have to agree on that are released as one, with the option that sets them for all."""
 
 
-def given(
-    rules: Rules, target: Target | None = None, *, floats_via: str | None = None, gates: Gates | None = None
-) -> Given:
-    """What the command line says."""
+def given(*groups: Any, **further: str | None) -> Given:
+    """What the command line says, by the keys of the settings."""
+    said = {name: value for group in groups for name, value in words(group).items()} | further
     return {
-        "registries": tuple(target.registry) if target and target.registry else None,
-        "repository": target.repository if target else None,
-        "variants": tuple(rules.variant) if rules.variant else None,
-        "prefix": rules.prefix,
-        "line": rules.line,
-        "floats_via": floats_via,
-        "gates": tuple(gates.gate) if gates and gates.gate else None,
-        "require": tuple(gates.require) if gates and gates.require else None,
-        "after": tuple(gates.after) if gates and gates.after else None,
+        _KEYS.get(name, name): tuple(v) if isinstance(v, list) else v for name, v in said.items() if v not in (None, [])
     }
 
 
@@ -51,30 +44,6 @@ def in_force(said: Given, image: str | None) -> Config:
     return read(said, os.environ, Path(), image)
 
 
-def schemes_to_write(rules: Rules, repositories: Sequence[str]) -> tuple[Scheme, ...]:
-    """The schemes that these repositories have in common.
-
-    Raises InputError where several tables share one of the repositories, since each has an image of its own, and where
-    the repositories differ in how their tags are spelled or move.
-    """
-    from tagger.config.read import check_one
-
-    found = [in_force(given(rules), repository) for repository in repositories]
-    for each in found:
-        check_one(each.sharing)
-    # Which other variants a repository has decides nothing about the tags of these.
-    rules_of = {
-        name: [replace(scheme, variants=frozenset()) for scheme in each.schemes()]
-        for name, each in zip(repositories, found, strict=True)
-    }
-    if other := next((name for name in repositories if rules_of[name] != rules_of[repositories[0]]), None):
-        raise InputError(
-            f"the settings give {printable(repositories[0])} and {printable(other)} different rules for tags",
-            "promote to one of them at a time",
-        )
-    return found[0].schemes()
-
-
 def one_repository(name: str | None) -> str:
     """The repository of a name, which may be that of a table; without one, the only repository of the settings.
 
@@ -82,38 +51,16 @@ def one_repository(name: str | None) -> str:
     """
     from tagger.config.places import all_places, places
 
-    said = given(Rules())
-    groups = [places(said, os.environ, Path(), name)] if name else all_places(said, os.environ, Path())
+    groups = [places({}, os.environ, Path(), name)] if name else all_places({}, os.environ, Path())
     found = [*dict.fromkeys(place.repository for group in groups for place in group)]
     if len(found) > 1:
         raise InputError(f"the settings name {', '.join(map(printable, found))}", "choose one of them")
     return found[0]
 
 
-def git_tag_of(rules: Rules, repositories: Sequence[str]) -> str | None:
-    """The form of the git tags that count for these repositories. Raises InputError where they differ in it."""
-    forms = {in_force(given(rules), repository).settings.git_tag: repository for repository in repositories}
-    if len(forms) > 1:
-        raise InputError(
-            f"the settings give {' and '.join(map(printable, forms.values()))} different forms of git tags",
-            "promote to one of them at a time, or give the version itself",
-        )
-    return next(iter(forms))
-
-
 def token_hosts(access: Access, repository: str) -> Sequence[str]:
     """The token servers on other hosts: those of the command line, else those of the settings."""
-    return access.auth_host or in_force(given(Rules()), repository).settings.auth_hosts
-
-
-def judged(gates: Gates, settings: Settings) -> Judged:
-    """The commands around a release, by the settings in force."""
-    return {
-        "gates": settings.gates,
-        "require": settings.require,
-        "gate_timeout": gates.gate_timeout,
-        "after": settings.after,
-    }
+    return access.auth_host or in_force({}, repository).settings.auth_hosts
 
 
 def reaching(access: Access, repository: str) -> Reaching:
@@ -141,39 +88,35 @@ class Place:
         return {"schemes": self.schemes, **self.reaching}
 
 
-def places(rules: Rules, access: Access, named: str, also: Sequence[str] | None = None) -> tuple[Place, ...]:
+def places(where: Where, named: str) -> tuple[Place, ...]:
     """The repositories that names stand for, each once: a table of the settings stands for one on each registry."""
     from tagger.config.places import places as found
     from tagger.names import Repository
 
-    every = [each for name in (named, *(also or ())) for each in found(given(rules), os.environ, Path(), name)]
+    said = given(where.rules)
+    every = [each for name in (named, *(where.also or ())) for each in found(said, os.environ, Path(), name)]
     once = {Repository.parse(each.repository): each for each in every}
-    return tuple(_place(access, each) for each in once.values())
+    return tuple(_at(where.access, each.repository, each.config) for each in once.values())
 
 
-def groups(
-    rules: Rules, access: Access, named: str | None, also: Sequence[str] | None = None
-) -> tuple[tuple[Place, ...], ...]:
+def groups(where: Where, named: str | None) -> tuple[tuple[Place, ...], ...]:
     """One group of the repositories that are named; or without a name, a group for each image of the settings."""
-    from tagger.config.places import all_places as found
+    from tagger.config.places import all_places
 
     if named is not None:
-        return (places(rules, access, named, also),)
-    if also:
+        return (places(where, named),)
+    if where.also:
         raise InputError("--also needs another repository beside it", "give REPOSITORY too")
-    return tuple(tuple(_place(access, each) for each in group) for group in found(given(rules), os.environ, Path()))
+    every = all_places(given(where.rules), os.environ, Path())
+    return tuple(tuple(_at(where.access, each.repository, each.config) for each in group) for group in every)
 
 
-def reader(rules: Rules, access: Access) -> Callable[[str], Place]:
+def reader(where: Where) -> Callable[[str], Place]:
     """What finds the schemes of a repository and how it is reached, from settings that are read once."""
     from tagger.config.read import reader as found
 
-    read = found(given(rules), os.environ, Path())
-    return lambda repository: _at(access, repository, read(repository))
-
-
-def _place(access: Access, found: Found) -> Place:
-    return _at(access, found.repository, found.config)
+    read = found(given(where.rules), os.environ, Path())
+    return lambda repository: _at(where.access, repository, read(repository))
 
 
 def _at(access: Access, repository: str, config: Config) -> Place:
@@ -181,8 +124,17 @@ def _at(access: Access, repository: str, config: Config) -> Place:
     return Place(repository, config.all_schemes(), _reaching(access, auth_hosts), config.limits)
 
 
-def wanted(image: str | None, said: Given) -> tuple[list[Wanted], Settings, Sequence[str]]:
-    """What to release, what the images agree on, and the token servers; without an image, every one in the settings.
+@dataclass(frozen=True, slots=True)
+class Chosen(Generic[T]):
+    """The images that are released as one, the settings that they agree on, and the token servers of all."""
+
+    images: Sequence[T]
+    settings: Settings
+    auth_hosts: Sequence[str]
+
+
+def wanted(image: str | None, said: Given) -> Chosen[Wanted]:
+    """What to release: an image, or without one every image of the settings.
 
     An image without a table of its own follows the settings of the repository that it goes to.
     """
@@ -195,23 +147,51 @@ def wanted(image: str | None, said: Given) -> tuple[list[Wanted], Settings, Sequ
             found = read_repository(said, os.environ, Path(), repository, image)
         check_one(found.tables)
         chosen = {image: found}
-    elif said["repository"] is not None:
+    elif "repository" in said:
         raise InputError("--all and --repository cannot be combined", "set the repository of each image in its table")
     else:
         chosen = {str(found.image): found for found in read_all(said, os.environ, Path())}
-    agreed, auth_hosts = _agreed([*chosen.values()], _OF_ALL)
+    agreed = _agreed([*chosen.values()], _OF_ALL)
     images = [
         Wanted(name, found.settings.registries, found.settings.repository, found.schemes(), found.settings.git_tag)
         for name, found in chosen.items()
     ]
-    return images, agreed, auth_hosts
+    return Chosen(images, *agreed)
 
 
-def promotions(said: Given, source_tag: str | None) -> tuple[list[Promotion], Settings, Sequence[str]]:
-    """What to promote: every image of the settings; what they agree on, and the token servers.
+def promotion(said: Given, sources: Sequence[str], to: Sequence[str], version: str) -> Chosen[Promotion]:
+    """What to promote: one image, or the join of several, by the rules that all its repositories have in common.
 
-    `source_tag` is the tag of the sources that have none.
+    Raises InputError where several tables share one of the repositories, since each has an image of its own, and where
+    the repositories differ in how their tags are spelled or move, or in the form of the git tags that count.
     """
+    from tagger.config.read import check_one
+    from tagger.wiring.promote import Promotion
+
+    found = {repository: in_force(said, repository) for repository in to or sources[:1]}
+    for each in found.values():
+        check_one(each.sharing)
+    first, *others = found
+    # Which other variants a repository has decides nothing about the tags of these.
+    rules = {name: [replace(scheme, variants=frozenset()) for scheme in each.schemes()] for name, each in found.items()}
+    if other := next((name for name in others if rules[name] != rules[first]), None):
+        raise InputError(
+            f"the settings give {printable(first)} and {printable(other)} different rules for tags",
+            "promote to one of them at a time",
+        )
+    forms = {each.settings.git_tag: name for name, each in found.items()} if version == "git" else {None: first}
+    if len(forms) > 1:
+        raise InputError(
+            f"the settings give {' and '.join(map(printable, forms.values()))} different forms of git tags",
+            "promote to one of them at a time, or give the version itself",
+        )
+    source = sources if len(sources) > 1 else sources[0]
+    image = Promotion(source, to, found[first].schemes(), next(iter(forms)))
+    return Chosen([image], found[first].settings, found[first].settings.auth_hosts)
+
+
+def promotions(said: Given, source_tag: str | None) -> Chosen[Promotion]:
+    """What to promote: every image of the settings. `source_tag` is the tag of the sources that have none."""
     from tagger.config.places import targets
     from tagger.config.read import read_all
     from tagger.names import ImageName
@@ -219,7 +199,7 @@ def promotions(said: Given, source_tag: str | None) -> tuple[list[Promotion], Se
 
     chosen = read_all(said, os.environ, Path())
     # Without an Engine it makes no difference how floating tags would move.
-    agreed, auth_hosts = _agreed(chosen, {key: option for key, option in _OF_ALL.items() if key != "floats_via"})
+    agreed = _agreed(chosen, {key: option for key, option in _OF_ALL.items() if key != "floats_via"})
     sources = {str(found.image): _source(found, source_tag) for found in chosen}
     if source_tag is not None and [*sources.values()] == [found.settings.source for found in chosen]:
         raise InputError("every source in the settings has a tag or a digest", "leave out --source-tag")
@@ -228,7 +208,7 @@ def promotions(said: Given, source_tag: str | None) -> tuple[list[Promotion], Se
         name = str(found.image)
         to = targets(found, name) or [ImageName.parse(name).target(None, found.settings.repository)]
         images.append(Promotion(sources[name], [*map(str, to)], found.schemes(), found.settings.git_tag))
-    return images, agreed, auth_hosts
+    return Chosen(images, *agreed)
 
 
 def layers_from() -> list[str]:
@@ -238,7 +218,7 @@ def layers_from() -> list[str]:
 
     found: dict[str, None] = {}
     with contextlib.suppress(InputError, Refused):
-        for each in read_any(given(Rules()), os.environ, Path()):
+        for each in read_any({}, os.environ, Path()):
             found |= dict.fromkeys(map(str, targets(each, each.image)))
     return [*found]
 
@@ -261,13 +241,13 @@ def _source(found: Config, source_tag: str | None) -> str:
     return f"{source}:{source_tag}"
 
 
-def _agreed(chosen: Sequence[Config], options: Mapping[str, str]) -> tuple[Settings, Sequence[str]]:
+def _agreed(chosen: Sequence[Config], alike: Mapping[str, str]) -> tuple[Settings, Sequence[str]]:
     """Settings of images that are released as one, and the token servers of all. Raises InputError where they differ.
 
-    `options` are the keys that have to be alike, with the options that set them for all.
+    `alike` are the keys that have to be alike, with the options that set them for all.
     """
     settings = [found.settings for found in chosen]
-    for key, option in options.items():
+    for key, option in alike.items():
         if any(getattr(each, key) != getattr(settings[0], key) for each in settings):
             raise InputError(f"the images differ in {key}", f"set it for all of them with {option}")
     return settings[0], [*dict.fromkeys(host for each in settings for host in each.auth_hosts)]

@@ -13,6 +13,7 @@ import typer
 
 from tagger.cli import signals
 from tagger.cli.failure import as_error, failed_content, failure, show_done
+from tagger.cli.options import Removing, Writing
 from tagger.cli.render.console import say, show
 from tagger.cli.settings import Place
 from tagger.errors import Interrupted, NotThere, TaggerError, Unsettled
@@ -93,17 +94,18 @@ def looked(places: Sequence[Place], look: Callable[[Place], R], shown: Shown[R],
     return found
 
 
-def write(places: Sequence[Place], do: Callable[..., R], shown: Shown[R], *, dry_run: bool, as_json: bool) -> NoReturn:
+def write(places: Sequence[Place], do: Callable[..., R], shown: Shown[R], how: Writing | Removing) -> NoReturn:
     """Write to each repository, after a look at all of several, and report."""
 
     def doing(*, dry_run: bool) -> Callable[[Place], R]:
         return lambda place: do(place, dry_run=dry_run)
 
-    if dry_run or len(places) == 1:
-        ended = in_each(places, doing(dry_run=dry_run))
+    if how.dry_run or len(places) == 1:
+        ended = in_each(places, doing(dry_run=how.dry_run))
     else:
-        ended = after_look(looked(places, doing(dry_run=True), shown, as_json=as_json), doing(dry_run=False), shown)
-    report([ended], shown, as_json=as_json)
+        found = looked(places, doing(dry_run=True), shown, as_json=how.as_json)
+        ended = after_look(found, doing(dry_run=False), shown)
+    report([ended], shown, as_json=how.as_json)
 
 
 def after_look(found: Sequence[Ended[R]], do: Callable[[Place], R], shown: Shown[R]) -> list[Ended[R]]:
@@ -180,7 +182,7 @@ def _compared(group: Sequence[Ended[R]], shown: Shown[R]) -> tuple[Sequence[Diff
     """Find where the repositories of a group disagree, and the exit code of that."""
     if shown.differing is None or len(group) == 1 or any(each.error for each in group):
         return (), 0
-    from tagger import api
+    from tagger.api import look as api
 
     try:
         found = api.compare([api.ls(each.place.repository, **each.place.words) for each in group])

@@ -11,6 +11,9 @@ from tagger.rules.numbering import Numbering
 from tagger.rules.scheme import Scheme, check_apart
 from tagger.rules.spelling import DEFAULT_VARIANT
 
+PLAIN = (Scheme(),)
+"""The plain line, by the rules as they are without any setting."""
+
 
 def numbering_of(schemes: Sequence[Scheme]) -> Numbering:
     """Return how all of these schemes write versions. Raises InputError if they differ."""

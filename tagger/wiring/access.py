@@ -13,7 +13,7 @@ from tagger.credentials.helpers import Helpers
 from tagger.engine.address import is_at_loopback, is_local
 from tagger.engine.client import Engine
 from tagger.errors import InputError
-from tagger.events import Progress
+from tagger.events import Progress, silent
 from tagger.names import Registry, Repository
 from tagger.registry.catalog import catalog
 from tagger.registry.connection import Connection
@@ -187,6 +187,25 @@ def _host(text: str) -> str:
             "--insecure takes HOST or HOST:PORT, such as registry.local:5000", "give it without scheme or path"
         )
     return text.lower()
+
+
+def alone(repository: str, access: Access) -> RemoteRepository:
+    """A repository, opened without an Engine, so that the Engine's list of insecure registries does not count."""
+    if shared := access.get("shared"):
+        return shared.open(Repository.parse(repository), access)
+    return Registries(DockerConfig.load(), access, deadline_of(access)).open(Repository.parse(repository))
+
+
+def deadline_of(access: Access) -> Deadline:
+    """The time that a command has. Raises InputError."""
+    return Deadline(seconds("--timeout", access.get("timeout")), access.get("progress", silent))
+
+
+def seconds(name: str, given: object) -> float | None:
+    """A number of seconds that somebody gave, or None. Raises InputError."""
+    if given is None or (isinstance(given, int | float) and given > 0):
+        return given
+    raise InputError(f"{name} takes a number of seconds greater than 0", "give one such as 600")
 
 
 def is_another(target: Repository, engine_host: str) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TypedDict
 
 from tagger.errors import InputError, TaggerError
-from tagger.events import Meter, silent
+from tagger.events import Meter
 from tagger.gating.command import GATE_SECONDS, parsed
 from tagger.gating.process import check_there
 from tagger.oci.evidence import KINDS
@@ -14,8 +14,7 @@ from tagger.releasing.order import FloatsVia, Order
 from tagger.releasing.outcome import Release
 from tagger.rules.version import Version
 from tagger.text import printable
-from tagger.wiring.access import Access
-from tagger.work import Deadline
+from tagger.wiring.access import Access, seconds
 
 
 class Judged(TypedDict, total=False):
@@ -60,20 +59,9 @@ def not_begun(images: str, version: str, options: ReleaseOptions, error: TaggerE
     return Release.not_begun(images, version, error, dry_run=options.get("dry_run", False))
 
 
-def deadline_of(options: ReleaseOptions | Access) -> Deadline:
-    """The time that a command has. Raises InputError."""
-    return Deadline(_seconds("--timeout", options.get("timeout")), options.get("progress", silent))
-
-
-def _seconds(name: str, given: object) -> float | None:
-    if given is None or (isinstance(given, int | float) and given > 0):
-        return given
-    raise InputError(f"{name} takes a number of seconds greater than 0", "give one such as 600")
-
-
 def order(version: Version, via: FloatsVia, options: ReleaseOptions) -> Order:
     """What the steps of a release are asked to do. Raises InputError."""
-    seconds = _seconds("--gate-timeout", options.get("gate_timeout"))
+    gate_seconds = seconds("--gate-timeout", options.get("gate_timeout"))
     if options.get("revision") and options.get("assume_newest"):
         raise InputError("--revision must list the published revisions", "leave out --assume-newest")
     require = tuple(dict.fromkeys(options.get("require", ())))
@@ -91,5 +79,5 @@ def order(version: Version, via: FloatsVia, options: ReleaseOptions) -> Order:
         gates=gates,
         after=after,
         require=require,
-        gate_seconds=GATE_SECONDS if seconds is None else seconds,
+        gate_seconds=GATE_SECONDS if gate_seconds is None else gate_seconds,
     )

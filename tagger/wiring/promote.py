@@ -23,11 +23,11 @@ from tagger.releasing.order import FloatsVia, Opened
 from tagger.releasing.outcome import Release
 from tagger.releasing.placement import Placement
 from tagger.releasing.steps import release as run
-from tagger.rules.lines import numbering_of
+from tagger.rules.lines import PLAIN, numbering_of
 from tagger.rules.scheme import Scheme
-from tagger.wiring.access import Registries
+from tagger.wiring.access import Registries, deadline_of
 from tagger.wiring.checks import check_apart, check_labels, origin_of
-from tagger.wiring.options import ReleaseOptions, deadline_of, not_begun, order
+from tagger.wiring.options import ReleaseOptions, not_begun, order
 from tagger.work import Deadline
 
 
@@ -42,7 +42,7 @@ class Promotion:
 
     source: str | Sequence[str]
     to: Sequence[str] = ()
-    schemes: Sequence[Scheme] = (Scheme(),)
+    schemes: Sequence[Scheme] = PLAIN
     git_tag: str | None = None
 
     @property

@@ -19,15 +19,12 @@ from tagger.releasing.order import FloatsVia, Opened
 from tagger.releasing.outcome import Release
 from tagger.releasing.placement import Placement
 from tagger.releasing.steps import release as run
-from tagger.rules.lines import numbering_of
+from tagger.rules.lines import PLAIN, numbering_of
 from tagger.rules.scheme import Scheme
 from tagger.text import printable
-from tagger.wiring.access import Registries, is_another
+from tagger.wiring.access import Registries, deadline_of, is_another
 from tagger.wiring.checks import check_apart, check_labels, origin_of
-from tagger.wiring.options import ReleaseOptions, deadline_of, not_begun, order
-
-PLAIN = (Scheme(),)
-"""The plain line, by the rules as they are without any setting."""
+from tagger.wiring.options import ReleaseOptions, not_begun, order
 
 
 @dataclass(frozen=True, slots=True)

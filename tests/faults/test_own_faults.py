@@ -27,7 +27,7 @@ IN_ANY_COMMAND = (
     "scheme.Scheme.tags = show.as_text = show.as_json = broken"
 )
 IN_TYPER = "import typer; typer.Typer.__call__ = broken"
-IN_A_READING = "from tagger import api; api.ls = api.check = broken"
+IN_A_READING = "from tagger.api import look; look.ls = look.check = broken"
 IN_A_THREAD = "from tagger.registry import blobs; blobs.Blobs.give_up = broken"
 IN_A_RELEASE = "from tagger.releasing import floats; floats._push = broken"
 

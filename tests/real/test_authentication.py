@@ -22,7 +22,7 @@ from doubles import Certificate, ForwardProxy, Proxy, Request, Response, Rule, a
 from services import CERTIFICATES, Engine, Registry, private_folder
 from tokens import TokenServer
 
-from tagger import api
+from tagger.api import release as api
 from tagger.errors import TaggerError
 
 pytestmark = pytest.mark.engine

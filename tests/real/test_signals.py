@@ -20,7 +20,7 @@ from launcher import Script
 # It runs in a process of its own: `body` in the place of a release whose progress `watch` shows.
 SCRIPT = """
 import ctypes, os, threading, time
-from tagger import api
+from tagger.api import release as api
 from tagger.cli import run, signals
 from tagger.cli.render.console import say
 from tagger.work import Deadline
@@ -200,14 +200,14 @@ def test_a_signal_while_a_command_imports_what_it_needs_ends_it_as_any_other(
 
 AT_THE_ERROR = """
 import sys
-from tagger import api
+from tagger.api import look
 from tagger.cli import failure, run
 from tagger.errors import Unsettled
 def ls(*_, **__):
     raise Unsettled("latest is out of place", ["latest"])
 def interrupted(_):
     raise KeyboardInterrupt
-api.ls = ls
+look.ls = ls
 failure.show_done = interrupted
 sys.argv = ["tagger", "ls", "r/a"]
 run.main()

@@ -12,7 +12,8 @@ import pytest
 from command import DOCS
 from jsonschema import Draft7Validator
 
-from tagger.cli.options import Rules, Target
+from tagger.cli.options import Rules
+from tagger.cli.release_options import Target
 from tagger.cli.render.markdown import release_variables
 from tagger.cli.settings import given, wanted
 from tagger.config.check import check
@@ -656,8 +657,9 @@ def test_a_release_follows_the_policies_of_the_repositories_that_it_goes_to(
     monkeypatch.chdir(write(tmp_path / "tagger.toml", text).parent)
     for path, require in (("platform/api", ("signature",)), ("web/api", ())):
         said = given(Rules(), Target(registry=["test.example", "prod.example"], repository=path))
-        ((image,), settings, _) = wanted("build", said)
-        assert (image.repository, settings.require) == (path, require)
+        chosen = wanted("build", said)
+        (image,) = chosen.images
+        assert (image.repository, chosen.settings.require) == (path, require)
         assert {scheme.variant for scheme in image.schemes} == ({"", "alpine"} if require else {""})
 
 
