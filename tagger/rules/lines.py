@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from tagger.errors import InputError
 from tagger.rules import spelling
+from tagger.rules.apart import check_apart
 from tagger.rules.numbering import Numbering
-from tagger.rules.scheme import Scheme, check_apart
+from tagger.rules.scheme import Scheme
 from tagger.rules.spelling import DEFAULT_VARIANT
 
 PLAIN = (Scheme(),)

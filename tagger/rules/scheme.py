@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import combinations
 
 from tagger.errors import InputError, InvalidReference
 from tagger.names import LONGEST_TAG, Tag, parse_tag
 from tagger.rules import spelling
+from tagger.rules.apart import check_apart
 from tagger.rules.candidate import is_candidate
 from tagger.rules.numbering import Numbering
 from tagger.rules.spelling import Spelling, float_template, in_variant, row
 from tagger.rules.template import Template, Token
-from tagger.rules.version import Version, in_channel, is_usual_stage, read, yanked_by
+from tagger.rules.version import Version, in_channel, is_usual_stage, yanked_by
 from tagger.text import printable
 
-_APART = "give one of them a prefix, or another template"
 # Leading zeros, two parts or four, a capital V, words behind a dot: what other rules than SemVer call a version.
 _NEARLY = re.compile(r"[vV]?([0-9]+(?:\.[0-9]+)+)(?:[._+-][A-Za-z0-9._-]*)?")
 
@@ -203,7 +202,24 @@ class Scheme:
         >>> Scheme().could_float("2.1"), Scheme().could_float("2.01"), Scheme().could_float("2.1.106")
         (True, False, False)
         """
-        return any(each.spells(tag) for each in _spellings(self))
+        return any(each.spells(tag) for each in self.spellings())
+
+    def spellings(self) -> Iterator[Spelling]:
+        """Yield how floating tags of this variant are spelt."""
+        of = partial(Spelling, line=self.line, variant=self.variant)
+        for text, template in zip(self.floats, self._floats, strict=True):
+            yield of("template", text, tokens=row(self.prefix, template.tokens, self.variant))
+        for name, _ in self.aliases:
+            yield of("alias", name, tokens=(self.spell(name),))
+        for name in self.channels:
+            yield of("channel", name, tokens=(self.spell(name),))
+
+    def version_spellings(self) -> Iterator[Spelling]:
+        """Yield how version tags of this variant are spelt; where versions are SemVer, only those of stable ones."""
+        before, behind = [self.prefix] if self.prefix else [], [self._suffix] if self._suffix else []
+        for tokens in self.numbering.rows():
+            whole = (*before, *tokens, *behind)
+            yield Spelling("version", self.versions or "MAJOR.MINOR.PATCH", self.line, self.variant, whole)
 
     def nearly(self, tag: str) -> tuple[int, ...] | None:
         """Return the numbers of a tag of this variant that is nearly a version; None for every other tag.
@@ -264,48 +280,3 @@ def _check(scheme: Scheme) -> None:
     spelling.check_once("alias", [name for name, _ in scheme.aliases])
     spelling.check_once("channel", scheme.channels)
     check_apart([scheme])
-
-
-def check_apart(schemes: Sequence[Scheme]) -> None:
-    """Raise InputError for floating tags that read as a version, and for two tags that can be spelt alike."""
-    floats = [each for scheme in schemes for each in _spellings(scheme)]
-    versions = [each for scheme in schemes for each in _version_spellings(scheme)]
-    for one in floats:
-        semver = not any(scheme.versions for scheme in schemes) and read(one.example.removeprefix("v"))
-        if semver or any(scheme.parse(one.example) for scheme in schemes):
-            raise InputError(f"{one} spells {one.example}, which is a version tag and never moves", "rename it")
-    for one in versions:
-        for scheme in schemes:
-            if scheme.line != one.line and scheme.parse(one.example):
-                raise InputError(f"{one} spells {one.example}, which is a version of {_named(scheme)} too", _APART)
-    for one, other in combinations([*floats, *versions], 2):
-        if one.meets(other):
-            raise InputError(
-                f"{one} and {other} can spell the same tag, such as"
-                f" {other.example if one.spells(other.example) else one.example}",
-                "rename one of them",
-            )
-
-
-def _named(scheme: Scheme) -> str:
-    return f"line {scheme.line}" if scheme.line else "the line without a name"
-
-
-def _spellings(scheme: Scheme) -> Iterator[Spelling]:
-    """Yield the spellings of floating tags."""
-    of = partial(Spelling, line=scheme.line, variant=scheme.variant)
-    for text in scheme.floats:
-        tokens = float_template(text, scheme.numbering.fields).tokens
-        yield of("template", text, tokens=row(scheme.prefix, tokens, scheme.variant))
-    for name, _ in scheme.aliases:
-        yield of("alias", name, tokens=(scheme.spell(name),))
-    for name in scheme.channels:
-        yield of("channel", name, tokens=(scheme.spell(name),))
-
-
-def _version_spellings(scheme: Scheme) -> Iterator[Spelling]:
-    """Yield the spellings of version tags: of stable versions only, where versions are SemVer."""
-    before, behind = [scheme.prefix] if scheme.prefix else [], [f"-{scheme.variant}"] if scheme.variant else []
-    for tokens in scheme.numbering.rows():
-        row_of_all = (*before, *tokens, *behind)
-        yield Spelling("version", scheme.versions or "MAJOR.MINOR.PATCH", scheme.line, scheme.variant, row_of_all)
