@@ -18,7 +18,7 @@ from tagger.rules.version import parse_version
 
 
 def main(aliases: int, image: str, host: str, path: str) -> None:
-    """Release an image as 2.1.106 with so many aliases of the series 2, without TLS or a password."""
+    """Release an image as 2.1.106 with a number of aliases of the series 2, without TLS or a password."""
     scheme = Scheme(aliases=tuple((f"alias-{n}", "2") for n in range(aliases)))
     engine = Engine(DockerConfig.load(), lambda _: None)
     connection = Connection(Registry(host), lambda: None, Trust(insecure=True, plain_first=True))

@@ -48,11 +48,11 @@ class Figure:
 
     @property
     def ratio(self) -> float:
-        """Give tagger's time over its peer's."""
+        """Tagger's time over its peer's."""
         return self.tagger / self.peer
 
     @property
     def met(self) -> bool:
-        """Say whether the goals are met, that of memory included."""
+        """Whether the goals are met, including that of memory."""
         small = self.case.memory is None or self.peak is None or self.peak <= self.case.memory
         return small and self.ratio <= self.case.goal

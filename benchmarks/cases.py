@@ -20,7 +20,7 @@ _FLEET = 100
 
 
 def script(place: str, image: str, tags: str = _TAGS) -> str:
-    """Give the shell script that tagger replaces."""
+    """The shell script that tagger replaces."""
     push = f"docker tag {image} {place}:$tag; docker push --quiet {place}:$tag"
     return f"set -e; for tag in {tags}; do {push}; done"
 

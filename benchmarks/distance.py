@@ -11,7 +11,7 @@ import contextlib
 import sys
 
 _PIECE = 64 * 1024
-# So many pieces may be under way in each direction: 64 MiB, more than any bandwidth here times any delay.
+# The pieces that may be under way in each direction: 64 MiB, more than any bandwidth here times any delay.
 _PIECES = 1024
 
 

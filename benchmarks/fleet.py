@@ -15,7 +15,7 @@ _TAGS = {"2.1.105": b"old", **dict.fromkeys(("2.1.106", "2.1", "2", "latest"), b
 
 
 def measure(count: int, folder: Path) -> str:
-    """Check so many repositories, and give a row of the table; the peak is that of all checks so far."""
+    """Check a number of repositories, and return a row of the table; the peak is that of all checks so far."""
     with ModelRegistry() as model:
         names = [f"team{number % 7}/app{number}" for number in range(count)]
         for name in names:

@@ -40,7 +40,7 @@ class Curve:
 
     @property
     def shape(self) -> str:
-        """Say which straight line fits tagger's time best, and how far off its worst point is."""
+        """The straight line that fits tagger's time best, and how far off its worst point is."""
         line = statistics.linear_regression(self.growth.steps, self.tagger)
         fitted = [line.intercept + line.slope * step for step in self.growth.steps]
         off = max(abs(seen - wanted) / seen for seen, wanted in zip(self.tagger, fitted, strict=True))
@@ -77,7 +77,7 @@ def section(curve: Curve) -> Iterator[str]:
 
 
 def _tags(stage: Stage, number: int) -> Commands:
-    """Plan a release into a repository with so many version tags, all of one image."""
+    """Plan a release into a repository with a number of version tags, all of one image."""
     repository = f"growth/tags-{number}"
 
     def publish() -> None:
@@ -91,7 +91,7 @@ def _tags(stage: Stage, number: int) -> Commands:
 
 
 def _cascade(stage: Stage, number: int) -> Commands:
-    """Release to so many tags via the registry; the scheme has an alias for each tag beyond the usual four."""
+    """Release to a number of tags via the registry; the scheme has an alias for each tag beyond the usual four."""
     usual = release(stage, far=0)
     repository = usual.prepare.removeprefix("restore ")
     tags = " ".join(["2.1.106", "2.1", "2", "latest", *(f"alias-{n}" for n in range(number - 4))])

@@ -14,7 +14,7 @@ from services import ServiceError
 from benchmarks.case import Case, Commands, Figure
 from benchmarks.stage import Stage
 
-# A process's peak counts what the process was that started it, so that a small one has to.
+# A process's peak includes that of the process that started it, so a small one must start it.
 _PEAK = """\
 import resource, subprocess, sys
 subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
@@ -70,7 +70,7 @@ def _by_hand(stage: Stage, command: str, prepare: str, runs: int, warmup: int) -
 
 
 def _peak(stage: Stage, commands: Commands) -> float:
-    """Give the peak resident memory of tagger in MB."""
+    """The peak resident memory of tagger in MB."""
     stage.shell(commands.prepare)
     command = [sys.executable, "-c", _PEAK, "sh", "-c", commands.tagger]
     ran = subprocess.run(command, cwd=stage.folder, env=stage.environment, capture_output=True, text=True, check=False)

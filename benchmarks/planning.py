@@ -6,7 +6,7 @@ import sys
 
 
 def main(what: str, number: int) -> None:
-    """Plan or sort so many versions, from the words of their tags on."""
+    """Plan or sort a number of versions, starting from the text of their tags."""
     words = [f"{n % 7}.{n // 7 % 100}.{n // 700}" for n in range(number)]
     if what == "sort":
         import semver

@@ -21,7 +21,7 @@ class Shelf:
 
     @property
     def repositories(self) -> Path:
-        """Give the folder of repositories (distribution, registry/storage/paths.go)."""
+        """The folder of repositories (distribution, registry/storage/paths.go)."""
         return self.root / "docker/registry/v2/repositories"
 
     def remember(self, repository: str) -> None:

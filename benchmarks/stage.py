@@ -66,7 +66,7 @@ class Stage:
     _second: Registry | None = None
 
     def host(self, round_trip: int, registry: Registry | None = None) -> str:
-        """Give an address of a registry (None: the first) that is so many milliseconds away; 0 is its own."""
+        """An address of a registry (None: the first) that is a number of milliseconds away; 0 is the registry's own."""
         host = (registry or self.registry).host
         if round_trip == 0:
             return host
@@ -76,7 +76,7 @@ class Stage:
 
     @property
     def second(self) -> Registry:
-        """Give a second registry, from which images are copied."""
+        """A second registry, from which images are copied."""
         if self._second is None:
             folder = self.folder.parent / "second"
             folder.mkdir()
@@ -94,7 +94,7 @@ class Stage:
         return ran.stdout
 
     def has(self, program: str) -> bool:
-        """Say whether a program is there to be run."""
+        """Whether a program is installed."""
         return shutil.which(program, path=self.environment["PATH"]) is not None
 
     def once(self, name: str, make: Callable[[], None]) -> None:
@@ -104,7 +104,7 @@ class Stage:
             self._made.add(name)
 
     def image(self, name: str, layers: int, size: int) -> None:
-        """Give the Engine an image of random bytes: so many layers of so many bytes."""
+        """Load an image of random bytes into the Engine: a number of layers, each of a number of bytes."""
         self.once(f"image {name}", lambda: self._load(image_archive(name, os.urandom(size), layers)))
 
     def push(self, name: str, round_trip: int, *references: str) -> None:
@@ -115,7 +115,7 @@ class Stage:
             self.shell(f"docker image rm --no-prune {there}")
 
     def exports(self) -> str:
-        """Give the environment as shell commands, for a terminal of one's own."""
+        """The environment as shell commands, for use in another terminal."""
         own = {name: value for name, value in self.environment.items() if os.environ.get(name) != value}
         return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in sorted(own.items()))
 
@@ -151,7 +151,7 @@ def stage() -> Iterator[Stage]:
 
 @contextlib.contextmanager
 def _distance(upstream: str, round_trip: int) -> Iterator[str]:
-    """Run a proxy as a process of its own, so that it delays and does not compete."""
+    """Run a proxy in its own process, so that it delays but does not compete."""
     listen = f"127.0.0.1:{free_port()}"
     command = [sys.executable, "-m", "benchmarks.distance", listen, upstream, str(round_trip)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as proxy:

@@ -20,7 +20,7 @@ STEPS = {
 
 
 def measure_startup(stage: Stage, runs: int) -> Mapping[str, float]:
-    """Give the seconds until each step is there. Raises ServiceError."""
+    """The seconds until each step is done. Raises ServiceError."""
     return {step: median(stage, f"python -c '{code}'", "", runs, 1) for step, code in STEPS.items()}
 
 

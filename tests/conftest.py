@@ -1,4 +1,4 @@
-"""Give tests real services, started when first asked for, and an environment that tells them nothing."""
+"""Real services, started when a test first needs them, and an environment without settings."""
 
 import gc
 import itertools
@@ -62,12 +62,12 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def _has_workers(config: pytest.Config) -> bool:
-    """Say whether other processes run the tests of this session."""
+    """Whether other processes run the tests of this session."""
     return bool(config.getoption("numprocesses", None)) and not hasattr(config, "workerinput")
 
 
 def pytest_collection_finish() -> None:
-    """Let later searches for garbage pass over what stays to the end."""
+    """Let later garbage collections skip what stays to the end."""
     gc.collect()
     gc.freeze()
 
@@ -103,7 +103,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def _lacking_programs(marks: set[str]) -> list[str]:
-    """Name what is absent of what `make test-engines` installs and a test with these marks needs."""
+    """What a test with these marks needs from `make test-engines` and does not find."""
     wanted = [] if marks.isdisjoint(FROM_SID) else [CRANE, SID_REGISTRY, SID_PODMAN]
     absent = [str(program) for program in wanted if not program.is_file()]
     if "podman" in marks and not shutil.which("podman", path=ENVIRONMENT["PATH"]):
@@ -121,7 +121,7 @@ def _lacking_services(config: pytest.Config) -> str | None:
 
 @pytest.fixture(scope="session")
 def homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Give what gives each test a home; pytest would count all that there are for each."""
+    """A function that returns a home folder for each test; pytest would count all folders for each test."""
     folder = tmp_path_factory.mktemp("homes")
     return (folder / str(number) for number in itertools.count())
 
@@ -139,13 +139,13 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, homes: Iterator[Path]) -
 
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the commands of a test spend no time on waiting for what does not come."""
+    """Let the commands of a test spend no time waiting for what never comes."""
     monkeypatch.setattr(launcher, "pace", 20.0)
 
 
 @pytest.fixture(scope="session")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder with a `tagger` that takes a tenth of the time to start."""
+    """A folder with a `tagger` that takes a tenth of the time to start."""
     return launcher.STEM.program(tmp_path_factory.mktemp("bin")).parent
 
 
@@ -157,90 +157,90 @@ def on_the_path(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def engine() -> Iterator[Engine]:
-    """Give the session's Engine with the graph-driver store."""
+    """The session's Engine with the graph-driver store."""
     with private_folder() as folder, Engine.start(folder) as service:
         yield service
 
 
 @pytest.fixture(scope="session")
 def containerd_engine() -> Iterator[ContainerdEngine]:
-    """Give the session's Engine with the containerd image store."""
+    """The session's Engine with the containerd image store."""
     with private_folder() as folder, ContainerdEngine.start(CONTAINERD_ROOT, folder) as service:
         yield service
 
 
 @pytest.fixture(scope="session")
 def podman() -> Iterator[Podman]:
-    """Give the session's service of the machine's own Podman."""
+    """The session's service of the machine's own Podman."""
     with private_folder() as folder, Podman.start(folder) as service:
         yield service
 
 
 @pytest.fixture(scope="session")
 def sid_podman() -> Iterator[Podman]:
-    """Give the session's service of Debian sid's Podman."""
+    """The session's service of Debian sid's Podman."""
     with private_folder() as folder, Podman.start(folder, CONTAINERD_ROOT) as service:
         yield service
 
 
 @pytest.fixture(scope="session")
 def sid_registry() -> Iterator[Registry]:
-    """Give the session's docker-registry of Debian sid; it deletes by digest."""
+    """The session's docker-registry of Debian sid; it deletes by digest."""
     with private_folder() as folder, Registry.start(folder, program=SID_REGISTRY) as service:
         yield service
 
 
 @pytest.fixture(scope="session")
 def crane_registry() -> Iterator[Registry]:
-    """Give the session's registry of crane; it deletes single tags."""
+    """The session's registry of crane; it deletes single tags."""
     with private_folder() as folder, CraneRegistry.serve(CRANE, folder) as service:
         yield service
 
 
 @pytest.fixture(scope="session")
 def registry() -> Iterator[Registry]:
-    """Give the session's registry at 127.0.0.1 and a free port; it deletes by digest."""
+    """The session's registry at 127.0.0.1 and a free port; it deletes by digest."""
     with private_folder() as folder, Registry.start(folder) as service:
         yield service
 
 
 @pytest.fixture(scope="session")
 def elsewhere() -> Iterator[Registry]:
-    """Give the session's second registry, for what goes to two."""
+    """The session's second registry, for what goes to two."""
     with private_folder() as folder, Registry.start(folder) as service:
         yield service
 
 
 @pytest.fixture(scope="session")
 def guarded_registry() -> Iterator[Registry]:
-    """Give the session's registry that wants a password, the canary; it deletes by digest."""
+    """The session's registry that wants a password, the canary; it deletes by digest."""
     with private_folder() as folder, Registry.start(folder, htpasswd={canary.USER: canary.PASSWORD}) as service:
         yield service
 
 
 @pytest.fixture(scope="session")
 def registry_local() -> Iterator[Registry]:
-    """Give the session's registry that answers at registry.local:5000."""
+    """The session's registry that answers at registry.local:5000."""
     with private_folder() as folder, Registry.start(folder, host="registry.local", port=5000) as service:
         yield service
 
 
 @pytest.fixture(scope="session")
 def crane() -> Path:
-    """Give the crane program."""
+    """The crane program."""
     return CRANE
 
 
 @pytest.fixture
 def model() -> Iterator[ModelRegistry]:
-    """Give a registry in this process."""
+    """A registry in this process."""
     with ModelRegistry() as registry:
         yield registry
 
 
 @pytest.fixture
 def fake(model: ModelRegistry) -> Iterator[FakeEngine]:
-    """Give an Engine in this process that has an image and pushes to the registry in this process."""
+    """An Engine in this process that has an image and pushes to the registry in this process."""
     with FakeEngine(model) as engine:
         engine.load("image-gallery", b"the gallery")
         yield engine
@@ -248,18 +248,18 @@ def fake(model: ModelRegistry) -> Iterator[FakeEngine]:
 
 @pytest.fixture
 def repository() -> str:
-    """Give a repository path that no other test uses."""
+    """A repository path that no other test uses."""
     return f"gallery/ui-{secrets.token_hex(4)}"
 
 
 @pytest.fixture
 def tell(pytestconfig: pytest.Config) -> Callable[[str], None]:
-    """Give what takes a line for the end of the session's report."""
+    """A function that adds a line to the end of the session's report."""
     return pytestconfig.stash.setdefault(told, []).append
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say what the tests that count something counted."""
+    """Print what the tests that count something counted."""
     for line in config.stash.get(told, []):
         terminalreporter.write_line(line)
     searched = len(canary.searched) + config.stash.get(runs, 0)
@@ -268,5 +268,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest.fixture
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give every command of this process a clock that is set forward instead of waiting."""
+    """Set the clock of every command in this process forward instead of waiting."""
     monkeypatch.setattr("tagger.work.Clock", Skipping)

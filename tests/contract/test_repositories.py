@@ -71,7 +71,7 @@ def opened(host: str, path: str) -> Iterator[RemoteRepository]:
     ]
 )
 def kept(request: pytest.FixtureRequest, repository: str) -> Iterator[Kept]:
-    """Give a repository that holds nothing."""
+    """A repository that holds nothing."""
     where: Callable[[pytest.FixtureRequest, str], Iterator[Kept]] = request.param
     yield from where(request, repository)
 

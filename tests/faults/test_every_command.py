@@ -258,7 +258,7 @@ PLAYS = (
 
 
 def faults(theatre: Theatre) -> list[tuple[Point, Mode]]:
-    """Give what is tried: everything with each write, and with the first and the last of the reads between two.
+    """Yield what is tried: everything with each write, and with the first and the last of the reads between two.
 
     Every other read is only cut off: to the process and to the registry it is the same moment. So is what sends one
     more blob or manifest as the first one was sent.

@@ -20,7 +20,7 @@ AT_ONCE = 12  # a release that fails mostly waits
 
 
 def recorded(engine: Engine, registry: Registry, via: str) -> list[Point]:
-    """Give every request of a release that goes well."""
+    """Every request of a successful release."""
     with stage(engine, registry) as scene, scene.watched() as watch:
         assert scene.release(via).code == 0
     return watch.points
@@ -52,7 +52,7 @@ def failing(engine: Engine, registry: Registry, via: str, point: Point, mode: Mo
 
 
 def _broken(scene: Stage, ran: Ran, watch: Watch, mode: Mode) -> Collection[str]:
-    """Say which promises a first run broke."""
+    """Yield the promises that a first run broke."""
     held, wrong = scene.snapshot(), []
     old = scene.before["2.1.105"]
     new = held.get(VERSION)
@@ -78,7 +78,7 @@ def _broken(scene: Stage, ran: Ran, watch: Watch, mode: Mode) -> Collection[str]
 
 
 def _doubted(ran: Ran, tag: str) -> bool:
-    """Say whether the report in JSON admits that a tag was not put back."""
+    """Whether the report in JSON admits that a tag was not put back."""
     told = {entry["tag"]: entry for one in ran.json["repositories"] for entry in one["tags"]}
     return f":{tag}" in ran.json["error"] and told[tag]["after"] is None
 
@@ -86,7 +86,7 @@ def _doubted(ran: Ran, tag: str) -> bool:
 def run_faults(
     engine: Engine, registry: Registry, via: str, points: Sequence[Point], faults: Sequence[tuple[Point, Mode]]
 ) -> str:
-    """Run faults at some of the points, several at once, and give the summary; each has a repository of its own."""
+    """Run faults at some of the points, several at once, and return the summary; each has its own repository."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
         futures = [pool.submit(failing, engine, registry, via, point, mode) for point, mode in faults]
         cases = [future.result() for future in futures]
@@ -99,7 +99,7 @@ def run_faults(
 
 
 def _by_chance(point: Point, points: Sequence[Point]) -> bool:
-    """Say whether a release that goes as well may not come to this point.
+    """Whether a release that succeeds may skip this point.
 
     Pushes at once share what they learn of blobs, so that the Engine does not ask for each equally often. And of the
     first questions, which go out at once, some come before the registry has said that it wants to know who asks: how

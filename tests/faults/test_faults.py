@@ -60,14 +60,14 @@ class Scene(Protocol):
 
 @pytest.fixture
 def scene(engine: Engine, guarded_registry: Registry) -> Iterator[Stage]:
-    """Give a release on a real Engine and a real registry that wants a password."""
+    """A release on a real Engine and a real registry that wants a password."""
     with stage(engine, guarded_registry) as given:
         yield given
 
 
 @pytest.fixture
 def actors() -> Iterator[Model]:
-    """Give a release on stand-ins."""
+    """A release on stand-ins."""
     with model() as given:
         yield given
 
@@ -100,7 +100,7 @@ def done(scene: Scene, ran: Ran) -> None:
 
 
 def manifest(tag: str) -> str:
-    """Give the path of a tag's manifest as a regular expression."""
+    """The path of a tag's manifest as a regular expression."""
     return rf"/manifests/{re.escape(tag)}$"
 
 
@@ -516,7 +516,7 @@ def test_a_lost_answer_is_no_failure(scene: Stage, tag: str) -> None:
 
 
 def created(request: Request) -> Response:
-    """Say that a manifest was stored, and do not store it."""
+    """Answer that a manifest was stored, but do not store it."""
     return Response(201, b"", {"Docker-Content-Digest": digest_of(request.body)})
 
 
@@ -721,7 +721,7 @@ def test_a_tag_that_is_still_there_is_not_said_to_be_gone(scene: Stage) -> None:
 
 @pytest.fixture
 def bearer() -> Iterator[tuple[Model, Bearer]]:
-    """Give a release on stand-ins, with a token server."""
+    """A release on stand-ins, with a token server."""
     auth = Bearer(canary.USER, canary.PASSWORD)
     with model(auth) as given:
         yield given, auth

@@ -1,4 +1,4 @@
-"""Commands of every kind at the same time, each a process of its own, and somebody who pushes without tagger."""
+"""Commands of every kind at the same time, each in its own process, while somebody else pushes without tagger."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class Race:
     runs: list[Ran] = field(default_factory=list)
 
     def run(self) -> list[str]:
-        """Let all commands run to their ends, and say what is wrong then, and what after a repair."""
+        """Run all commands to their ends, and yield what is wrong then, and what is wrong after a repair."""
         chance = random.Random(self.seed)
         self.repository = copied(self.stock.repository, f"races/mixed-{secrets.token_hex(6)}")
         self.told = drawn(chance)
@@ -135,7 +135,7 @@ class Race:
         return [f"round {self.seed}: {each}" for each in wrong] + ([self._story(held)] if wrong else [])
 
     def _broken(self, held: Mapping[str, str]) -> Iterator[str]:
-        """Say which versions and images are wrong or lost."""
+        """Yield the versions and images that are wrong or lost."""
         known = {*self.stock.images.values(), digest_of(self.stock.foreign)}
         for tag in throw_aways(self.repository, {t: d for t, d in held.items() if d not in known}):
             yield f"{tag} holds a throw-away manifest"
@@ -148,12 +148,12 @@ class Race:
             yield f"{tag} is lost"
 
     def _belongs(self, tag: str, digest: str) -> str:
-        """Give what a version tag or a mark has to hold; any other tag may hold what it holds."""
+        """Return what a version tag or a mark must hold; any other tag may hold anything."""
         version = str(SCHEME.parse(Tag(tag)) or "").removesuffix("-yanked")
         return self.stock.images[version] if version else digest
 
     def _untrue(self, held: Mapping[str, str]) -> Iterator[str]:
-        """Say what is not as exit codes say; a foreign push alone makes its own tag drift."""
+        """Yield what contradicts the exit codes; only a foreign push makes its own tag drift."""
         undone = {told.undoes for told in self.told}
         for told, ran in self._ended():
             if ran.code not in {0, 1, 2, 3, 4}:
@@ -166,7 +166,7 @@ class Race:
             yield from (f"every command said 0, and {tag} drifted" for tag in self._astray(held) if tag != self.pushed)
 
     def _may_go(self) -> set[str]:
-        """Name the tags that somebody named: what prune removed by its own account, or could have where it failed."""
+        """The tags that a command reported: what prune removed, or could have removed where it failed."""
         gone = {told.removes for told in self.told if told.removes}
         for told, ran in self._ended():
             if told.prunes:

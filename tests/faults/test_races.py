@@ -1,4 +1,4 @@
-"""Releasers at the same time, each a process of its own, against a real Engine and a real registry."""
+"""Releasers at the same time, each in its own process, against a real Engine and a real registry."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class Round:
 
     @contextmanager
     def proxies(self) -> Iterator[tuple[EngineProxy, Proxy]]:
-        """Stand between the releasers and both services, and give them no rest."""
+        """Stand between the releasers and both services, and disturb them."""
         with ExitStack() as services:
             through = services.enter_context(EngineProxy(self.engine.socket))
             proxy = services.enter_context(Proxy(self.registry.host))
@@ -110,7 +110,7 @@ class Round:
         return Launched(through, *words, "--repository", self.repository, "--floats-via", via)
 
     def misplaced(self, versions: Sequence[str]) -> list[str]:
-        """Say what is not as `resolve` of all versions says."""
+        """Yield what differs from `resolve` of all versions."""
         held = self.registry.snapshot(self.repository)
         found = Published.of([Tag(tag) for tag in held], SCHEME).versions
         missing = [version for version in versions if parse_version(version) not in found]
@@ -124,7 +124,7 @@ class Round:
 
 
 def race(engine: Engine, registry: Registry, built: Built, seed: int) -> list[str]:
-    """Let all releasers of a round run to their ends, and say what is wrong then."""
+    """Run all releasers of a round to their ends, and yield what is wrong then."""
     this = Round(engine, registry, built, random.Random(seed))
     versions = this.publish()
     with this.proxies() as (through, proxy):
@@ -260,7 +260,7 @@ def test_of_two_images_for_one_version_one_wins_and_the_other_says_so(
 
 
 def unseen(points: Sequence[Point]) -> Sequence[Point]:
-    """Give the window that no registry lets us close: from the last look at the version tag to the end of its push."""
+    """The window that no registry lets us close: from the last look at the version tag to the end of its push."""
     kinds = [(point.method, point.path.rpartition("/")[2]) for point in points]
     lands = kinds.index(("PUT", VERSION))
     looks = max(number for number in range(lands) if kinds[number] == ("HEAD", VERSION))

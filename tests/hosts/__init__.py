@@ -97,7 +97,7 @@ class Imitation(Kind, Proxy):
 
     @contextmanager
     def connected(self) -> Iterator[HTTPConnection]:
-        """Give a connection to the real registry, which serves again: it never goes away here."""
+        """A connection to the real registry, which serves again: it never goes away here."""
         try:
             connection = self._idle.pop()
         except IndexError:
@@ -124,11 +124,11 @@ class Imitation(Kind, Proxy):
     # What follows goes past the proxy, to the real registry or to its storage.
 
     def folder(self, name: str) -> Path:
-        """Give the folder in which the real registry keeps a repository."""
+        """The folder in which the real registry keeps a repository."""
         return self.real.root / "docker/registry/v2/repositories" / name
 
     def exists(self, name: str) -> bool:
-        """Say whether there is such a repository."""
+        """Whether there is such a repository."""
         return (self.folder(name) / "_manifests").is_dir()
 
     def create(self, name: str) -> None:
@@ -136,13 +136,13 @@ class Imitation(Kind, Proxy):
         (self.folder(name) / "_manifests/tags").mkdir(parents=True, exist_ok=True)
 
     def tags(self, name: str) -> dict[str, str]:
-        """Say where every tag of a repository points."""
+        """Return where every tag of a repository points."""
         folder = self.folder(name) / "_manifests/tags"
         tags = [each.name for each in folder.iterdir()] if folder.is_dir() else []
         return {tag: digest for tag in tags if (digest := self.held(name, tag))}
 
     def held(self, name: str, reference: str) -> str:
-        """Say where a tag points; an empty text if there is none. A digest is what it is."""
+        """The digest that a tag points to; an empty text if there is none. A digest points to itself."""
         if ":" in reference:
             return reference
         try:
@@ -151,11 +151,11 @@ class Imitation(Kind, Proxy):
             return ""
 
     def tags_on(self, name: str, digest: str) -> list[str]:
-        """Name the tags that point at a digest."""
+        """The tags that point at a digest."""
         return sorted(tag for tag, held in self.tags(name).items() if held == digest)
 
     def manifests(self, name: str) -> dict[str, bytes]:
-        """Give every manifest of a repository by its digest."""
+        """Every manifest of a repository by its digest."""
         links = self.folder(name).glob("_manifests/revisions/sha256/*/link")
         digests = [link.parent.name for link in links]
         blobs = self.real.root / "docker/registry/v2/blobs/sha256"
@@ -190,24 +190,24 @@ class Imitation(Kind, Proxy):
 
 
 def blobs_of(content: bytes) -> tuple[bytes, bytes]:
-    """Give the configuration and the layer of the image of that content."""
+    """The configuration and the layer of the image with that content."""
     return b"config of " + content, content
 
 
 def manifest_of(request: Request) -> tuple[str, str]:
-    """Give the repository and the tag or digest of a request for a manifest, two empty texts for any other."""
+    """The repository and the tag or digest of a request for a manifest, two empty texts for any other."""
     name, found, reference = request.path.removeprefix("/v2/").rpartition("/manifests/")
     return (name, unquote(reference)) if found else ("", "")
 
 
 def list_of(request: Request) -> str:
-    """Give the repository of a request for a list of tags, an empty text for any other."""
+    """The repository of a request for a list of tags, an empty text for any other."""
     name, found, _ = request.path.removeprefix("/v2/").rpartition("/tags/list")
     return name if found else ""
 
 
 def upload_to(request: Request) -> str:
-    """Give the repository of a request that begins an upload, an empty text for any other."""
+    """The repository of a request that begins an upload, an empty text for any other."""
     name, found, _ = request.path.removeprefix("/v2/").rpartition("/blobs/uploads/")
     return name if found and request.method == "POST" else ""
 

@@ -27,7 +27,7 @@ class Artifactory(Imitation):
         self.may_overwrite = True
         """Whether the user has the right to delete, which an overwrite needs."""
         self.blocked: set[str] = set()
-        """Digests of images that Xray lets nobody pull."""
+        """Digests of images that Xray blocks."""
 
     def differs(self, request: Request) -> Response | None:
         """Answer what Artifactory answers in its own way."""
@@ -54,7 +54,7 @@ class Artifactory(Imitation):
         return None
 
     def _page(self, name: str, request: Request) -> Response:
-        """Give a page of two tags whose Link leads to a repository of the last part of the path (reported)."""
+        """A page of two tags whose Link leads to a repository of the last part of the path (reported)."""
         tags = sorted(self.tags(name))
         if not tags:
             return refusal(404, "NAME_UNKNOWN", "Repository name not known to registry.")

@@ -23,7 +23,7 @@ class DockerHub(Imitation):
         ),
     )
     immutable = ""
-    """A regular expression: the tags that nobody may write twice."""
+    """A regular expression for tags that nobody may overwrite."""
     pulls_left: int | None = None
     """How many manifests may be fetched by GET before the limit; None for no limit."""
 

@@ -25,7 +25,7 @@ class Ecr(Imitation):
         ),
     )
     immutable = ""
-    """A regular expression: the tags that the repository lets nobody write twice, all of them or those of a rule."""
+    """A regular expression for tags that the repository does not let anyone overwrite: all, or those of a rule."""
 
     def __init__(self, real: Registry, page_size: int = 2) -> None:
         super().__init__(real)
@@ -59,7 +59,7 @@ class Ecr(Imitation):
         return refusal(400, "TAG_INVALID", said)
 
     def _paged(self, request: Request) -> Response | None:
-        """Give lists as text/plain, with an absolute Link of an opaque cursor and without `n` (reported)."""
+        """Lists as text/plain, with an absolute Link of an opaque cursor and without `n` (reported)."""
         name = list_of(request)
         if not self.exists(name):
             return None

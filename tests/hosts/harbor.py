@@ -30,7 +30,7 @@ class Harbor(Imitation):
     def __init__(self, real: Registry) -> None:
         super().__init__(real)
         self.immutable = ""
-        """A regular expression: the tags that nobody may write twice or delete."""
+        """A regular expression for tags that nobody may overwrite or delete."""
         self.full = False
         """Whether the project's quota is used up."""
         self.vulnerable: set[str] = set()
@@ -90,7 +90,7 @@ class Harbor(Imitation):
         return refusal(412, "PROJECTPOLICYVIOLATION", said)
 
     def _immutable(self, name: str, reference: str, method: str) -> str | None:
-        """Name the immutable tag that a request would write or delete; a digest goes with all of its tags."""
+        """The immutable tag that a request would write or delete; a digest goes with all of its tags."""
         tags = self.tags(name)
         touched = [tag for tag, held in tags.items() if tag == reference or (method == "DELETE" and held == reference)]
         matching = [tag for tag in touched if self.immutable and re.fullmatch(self.immutable, tag)]

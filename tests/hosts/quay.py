@@ -16,7 +16,7 @@ class Tokens(Bearer):
     """Tokens with which whoever may push may delete (its source, `decorators` of its registry API)."""
 
     def error(self, request: Request, repository: str, actions: set[str]) -> str | None:
-        """Name what is wrong with the token of a request."""
+        """What is wrong with the token of a request."""
         return super().error(request, repository, {"push"} if "delete" in actions else actions)
 
 

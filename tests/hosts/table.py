@@ -29,7 +29,7 @@ class Trial:
     test: Callable[..., None]
 
     def on(self, host: type[Kind]) -> str:
-        """Say in a word what the command does on a host or by an Engine."""
+        """One word for what the command does on a host or with an Engine."""
         if self.needs not in host.refuses:
             return "yes"
         return "late" if self.dry and host.denies_late else self.without

@@ -63,7 +63,7 @@ def shop(request: pytest.FixtureRequest, engine: Engine, registry: Registry) -> 
 
 
 def refuses(shop: Shop, what: str) -> str:
-    """Say what tagger says of what the Engine does not offer; an empty text where it does."""
+    """What tagger says about what the Engine does not offer; empty if the Engine offers it."""
     assert isinstance(shop.engine, OfEngine)
     return shop.engine.refuses.get(what, "")
 

@@ -61,7 +61,7 @@ SIGNATURE = json.dumps(
 
 
 def fresh() -> str:
-    """Give a repository path that nobody uses."""
+    """A repository path that nobody uses."""
     return f"team/app-{secrets.token_hex(4)}"
 
 
@@ -76,12 +76,12 @@ class Shop:
 
     @property
     def name(self) -> str:
-        """Name the repository."""
+        """The name of the repository."""
         return f"{self.registry.host}/{self.path}"
 
     @property
     def tags(self) -> dict[str, str]:
-        """Say where every tag points."""
+        """Return where every tag points."""
         return self.registry.tags(self.path)
 
     def seed(self, contents: Mapping[str, bytes]) -> None:
@@ -98,12 +98,12 @@ class Shop:
         return launched(self.engine, "release", "build", version, *place, *options, **self.environment)
 
     def writes(self) -> list[str]:
-        """Name every request that may have changed something."""
+        """Every request that may have changed something."""
         return [f"{r.method} {r.path}" for r in self.registry.requests if r.method not in ("GET", "HEAD")]
 
 
 def filling(registry: Imitation) -> str:
-    """Give the path of the repository that every filled shop begins as."""
+    """The path of the repository that every filled shop begins as."""
     if not registry.exists("team/template"):
         registry.seed("team/template", dict.fromkeys(("2.0.6", "2.0"), OLD))
         registry.seed("team/template", dict.fromkeys(("2.1.105", "2.1", "2", "latest"), FORMER))
@@ -137,7 +137,7 @@ def other(registry: Registry) -> Iterator[Shop]:
 
 
 def digest(content: bytes) -> str:
-    """Give the digest of the image of that content."""
+    """The digest of the image with that content."""
     return digest_of(manifest(content))
 
 
@@ -157,7 +157,7 @@ def signed(shop: Shop) -> None:
 
 
 def lists_the_signature(shop: Shop) -> bool:
-    """Say whether the signature is there, and whether the registry lists it or else a tag."""
+    """Whether the signature is there, and whether the registry lists it or a tag does."""
     manifests = shop.registry.manifests(shop.path)
     held = shop.tags.get(digest_of(BUILD).replace(":", "-"), "")
     listed = shop.registry.referrers or digest_of(SIGNATURE).encode() in manifests.get(held, b"")
@@ -165,7 +165,7 @@ def lists_the_signature(shop: Shop) -> bool:
 
 
 def cascade(image: str, *tags: str) -> dict[str, str]:
-    """Say that tags hold an image."""
+    """Check that tags hold an image."""
     return dict.fromkeys(tags, image)
 
 
@@ -437,7 +437,7 @@ def test_immutable_floating_tags_are_named_with_the_way_out(registry: Registry) 
         assert shop.tags == before | {"2.1.106": digest(NEW)}
 
 
-# How hosts refuse to write a tag again, or at all: the imitation, and what of its own words has to be seen.
+# How hosts refuse to write a tag again, or at all: the imitation, and which of its words must appear.
 
 
 def hub(registry: Registry) -> Imitation:

@@ -71,14 +71,14 @@ IMPURE = ("docker", "requests", "urllib3", "http.client", "urllib.request", "soc
 
 
 def modules_after(statement: str) -> set[str]:
-    """Name the modules that a fresh interpreter has loaded after a statement."""
+    """The modules that a fresh interpreter has loaded after a statement."""
     code = f"import sys; {statement}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     return set(done.stdout.split())
 
 
 def name_of(path: Path) -> str:
-    """Give the name of a file's module below the package: `rules.scheme`."""
+    """The name of a file's module below the package: `rules.scheme`."""
     return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
 
 
@@ -86,7 +86,7 @@ MODULES = {name_of(path): path for path in PACKAGE.rglob("*.py") if path != PACK
 
 
 def imports(module: str) -> set[str]:
-    """Name the modules of the package that a module imports: at its top, later, or for types."""
+    """The modules of the package that a module imports: at its top, later, or for types."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(MODULES[module].read_text())):
         if isinstance(node, ast.Import):
@@ -99,12 +99,12 @@ def imports(module: str) -> set[str]:
 
 
 def home(name: str) -> str:
-    """Name the module that `name` is, or that has it."""
+    """The module that `name` is, or that contains it."""
     return name if name in MODULES else name.rpartition(".")[0]
 
 
 def beneath(folder: str) -> set[str]:
-    """Name all that a folder rests on."""
+    """All folders that a folder rests on."""
     return RESTS_ON[folder].union(*(beneath(lower) for lower in RESTS_ON[folder]))
 
 
@@ -167,7 +167,7 @@ def test_the_command_line_starts_without_the_engine_and_the_registry() -> None:
 
 
 def modules_of(words: str) -> set[str]:
-    """Name the modules that a command loads."""
+    """The modules that a command loads."""
     run = f"from tagger.cli.run import program\nwords = {words.split()!r}\n"
     return modules_after(run + "try: program(words)(words)\nexcept SystemExit: pass")
 

@@ -28,14 +28,14 @@ def documents(name: str) -> Iterator[dict[str, Any]]:
 
 
 def cron_job(name: str) -> dict[str, Any]:
-    """Give the job that a CronJob makes."""
+    """The job that a CronJob makes."""
     (found,) = (each for each in documents(f"kubernetes/{name}.yaml") if each["kind"] == "CronJob")
     job: dict[str, Any] = found["spec"]["jobTemplate"]["spec"]
     return job
 
 
 def argo(name: str) -> dict[str, Any]:
-    """Give a template of the workflow."""
+    """A template of the workflow."""
     (workflow,) = documents("argo.yaml")
     (found,) = (each for each in workflow["spec"]["templates"] if each["name"] == name)
     template: dict[str, Any] = found
@@ -43,7 +43,7 @@ def argo(name: str) -> dict[str, Any]:
 
 
 def pod(name: str) -> dict[str, Any]:
-    """Give what a CronJob's pods are."""
+    """Return what a CronJob's pods are."""
     spec: dict[str, Any] = cron_job(name)["template"]["spec"]
     return spec
 
@@ -157,7 +157,7 @@ def drifted(registry: Registry, repository: str) -> list[Repository]:
 
 @pytest.fixture
 def cluster(registry: Registry, drifted: list[Repository], tmp_path: Path) -> Cluster:
-    """Give what runs the containers, on those repositories."""
+    """Return what runs the containers, on those repositories."""
     return Cluster(tmp_path, registry, [str(each) for each in drifted])
 
 

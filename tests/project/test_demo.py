@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def named(engine: Engine) -> set[str]:
-    """Name the Engine's images."""
+    """The names of the Engine's images."""
     listed = engine.docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}").split()
     return {reference for reference in listed if "<none>" not in reference}
 

@@ -27,7 +27,7 @@ import tagger
 
 ROOT = DOCS.parent
 HOST = "registry.local:5000"
-# What a test of its own runs, or cannot run in the middle of the tests.
+# What another test runs, or what cannot run in the middle of the tests.
 ELSEWHERE = {
     "make demo": "tests/project/test_demo.py",
     "make test": "it is what runs this",
@@ -49,7 +49,7 @@ class Step:
 
 
 def steps(page: str) -> Iterator[Step | tuple[str, str]]:
-    """Give the commands of a page in order, and the files and programs that it shows, by their kind."""
+    """Yield the commands of a page in order, and the files and programs that it shows, by their kind."""
     for kind, content in FENCE.findall((ROOT / page).read_text()):
         if kind == "console":
             for part in re.split(r"^\$ ", content, flags=re.MULTILINE)[1:]:
@@ -64,12 +64,12 @@ def steps(page: str) -> Iterator[Step | tuple[str, str]]:
 
 
 def is_checked(step: Step | tuple[str, str]) -> bool:
-    """Say whether a test can find fault with a step: a command, a program, or what `--json` prints."""
+    """Whether a test can check a step: a command, a program, or what `--json` prints."""
     return isinstance(step, Step) or step[0] in ("python", "json")
 
 
 def commands(page: str) -> list[str]:
-    """Give the commands of a page."""
+    """The commands of a page."""
     return [step.words for step in steps(page) if isinstance(step, Step)]
 
 
@@ -86,7 +86,7 @@ def alike(text: str) -> str:
     return "\n".join(lines)
 
 
-# -- what is there before a page begins ----------------------------------------------------------------------------
+# -- what exists before a page begins ------------------------------------------------------------------------------
 
 
 def images(engine: Engine, *names: str) -> None:
@@ -178,7 +178,7 @@ BEFORE: Mapping[str, Callable[[Engine, Registry], None]] = {
 
 @pytest.fixture
 def fresh(registry_local: Registry) -> Iterator[Registry]:
-    """Give registry.local:5000 with nothing in it, and leave it so."""
+    """registry.local:5000 with nothing in it, before and after the test."""
     for ends in (False, True):
         shutil.rmtree(registry_local.root, ignore_errors=True)
         registry_local.restart()
@@ -188,7 +188,7 @@ def fresh(registry_local: Registry) -> Iterator[Registry]:
 
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
-    """Give a working directory that is a checkout of v2.1.106."""
+    """A working directory that is a checkout of v2.1.106."""
     folder = tmp_path / "work"
     folder.mkdir()
     who = ["-c", "user.name=a", "-c", "user.email=a@example.invalid"]

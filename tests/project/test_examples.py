@@ -70,7 +70,7 @@ def filled(text: str, values: Mapping[str, str]) -> str:
 
 
 def variables(file: Path) -> dict[str, str]:
-    """Read what a step told the next ones."""
+    """Read what a step passed to the next ones."""
     return dict(line.split("=", 1) for line in file.read_text().splitlines())
 
 
@@ -115,14 +115,14 @@ class Action:
         return done
 
     def results(self) -> dict[str, str]:
-        """Give the action's outputs."""
+        """The action's outputs."""
         outputs = {f"steps.release.outputs.{name}": value for name, value in variables(self.folder / "output").items()}
         return {name: filled(each["value"], outputs) for name, each in self.content["outputs"].items()}
 
 
 @pytest.fixture(scope="module")
 def action(tmp_path_factory: pytest.TempPathFactory) -> Action:
-    """Give the GitHub action to all tests, since its installation takes a while."""
+    """The GitHub action, installed once for all tests, because its installation takes a while."""
     folder = tmp_path_factory.getbasetemp()
     session = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
     return Action(tmp_path_factory.mktemp("runner"), session / "action")
@@ -218,7 +218,7 @@ def gitlab(file: str, given: Mapping[str, str]) -> tuple[dict[str, Any], dict[st
 
 
 def releasing(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the job that calls tagger."""
+    """The job that calls tagger."""
     (job,) = (job for job in content.values() if isinstance(job, dict) and "tagger" in str(job.get("script")))
     return job
 

@@ -26,7 +26,7 @@ TESTS = [str(ROOT / "tests/real" / name) for name in ("test_cli.py", "test_githu
 
 
 def run(words: Sequence[str | Path], cwd: Path, **environment: str) -> str:
-    """Run a command that has to work."""
+    """Run a command that must work."""
     env = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", **environment}
     done = subprocess.run(
         [*map(str, words)], cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
@@ -37,7 +37,7 @@ def run(words: Sequence[str | Path], cwd: Path, **environment: str) -> str:
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a copy of the project, as a clone has it."""
+    """A copy of the project, as a clone has it."""
     folder = tmp_path_factory.mktemp("source") / "tagger"
     left_out = shutil.ignore_patterns(".venv", ".git", "build", "dist", "__pycache__", ".*_cache", ".hypothesis")
     shutil.copytree(ROOT, folder, ignore=left_out)
@@ -69,7 +69,7 @@ def beside(folder: Path, what: Path) -> Path:
     ask = "import sysconfig; print(sysconfig.get_path('purelib'))"
     ours, theirs = (run([each, "-c", ask], folder.parent).strip() for each in (sys.executable, python))
     Path(theirs, "dependencies.pth").write_text(ours)
-    # What is installed beside the tests is seen from there; it has to stay.
+    # What is installed beside the tests is visible from there, so it must stay.
     options = ["--quiet", "--no-deps", "--no-index", "--ignore-installed"]
     run([sys.executable, "-m", "pip", "--python", python, "install", *options, what], folder.parent)
     return python
@@ -125,8 +125,8 @@ def test_every_python_passes_all_of_them(built: Mapping[str, Path], tmp_path: Pa
 
 
 def python_of(version: str) -> str:
-    """Give a Python of this machine; without it, the test is skipped."""
-    home = Path(pwd.getpwuid(os.getuid()).pw_dir)  # tests have a HOME of their own
+    """A Python of this machine; without it, the test is skipped."""
+    home = Path(pwd.getpwuid(os.getuid()).pw_dir)  # tests have their own HOME
     versions = home.glob(f".pyenv/versions/{version}.*/bin/python")
     python = next((str(path) for path in versions), None) or shutil.which(f"python{version}")
     if python is None or subprocess.run([python, "--version"], capture_output=True, check=False).returncode:

@@ -19,19 +19,19 @@ STEPS = [(name, step) for name, job in JOBS.items() for step in job["steps"]]
 
 
 def needed(name: str) -> set[str]:
-    """Name every job that has to succeed before a job."""
+    """Every job that must succeed before a job."""
     before = JOBS[name].get("needs", [])
     names = {before} if isinstance(before, str) else {*before}
     return names.union(*map(needed, names))
 
 
 def using(action: str) -> set[str]:
-    """Name the jobs that use an action."""
+    """The jobs that use an action."""
     return {name for name, step in STEPS if step.get("uses", "").startswith(f"{action}@")}
 
 
 def running(words: str) -> set[str]:
-    """Name the jobs that run a command."""
+    """The jobs that run a command."""
     return {name for name, step in STEPS if words in step.get("run", "")}
 
 

@@ -203,7 +203,7 @@ def behind(proxy: ForwardProxy) -> Iterator[tuple[Engine, dict[str, str], str]]:
 
 @pytest.fixture
 def trusted() -> Iterator[Path]:
-    """Give the folder of the registry's certificates, for Engine and tagger alike."""
+    """The folder of the registry's certificates, for Engine and tagger alike."""
     folder = CERTIFICATES / NAME
     folder.mkdir(parents=True)
     yield folder
@@ -303,13 +303,13 @@ def test_no_exception_holds_the_password_whichever_request_fails(
 
 
 def from_request(first: int, answer: Response) -> Rule:
-    """Answer every request from the one with this number on."""
+    """Answer this request and every later one."""
     numbers = itertools.count()
     return lambda _: answer if next(numbers) >= first else None
 
 
 def chain(error: BaseException | None) -> Iterator[BaseException]:
-    """Give an error and all that it was raised from or beside."""
+    """An error, and every error that it was raised from or beside."""
     if error:
         yield error
         yield from chain(error.__cause__)

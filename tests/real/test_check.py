@@ -24,14 +24,14 @@ SCHEME = Scheme()
 
 
 def shelf(*versions: str, **held: str) -> Shelf:
-    """Publish versions, each with an image of its own."""
+    """Publish versions, each with its own image."""
     found = Shelf.published(versions, **held)
     assert isinstance(found, Shelf)
     return found
 
 
 def drifted(found: Check) -> dict[str, tuple[str | None, str]]:
-    """Say of each tag which version it holds and which it should hold."""
+    """Return for each tag the version that it holds and the one that it should hold."""
     return {s.tag: (str(s.version) if s.version else None, str(s.expected)) for s in found.drift}
 
 

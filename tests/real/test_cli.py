@@ -24,7 +24,7 @@ IMAGE = "image-gallery"
 
 
 def is_one_sentence(text: str) -> bool:
-    """Say whether a message is one line that names what to do after a colon or a semicolon."""
+    """Whether a message is one line that says what to do after a colon or a semicolon."""
     return "\n" not in text and re.search(r"[:;] ?\S.*\w", text) is not None and len(text) < 500
 
 
@@ -296,7 +296,7 @@ def test_a_reader_that_leaves_early_changes_nothing(fake: FakeEngine, model: Mod
 
 
 def outcome(ran: Ran) -> tuple[int, str, bool]:
-    """Give the exit code, the outcome, and whether there is an error."""
+    """The exit code, the outcome, and whether there is an error."""
     return ran.code, ran.json["outcome"], ran.json["error"] is not None
 
 
@@ -362,7 +362,7 @@ VERSIONS = {"1.0.0": b"one", "2.1.105": b"two", "2.1.106": b"three"}
 
 @pytest.fixture
 def gallery(model: ModelRegistry) -> str:
-    """Give a repository in which `latest` drifted."""
+    """A repository in which `latest` drifted."""
     digests = model.seed("gallery/ui", VERSIONS)
     held = model.repositories["gallery/ui"]
     held.update({"1": digests["1.0.0"], "1.0": digests["1.0.0"], "2.1": digests["2.1.106"], "2": digests["2.1.106"]})
@@ -488,13 +488,13 @@ REMOVING = {
 
 @pytest.fixture
 def shop(gallery: str, model: ModelRegistry) -> str:
-    """Give a repository with something to prune."""
+    """A repository with something to prune."""
     model.seed("gallery/ui", {"2.1.104": b"old"})
     return gallery
 
 
 def held(model: ModelRegistry) -> dict[str, str]:
-    """Say where each tag points."""
+    """Return where each tag points."""
     return dict(model.repositories["gallery/ui"])
 
 

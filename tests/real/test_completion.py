@@ -1,4 +1,4 @@
-"""What a shell is offered: choices, images of the settings and the Engine, tags; where nobody answers, nothing."""
+"""What completion offers: choices, images in the settings and the Engine, tags; nothing if there is no answer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SETTINGS = (
 
 
 def asked(line: str, shell: str = "bash") -> Mapping[str, str]:
-    """Say what the script of a shell asks tagger when the tabulator key is pressed at the end of a line."""
+    """Return what a shell's script asks tagger when Tab is pressed at the end of a line."""
     word = line.rpartition(" ")[2]
     return {
         "bash": {"COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))},
@@ -37,7 +37,7 @@ def completed(engine: HasUrl | None, line: str, shell: str = "bash") -> Ran:
 
 
 def offered(engine: HasUrl | None, line: str) -> list[str]:
-    """Give what bash is offered; nothing may be on stderr, which a shell would show in the middle of the line."""
+    """Return what bash is offered; nothing may be on stderr, which a shell would show in the middle of the line."""
     ran = completed(engine, line)
     assert ran.err == ""
     return ran.out.split()

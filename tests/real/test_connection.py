@@ -67,7 +67,7 @@ Connect = Callable[..., Connection]
 
 @pytest.fixture
 def waits() -> list[str]:
-    """Give what connections said of the seconds before they asked again, none of which really pass."""
+    """Return what connections reported about the seconds before they tried again, none of which really pass."""
     return []
 
 
@@ -91,13 +91,13 @@ def connect(waits: list[str]) -> Iterator[Connect]:
 
 @pytest.fixture(scope="module")
 def certified(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    """Give a certificate of 127.0.0.1 whose authority nobody knows."""
+    """A certificate of 127.0.0.1 whose authority nobody knows."""
     return certificate(tmp_path_factory.mktemp("certificate"), "127.0.0.1")
 
 
 @pytest.fixture
 def registry() -> Iterator[ModelRegistry]:
-    """Give a registry over plain HTTP with one tag."""
+    """A registry over plain HTTP with one tag."""
     with ModelRegistry() as model:
         model.seed("gallery/ui", {"2.1.106": b"one"})
         yield model
@@ -105,7 +105,7 @@ def registry() -> Iterator[ModelRegistry]:
 
 @pytest.fixture
 def secure(certified: Certificate) -> Iterator[ModelRegistry]:
-    """Give a registry over TLS with one tag."""
+    """A registry over TLS with one tag."""
     with ModelRegistry(tls=certified.context()) as model:
         model.seed("gallery/ui", {"2.1.106": b"one"})
         yield model
@@ -563,7 +563,7 @@ def refuses(right: str, status: int = 400) -> Rule:
 
 
 def challenges(right: str = "", error: str = "insufficient_scope") -> Callable[[ModelRegistry], Response]:
-    """Ask for a login and say what it has to be good for."""
+    """Ask for a login, and say which right it needs."""
     named = f',scope="repository:gallery/ui:{right}"' if right else ""
 
     def answer(registry: ModelRegistry) -> Response:
@@ -834,7 +834,7 @@ def test_a_proxy_that_hides_https_from_the_registry_is_what_is_named(connect: Co
 
 @pytest.fixture
 def elsewhere() -> Iterator[ModelRegistry]:
-    """Give a token server, which is reached by the name localhost."""
+    """A token server, which is reached by the name localhost."""
     with ModelRegistry(auth=Bearer("ann", CANARY)) as server:
         yield server
 

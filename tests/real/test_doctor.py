@@ -49,12 +49,12 @@ Found = dict[str, tuple[str, str]]
 
 @pytest.fixture
 def nowhere(tmp_path: Path) -> dict[str, str]:
-    """Name an Engine that is not there, and a Docker configuration without entries."""
+    """Set an Engine that does not exist, and a Docker configuration without entries."""
     return {"DOCKER_HOST": f"unix://{tmp_path}/docker.sock", "DOCKER_CONFIG": str(tmp_path)}
 
 
 def checks(ran: Ran, *, of_machine: bool = False) -> Found:
-    """Give the level and the text of every check of a repository, or of the machine."""
+    """The level and the text of every check of a repository, or of the machine."""
     rows = [row for row in ran.json["findings"] if (row["repository"] is None) is of_machine]
     assert [row["check"] for row in rows] == (MACHINE if of_machine else REPOSITORY), "every check is told"
     return {row["check"]: (row["level"], f"{row['text']}: {row['advice']}") for row in rows}
@@ -67,7 +67,7 @@ def examined(registry: ModelRegistry | Imitation, *options: str, path: str = PAT
 
 
 def problems(ran: Ran) -> set[str]:
-    """Name the checks that found a problem."""
+    """The checks that found a problem."""
     return {row["check"] for row in ran.json["findings"] if row["level"] == "problem"}
 
 
@@ -78,7 +78,7 @@ def opened_at(registry: ModelRegistry, *, insecure: Sequence[str] = ()) -> Remot
 
 
 def kept(files: Path) -> set[Path]:
-    """Give what a registry keeps of a repository: distribution keeps the hash of a given up upload for a while."""
+    """Return what a registry stores of a repository: distribution keeps the hash of a cancelled upload for a while."""
     return {file for file in files.rglob("*") if "_uploads" not in file.parts or file.name == "data"}
 
 

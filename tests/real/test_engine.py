@@ -79,7 +79,7 @@ def open_engine(
 
 @pytest.fixture
 def fake() -> Iterator[FakeEngine]:
-    """Give an Engine whose image is named `image-gallery:build-7` and, for a push, NAME:2.1.106."""
+    """An Engine whose image is named `image-gallery:build-7` and, for a push, NAME:2.1.106."""
     with FakeEngine() as server:
         image = server.load("image-gallery:build-7", b"one")
         server.tags[f"{NAME}:2.1.106"] = image
@@ -434,7 +434,7 @@ def test_whatever_a_stream_says_it_gives_a_digest_or_a_clear_error(messages: lis
 
 @pytest.fixture(scope="module")
 def stream() -> Iterator[tuple[Engine, list[bytes]]]:
-    """Give an Engine, and the chunks that it answers every push with."""
+    """An Engine, and the chunks that it answers every push with."""
     chunks: list[bytes] = []
     with FakeEngine() as server, open_engine(server) as engine:
         server.intercept(on("POST", "/push$", lambda _: Response(200, iter(list(chunks)))))
@@ -675,7 +675,7 @@ def test_a_context_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def certified(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    """Give a certificate of 127.0.0.1 whose authority nobody knows."""
+    """A certificate of 127.0.0.1 whose authority nobody knows."""
     return certificate(tmp_path_factory.mktemp("certificate"), "127.0.0.1")
 
 

@@ -1,4 +1,4 @@
-"""Evidence that has to be there, with a real registry: present or not, and never verified."""
+"""Required evidence, with a real registry: present or missing, and never verified."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def attestation(repository: Repository, *statements: bytes, tag: str | None = No
 
 
 def referring(repository: Repository, subject: Pushed, *statements: bytes) -> Pushed:
-    """Push a referrer that holds statements, and list it by the tag for that."""
+    """Push a referrer that holds statements, and list it in the fallback tag."""
     pushed = attestation(repository, *statements, artifactType=IN_TOTO, subject=subject.descriptor())
     repository.put(subject.digest.replace(":", "-"), INDEX, {"manifests": [pushed.descriptor()]})
     return pushed
@@ -100,12 +100,12 @@ def promoted(repository: Repository | str, *options: str) -> Ran:
 
 @pytest.fixture
 def ui(registry: Registry, repository: str) -> Repository:
-    """Give an empty repository."""
+    """An empty repository."""
     return Repository(registry, repository)
 
 
 def is_released(repository: Repository) -> bool:
-    """Say whether the tags have moved: all of them, or none."""
+    """Whether the tags have moved: all of them, or none."""
     moved = CASCADE & {*repository.tags()}
     assert moved in (set(), CASCADE)
     return bool(moved)

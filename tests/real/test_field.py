@@ -17,7 +17,7 @@ from tagger.cli.run import program
 
 @pytest.fixture
 def gallery(model: ModelRegistry) -> str:
-    """Give a repository in which `latest` drifted."""
+    """A repository in which `latest` drifted."""
     digests = model.seed("gallery/ui", {"2.1.105": b"old", "2.1.106": b"new"})
     held = model.repositories["gallery/ui"]
     held.update({"2.1": digests["2.1.106"], "2": digests["2.1.106"], "latest": digests["2.1.105"]})

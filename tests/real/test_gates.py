@@ -71,7 +71,7 @@ class Bench:
         return tagger(self.engine, *self.words(content, *options))
 
     def words(self, content: str, *options: str) -> list[str]:
-        """Give the words of that command."""
+        """The words of that command."""
         registry = ["--registry", self.repository.registry.host, "--repository", self.repository.path]
         return ["release", self.image(content), "2.1.106", *registry, *options]
 
@@ -88,37 +88,37 @@ class Bench:
         return f"sh {file}"
 
     def watching(self, *words: str) -> str:
-        """Give a gate that notes what a second client sees, and what it was told."""
+        """A gate that notes what a second client sees, and what tagger passed to it."""
         return " ".join(
             [self.script("look", _LOOK), str(self.folder / "seen"), shlex.quote(json.dumps(_ACCEPT)), *words]
         )
 
     def seen(self) -> list[dict[str, Any]]:
-        """Give what was noted."""
+        """Return what was noted."""
         file = self.folder / "seen"
         return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
     def held(self) -> dict[str, str]:
-        """Say what each tag holds."""
+        """Return what each tag holds."""
         return self.repository.registry.snapshot(self.repository.path)
 
 
 @pytest.fixture
 def bench(engine: Daemon, registry: Registry, repository: str, tmp_path: Path) -> Bench:
-    """Give an empty repository."""
+    """An empty repository."""
     return Bench(engine, Repository(registry, repository), tmp_path)
 
 
 @pytest.fixture
 def keeping(engine: Daemon, repository: str, tmp_path: Path) -> Iterator[Bench]:
-    """Give a repository of a registry that deletes nothing."""
+    """A repository of a registry that deletes nothing."""
     (tmp_path / "registry").mkdir()
     with Registry.start(tmp_path / "registry", deletes=False) as registry:
         yield Bench(engine, Repository(registry, repository), tmp_path)
 
 
 def waiting(digest: str) -> str:
-    """Name the tag under which an image waits."""
+    """The tag under which an image waits."""
     return str(candidate(parse_version("2.1.106"), Digest(digest)))
 
 
@@ -222,7 +222,7 @@ def test_a_gate_that_hangs_ends_with_its_children(bench: Bench) -> None:
 
 
 def alive(process: int) -> bool:
-    """Say whether a process runs; one that nobody waits for is none."""
+    """Whether a process runs; a zombie does not."""
     with suppress(OSError):
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     return False

@@ -24,7 +24,7 @@ def git(folder: Path, *words: str) -> str:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """Give a checkout with one commit."""
+    """A checkout with one commit."""
     folder = tmp_path / "checkout"
     folder.mkdir()
     git(folder, "init")

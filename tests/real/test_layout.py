@@ -23,7 +23,7 @@ pytestmark = pytest.mark.engine
 
 @pytest.fixture
 def layout(tmp_path: Path) -> Layout:
-    """Give an empty layout."""
+    """An empty layout."""
     folder = tmp_path / "layout"
     folder.mkdir()
     return Layout(folder)
@@ -31,12 +31,12 @@ def layout(tmp_path: Path) -> Layout:
 
 @pytest.fixture
 def target(registry: Registry, repository: str) -> Repository:
-    """Give an empty repository."""
+    """An empty repository."""
     return Repository(registry, repository)
 
 
 def cascade_of(repository: Repository) -> dict[str, str]:
-    """Say where the tags of the cascade point."""
+    """Return where the tags of the cascade point."""
     found = repository.registry.snapshot(repository.path)
     return {tag: digest for tag, digest in found.items() if tag in CASCADE}
 
@@ -214,7 +214,7 @@ def hostile(says: str) -> Callable[[Callable[[tarfile.TarFile], None]], None]:
 
 
 def file_of(name: str, content: bytes = b"x") -> tuple[tarfile.TarInfo, BytesIO]:
-    """Give a member of a tar."""
+    """A member of a tar."""
     info = tarfile.TarInfo(name)
     info.size = len(content)
     return info, BytesIO(content)

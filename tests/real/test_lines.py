@@ -18,7 +18,7 @@ EDGE = '[lines.edge]\nversions = "main-{n}"\nfloats = ["edge"]\n'
 
 @pytest.fixture
 def shop(registry: Registry, repository: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
-    """Give a new repository, and stand in a folder of its own for settings."""
+    """A new repository. The test runs in its own folder, for settings."""
     monkeypatch.chdir(tmp_path)
     return Repository(registry, repository)
 
@@ -42,7 +42,7 @@ def retag(shop: Repository, tag: str, other: str) -> None:
 
 
 def held(shop: Repository) -> dict[str, str]:
-    """Say which letter each tag holds."""
+    """The letter that each tag holds."""
     letters = shop.registry.snapshot(f"{shop.path}-ci")
     of = {digest: letter for letter, digest in letters.items()}
     return {tag: of[digest] for tag, digest in shop.registry.snapshot(shop.path).items()}

@@ -31,7 +31,7 @@ CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
 @pytest.fixture
 def environment() -> Callable[..., dict[str, str]]:
-    """Give what makes the environment of a command."""
+    """Return what makes the environment of a command."""
 
     def made(**more: str) -> dict[str, str]:
         return {**os.environ, **more}
@@ -40,18 +40,18 @@ def environment() -> Callable[..., dict[str, str]]:
 
 
 def shown(screen: Screen) -> list[str]:
-    """Give the lines of a screen without what is empty."""
+    """The lines of a screen without what is empty."""
     return [line.rstrip() for line in screen.display if line.strip()]
 
 
 def colours(screen: Screen) -> set[str]:
-    """Name the colours on a screen, dim text aside."""
+    """The colours on a screen, dim text aside."""
     return {c.fg for row in screen.buffer.values() for c in row.values()} - {"default", "black"}
 
 
 @pytest.fixture
 def words(registry: Registry, repository: str, engine: Engine) -> list[str]:
-    """Give a release that moves tags, as words."""
+    """A release that moves tags, as words."""
     Repository(registry, repository).image("2.1.105", "before")
     engine.image(repository, repository)
     return ["release", repository, "2.1.106", "--registry", registry.host]
@@ -184,7 +184,7 @@ HOSTILE = "a\n::error::x\r\x1b[2J\u202e###vso[task.complete]"
 
 
 def harmless(ran: Ran) -> bool:
-    """Say whether what a command printed holds its own lines alone."""
+    """Whether what a command printed holds its own lines alone."""
     text = ran.out + ran.err
     lines = text.split("\n")[:-1]
     return all(line.isprintable() and "##" not in line and not line.startswith("::") for line in lines)

@@ -38,7 +38,7 @@ def shelf(model: ModelRegistry, count: int, drifted: int = 0) -> list[str]:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Callable[[Sequence[str]], str]:
-    """Give what writes names to a file, and gives its own name."""
+    """A function that writes names to a file and returns the file's name."""
 
     def write(lines: Sequence[str]) -> str:
         path = tmp_path / "names.txt"
@@ -301,7 +301,7 @@ def test_each_repository_follows_the_policies_that_match_it(
 
 
 def holds(model: ModelRegistry, name: str) -> dict[str, str]:
-    """Say what the tags of a repository hold."""
+    """Return what the tags of a repository hold."""
     return dict(model.repositories[name.partition("/")[2]])
 
 
@@ -412,7 +412,7 @@ def test_a_run_that_only_reads_ends_at_once_when_it_is_interrupted(
 
 
 class Quota:
-    """A registry's quota: a bucket that holds so many requests and fills steadily; what is too much gets a 429."""
+    """A registry's quota: a bucket that holds a number of requests and refills steadily; any more get a 429."""
 
     def __init__(self, rate: float, size: int) -> None:
         self.rate, self.size = rate, size

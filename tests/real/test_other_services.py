@@ -29,14 +29,14 @@ SERVICES = [
 
 @pytest.fixture(params=SERVICES)
 def lab(request: pytest.FixtureRequest, repository: str) -> Lab:
-    """Give a fresh repository of one of the registries, with one of the Engines."""
+    """A fresh repository of one of the registries, with one of the Engines."""
     engine, registry = map(request.getfixturevalue, request.param)
     return Lab(engine, registry, repository, registry.host)
 
 
 @pytest.fixture(params=[case for case in SERVICES if pytest.mark.podman in case.marks])
 def podman_lab(request: pytest.FixtureRequest, repository: str) -> Lab:
-    """Give a fresh repository with a Podman."""
+    """A fresh repository with a Podman."""
     engine, registry = map(request.getfixturevalue, request.param)
     return Lab(engine, registry, repository, registry.host)
 

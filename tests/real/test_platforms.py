@@ -20,13 +20,13 @@ pytestmark = pytest.mark.engine
 
 @pytest.fixture
 def source(registry: Registry, repository: str) -> Repository:
-    """Give an empty repository of the first registry."""
+    """An empty repository of the first registry."""
     return Repository(registry, repository)
 
 
 @pytest.fixture
 def target(elsewhere: Registry, repository: str) -> Repository:
-    """Give an empty repository of the second registry."""
+    """An empty repository of the second registry."""
     return Repository(elsewhere, f"{repository}/golden")
 
 
@@ -36,7 +36,7 @@ def clean_up(repository: Repository, digest: str) -> None:
 
 
 def children(body: bytes) -> list[str]:
-    """Give the digests that an index lists."""
+    """The digests that an index lists."""
     return [entry["digest"] for entry in json.loads(body)["manifests"]]
 
 

@@ -44,18 +44,18 @@ class Shop:
         (self.folder / "tagger.toml").write_text("\n".join([f'registries = ["{host}"]\n', *tables]))
 
     def held(self) -> dict[str, dict[str, str]]:
-        """Say where the tags of each image point."""
+        """Return where the tags of each image point."""
         return {name: target.registry.snapshot(target.path) for name, target in self.targets.items()}
 
     def released(self) -> dict[str, dict[str, str]]:
-        """Say where they point once the version is released."""
+        """Return where they point once the version is released."""
         return {
             name: {"2.1.105": self.old[name].digest, **dict.fromkeys(CASCADE, self.built[name].digest)}
             for name in IMAGES
         }
 
     def before(self) -> dict[str, dict[str, str]]:
-        """Say where they pointed before that."""
+        """Return where they pointed before that."""
         return {name: dict.fromkeys(("2.1.105", *FLOATS), self.old[name].digest) for name in IMAGES}
 
 
@@ -69,7 +69,7 @@ def git(folder: Path, *words: str) -> str:
 def shop(
     registry: Registry, elsewhere: Registry, repository: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Shop:
-    """Give three built images, each with an older version that is released."""
+    """Three built images, each with an older version that is released."""
     git(tmp_path, "init", "-q")
     git(tmp_path, "commit", "-q", "--allow-empty", "-m", "one")
     monkeypatch.chdir(tmp_path)

@@ -29,18 +29,18 @@ pytestmark = pytest.mark.engine
 
 @pytest.fixture
 def source(registry: Registry, repository: str) -> Repository:
-    """Give an empty repository of the first registry."""
+    """An empty repository of the first registry."""
     return Repository(registry, repository)
 
 
 @pytest.fixture
 def target(elsewhere: Registry, repository: str) -> Repository:
-    """Give an empty repository of the second registry."""
+    """An empty repository of the second registry."""
     return Repository(elsewhere, f"{repository}/golden")
 
 
 def cascade_of(repository: Repository) -> dict[str, str]:
-    """Say where the tags of the cascade point."""
+    """Return where the tags of the cascade point."""
     found = repository.registry.snapshot(repository.path)
     return {tag: digest for tag, digest in found.items() if tag in CASCADE}
 
@@ -307,7 +307,7 @@ def test_whatever_is_no_list_of_referrers_leads_to_the_tag_for_it(
 
 
 def listed_by_tag(repository: Repository, subject: str) -> set[str]:
-    """Say what the tag for referrers lists."""
+    """Return what the tag for referrers lists."""
     held = json.loads(repository.registry.manifest(repository.path, subject.replace(":", "-")))
     return {entry["digest"] for entry in held["manifests"]}
 
@@ -939,7 +939,7 @@ def on_base(repository: Repository, tag: str | None, text: str, base: bytes = b"
 
 
 def layer_of(pushed: Pushed) -> str:
-    """Give the digest of the first layer."""
+    """The digest of the first layer."""
     return str(json.loads(pushed.body)["layers"][0]["digest"])
 
 

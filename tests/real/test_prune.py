@@ -104,12 +104,12 @@ class Old(Shelf):
 
     @property
     def blobs(self) -> Blobs:
-        """Give nothing."""
+        """Return nothing."""
         raise NotImplementedError
 
 
 def shelved(tags: dict[str, str], kind: str = "tag") -> Old:
-    """Give a repository whose tags hold images of these names, in a registry that deletes tags or digests."""
+    """A repository whose tags hold images of these names, in a registry that deletes tags or digests."""
     found = Old(deletes=kind)
     for tag, name in tags.items():
         found.hold(tag, name)
@@ -175,7 +175,7 @@ VERSIONS = ("1.0.0", "1.0.1", "2.0.0", "2.0.1", "2.0.2", "2.1.0", "2.1.1-rc.1", 
 
 @pytest.fixture
 def shop(registry: Registry, repository: str) -> Repository:
-    """Give a repository with old versions."""
+    """A repository with old versions."""
     found = Repository(registry, repository)
     for version in VERSIONS:
         found.image(version, version)

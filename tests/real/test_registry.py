@@ -79,7 +79,7 @@ def remote() -> Iterator[Open]:
 
 @pytest.fixture
 def model() -> Iterator[ModelRegistry]:
-    """Give a registry with three tags on two images."""
+    """A registry with three tags on two images."""
     with ModelRegistry() as server:
         server.seed(PATH, {V1: b"one", V2: b"two", LATEST: b"two"})
         yield server
@@ -978,7 +978,7 @@ def test_the_right_to_push_is_checked_by_an_upload_that_is_given_up(remote: Open
         given_up = threading.Event()
         server.intercept(on("DELETE", "/uploads/", lambda _: given_up.set()))
         remote(server.host).check_push()
-        assert given_up.wait(10)  # by a thread of its own, since nobody has to wait for that
+        assert given_up.wait(10)  # by another thread, because nobody must wait for that
         asked = [f"{request.method} {request.path}" for request in server.requests][-2:]
         assert asked == ["POST /v2/gallery/ui/blobs/uploads/", "DELETE /v2/gallery/ui/blobs/uploads/upload-1"]
 

@@ -31,7 +31,7 @@ Tags = dict[str, str]
     ]
 )
 def any_engine(request: pytest.FixtureRequest) -> Daemon:
-    """Give a real Engine: one of each image store."""
+    """A real Engine: one of each image store."""
     found = request.getfixturevalue(request.param)
     assert isinstance(found, Daemon)
     return found
@@ -73,28 +73,28 @@ class Lab:
         return tagger(self.engine, *self.words(letter, version, *options))
 
     def words(self, letter: str, version: str, *options: str) -> list[str]:
-        """Give the words of a release command."""
+        """The words of a release command."""
         target = ["--registry", self.host, "--repository", self.path]
         return ["release", self.image(letter), version, *target, *options]
 
     def tags(self) -> Tags:
-        """Say what each tag of the registry holds; `?` is none of the images published by hand."""
+        """Return what each tag of the registry holds; `?` is none of the images published by hand."""
         return {tag: self.known.get(digest, "?") for tag, digest in self.registry.snapshot(self.path).items()}
 
     def local(self) -> set[str]:
-        """Name the Engine's local tags of this repository."""
+        """The Engine's local tags of this repository."""
         return set(self.engine.tags(f"{self.host}/{self.path}"))
 
 
 @pytest.fixture
 def lab(any_engine: Daemon, registry: Registry, repository: str) -> Lab:
-    """Give a fresh repository."""
+    """A fresh repository."""
     return Lab(any_engine, registry, repository, registry.host)
 
 
 @pytest.fixture
 def faulty(any_engine: Daemon, registry: Registry, repository: str) -> Iterator[tuple[Lab, Proxy]]:
-    """Give a fresh repository behind a proxy that can be told to fail."""
+    """A fresh repository behind a proxy that fails on demand."""
     with Proxy(registry.host) as proxy:
         yield Lab(any_engine, registry, repository, proxy.host), proxy
 
@@ -260,7 +260,7 @@ def test_assume_newest_takes_every_floating_tag_without_asking_for_the_others(fa
 
 
 def writes(tag: str) -> str:
-    """Give the path of a manifest PUT as a regular expression."""
+    """The path of a manifest PUT as a regular expression."""
     return rf"/manifests/{tag}$"
 
 
@@ -389,7 +389,7 @@ class Outage:
 
 @pytest.fixture
 def outage(any_engine: Daemon, repository: str, tmp_path: Path) -> Iterator[tuple[Lab, Outage]]:
-    """Give a repository where 2.1.105 is released, and a registry of its own that is going to stop."""
+    """A repository where 2.1.105 is released, and its own registry, which the test stops."""
     with Registry.start(tmp_path) as registry, Proxy(registry.host) as proxy:
         lab = Lab(any_engine, registry, repository, proxy.host)
         lab.publish({**BEFORE, "scratch": "b"})

@@ -43,14 +43,14 @@ SCHEME = Scheme()
 
 
 def shelf(*versions: str, **held: str) -> Shelf:
-    """Publish versions, each with an image of its own."""
+    """Publish versions, each with its own image."""
     found = Shelf.published(versions, **held)
     assert isinstance(found, Shelf)
     return found
 
 
 def names(repository: Shelf) -> dict[str, str]:
-    """Say which version's image each tag holds."""
+    """Return which version's image each tag holds."""
     known = {image(v).manifest.digest: v for v in ("2.1.105", "2.1.106", "2.0.7", "1.0.0", "2.2.0-rc.1", "other")}
     return {str(tag): known.get(digest, "?") for tag, digest in repository.held.items()}
 
@@ -403,7 +403,7 @@ EMPTY = ARTIFACT_TYPE.encode()
 
 @pytest.fixture
 def beside() -> Iterator[tuple[ModelRegistry, dict[str, str]]]:
-    """Give a registry that deletes by digest alone, and a version that shares its digest with `keep`."""
+    """A registry that deletes by digest alone, and a version that shares its digest with `keep`."""
     with ModelRegistry(deletes="digest") as model:
         digests = model.seed("gallery/ui", {"1.0.0": b"one", "1.0.1": b"two"})
         held = model.repositories["gallery/ui"]
@@ -412,7 +412,7 @@ def beside() -> Iterator[tuple[ModelRegistry, dict[str, str]]]:
 
 
 def holds_nothing_empty(model: ModelRegistry) -> bool:
-    """Say that no tag holds the placeholder."""
+    """Check that no tag holds the placeholder."""
     held = model.repositories["gallery/ui"].values()
     return not any(EMPTY in model.manifests["gallery/ui", digest][1] for digest in held)
 
@@ -519,7 +519,7 @@ def test_a_tag_that_leads_nowhere_goes_from_a_real_registry_s_list(
 
 
 def correct(repository: Shelf) -> bool:
-    """Say whether every tag that `resolve` names is where it puts it."""
+    """Whether every tag that `resolve` names is where it puts it."""
     goal = every_tag(Published.of(repository.held, SCHEME).versions, SCHEME)
     spelt = Published.of(repository.held, SCHEME).versions
     return all(repository.held.get(tag) == repository.held[spelt[version]] for tag, version in goal.items())

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.engine
 
 @pytest.fixture
 def build(engine: Engine, repository: str) -> Callable[[str], str]:
-    """Give what makes an image of some text, and gives its name."""
+    """A function that makes an image of some text and returns its name."""
 
     def made(text: str) -> str:
         name = f"several/{repository.rpartition('-')[2]}-{text}"
@@ -36,7 +36,7 @@ def build(engine: Engine, repository: str) -> Callable[[str], str]:
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Give what writes tagger.toml into the working directory."""
+    """A function that writes tagger.toml into the working directory."""
     monkeypatch.chdir(tmp_path)
 
     def write(text: str) -> None:
@@ -46,12 +46,12 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str],
 
 
 def names(held: dict[str, str]) -> set[str]:
-    """Name the tags."""
+    """The tags."""
     return set(held)
 
 
 def writes(proxy: Proxy) -> list[str]:
-    """Name the tags that were written, in order."""
+    """The tags that were written, in order."""
     return [
         request.path.rpartition("/")[2]
         for request in proxy.requests
@@ -210,7 +210,7 @@ def _copy_recompressed(source: Registry, target: Registry, repository: str, tag:
 
 
 def configured(host: str, repository: str, ui: str, api_image: str) -> str:
-    """Give settings of two images."""
+    """Settings of two images."""
     return f"""
         registries = ["{host}"]
         [images."{ui}"]

@@ -17,7 +17,7 @@ import pytest
 from doubles import FakeEngine, ModelRegistry, Request, on
 from launcher import Script
 
-# It runs in a process of its own: `body` in the place of a release whose progress `watch` shows.
+# It runs in its own process: `body` replaces a release whose progress `watch` shows.
 SCRIPT = """
 import ctypes, os, threading, time
 from tagger.api import release as api

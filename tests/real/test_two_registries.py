@@ -22,7 +22,7 @@ UNREACHABLE = "127.0.0.1:9"
 
 @pytest.fixture
 def pair(registry: Registry, elsewhere: Registry, repository: str) -> tuple[Repository, Repository]:
-    """Give one image on two registries, with three versions and their floating tags."""
+    """One image on two registries, with three versions and their floating tags."""
     found = Repository(registry, repository), Repository(elsewhere, repository)
     for each in found:
         for version in VERSIONS:
@@ -42,12 +42,12 @@ def settings(pair: tuple[Repository, Repository], tmp_path: Path, monkeypatch: p
 
 
 def held(repository: Repository) -> dict[str, str]:
-    """Say where each tag points."""
+    """Return where each tag points."""
     return repository.registry.snapshot(repository.path)
 
 
 def names(ran: Ran) -> list[str]:
-    """Name the repositories of a list of JSON objects."""
+    """The repositories of a list of JSON objects."""
     return [each["repository"] for each in ran.json]
 
 

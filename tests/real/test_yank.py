@@ -19,7 +19,7 @@ pytestmark = pytest.mark.engine
 
 @pytest.fixture(params=["deletes", "keeps"])
 def shop(request: pytest.FixtureRequest, registry: Registry, repository: str) -> Iterator[Repository]:
-    """Give a repository with three versions, in a registry that deletes and in one that does not."""
+    """A repository with three versions, in a registry that deletes and in one that does not."""
     if request.param == "deletes":
         yield filled(Repository(registry, repository))
         return
@@ -36,7 +36,7 @@ def filled(repository: Repository) -> Repository:
 
 
 def held(repository: Repository) -> dict[str, str]:
-    """Say where each tag points."""
+    """Return where each tag points."""
     return repository.registry.snapshot(repository.path)
 
 

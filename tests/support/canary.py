@@ -18,13 +18,13 @@ searched: list[int] = []
 
 
 def disguises(secret: str) -> frozenset[str]:
-    """Give what a secret looks like as it is, in URLs, in JSON, and anywhere inside of base64."""
+    """Return what a secret looks like as it is, in URLs, in JSON, and anywhere inside of base64."""
     forms = {secret, quote(secret), quote(secret, safe=""), quote_plus(secret), json.dumps(secret)[1:-1]}
     return frozenset({*forms, *(part for form in forms for part in _in_base64(form))})
 
 
 def _in_base64(secret: str) -> Iterator[str]:
-    """Give what stays the same of the secret's base64, wherever it begins: its first and last bytes mix with others."""
+    """Yield what stays the same in the secret's base64, wherever it begins: only its ends mix with other bytes."""
     for before in range(3):
         content = b"\0" * before + secret.encode()
         whole = len(content) // 3 * 3
@@ -36,7 +36,7 @@ _DISGUISES = disguises(PASSWORD)
 
 
 def seen(text: str) -> list[str]:
-    """Give the forms of the password that a text shows."""
+    """The forms of the password that a text shows."""
     searched.append(len(text))
     return [form for form in _DISGUISES if form in text]
 

@@ -1,4 +1,4 @@
-"""Clocks for tests, so that nobody waits."""
+"""Clocks for tests, so that no test waits."""
 
 import time
 
@@ -12,7 +12,7 @@ class Skipping(Clock):
         self.slept = 0.0
 
     def monotonic(self) -> float:
-        """Give the seconds since some moment."""
+        """The seconds since some moment."""
         return time.monotonic() + self.slept
 
     def sleep(self, seconds: float) -> None:
@@ -21,13 +21,13 @@ class Skipping(Clock):
 
 
 class Racing(Clock):
-    """A clock that runs so many times as fast."""
+    """A clock that runs a number of times as fast."""
 
     def __init__(self, times: float) -> None:
         self._times = times
 
     def monotonic(self) -> float:
-        """Give the seconds since some moment."""
+        """The seconds since some moment."""
         return time.monotonic() * self._times
 
     def sleep(self, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""Stand in for a registry and for a Docker Engine where a real one will not misbehave on request.
+"""Stand-ins for a registry and a Docker Engine, because a real one does not misbehave on request.
 
 Both doubles are context managers that listen on loopback or on a unix socket, log every request that they receive, and
 let rules answer in their place: an error, a page of HTML, nothing at all, the truth of a minute ago.
@@ -135,7 +135,7 @@ class _Handler(BaseHTTPRequestHandler):
         if response.drop:
             self.close_connection = True
             return
-        # Of its own it would name the time beside the one that is wanted.
+        # By default it would name the time beside the wanted one.
         (self.send_response_only if "Date" in response.headers else self.send_response)(response.status)
         for name, value in response.headers.items():
             for line in [value] if isinstance(value, str) else value:
@@ -348,7 +348,7 @@ class Bearer:
         return self.grants if credentials == basic(self.username, self.password) else None
 
     def error(self, request: Request, repository: str, actions: set[str]) -> str | None:
-        """Name what is wrong with the token of a request; an empty string if there is none, None if all is well."""
+        """What is wrong with the token of a request; an empty string if there is none, None if all is well."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             return ""
@@ -615,12 +615,12 @@ class Proxy(Server):
 
     @contextlib.contextmanager
     def connected(self) -> Iterator[http.client.HTTPConnection]:
-        """Give a connection to the registry for one request."""
+        """A connection to the registry for one request."""
         with contextlib.closing(http.client.HTTPConnection(self.upstream, timeout=60)) as connection:
             yield connection
 
     def answer(self, request: Request) -> Response:
-        """Ask the registry, and give its answer; the Host header stays, so that its Locations lead back here."""
+        """Ask the registry, and return its answer; the Host header stays, so that its Locations lead back here."""
         path = request.path + (f"?{urlencode(request.query, doseq=True)}" if request.query else "")
         headers = {k: v for k, v in request.headers.items() if k.lower() not in ("transfer-encoding", "content-length")}
         try:
@@ -649,7 +649,7 @@ class _UnixConnection(http.client.HTTPConnection):
 
 
 class _AtSocket(Server):
-    """A server at a socket of its own, where an Engine listens."""
+    """A server at its own socket, where an Engine listens."""
 
     def _listen(self) -> _UnixListener:
         # A socket's path has 107 bytes at most, and a test's own folder is too long.
@@ -677,7 +677,7 @@ class EngineProxy(_AtSocket):
         self.upstream = upstream
 
     def answer(self, request: Request) -> Response:
-        """Ask the Engine, and give its answer: whole, or as a stream where the Engine streams."""
+        """Ask the Engine, and return its answer: whole, or as a stream where the Engine streams."""
         path = request.path + (f"?{urlencode(request.query, doseq=True)}" if request.query else "")
         headers = {k: v for k, v in request.headers.items() if k.lower() not in ("transfer-encoding", "content-length")}
         connection = _UnixConnection(self.upstream)
@@ -945,7 +945,7 @@ def _stream(messages: Iterable[Message]) -> Response:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """Name the files, in PEM, of a server's certificate, of its key, and of the authority that signed it."""
+    """The PEM files of a server's certificate, of its key, and of the authority that signed it."""
 
     authority: Path
     certificate: Path

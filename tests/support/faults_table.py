@@ -38,7 +38,7 @@ class Row:
 
     @property
     def is_real(self) -> bool:
-        """Say whether a real Engine and a real registry take part."""
+        """Whether a real Engine and a real registry take part."""
         return any(mark.name == "engine" for mark in self._marks())
 
     def _marks(self) -> list[pytest.Mark]:

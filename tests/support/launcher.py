@@ -53,7 +53,7 @@ class HasUrl(Protocol):
 
     @property
     def url(self) -> str:
-        """Give its address for DOCKER_HOST."""
+        """Its address for DOCKER_HOST."""
 
 
 class Stem:
@@ -134,7 +134,7 @@ class Ran:
 
     @property
     def error(self) -> str:
-        """Give the error, which is the last line of stderr."""
+        """The error, which is the last line of stderr."""
         last = self.err.splitlines()[-1]
         assert last.startswith("tagger: error: "), self.err
         return last.removeprefix("tagger: error: ")
@@ -169,7 +169,7 @@ class Launched:
         return not ended
 
     def has_ended(self) -> bool:
-        """Say whether it has come to its end."""
+        """Whether it has ended."""
         return self._talk.poll()
 
     def kill(self) -> None:

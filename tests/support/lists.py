@@ -62,7 +62,7 @@ class TagList:
 
     @property
     def held(self) -> Mapping[Tag, Digest]:
-        """Give each tag the digest of an image of its own rows."""
+        """The digest that each tag holds: one for each row."""
         found: dict[str, list[str]] = {}
         for number, row in enumerate(self.rows):
             for tag in row.split(", "):
@@ -95,7 +95,7 @@ class Read:
 
 
 def lists() -> Iterator[TagList]:
-    """Give every list; an image whose rows are in several parts of the data is one."""
+    """Every list; an image whose rows are in several parts of the data is one."""
     joined: dict[str, dict[str, None]] = {}
     for image in tomllib.loads((DATA / "official-images.toml").read_text())["image"]:
         joined.setdefault(image["file"], {}).update(dict.fromkeys(image["rows"]))
@@ -146,7 +146,7 @@ def _row(name: str, reads: Iterable[Read]) -> str:
 
 
 def _lines(read: Read) -> str:
-    """Name the lines of a proposal by how they spell the newest version, and the variants beside the plain one."""
+    """The lines of a proposal, each by its spelling of the newest version, and the variants beside the plain one."""
     shown = []
     for line in read.proposal.lines:
         others = [name for name in line.variants if name != "default"]

@@ -60,7 +60,7 @@ def image(name: str) -> ModelImage:
 
 
 def every_tag(versions: Iterable[Version], scheme: Scheme) -> dict[Tag, Version]:
-    """Say which version every tag belongs to when exactly these are published, version tags included."""
+    """Return which version every tag belongs to when exactly these are published, version tags included."""
     found = list(versions)
     return {scheme.version_tag(version): version for version in found} | resolve(found, scheme)
 
@@ -130,7 +130,7 @@ class ModelRepository:
         self.unreadable.discard(tag)
 
     def answer_late(self, lists: int) -> None:
-        """Answer so many lists, and every other read until the list after them, as things stand now."""
+        """Answer that many lists, and every other read until the next list, as they are now."""
         self._past = [dict(self.held)] * lists
 
     def listed(self) -> Sequence[Tag] | None:
@@ -144,7 +144,7 @@ class ModelRepository:
             return [*(tag for tag in self._seen if tag not in self.hidden), *self.ghosts]
 
     def digest(self, tag: Tag | Digest) -> Digest | None:
-        """Say where a tag points, or whether a digest is there."""
+        """Return where a tag points, or whether a digest is there."""
         with self.around(f"head {tag}"):
             if ":" in tag:
                 return Digest(tag) if tag in self.manifests else None
@@ -152,17 +152,17 @@ class ModelRepository:
             return self._seen.get(Tag(tag))
 
     def is_index(self, digest: Digest) -> bool:
-        """Say whether a digest is that of an index."""
+        """Whether a digest is that of an index."""
         return digest in self.manifests and self.manifests[digest].is_index
 
     def descriptor(self, tag: Tag | Digest) -> Descriptor | None:
-        """Say what a tag points at, or whether a digest is there."""
+        """Return what a tag points at, or whether a digest is there."""
         digest = Digest(tag) if ":" in tag else self.digest(Tag(tag))
         manifest = self.manifests.get(digest) if digest else None
         return Descriptor(manifest.media_type, manifest.digest) if manifest else None
 
     def manifest(self, reference: Tag | Digest) -> Manifest | None:
-        """Give a manifest."""
+        """A manifest."""
         with self.around(f"get {reference}"):
             if ":" in reference:
                 return self.manifests.get(Digest(reference))
@@ -194,7 +194,7 @@ class ModelRepository:
         """Let every tag go."""
 
     def is_half_removed(self, tag: Tag) -> bool:
-        """Say that no removal breaks off: a tag goes at once."""
+        """No removal is ever interrupted: a tag goes at once."""
         return tag in self.half_removed
 
     def remove(self, tag: Tag) -> None:
@@ -223,7 +223,7 @@ class ModelEngine:
     around: Around = undisturbed
 
     def tagged(self, reference: Reference) -> ModelImage | None:
-        """Give the image behind a local tag."""
+        """The image behind a local tag."""
         with self.around(f"inspect {reference.tag}"):
             return self._image(self.local[reference]) if reference in self.local else None
 

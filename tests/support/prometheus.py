@@ -11,7 +11,7 @@ _LABEL = re.compile(r'([a-z_][a-z0-9_]*)="((?:[^"\\\n]|\\[\\"n])*)"(?:,|$)')
 
 
 def parsed(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
-    """Give each sample by its name and labels; fails for what Prometheus would refuse."""
+    """Each sample by its name and labels; fails for what Prometheus would refuse."""
     assert text.endswith("\n")
     found: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {}
     described: list[str] = []

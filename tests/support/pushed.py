@@ -20,7 +20,7 @@ EMPTY = "application/vnd.oci.empty.v1+json"
 
 
 def digest_of(content: bytes) -> str:
-    """Give the digest of some bytes."""
+    """The digest of some bytes."""
     return "sha256:" + hashlib.sha256(content).hexdigest()
 
 
@@ -33,7 +33,7 @@ class Pushed:
 
     @property
     def digest(self) -> str:
-        """Give its digest."""
+        """Its digest."""
         return digest_of(self.body)
 
     def descriptor(self, **more: object) -> dict[str, object]:
@@ -46,7 +46,7 @@ class Store(ABC):
 
     @abstractmethod
     def blob(self, content: bytes, media_type: str) -> dict[str, object]:
-        """Put a blob, and give its descriptor."""
+        """Put a blob, and return its descriptor."""
 
     @abstractmethod
     def put(self, reference: str | None, media_type: str, content: Mapping[str, Any]) -> Pushed:
@@ -155,7 +155,7 @@ class Repository(Store):
         return self.registry.tags(self.path)
 
     def holds_all_of(self, pushed: Pushed) -> bool:
-        """Say whether a manifest is here with all that it is made of, byte for byte."""
+        """Whether a manifest is here with all of its parts, byte for byte."""
         status, _, body = self.registry.request("GET", f"/v2/{self.path}/manifests/{pushed.digest}")
         if status != 200 or digest_of(body) != pushed.digest:
             return False
@@ -206,7 +206,7 @@ class Layout(Store):
         index.write_text(json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": [*before, entry]}))
 
     def file(self, digest: str) -> Path:
-        """Name the file of a blob."""
+        """The file of a blob."""
         return self.folder / "blobs" / digest.replace(":", "/")
 
     def tar(self, path: Path, prefix: str = "") -> Path:

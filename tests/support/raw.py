@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def answering(*pieces: bytes | Iterable[bytes]) -> Iterator[str]:
-    """Answer every connection's request with these bytes and close it; give the host."""
+    """Answer every connection's request with these bytes and close it; return the host."""
     connections: list[socket.socket] = []
 
     def serve() -> None:

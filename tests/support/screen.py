@@ -108,7 +108,7 @@ def picture(screen: Screen) -> str:
 
 
 def _runs(line: Mapping[int, pyte.screens.Char], columns: int) -> Iterator[tuple[int, str, str, bool]]:
-    """Give stretches of one look: where each begins, its text, colour and weight."""
+    """Stretches of one look: where each begins, its text, colour and weight."""
     column = 0
     while column < columns:
         first, start, text = line[column], column, ""

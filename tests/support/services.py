@@ -85,7 +85,7 @@ def _wait_until(answers: Callable[[], bool], process: subprocess.Popen[bytes], l
 
 
 def loopback_address() -> str:
-    """Give this process a loopback address of its own: 127.0.0.0 plus the process id, so sessions never meet."""
+    """Return a loopback address for this process alone: 127.0.0.0 plus the process id, so sessions never meet."""
     return str(ipaddress.IPv4Address("127.0.0.0") + os.getpid())
 
 
@@ -274,7 +274,7 @@ class Registry:
         return sorted(json.loads(body)["tags"] or [])
 
     def digest(self, repository: str, reference: str) -> str | None:
-        """Give the digest that a tag or digest leads to; None when the registry does not have it."""
+        """The digest that a tag or digest leads to; None when the registry does not have it."""
         status, headers, body = self.request("HEAD", f"/v2/{repository}/manifests/{reference}")
         if status == 404:
             return None
@@ -287,13 +287,13 @@ class Registry:
         return {tag: digest for tag, digest in digests.items() if digest}
 
     def manifest(self, repository: str, reference: str) -> bytes:
-        """Give a manifest as stored."""
+        """A manifest as stored."""
         status, _, body = self.request("GET", f"/v2/{repository}/manifests/{reference}")
         self._expect(200, status, body)
         return body
 
     def put(self, repository: str, reference: str, manifest: bytes, media_type: str) -> int:
-        """Put a manifest under a tag or digest and give the status, whatever it is."""
+        """Put a manifest under a tag or digest, and return the status, whatever it is."""
         path = f"/v2/{repository}/manifests/{reference}"
         return self.request("PUT", path, manifest, {"Content-Type": media_type})[0]
 
@@ -302,7 +302,7 @@ class Registry:
         return re.findall(r'\] "([A-Z]+ \S+) HTTP/', self.log.read_text(errors="replace"))
 
     def link_file(self, repository: str, tag: str) -> Path:
-        """Give the file in which the registry stores where a tag leads."""
+        """The file in which the registry stores where a tag leads."""
         return self.root / "docker/registry/v2/repositories" / repository / "_manifests/tags" / tag / "current/link"
 
     @staticmethod
@@ -335,7 +335,7 @@ def _layers(content: bytes | str, number: int) -> list[bytes]:
 
 
 def _config(layers: Sequence[bytes], architecture: str) -> bytes:
-    """Give the image configuration of uncompressed layers."""
+    """The image configuration of uncompressed layers."""
     config = {
         "architecture": architecture,
         "os": "linux",
@@ -348,7 +348,7 @@ def _config(layers: Sequence[bytes], architecture: str) -> bytes:
 
 
 def image_archive(name: str, content: bytes | str, layers: int) -> bytes:
-    """Give what `docker load` takes for an image of one platform."""
+    """Return what `docker load` takes for an image of one platform."""
     blobs = _layers(content, layers)
     files = {f"layer-{position}.tar": blob for position, blob in enumerate(blobs)}
     manifest = [{"Config": "config.json", "RepoTags": [_with_tag(name)], "Layers": list(files)}]
@@ -356,7 +356,7 @@ def image_archive(name: str, content: bytes | str, layers: int) -> bytes:
 
 
 def index_archive(name: str, content: bytes | str, platforms: Sequence[str], absent: Sequence[str]) -> bytes:
-    """Give what `docker load` takes for an index (OCI layout), without the blobs of the `absent` platforms."""
+    """Return what `docker load` takes for an index (OCI layout), without the blobs of the `absent` platforms."""
     blobs: dict[str, bytes] = {}
 
     def descriptor(blob: bytes, kind: str, **more: object) -> dict[str, object]:
@@ -437,7 +437,7 @@ class _LocalConnection(http.client.HTTPConnection):
 
 
 class Daemon:
-    """An Engine of our own, in mount and process namespaces of its own: they take all that it started with them."""
+    """An Engine in its own mount and process namespaces, which end everything that it started."""
 
     name = "dockerd"
 
@@ -622,7 +622,7 @@ _ENTER = """
 
 
 def _within(root: Path, folder: Path, command: Sequence[str]) -> list[str]:
-    """Give the command that runs another one in a Debian in a folder, where `folder` is /mnt."""
+    """The command that runs another one in a Debian in a folder, where `folder` is /mnt."""
     return ["sh", "-c", _ENTER, str(root), str(folder), *command]
 
 
@@ -692,7 +692,7 @@ class Podman(Daemon):
         self._own("POST", f"manifests/{name}?images=containers-storage:{full}")
 
     def save(self, name: str) -> bytes:
-        """Give the tar of the OCI layout of a local image, which takes Podman's own API."""
+        """The tar of the OCI layout of a local image, which takes Podman's own API."""
         return self._own("GET", f"images/{name}/get?format=oci-archive")
 
     def _own(self, method: str, path: str) -> bytes:
@@ -706,7 +706,7 @@ class Podman(Daemon):
 
 @contextlib.contextmanager
 def private_folder() -> Iterator[Path]:
-    """Give a folder whose path is short enough for sockets, in memory if possible, and remove it at the end."""
+    """A folder whose path is short enough for sockets, in memory if possible; it is removed at the end."""
     place = IN_MEMORY if IN_MEMORY.is_dir() else None
     with tempfile.TemporaryDirectory(prefix="tagger-", dir=place, ignore_cleanup_errors=True) as folder:
         yield Path(folder)

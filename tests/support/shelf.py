@@ -27,7 +27,7 @@ class Shelf(ModelRepository):
         return ModelRepository.tags(self) if self.manifests else None
 
     def check_removal(self) -> None:
-        """Say whether this kind of registry removes tags."""
+        """Whether this kind of registry removes tags."""
         if self.deletes == "nothing":
             raise Refused("deletes are off: switch them on")
 

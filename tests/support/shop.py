@@ -76,7 +76,7 @@ def deletes_nothing(_: Registry) -> Rule:
 
 
 def throw_aways(repository: Repository, held: Mapping[str, str]) -> set[str]:
-    """Name the tags that hold no image but what stands in for a tag that is to go."""
+    """The tags that hold a placeholder instead of an image."""
     found = set()
     for tag, digest in held.items():
         status, _, body = repository.registry.request("GET", f"/v2/{repository.path}/manifests/{digest}")
@@ -115,7 +115,7 @@ class Play:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A play on repositories of its own."""
+    """A play on its own repositories."""
 
     play: Play
     repositories: Mapping[str, Repository]
@@ -123,7 +123,7 @@ class Scene:
 
     @contextmanager
     def proxied(self, watch: Watch | None = None) -> Iterator[Callable[..., Launched]]:
-        """Stand proxies before the registries, and give what starts the command; at the end nothing is under way."""
+        """Put proxies in front of the registries, and yield what starts the command; nothing runs at the end."""
         with ExitStack() as opened:
             hosts: dict[str, str] = {}
             for name, repository in self.repositories.items():
@@ -150,7 +150,7 @@ class Scene:
             return (start(words) if words else start()).wait()
 
     def held(self, name: str = "HERE") -> dict[str, str]:
-        """Say what each tag of a repository holds, past the proxies."""
+        """Return what each tag of a repository holds, past the proxies."""
         repository = self.repositories[name]
         return repository.registry.snapshot(repository.path)
 
@@ -224,7 +224,7 @@ def failing(theatre: Theatre, point: Point, mode: Mode) -> Case:
 
 
 def _acting(mode: Mode, victim: Future[Launched]) -> Act:
-    """Give what happens at the point, and to the requests after it."""
+    """Return what happens at the point, and to the requests after it."""
 
     def act(server: Server, request: Request) -> Response | None:
         again = re.escape(request.path) + "$"
@@ -261,7 +261,7 @@ def _acting(mode: Mode, victim: Future[Launched]) -> Act:
 
 
 def _broken(theatre: Theatre, scene: Scene, held: Mapping[str, str], ran: Ran, mode: Mode) -> Iterator[str]:
-    """Say which promises a command broke that met a fault."""
+    """Yield the promises that a command broke when it met a fault."""
     play, before, goal = theatre.play, theatre.before, theatre.goal
     known = {*before.values(), *goal.values()}
     odd = {tag: digest for tag, digest in held.items() if digest not in known or tag in play.takes}
@@ -280,7 +280,7 @@ def _broken(theatre: Theatre, scene: Scene, held: Mapping[str, str], ran: Ran, m
 
 
 def _untrue(theatre: Theatre, held: Mapping[str, str], empty: Collection[str], ran: Ran, mode: Mode) -> Iterator[str]:
-    """Say what is not true of an exit code and of the sentence that goes with it."""
+    """Yield what is not true of an exit code and of the sentence that comes with it."""
     before, goal = theatre.before, theatre.goal
     changed = {tag for tag in {*held, *before} if held.get(tag) != before.get(tag)}
     signalled = mode.startswith("interrupted")
@@ -301,7 +301,7 @@ def _untrue(theatre: Theatre, held: Mapping[str, str], empty: Collection[str], r
 
 
 def _owned_up(theatre: Theatre, held: Mapping[str, str], empty: Collection[str], ran: Ran) -> Mapping[str, str]:
-    """Give the goal but for what the command says that it left: what a yank keeps, and signatures that did not come.
+    """The goal, except for what the command reports as left: what a yank keeps, and signatures that were not copied.
 
     A mark that was undone and could not go is kept too, and holds no image any more. So is a placeholder that a repair
     could not remove.
@@ -316,12 +316,12 @@ def _owned_up(theatre: Theatre, held: Mapping[str, str], empty: Collection[str],
 
 
 def _unnamed(ran: Ran, tags: Collection[str]) -> list[str]:
-    """Give the tags that an error does not name."""
+    """The tags that an error does not name."""
     return sorted(t for t in tags if not re.search(rf"(?<![\w.-]){re.escape(t)}(?![\w-]|\.\w)", ran.error))
 
 
 def _astray(theatre: Theatre, held: Mapping[str, str], empty: Collection[str]) -> set[str]:
-    """Name the tags that are not where they belong: a release's floating tags where they were, all else as resolved."""
+    """The tags that are not where they belong: a release's floating tags where they were, all others as resolved."""
     play, before, scheme = theatre.play, theatre.before, theatre.play.scheme
     if play.version:
         marked = scheme.version_tag(mark(play.version))
@@ -333,7 +333,7 @@ def _astray(theatre: Theatre, held: Mapping[str, str], empty: Collection[str]) -
 
 
 def _may_stay(theatre: Theatre, held: Mapping[str, str]) -> set[str]:
-    """Name what a release that failed leaves rightly: its version tag, a name it kept, and what hangs on its image."""
+    """What a failed release may leave: its version tag, a name it kept, and what refers to its image."""
     play = theatre.play
     if not play.version:
         return set()

@@ -1,4 +1,4 @@
-"""Set a release of its own on the session's Engine and registry, behind proxies that see every request."""
+"""A separate release on the session's Engine and registry, behind proxies that see every request."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Case:
 
 
 def summed_up(cases: Sequence[Case]) -> str:
-    """Say how cases ended that are all right."""
+    """How the cases ended that are all right."""
     ended = Counter("killed" if case.code == -9 else f"exit {case.code}" for case in cases)
     endings = ", ".join(f"{ending}: {number}" for ending, number in sorted(ended.items()))
     return (
@@ -80,7 +80,7 @@ def summed_up(cases: Sequence[Case]) -> str:
 
 @dataclass
 class Watch:
-    """Name every request of two proxies, and act at one of them, once."""
+    """Number every request of two proxies, and act at one of them, once."""
 
     repository: str
     at: Point | None = None
@@ -91,7 +91,7 @@ class Watch:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def rule(self, service: str, server: Server) -> Callable[[Request], Response | None]:
-        """Give the rule that watches one service."""
+        """The rule that watches one service."""
 
         def watch(request: Request) -> Response | None:
             kind = (service, request.method, self._kind(request))
@@ -153,7 +153,7 @@ class Stage:
 
     @property
     def name(self) -> str:
-        """Give the repository's name as tagger is to know it."""
+        """The repository's name as tagger is to know it."""
         return f"{self.proxy.host}/{self.repository}"
 
     def start(
@@ -230,7 +230,7 @@ def stage(engine: Engine, registry: Registry) -> Iterator[Stage]:
 
 @dataclass
 class Model:
-    """The same release on stand-ins: 2.1.105 is released, an image is to be 2.1.106, and both services do as told."""
+    """The same release on stand-ins: 2.1.105 is released, an image will become 2.1.106, and the test controls both services."""
 
     registry: ModelRegistry
     engine: FakeEngine
@@ -241,7 +241,7 @@ class Model:
 
     @property
     def name(self) -> str:
-        """Give the repository's name."""
+        """The repository's name."""
         return f"{self.registry.host}/{self.repository}"
 
     def release(

@@ -27,7 +27,7 @@ from clocks import Racing
 
 from tagger import work
 
-# A command that would read without end meets this, and says so by a fault of its own.
+# A command that would read forever meets this, and ends with an internal error.
 GREATEST = 1 << 30
 _ARENAS = -8  # M_ARENA_MAX of glibc
 _DESCRIPTORS = 4
@@ -73,7 +73,7 @@ def _tell_the_end(ended: int, pid: int, talk: Connection) -> None:
 
 
 def _run(talk: int, streams: list[int]) -> None:
-    """Be the program that a message describes."""
+    """Run as the program that a message describes."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it
     for number, stream in enumerate(streams):
@@ -85,7 +85,7 @@ def _run(talk: int, streams: list[int]) -> None:
     with Connection(talk) as request:
         script, words, environment, folder, pace = request.recv()
     os.closerange(3, 1 << 16)
-    # Else glibc reserves 64 MiB for each thread, which counts though nobody uses it.
+    # Otherwise glibc reserves 64 MiB for each thread, which counts although nothing uses it.
     ctypes.CDLL(None).mallopt(_ARENAS, 1)
     resource.setrlimit(resource.RLIMIT_AS, (GREATEST, GREATEST))
     os.environ.clear()

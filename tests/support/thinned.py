@@ -6,4 +6,4 @@ EVERY = int(os.environ.get("TAGGER_EVERY", "1"))
 """Every how many faults, races or schedules one is run."""
 
 EXAMPLES = int(os.environ.get("TAGGER_EXAMPLES", "20"))
-"""How many examples a property test tries, other than one with a number of its own."""
+"""How many examples a property test tries, unless it sets its own number."""

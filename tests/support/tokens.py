@@ -46,7 +46,7 @@ class TokenServer(Server):
 
     @property
     def settings(self) -> Mapping[str, str]:
-        """Give what a registry's `auth.token` holds to trust this server."""
+        """What a registry's `auth.token` must hold to trust this server."""
         realm, bundle = f"http://{self.host}/token", str(self.certificate)
         return {"realm": realm, "service": SERVICE, "issuer": ISSUER, "rootcertbundle": bundle}
 

@@ -63,7 +63,7 @@ class World:
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> Callable[[], World]:
-    """Give what makes a world, whose gates run nothing."""
+    """A function that makes a world whose gates run nothing."""
 
     def make() -> World:
         found = World()

@@ -70,7 +70,7 @@ def write(path: Path, text: str) -> Path:
 
 
 def origins(config: Config) -> dict[str, str]:
-    """Say where each value that is not a default comes from."""
+    """Return where each value that is not a default comes from."""
     return {origin.key: origin.source for origin in config.origins if origin.source != "default"}
 
 
@@ -202,7 +202,7 @@ def test_a_pyproject_of_another_user_without_our_table_is_passed_by(
 
 
 def _of_another_user(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a file be another user's: give it away, or, where only root could, be another user."""
+    """Make a file belong to another user: change its owner, or act as another user."""
     if os.geteuid() == 0:
         os.chown(file, 4711, -1, follow_symlinks=False)
     else:

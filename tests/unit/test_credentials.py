@@ -132,7 +132,7 @@ def test_an_entry_serves_its_host_or_its_path_and_no_other(
         # what base64 breaks into lines is one text
         ({"auth": "\n".join((auth("ann")[:5], auth("ann")[5:] + "\n"))}, ("ann", CANARY)),
         ({"auth": "\r\n".join((auth("ann")[:8], auth("ann")[8:] + "\r\n"))}, ("ann", CANARY)),
-        # what is empty is nobody
+        # an empty entry names nobody
         ({"auth": "Og=="}, None),
         ({"auth": "Og==\n"}, None),
         ({"auth": "\n"}, None),

@@ -85,7 +85,7 @@ def test_a_list_without_a_name_is_no_success() -> None:
 
 
 def entry(name: str, code: int = 0, **content: object) -> Entry:
-    """Give the result of a check."""
+    """The result of a check."""
     return Entry(name, CHECK, code, content)
 
 
@@ -222,7 +222,7 @@ def test_what_is_left_of_a_quota_is_spread_over_its_time(headers: dict[str, str]
 
 
 def traffic(clock: Clock, rate: float | None = None, sharers: int = 1) -> tuple[Traffic, Deadline]:
-    """Give the traffic of a registry by a clock."""
+    """The traffic of a registry by a clock."""
     deadline = Deadline(clock=clock)
     return Traffic("registry.local:5000", deadline, rate=rate, sharers=sharers), deadline
 

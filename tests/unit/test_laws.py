@@ -74,7 +74,7 @@ foreign_tags = st.sets(
 
 
 def noted(repository: ModelRepository) -> list[str]:
-    """Give a list to which each operation of a repository is added from now on."""
+    """A list to which each operation of a repository is added from now on."""
     operations: list[str] = []
 
     def around(operation: str) -> AbstractContextManager[None]:
@@ -94,7 +94,7 @@ def digest(version: Version) -> Digest:
 
 
 def resolved(found: Iterable[Version]) -> dict[Tag, Digest]:
-    """Say where every tag belongs, when each version has an image of its own."""
+    """Return where every tag belongs, when each version has its own image."""
     return {tag: digest(version) for tag, version in every_tag(found, SCHEME).items()}
 
 
@@ -386,7 +386,7 @@ def test_a_release_that_fails_anywhere_leaves_every_floating_tag_where_it_was_an
 
 
 def told_truly(failure: TaggerError, world: World) -> bool:
-    """Say whether the report has no digest but those that the tags hold."""
+    """Whether the report has only digests that the tags hold."""
     assert failure.release
     held = {repository.name: repository.held for repository in world.repositories}
     return all(
@@ -456,7 +456,7 @@ def test_a_floating_tag_that_a_rival_has_taken_meanwhile_is_not_even_written(
 
 @dataclass
 class Rivals:
-    """Releasers of one repository, each with its own version and image; on machines of their own, or all on one."""
+    """Releasers of one repository, each with its own version and image; on separate machines, or all on one."""
 
     repository: ModelRepository
     versions: Sequence[Version]

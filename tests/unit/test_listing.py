@@ -18,7 +18,7 @@ SCHEME = Scheme()
 
 
 def shelf(*versions: str, **held: str) -> Shelf:
-    """Publish versions, each with an image of its own."""
+    """Publish versions, each with its own image."""
     found = Shelf.published(versions, **held)
     assert isinstance(found, Shelf)
     return found

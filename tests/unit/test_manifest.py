@@ -32,7 +32,7 @@ class Reader:
         self.asked = 0
 
     def __call__(self, listed: Sequence[Descriptor]) -> list[Manifest | None]:
-        """Give what there is."""
+        """Return what is there."""
         self.asked += len(listed)
         return [self.there.get(each.digest) for each in listed]
 

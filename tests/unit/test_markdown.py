@@ -1,4 +1,4 @@
-"""A summary shows text as it is: whatever that holds, it is no Markdown, no link, nobody's name and no HTML."""
+"""A summary shows text as it is: nothing in it becomes Markdown, a link, a mention or HTML."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ words = st.lists(st.sampled_from([*PIECES, " ", "\n", "\n\n"]) | st.text(max_siz
 
 
 def release(text: str) -> Release:
-    """Give a release that says a text wherever it can."""
+    """A release that contains a text wherever it can."""
     repository = Repository.parse("registry.local:5000/gallery/ui")
     change = Change(Tag("latest"), Action.KEEP, Version.parse("2.1.106"), None, DIGEST, text)
     released = Released(Placement(text, repository, Scheme()), DIGEST, (change,))
@@ -44,7 +44,7 @@ def release(text: str) -> Release:
 
 
 def inline(markdown: str) -> Iterator[list[Token]]:
-    """Give what the lines of a document hold; it has to have the blocks of a summary and no other."""
+    """Return what the lines of a document hold; it must have the blocks of a summary and no others."""
     blocks = MARKDOWN.parse(markdown)
     allowed = {"heading", "paragraph", "blockquote", "table", "thead", "tbody", "tr", "th", "td"}
     assert {token.type.removesuffix("_open").removesuffix("_close") for token in blocks} <= {*allowed, "inline"}
@@ -55,7 +55,7 @@ def inline(markdown: str) -> Iterator[list[Token]]:
 
 
 def shown(text: str) -> str:
-    """Give the text as it is to be shown."""
+    """The text as it must be shown."""
     return " ".join(printable(text, 20_000).split())
 
 

@@ -47,7 +47,7 @@ def schemes(image: Image) -> Sequence[Scheme]:
 
 
 def rows_of(image: Image) -> dict[str, set[int]]:
-    """Say in which rows each tag stands."""
+    """The rows that contain each tag."""
     found: dict[str, set[int]] = {}
     for number, row in enumerate(image["rows"]):
         for tag in row.split(", "):

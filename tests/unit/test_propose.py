@@ -35,7 +35,7 @@ LISTS = {tags.name: tags for tags in lists()}
 
 
 def by_rule(found: Read, folder: Path) -> dict[str, str | None]:
-    """Give what each floating tag should hold by the settings that `init` writes, as a later command reads them."""
+    """Return what each floating tag should hold by the settings that `init` writes, as a later command reads them."""
     (folder / "tagger.toml").write_text(as_toml(REPOSITORY, found.proposal))
     (folder / ".git").mkdir(exist_ok=True)
     held = found.of.held

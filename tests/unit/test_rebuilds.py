@@ -24,7 +24,7 @@ law = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def held(repository: ModelRepository) -> dict[str, str]:
-    """Say which image each tag holds, by its name."""
+    """The name of the image that each tag holds."""
     names = {image(name).manifest.digest: name for name in (*"abcdefgh", *LETTERS)}
     return {str(tag): names[digest] for tag, digest in sorted(repository.held.items())}
 

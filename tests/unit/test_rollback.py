@@ -45,7 +45,7 @@ FLOATS = ("2.1", "2", "latest")
 
 
 def held(repository: ModelRepository) -> dict[str, str]:
-    """Say which image each tag holds, by name."""
+    """The name of the image that each tag holds."""
     known = {
         image(name).manifest.digest: name for name in ("2.0.6", "2.1.0", "2.1.105", "2.1.106", "2.1.107", "new", "old")
     }
@@ -184,7 +184,7 @@ def test_who_overwrites_the_same_version_of_a_rival_says_so_and_writes_nothing_t
 
 
 def during_the_push(repository: ModelRepository, act: Callable[[], None], version: str = "2.1.106") -> ModelEngine:
-    """Give an Engine with the image `new`, and do something while it pushes the version tag."""
+    """An Engine with the image `new`, which does something while it pushes the version tag."""
 
     @contextlib.contextmanager
     def around(operation: str) -> Iterator[None]:
@@ -411,7 +411,7 @@ class Several:
         release(engine, opened, Order(parse_version("2.1.106"), via=FloatsVia.REGISTRY))
 
     def held(self, tags: Iterable[str]) -> dict[str, str]:
-        """Say which image each of these tags holds in each repository."""
+        """Return which image each of these tags holds in each repository."""
         return {f"{r.name}:{t}": n for r in (self.ui, self.api) for t, n in held(r).items() if t in tags}
 
 
@@ -434,7 +434,7 @@ def test_a_failure_anywhere_leaves_every_line_of_every_image_as_it_was_and_the_s
 
 
 class Locked:
-    """Let nobody move some floating tags, as a registry does that holds them immutable."""
+    """Refuse to move some floating tags, as a registry does that keeps them immutable."""
 
     def __init__(self, *tags: str) -> None:
         self._tags = tags

@@ -470,7 +470,7 @@ def images(draw: st.DrawFn) -> tuple[Scheme, ...]:
 
 
 def tags_of(scheme: Scheme, version: Version) -> tuple[Tag, ...]:
-    """Spell a version; a pre-release spelt like a variant is refused, which has a test of its own."""
+    """Spell a version; a pre-release spelt like a variant is refused, which another test shows."""
     try:
         return scheme.tags(version)
     except InputError:

@@ -54,7 +54,7 @@ def message(of: str) -> dict[str, Any]:
 
 
 def found(media_type: str, content: object, *, artifact: str = "", hung: str = "") -> list[Found | Unfit]:
-    """Say what a manifest with one layer is taken for."""
+    """Return what a manifest with one layer is taken for."""
     body = content if isinstance(content, bytes | str) else json.dumps(content).encode()
     layer = {"mediaType": media_type, "digest": OTHER, "size": len(body)}
     config = {"mediaType": "application/vnd.oci.empty.v1+json", "digest": OTHER, "size": 2}

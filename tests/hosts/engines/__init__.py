@@ -68,7 +68,7 @@ class Asked(NamedTuple):
 
 
 def asked(request: Request) -> Asked:
-    """Say what a request wants of an image."""
+    """What a request wants from an image."""
     found = _IMAGE.fullmatch(unquote(request.path))
     return Asked(found["verb"], found["name"]) if found else Asked("", "")
 

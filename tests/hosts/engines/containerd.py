@@ -38,5 +38,5 @@ class Containerd(OfEngine, PushingEngine):
         yield last
 
     def quoted(self, request: str, status: int, _: bytes) -> str:
-        """Name the request and the status."""
+        """The request and the status."""
         return f"unexpected status from {request}: {status} {http.client.responses[status]}"

@@ -64,7 +64,7 @@ class Podman(EngineImitation):
         return self._push(request, name, request.query["tag"][0]) if verb == "push" else None
 
     def _info(self, request: Request) -> Response:
-        """Name the registries that registries.conf has, and no networks."""
+        """Return the registries in registries.conf, and no networks."""
         local = {"Name": "127.0.0.1", "Mirrors": [], "Secure": False, "Official": False}
         registries = {"InsecureRegistryCIDRs": [], "IndexConfigs": {"127.0.0.1": local}, "Mirrors": []}
         own = {"ServerVersion": self.version, "Driver": "overlay", "DriverStatus": [], "RegistryConfig": registries}
