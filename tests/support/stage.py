@@ -230,7 +230,7 @@ def stage(engine: Engine, registry: Registry) -> Iterator[Stage]:
 
 @dataclass
 class Model:
-    """The same release on stand-ins: 2.1.105 is released, an image will become 2.1.106, and the test controls both services."""
+    """The same release on stand-ins: 2.1.105 is released, the test controls both services."""
 
     registry: ModelRegistry
     engine: FakeEngine
