@@ -18,9 +18,9 @@ bench: ## compare speed with the commands that tagger replaces, and write benchm
 	@tools/setup engines && tools/containerd-root "$(CONTAINERD_ROOT)" || echo "crane is missing: the comparisons with it are skipped"
 	@PYTHONPATH=tests/support .venv/bin/python -m benchmarks $(BENCH)
 
-# It is meant to end within three minutes on two processors. So property tests try 20 examples, and the tests marked "long" are left
-# to `make test-long`, with every example, fault, race and schedule, every Python, all hosts, and tagger's own image.
-# What needs other engines and registries is in `make test-engines`. `.ci/run` runs all three.
+# It is meant to end within three minutes on two processors. So property tests try 20 examples, a test that talks to services runs
+# with one of three variations, and the tests marked "long" wait for `make test-long`, which runs every variation, example, fault,
+# race and schedule, every Python, all hosts, and tagger's own image. What needs other engines and registries is in `make test-engines`. `.ci/run` runs all three.
 test: ## check style and types, and run the tests that need one Engine and one registry
 	@tools/setup test
 	@$(MAKE) --jobs 2 lint suite
@@ -28,7 +28,7 @@ test: ## check style and types, and run the tests that need one Engine and one r
 # The first line compiles the tests once; without it, each process of the second line would do so.
 suite:
 	@.venv/bin/pytest --collect-only --quiet --quiet >/dev/null 2>&1 || true
-	.venv/bin/pytest -n 3 --dist worksteal -m "not containerd and not crane and not sid and not podman and not long"
+	.venv/bin/pytest -n 3 --dist worksteal -m "not containerd and not crane and not sid and not podman and not long and not variation"
 
 test-engines: ## test with Podman, the containerd image store and other registries (installs Debian sid in a folder, 700 MB)
 	@tools/setup test
@@ -36,9 +36,10 @@ test-engines: ## test with Podman, the containerd image store and other registri
 	@tools/containerd-root "$(CONTAINERD_ROOT)"
 	.venv/bin/pytest -n 2 --dist worksteal -m "(containerd or crane or sid or podman) and not long"
 
-test-long: ## run the slow tests: a fault at every request, races, long model and fuzz runs
+test-long: ## run the other tests: every variation, a fault at every request, races, long model and fuzz runs
 	@tools/setup test
 	.venv/bin/pytest -n 2 --dist worksteal -m "long" --durations=10
+	.venv/bin/pytest -n 3 --dist worksteal -m "variation and not containerd and not crane and not sid and not podman and not long"
 	TAGGER_EXAMPLES=5000 .venv/bin/pytest tests/unit/test_fuzz.py
 	TAGGER_EXAMPLES=150 .venv/bin/pytest -n 2 --dist worksteal --ignore tests/unit/test_fuzz.py -m "hypothesis and not long"
 

@@ -28,7 +28,7 @@ from services import (
     private_folder,
     private_hosts,
 )
-from thinned import EXAMPLES
+from thinned import EXAMPLES, is_variation
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 CONTAINERD_ROOT = Path(os.environ.get("CONTAINERD_ROOT") or CACHE / "tagger/sid")
@@ -64,6 +64,16 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def _has_workers(config: pytest.Config) -> bool:
     """Whether other processes run the tests of this session."""
     return bool(config.getoption("numprocesses", None)) and not hasattr(config, "workerinput")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `make test` leaves out, before it is left out."""
+    for test, group in itertools.groupby(items, lambda item: item.nodeid.partition("[")[0]):
+        variations = [*group]
+        for number, item in enumerate(variations):
+            if len(variations) > 1 and is_variation(test, number):
+                item.add_marker("variation")
 
 
 def pytest_collection_finish() -> None:

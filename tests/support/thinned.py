@@ -1,9 +1,21 @@
 """How much of the longest tests runs: `make test` runs a sample, `make test-long` all of it, CI a third of that."""
 
 import os
+import zlib
 
 EVERY = int(os.environ.get("TAGGER_EVERY", "1"))
 """Every how many faults, races or schedules one is run."""
 
 EXAMPLES = int(os.environ.get("TAGGER_EXAMPLES", "20"))
 """How many examples a property test tries, unless it sets its own number."""
+
+_FOLDERS = ("tests/faults/", "tests/hosts/", "tests/real/")
+_ONE_OF = 3
+
+
+def is_variation(test: str, number: int) -> bool:
+    """Whether `make test` leaves a variation of a test to `make test-long`; `number` counts those of the test.
+
+    Of the variations of a test that talks to services, one of three runs, and which ones differs from test to test.
+    """
+    return test.startswith(_FOLDERS) and number % _ONE_OF != zlib.crc32(test.encode()) % _ONE_OF
