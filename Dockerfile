@@ -1,11 +1,11 @@
-# An image of tagger itself. `make dist` fills build/image first, so of Python's packages the build downloads nothing.
-# It runs as an ordinary user: be the one who owns what is mounted, and join the group that may use the Engine's socket.
+# An image of tagger itself. `make dist` fills build/image first, so the build downloads no Python package.
+# Run it as the user who owns the mounted files, with the group that may use the Engine's socket.
 #   docker run --rm --user "$(id -u):$(id -g)" --group-add "$(stat -c %g /var/run/docker.sock)" \
 #       -v /var/run/docker.sock:/var/run/docker.sock -v ~/.docker:/home/tagger/.docker:ro -v "$PWD:/checkout" \
 #       tagger release image-gallery git --registry registry.example
 ARG PYTHON=python:3.13-slim
 FROM ${PYTHON}
-# git finds the version `git`. A base that has it needs no network.
+# git finds the version `git`. If the base image has it, the build needs no network.
 RUN command -v git >/dev/null || { \
         apt-get update && apt-get install --yes --no-install-recommends git && rm -rf /var/lib/apt/lists/*; }
 COPY build/image /opt/tagger
@@ -16,7 +16,7 @@ ENV HOME=/home/tagger
 WORKDIR /checkout
 USER 65532:65532
 ENTRYPOINT ["tagger"]
-# What changes with every commit comes last, so that the rest is built once.
+# What changes with every commit comes last, so that the other layers are built only once.
 ARG VERSION=0.0.0
 ARG REVISION=
 LABEL org.opencontainers.image.title="tagger" \

@@ -1,6 +1,6 @@
 CONTAINERD_ROOT ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tagger/sid
 export CONTAINERD_ROOT PYTHON
-# Where this is set, every process compiles all that it imports again.
+# If this is set, every process recompiles everything that it imports.
 export PYTHONDONTWRITEBYTECODE :=
 MAKEFLAGS += --no-print-directory
 
@@ -18,14 +18,15 @@ bench: ## compare speed with the commands that tagger replaces, and write benchm
 	@tools/setup engines && tools/containerd-root "$(CONTAINERD_ROOT)" || echo "crane is missing: the comparisons with it are skipped"
 	@PYTHONPATH=tests/support .venv/bin/python -m benchmarks $(BENCH)
 
-# It is meant to end within three minutes on two processors. So property tests try 20 examples, a test that talks to services runs
-# with one of three variations, and the tests marked "long" wait for `make test-long`, which runs every variation, example, fault,
-# race and schedule, every Python, all hosts, and tagger's own image. What needs other engines and registries is in `make test-engines`. `.ci/run` runs all three.
+# This should end within three minutes on two processors. So property tests try 20 examples, a test that talks to services runs
+# with one of three variations, and the tests marked "long" are left to `make test-long`, which runs every variation, example,
+# fault, race and schedule, every Python, all hosts, and tagger's own image. Tests that need other Engines and registries are in
+# `make test-engines`. `.ci/run` runs all three.
 test: ## check style and types, and run the tests that need one Engine and one registry
 	@tools/setup test
 	@$(MAKE) --jobs 2 lint suite
 
-# The first line compiles the tests once; without it, each process of the second line would do so.
+# The first line compiles the tests once; otherwise each process of the second line would.
 suite:
 	@.venv/bin/pytest --collect-only --quiet --quiet >/dev/null 2>&1 || true
 	.venv/bin/pytest -n 3 --dist worksteal -m "not containerd and not crane and not sid and not podman and not long and not variation"

@@ -47,7 +47,7 @@ def about(on: Stage) -> list[str]:
 
 @contextlib.contextmanager
 def _named_when_missing(name: str, missing: dict[str, str]) -> Iterator[None]:
-    """Go on with the rest where something is missing for one case."""
+    """Continue with the other cases if something is missing for one."""
     try:
         yield
     except ServiceError as error:
@@ -56,7 +56,7 @@ def _named_when_missing(name: str, missing: dict[str, str]) -> Iterator[None]:
 
 
 def main() -> int:
-    """Measure what was asked for and give the exit status: 1 when nothing could be measured."""
+    """Measure what was asked for, and return the exit code: 1 if nothing could be measured."""
     parser = argparse.ArgumentParser(prog="benchmarks", description="Measure tagger against what it replaces.")
     parser.add_argument("--runs", type=int, default=10, help="runs of each command (default: 10)")
     parser.add_argument("--only", default="", metavar="TEXT", help="only the cases whose name contains this")
@@ -74,7 +74,7 @@ def main() -> int:
         machine, startup = about(on), measure_startup(on, asked.runs)
 
         def keep() -> None:
-            """Write what there is: a full run takes half an hour, and may be broken off."""
+            """Write the results so far: a full run takes half an hour, and may be interrupted."""
             asked.results.write_text(markdown(figures, curves, startup, missing, machine))
 
         for case in (case for case in CASES if asked.only in case.name):

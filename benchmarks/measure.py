@@ -42,7 +42,7 @@ def measure(stage: Stage, case: Case, runs: int, *, cold: bool) -> Iterator[Figu
 
 
 def median(stage: Stage, command: str, prepare: str, runs: int, warmup: int) -> float:
-    """Run a command again and again, each time prepared, and give the median of its seconds."""
+    """Run a command again and again, each time prepared, and return the median of its seconds."""
     times = _by_hyperfine if stage.has("hyperfine") and runs > 1 else _by_hand
     return statistics.median(times(stage, command, prepare, runs, warmup))
 

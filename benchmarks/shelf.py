@@ -50,7 +50,7 @@ class Shelf:
         return digest
 
     def _blob(self, media_type: str, content: bytes, repository: str) -> dict[str, object]:
-        """Store a blob and give its descriptor."""
+        """Store a blob and return its descriptor."""
         name = hashlib.sha256(content).hexdigest()
         data = self.root / "docker/registry/v2/blobs/sha256" / name[:2] / name / "data"
         if not data.exists():

@@ -84,7 +84,7 @@ class Stage:
         return self._second
 
     def shell(self, text: str) -> str:
-        """Run a shell command in the folder and give its output; ServiceError when it fails."""
+        """Run a shell command in the folder and return its output; ServiceError when it fails."""
         command = ["sh", "-c", text]
         ran = subprocess.run(
             command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False

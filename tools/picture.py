@@ -63,7 +63,7 @@ def stage() -> Iterator[Stage]:
 
 
 def scenes(on_stage: Stage) -> Iterator[tuple[str, Screen]]:
-    """Play the scenes, and give each one's name and screen."""
+    """Play the scenes, and return each one's name and screen."""
     local = ["--registry", "registry.local:5000"]
     env = on_stage.environment
     for version, content in (("1.9.8", "old"), ("2.1.105", "before")):

@@ -283,7 +283,7 @@ def _writes(point: Point) -> bool:
 
 
 def run_all(theatre: Theatre, chosen: Sequence[tuple[Point, Mode]]) -> str:
-    """Meet every fault, some at once, and give the summary."""
+    """Meet every fault, some at once, and return the summary."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
         cases = list(pool.map(lambda each: failing(theatre, *each), chosen))
     broken = [str(case) for case in cases if case.wrong]

@@ -167,7 +167,7 @@ def run_rounds(
     built: Built,
     rounds: int,
 ) -> str:
-    """Run rounds, two at a time, and give the summary."""
+    """Run rounds, two at a time, and return the summary."""
     begun, seeds = time.monotonic(), range(rounds)[::EVERY]
     with ThreadPoolExecutor(2) as pool:
         found = pool.map(lambda seed: run(engine, registry, built, seed), seeds)

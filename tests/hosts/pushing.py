@@ -92,7 +92,7 @@ class PushingEngine(FakeEngine):
         body: bytes = b"",
         headers: Mapping[str, str] = {},
     ) -> str:
-        """Send a request, and give the Location of the answer. Raises _Refusal."""
+        """Send a request, and return the Location of the answer. Raises _Refusal."""
         registry.request(method, url, body, {"User-Agent": "docker/20.10.24", **self.authorization, **headers})
         answer = registry.getresponse()
         said = answer.read()

@@ -206,11 +206,11 @@ def test_the_github_workflow_promotes_what_its_build_pushed(
 def test_the_github_action_says_which_inputs_exclude_each_other(action: Action, engine: Engine, name: str) -> None:
     ran = action.steps(engine, {"source": "registry.local:5000/gallery:build-77", name: "gallery"})[-1]
     assert ran.returncode == 2
-    assert "source excludes image, registry and repository" in ran.stderr
+    assert "source cannot be combined with image, registry or repository" in ran.stderr
 
 
 def gitlab(file: str, given: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Read a pipeline or a component, and give its inputs as GitLab fills them in."""
+    """Read a pipeline or a component, and return its inputs as GitLab fills them in."""
     *spec, content = yaml.safe_load_all((ROOT / file).read_text())
     declared = spec[0]["spec"]["inputs"] if spec else {}
     assert given.keys() <= declared.keys()
@@ -290,7 +290,7 @@ def test_the_gitlab_component_takes_one_image(engine: Engine, tmp_path: Path) ->
     content, inputs = gitlab(COMPONENT, {"image": "gallery", "source": BUILD})
     ran = run(engine, tmp_path, "sh", "-ec", filled(releasing(content)["script"][0], inputs))
     assert ran.returncode == 2
-    assert "source and image exclude each other" in ran.stderr
+    assert "source and image cannot be combined" in ran.stderr
 
 
 def test_the_circleci_job_releases_and_hands_the_digest_on(

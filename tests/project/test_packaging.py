@@ -56,14 +56,14 @@ def built(source: Path) -> Mapping[str, Path]:
 
 
 def environment(folder: Path, python: str, what: Path) -> Path:
-    """Install something into a fresh virtual environment, and give its Python."""
+    """Install something into a fresh virtual environment, and return its Python."""
     run([python, "-m", "venv", folder], folder.parent)
     run([folder / "bin/pip", "install", "--quiet", what], folder.parent)
     return folder / "bin/python"
 
 
 def beside(folder: Path, what: Path) -> Path:
-    """Install a wheel alone into a fresh virtual environment that has the locked dependencies, and give its Python."""
+    """Install only a wheel into a fresh virtual environment with the locked dependencies, and return its Python."""
     run([sys.executable, "-m", "venv", "--without-pip", folder], folder.parent)
     python = folder / "bin/python"
     ask = "import sysconfig; print(sysconfig.get_path('purelib'))"

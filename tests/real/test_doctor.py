@@ -355,7 +355,7 @@ def injected(host: str, _: Path) -> tuple[dict[str, Any], dict[str, str]]:
 
 
 def helped(folder: Path) -> dict[str, str]:
-    """Install a credential helper, and give the path that finds it."""
+    """Install a credential helper, and return the path that finds it."""
     program = folder / "docker-credential-canary"
     answer = json.dumps({"Username": canary.USER, "Secret": canary.PASSWORD})
     program.write_text(f"#!/bin/sh\ncat <<'END'\n{answer}\nEND\n")

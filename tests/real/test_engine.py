@@ -571,7 +571,7 @@ def test_the_engine_gets_these_credentials_and_no_others(
 
 
 def context(folder: Path, name: str, content: object) -> Path:
-    """Make a Docker context, and give the folder for its TLS files."""
+    """Make a Docker context, and return the folder for its TLS files."""
     key = hashlib.sha256(name.encode()).hexdigest()
     meta = folder / "contexts/meta" / key / "meta.json"
     meta.parent.mkdir(parents=True)

@@ -61,7 +61,7 @@ class Bench:
     folder: Path
 
     def image(self, content: str) -> str:
-        """Make an image, and give its name."""
+        """Make an image, and return its name."""
         name = f"gates/{self.repository.path}-{content}".replace("/", "-")
         self.engine.image(name, content)
         return name
@@ -76,13 +76,13 @@ class Bench:
         return ["release", self.image(content), "2.1.106", *registry, *options]
 
     def script(self, name: str, content: str) -> str:
-        """Write a gate in Python, and give its command."""
+        """Write a gate in Python, and return its command."""
         file = self.folder / f"{name}.py"
         file.write_text(content)
         return f"{PYTHON} {file}"
 
     def shell(self, name: str, content: str) -> str:
-        """Write a gate for the shell, which runs in the folder, and give its command."""
+        """Write a gate for the shell, which runs in the folder, and return its command."""
         file = self.folder / f"{name}.sh"
         file.write_text(f"set -e; cd {self.folder}; {content}\n")
         return f"sh {file}"

@@ -157,7 +157,7 @@ def test_what_podman_saves_is_promoted(podman: Podman, target: Repository, tmp_p
 
 
 def refused(source: str, target: Repository, code: int = 2) -> str:
-    """Promote what cannot be, see that nothing is written, and give the error."""
+    """Promote what cannot be, see that nothing is written, and return the error."""
     ran = tagger(None, "promote", source, "2.1.106", "--to", str(target))
     assert ran.code == code, ran.err
     assert target.tags() == []

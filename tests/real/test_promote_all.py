@@ -60,7 +60,7 @@ class Shop:
 
 
 def git(folder: Path, *words: str) -> str:
-    """Run git, and give what it says."""
+    """Run git, and return what it says."""
     own = ["git", "-c", "user.name=a", "-c", "user.email=a@b.example"]
     return subprocess.run([*own, *words], cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
 

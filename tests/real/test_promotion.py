@@ -780,7 +780,7 @@ def test_a_refused_mount_is_followed_by_an_upload(source: Repository, registry: 
 
 
 def windows_image(repository: Repository, media_type: str, *, kept: bool, urls: bool) -> tuple[str, str]:
-    """Push an image whose base layer is foreign, and give its digest and that of the layer."""
+    """Push an image whose base layer is foreign, and return its digest and that of the layer."""
     content = b"the base of Windows"
     layer: dict[str, object] = {"mediaType": media_type, "digest": digest_of(content), "size": len(content)}
     if kept:

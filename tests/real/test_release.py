@@ -49,7 +49,7 @@ class Lab:
     images: dict[str, str] = field(default_factory=dict)
 
     def image(self, letter: str) -> str:
-        """Make the image with this letter as its content, and give its name."""
+        """Make the image with this letter as its content, and return its name."""
         name = f"lab/{self.path}-{letter}".replace("/", "-")
         if letter not in self.images:
             self.images[letter] = self.engine.image(name, letter)

@@ -569,7 +569,7 @@ def test_any_sequence_keeps_every_floating_tag_right_and_loses_none_that_was_not
 
 
 def publish(engine: Engine, registry: Registry, path: str, tags: dict[str, str]) -> dict[str, str]:
-    """Push images known by a letter with docker alone, and give the digest of each letter."""
+    """Push images known by a letter with docker alone, and return the digest of each letter."""
     digests = {}
     for tag, letter in tags.items():
         name = f"{registry.host}/{path}:{tag}"

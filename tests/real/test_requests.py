@@ -50,7 +50,7 @@ class Known:
     image: str
 
     def release(self, *options: str) -> tuple[Counter[str], Counter[str]]:
-        """Release, and give what was asked of the registry and of the Engine."""
+        """Release, and return what was asked of the registry and of the Engine."""
         self.engine.requests.clear()
         self.registry.requests.clear()
         words = ("release", self.image, "2.1.106", "--registry", self.registry.host, "--repository", self.path)
@@ -152,7 +152,7 @@ def drifted(engine: Engine, registry: Registry) -> Iterator[tuple[Proxy, str]]:
 
 
 def run(proxy: Proxy, path: str, *words: str, code: int = 0) -> Counter[str]:
-    """Run a command on a repository and give what it asked."""
+    """Run a command on a repository and return what it asked."""
     proxy.requests.clear()
     ran = tagger(None, words[0], f"{proxy.host}/{path}", *words[1:])
     assert ran.code == code, ran.err
@@ -199,7 +199,7 @@ def test_a_repair_looks_writes_what_drifted_and_looks_again(drifted: tuple[Proxy
 
 @contextmanager
 def scripted(registry: ModelRegistry) -> Iterator[tuple[ModelRegistry, FakeEngine]]:
-    """Publish 2.1.105 in a registry in this process, and give an Engine with the image of 2.1.106."""
+    """Publish 2.1.105 in a registry in this process, and return an Engine with the image of 2.1.106."""
     with registry, FakeEngine(registry) as engine:
         registry.seed("known/app", dict.fromkeys(("2.1.105", *FLOATS), b"old"))
         engine.load("build", b"new")
@@ -207,7 +207,7 @@ def scripted(registry: ModelRegistry) -> Iterator[tuple[ModelRegistry, FakeEngin
 
 
 def release(engine: HasUrl, registry: ModelRegistry, **environment: str) -> Counter[str]:
-    """Release via the registry, and give what was asked of it."""
+    """Release via the registry, and return what was asked of it."""
     options = ("--registry", registry.host, "--repository", "known/app", "--floats-via", "registry")
     ran = tagger(engine, "release", "build", "2.1.106", *options, **environment)
     assert ran.code == 0, ran.err

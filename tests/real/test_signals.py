@@ -98,7 +98,7 @@ def started(script: str, stderr: int) -> subprocess.Popen[bytes]:
 
 
 def ended(process: subprocess.Popen[bytes] | Script, *signals: signal.Signals) -> int:
-    """Wait until a script is where it is to be, send it signals, and give its exit code."""
+    """Wait until a script reaches a point, send it signals, and return its exit code."""
     assert process.stdout
     assert process.stdout.read(1)
     for number in signals[:-1]:

@@ -214,7 +214,7 @@ class Script:
             os.kill(self._pid, number)
 
     def wait(self, seconds: float) -> int:
-        """Wait for its end, and give its exit code."""
+        """Wait for its end, and return its exit code."""
         assert self._talk.poll(seconds), f"it still runs after {seconds} s"
         code: int = self._talk.recv()
         self._talk.close()

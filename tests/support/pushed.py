@@ -114,7 +114,7 @@ class Repository(Store):
         return f"{self.registry.host}/{self.path}"
 
     def blob(self, content: bytes, media_type: str) -> dict[str, object]:
-        """Upload a blob, and give its descriptor."""
+        """Upload a blob, and return its descriptor."""
         status, headers, body = self.registry.request("POST", f"/v2/{self.path}/blobs/uploads/")
         assert status == 202, body
         place = urlsplit(headers["location"])
@@ -183,7 +183,7 @@ class Layout(Store):
         return f"oci:{self.folder}"
 
     def blob(self, content: bytes, media_type: str) -> dict[str, object]:
-        """Write a blob, and give its descriptor."""
+        """Write a blob, and return its descriptor."""
         path = self.file(digest_of(content))
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)

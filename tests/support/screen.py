@@ -49,7 +49,7 @@ class Screen(pyte.Screen):
 def record(
     words: list[str], environment: Mapping[str, str], size: Size, moment: Callable[[str], bool] | None = None
 ) -> Screen:
-    """Run tagger on a terminal, and give the screen at the first such moment, else at the end."""
+    """Run tagger on a terminal, and return the screen at the first such moment, else at the end."""
     screen = Screen(size.columns, size.rows)
     stream = pyte.ByteStream(screen)
     ours, theirs = pty.openpty()

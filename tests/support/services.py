@@ -453,7 +453,7 @@ class Daemon:
 
     @staticmethod
     def _dockerd(folder: Path, inside: Path, settings: Mapping[str, Any]) -> list[str]:
-        """Write the settings of a dockerd that sees `folder` as `inside`, and give the command that runs it."""
+        """Write the settings of a dockerd that sees `folder` as `inside`, and return the command that runs it."""
         if len(os.fsencode(inside / "exec/containerd/containerd-debug.sock")) > 100:
             raise ServiceError(f"{folder} is too long a path for sockets")
         config = {
@@ -522,7 +522,7 @@ class Daemon:
                 os.kill(int(child), number)
 
     def docker(self, *arguments: str, stdin: bytes = b"") -> str:
-        """Run the docker command against this Engine and give its output; ServiceError when it fails."""
+        """Run the docker command against this Engine and return its output; ServiceError when it fails."""
         command = ["docker", "--host", self.url, "--config", str(self.folder / "client"), *arguments]
         done = subprocess.run(command, input=stdin, capture_output=True, env=ENVIRONMENT, timeout=300, check=False)
         if done.returncode:

@@ -1,4 +1,4 @@
-"""A release writes the tags that its version has earned, keeps the others, and gives a reason where one is due."""
+"""A release writes the tags that should follow its version, keeps the others, and gives the reason."""
 
 import contextlib
 from collections.abc import Iterator

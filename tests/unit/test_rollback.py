@@ -55,7 +55,7 @@ def held(repository: ModelRepository) -> dict[str, str]:
 def attempt(
     repository: ModelRepository, fault: Fault | None = None, *, name: str = "new", force: bool = False
 ) -> Release | TaggerError:
-    """Release 2.1.106 with the image of a name, with manifest PUTs, and give what came of it."""
+    """Release 2.1.106 with the image of a name, with manifest PUTs, and return what happened."""
     engine = ModelEngine([repository], [image("new"), image("2.1.106")])
     if fault:
         engine.around = repository.around = fault
