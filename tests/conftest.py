@@ -36,6 +36,8 @@ CRANE = CONTAINERD_ROOT / "usr/bin/crane"
 SID_REGISTRY = CONTAINERD_ROOT / "usr/bin/docker-registry"
 SID_PODMAN = CONTAINERD_ROOT / "usr/bin/podman"
 FROM_SID = ("containerd", "crane", "sid")
+OTHERS = frozenset({*FROM_SID, "podman", "long"})
+"""The marks of tests that `make test` leaves to `make test-engines` and `make test-long`."""
 PROGRAMS = ("curl", "docker", "dockerd", "docker-registry", "openssl", "setpriv", "unshare")
 FOREIGN = ("DOCKER_", "TAGGER_", "GITHUB_")
 FOREIGN_TAGS = ("_TAG", "TAG_NAME", "BUILD_SOURCEBRANCH", "GIT_REF", "CODEBUILD_WEBHOOK_TRIGGER")
@@ -69,10 +71,11 @@ def _has_workers(config: pytest.Config) -> bool:
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what `make test` leaves out, before it is left out."""
-    for test, group in itertools.groupby(items, lambda item: item.nodeid.partition("[")[0]):
+    its_own = [item for item in items if OTHERS.isdisjoint(mark.name for mark in item.iter_markers())]
+    for test, group in itertools.groupby(its_own, lambda item: item.nodeid.partition("[")[0]):
         variations = [*group]
         for number, item in enumerate(variations):
-            if len(variations) > 1 and is_variation(test, number):
+            if is_variation(test, number, len(variations)):
                 item.add_marker("variation")
 
 
