@@ -17,7 +17,7 @@ class ArtifactRegistry(Imitation):
     differences = (
         Difference("It gives all tags in one answer, with every manifest beside them.", "its documentation"),
         Difference("It deletes tags. A digest that has a tag stays: 400 GOOGLE_MANIFEST_DANGLING_TAG.", "reports"),
-        Difference("The repository has to exist before the first push.", "its documentation"),
+        Difference("The repository must exist before the first push.", "its documentation"),
         Difference("It redirects a question for referrers to a login page.", "reports"),
     )
 

@@ -19,7 +19,7 @@ class DockerHub(Imitation):
         Difference("It refuses to delete a tag, and a digest that has one.", "reports"),
         Difference("It answers 403 to a second write of an immutable tag.", "its documentation"),
         Difference(
-            "Over the limit of pulls it answers 429 to GET, without Retry-After. HEAD is free.", "its documentation"
+            "Over the pull limit, it answers 429 to GET, without Retry-After. HEAD is free.", "its documentation"
         ),
     )
     immutable = ""

@@ -18,10 +18,10 @@ class Ecr(Imitation):
     refuses = dict.fromkeys(("rm", "prune"), "does not delete through the registry API, .*: use its own page or tool")
     differences = (
         Difference("It answers 404 in plain text to every DELETE.", "reports"),
-        Difference("The repository has to exist before the first push.", "its documentation"),
+        Difference("The repository must exist before the first push.", "its documentation"),
         Difference("It answers 400 TAG_INVALID to a second write of an immutable tag.", "its documentation"),
         Difference(
-            "Its lists are text/plain, and the link has a cursor of its own. Another cursor gets 405.", "reports"
+            "Its lists are text/plain, and their links use its own cursor. It answers 405 to any other.", "reports"
         ),
     )
     immutable = ""

@@ -15,7 +15,7 @@ class Ghcr(Imitation):
     refuses = dict.fromkeys(("rm", "prune"), "or use its own page or tool")
     differences = (
         Difference(
-            "It answers 404 to strangers who read or list what is private. Only `/v2/` asks who they are.", "reports"
+            "Without a login, it answers 404 for private repositories. Only `/v2/` asks for a login.", "reports"
         ),
         Difference("It answers 405 to every DELETE.", "reports"),
         Difference("It redirects a question for referrers to another host.", "reports"),

@@ -22,9 +22,9 @@ class Harbor(Imitation):
         Difference("It answers 412 to a write or a delete of an immutable tag.", "its source"),
         Difference("It answers 403 to a write that goes beyond the project's quota.", "its source"),
         Difference(
-            "It answers 412 to a read of an image that a policy holds back, or that is not scanned yet.", "its source"
+            "It answers 412 to a read of an image that a policy blocks, or that is not scanned yet.", "its source"
         ),
-        Difference("Up to 2.10 it gives lists of referrers as application/json.", "reports"),
+        Difference("Up to 2.10, it serves lists of referrers as application/json.", "reports"),
     )
 
     def __init__(self, real: Registry) -> None:

@@ -26,9 +26,9 @@ class Quay(Imitation):
     name = "Quay"
     differences = (
         Difference("It deletes by digest, and answers 405 to a DELETE of a tag.", "its source"),
-        Difference("It takes no index without manifests.", "its source"),
-        Difference("It issues no token to delete (400). One to push is enough.", "its source"),
-        Difference("A token to push creates the repository.", "its source"),
+        Difference("It refuses an index without manifests.", "its source"),
+        Difference("It issues no token for deleting (400). A token for pushing is enough.", "its source"),
+        Difference("Issuing a token for pushing creates the repository.", "its source"),
     )
 
     def __init__(self, real: Registry) -> None:

@@ -40,26 +40,26 @@ of_engines: list[Trial] = []
 
 _HEAD = """# What works on which registry
 
-**The tests behind this page run against imitations, not against the registries themselves.** An imitation is a proxy
-before a real registry, distribution 2.8. It answers as its host does where that differs, and lets the real registry
-answer the rest. What is known of a host comes from its documentation, from its source, or from reports by people who
-use it. Nothing here is a recording, and a host may change at any time.
+**The tests behind this page run against imitations, not against the registries themselves.** An imitation is a proxy in
+front of a real registry, distribution 2.8. It imitates its host where that differs, and lets the real registry answer
+everything else. What we know about a host comes from its documentation, its source, or reports of its users. Nothing
+here is a recording, and a host may change at any time.
 
 The imitations are in [tests/hosts](../tests/hosts), and [test_hosts.py](../tests/hosts/test_hosts.py) runs every
-command of the table against every host. This page is made from both.
+command of the table against every host. This page is generated from both.
 
 ## Commands
 
 "No" means that the host does not offer it: tagger writes nothing, exits with 3, and names the host's own page or tool.
-"Mark" means that the version no longer counts and that nothing floats to it, but its own tag is still there.
-"Late" means that only a real delete shows that the host refuses it, so that a dry run cannot know.
+"Mark" means that the version no longer counts and no floating tag points to it, but its own tag stays. "Late" means
+that only a real delete shows that the host refuses it, so a dry run cannot know.
 """
 
 
 _ENGINES = """## Engines
 
-**These are imitations too.** Most are a proxy before a real Docker Engine 20.10 that answers as the Engine of that name
-does where that differs. [tests/hosts/engines](../tests/hosts/engines) has them, and
+**These are imitations too.** Most are a proxy in front of a real Docker Engine 20.10. It imitates the named Engine
+where that differs. [tests/hosts/engines](../tests/hosts/engines) has them, and
 [tests/hosts/test_engines.py](../tests/hosts/test_engines.py) runs what the table names. `make test-engines` runs
 releases on some of these Engines themselves: on Docker Engine with the containerd image store, and on Podman 4.3 and
 5.8.

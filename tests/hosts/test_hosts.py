@@ -181,7 +181,7 @@ def unchanged(shop: Shop, run: Callable[[], Ran]) -> None:
 
 
 @tried("again", "The same release again writes nothing.")
-@tried("release", "A release moves the floating tags, by the Engine and by the registry.")
+@tried("release", "A release moves the floating tags, via the Engine and via the registry.")
 @pytest.mark.parametrize("via", ["engine", "registry"])
 def test_a_release_moves_the_cascade_and_the_same_again_changes_nothing(shop: Shop, via: str) -> None:
     before = shop.tags
@@ -192,7 +192,7 @@ def test_a_release_moves_the_cascade_and_the_same_again_changes_nothing(shop: Sh
         unchanged(shop, lambda: shop.release("2.1.106"))
 
 
-@tried("gates", "A gate sees the image before any other tag, and its candidate goes or is named.")
+@tried("gates", "A gate sees the image before any tag moves, and tagger removes or names its candidate.")
 @pytest.mark.parametrize("gate", ["true", "false"])
 def test_an_image_waits_for_its_gate_and_its_candidate_goes_or_is_named(shop: Shop, gate: str) -> None:
     before = shop.tags
@@ -215,7 +215,7 @@ def test_a_backport_moves_its_own_line(shop: Shop) -> None:
     assert shop.tags == before | cascade(digest(NEW), "2.0.7", "2.0")
 
 
-@tried("other image", "Another image under a published version is refused.")
+@tried("other image", "tagger refuses another image under a published version.")
 @pytest.mark.parametrize("options", [(), pytest.param(("--assume-newest",), marks=pytest.mark.long)])
 def test_another_image_under_a_published_version_is_refused(shop: Shop, options: tuple[str, ...]) -> None:
     before = shop.tags
@@ -255,9 +255,9 @@ def test_a_promotion_within_a_registry_moves_the_cascade_and_its_dry_run_and_the
     unchanged(shop, lambda: shop.run(*words))
 
 
-@tried("signatures", "What refers to an image, a signature for example, comes along to this registry and from it.")
-@tried("promote from", "An image of this registry is released to another one.")
-@tried("promote to", "An image of this registry or of another one gets the floating tags.")
+@tried("signatures", "Signatures and other referrers are copied to this registry and from it.")
+@tried("promote from", "An image from this registry is released to another one.")
+@tried("promote to", "An image from this registry or from another one is released here.")
 @pytest.mark.parametrize("to_this", [True, False])
 def test_a_promotion_between_registries_moves_the_cascade_and_what_refers_to_the_image_comes_along(
     shop: Shop, other: Shop, to_this: bool
@@ -276,7 +276,7 @@ def test_a_promotion_between_registries_moves_the_cascade_and_what_refers_to_the
 # -- looking -------------------------------------------------------------------------------------------------------
 
 
-@tried("ls", "Every version is listed with its floating tags.")
+@tried("ls", "The list shows every version with its floating tags.")
 def test_the_versions_are_listed_with_their_floating_tags(shop: Shop) -> None:
     ran = shop.run("ls", shop.name, "--json")
     assert ran.code == 0, ran.err
@@ -287,7 +287,7 @@ def test_the_versions_are_listed_with_their_floating_tags(shop: Shop) -> None:
     }
 
 
-@tried("check", "A check is content where all is well.")
+@tried("check", "A check finds nothing if all is well.")
 def test_a_check_is_content_where_all_is_well(shop: Shop) -> None:
     ran = shop.run("check", shop.name)
     assert ran.code == 0, ran.err
@@ -318,7 +318,7 @@ def removed(shop: Shop, command: str, run: Callable[[], Ran], expected: dict[str
         assert (ran.code, shop.tags) == (0, expected), ran.err
 
 
-@tried("rm", "A version goes with its image's signature, and its floating tags fall back.", needs="rm")
+@tried("rm", "A version goes together with its image's signature, and its floating tags go back.", needs="rm")
 def test_a_version_is_removed_with_its_signature_or_nothing_is(shop: Shop) -> None:
     shop.seed({f"{digest(FORMER).replace(':', '-')}.sig": b"a signature"})
     left = cascade(digest(OLD), "2.0.6", "2.0", "2", "latest")
@@ -343,7 +343,7 @@ def test_a_yanked_version_does_not_count_whether_its_tag_goes_or_not(shop: Shop)
     assert "removed" not in ran.out or "2.1.105" not in tags
 
 
-@tried("undo", "A yank is undone; a mark that cannot go counts for nothing.", needs="rm", without="yes")
+@tried("undo", "A yank is undone; a mark that cannot be deleted has no effect.", needs="rm", without="yes")
 def test_an_undone_yank_leaves_the_tags_as_they_were(shop: Shop) -> None:
     before = shop.tags
     assert shop.run("yank", shop.name, "2.1.105").code == 0

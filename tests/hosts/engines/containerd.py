@@ -21,8 +21,8 @@ class Containerd(OfEngine, PushingEngine):
     refuses: ClassVar[Mapping[str, str]] = {"reason": "400 Bad Request"}
     differences = (
         Difference("The ID of an image is the digest of its manifest.", "a recording"),
-        Difference("Its push stream has the digest in a line of text only.", "a recording"),
-        Difference("When the registry refuses a push, it shows the HTTP status, and not the reason.", "a recording"),
+        Difference("Its push stream shows the digest only in a line of text.", "a recording"),
+        Difference("When the registry refuses a push, it shows the HTTP status, but not the reason.", "a recording"),
     )
 
     def __init__(self, _: Path) -> None:

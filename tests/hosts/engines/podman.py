@@ -19,7 +19,7 @@ from hosts.engines import EngineImitation, asked, body_of, stream
 _HEADER = Difference("Its version is in the header Libpod-Api-Version.", "a recording")
 _BRIEF = Difference("Its push stream has a first line, and a line of text with the digest.", "a recording")
 _FORMATS = Difference("It tries a refused manifest in other formats, and reports each of them.", "a recording")
-_LIST = Difference("Its Docker API shows one image of a manifest list, and not the list.", "a recording")
+_LIST = Difference("Its Docker API shows one image of a manifest list, but not the list itself.", "a recording")
 _LISTED = re.compile(r"/v[0-9.]+/libpod/manifests/(.+)/exists")
 _TYPE = "application/vnd.docker.distribution.manifest.v2+json"
 

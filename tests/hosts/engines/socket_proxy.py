@@ -17,7 +17,7 @@ class SocketProxy(OverTcp):
 
     name = "Docker Engine behind a socket proxy"
     differences = (
-        Difference("It answers 403 in HTML to what it does not let pass, `/info` for example.", "its documentation"),
+        Difference("It answers 403 in HTML to requests that it blocks, `/info` for example.", "its documentation"),
     )
 
     def differs(self, request: Request) -> Response | None:
