@@ -178,7 +178,7 @@ def _git(folder: Path, *words: str, wanted: str = "the version", instead: str = 
             capture_output=True, text=True, errors="replace", timeout=_SECONDS, check=False,
         )  # fmt: skip
     except FileNotFoundError:
-        raise InputError(f"git is not installed, so it cannot tell {wanted}", f"install it, or {instead}") from None
+        raise InputError(f"git is not installed, so tagger cannot find {wanted}", f"install it, or {instead}") from None
     except subprocess.TimeoutExpired:
         raise InputError(f"git {words[0]} gave no answer within {_SECONDS} s", instead) from None
     if done.returncode and (distrusted := _DISTRUSTED.search(done.stderr)):

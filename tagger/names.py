@@ -88,7 +88,7 @@ class Registry:
         Raises InvalidReference, also for a host that the Engine would take for the first part of a Docker Hub name.
         """
         if "@" in text:
-            raise InvalidReference("a registry's name contains no user or password", "use docker login for these")
+            raise InvalidReference("a registry's name cannot contain a user or password", "use docker login instead")
         if "://" in text:
             raise InvalidReference(
                 f"registry '{printable(text)}' is a URL", "give the host and port alone, such as registry.local:5000"

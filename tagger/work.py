@@ -95,7 +95,7 @@ class Deadline:
         """Raise CalledOff or TimedOut when there is no more time."""
         self.left()
         if self._called_off.is_set():
-            raise CalledOff("called off", AGAIN)
+            raise CalledOff("cancelled", AGAIN)
 
     def left(self) -> float | None:
         """The seconds that are left, more than 0; None for no end. Raises TimedOut."""
@@ -231,7 +231,7 @@ class Deadline:
 
     def _unless_called_off(self, task: Callable[[], T]) -> T:
         if self._called_off.is_set():
-            raise CalledOff("called off before it began")
+            raise CalledOff("cancelled before it began")
         return task()
 
 

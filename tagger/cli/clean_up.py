@@ -134,7 +134,9 @@ def prune(
         if is_asked(many, repository, plan):
             looks = how.dry_run or plan is not None
             if not (how.yes or looks):
-                raise InputError("prune asks nobody about many repositories", "check with --dry-run, then pass --yes")
+                raise InputError(
+                    "prune cannot ask about many repositories at once", "check with --dry-run, then pass --yes"
+                )
             asked = Asked("prune", partial(remove, dry_run=looks), shown, looks, plan, kept)
             run(asked, many, repository, where, as_json=how.as_json)
         there = places(where, one(repository))

@@ -106,7 +106,7 @@ def groups(where: Where, named: str | None) -> tuple[tuple[Place, ...], ...]:
     if named is not None:
         return (places(where, named),)
     if where.also:
-        raise InputError("--also needs another repository beside it", "give REPOSITORY too")
+        raise InputError("--also adds to REPOSITORY, which is missing", "give REPOSITORY too")
     every = all_places(given(where.rules), os.environ, Path())
     return tuple(tuple(_at(where.access, each.repository, each.config) for each in group) for group in every)
 

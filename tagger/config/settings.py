@@ -44,7 +44,7 @@ def _one_line(line: Mapping[str, object], label: str, where: str) -> Given:
 
 
 def _no_lines(_: str, __: tuple[str, ...], name: str) -> NoReturn:
-    raise InputError("the environment", f"{name} is not read: write lines in the settings file")
+    raise InputError(f"{name} is not a variable that tagger reads", "define lines in the settings file")
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,6 +160,6 @@ def _helper_answer(program: str, server: str, output: bytes) -> Credential | Non
         return credential_of(str(found["Username"] or ""), str(found["Secret"] or ""))
     except (ValueError, KeyError, TypeError, RecursionError):
         raise CredentialsError(
-            f"{program} answered for {server} without a usable credential",
+            f"{program} answered for {server}, but with no usable credential",
             f"try docker login {server} again",
         ) from None

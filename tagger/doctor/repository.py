@@ -124,7 +124,7 @@ class Examination:
     def _proxy(self) -> Said:
         greeted = got(self._greeting)
         way = proxy_to(greeted.url if greeted else f"https://{self._name.registry.api_host}/v2/")
-        return ok(f"through {way}" if way else "none on the way")
+        return ok(f"through {way}" if way else "none is used")
 
     def _token_server(self) -> Said:
         server = self._opened.connection.auth.token_server(self._greeting())

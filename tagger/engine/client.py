@@ -89,7 +89,7 @@ class Engine:
             )
         if self._is_podman_list(name.text):
             raise InputError(
-                f"{printable(name.text)} is a manifest list of Podman, whose Docker API shows one platform only",
+                f"{printable(name.text)} is a manifest list of Podman, whose Docker API shows only one platform",
                 f"push it with podman manifest push --all {printable(name.text)} docker://REPOSITORY:TAG, and release"
                 f" that with tagger promote",
             )

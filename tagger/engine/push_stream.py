@@ -105,7 +105,7 @@ def pushed_digest(messages: Iterable[object], tag: Tag, *, logged_in: bool = Fal
     for message in messages:
         if not isinstance(message, dict):
             raise EngineError(
-                f"the Engine's push of {tag} said {printable(message, 80)}, which is not a message", "try again"
+                f"the Engine's push of {tag} sent {printable(message, 80)}, which is not a valid message", "try again"
             )
         if problem := _problem(message):
             raise _push_error(problem, tag, logged_in=logged_in)

@@ -21,7 +21,9 @@ def of_file(path: str, check: Callable[[], None]) -> Iterator[str]:
     try:
         file = os.open(path, os.O_RDONLY)
     except OSError as error:
-        raise InputError(f"{printable(path)} cannot be read ({error.strerror})", "give a file with names") from None
+        raise InputError(
+            f"{printable(path)} cannot be read ({error.strerror})", "give a file with repository names"
+        ) from None
     return _read(file, path, check)
 
 
@@ -41,7 +43,9 @@ def _read(descriptor: int, name: str, check: Callable[[], None]) -> Iterator[str
         try:
             piece = os.read(descriptor, _PIECE_BYTES)
         except OSError as error:
-            raise InputError(f"{printable(name)} cannot be read ({error.strerror})", "give a file with names") from None
+            raise InputError(
+                f"{printable(name)} cannot be read ({error.strerror})", "give a file with repository names"
+            ) from None
         *complete, rest = (rest + piece).split(b"\n")
         yield from (line.decode(errors="backslashreplace") for line in complete)
         if len(rest) > _LONGEST_BYTES:

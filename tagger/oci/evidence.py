@@ -126,7 +126,7 @@ def _named(sources: frozenset[Source]) -> str:
 def judged(of: Digest, where: str, manifest: Manifest, read: Read, hung: str = "") -> Iterator[Found | Unfit]:
     """Yield what a manifest that belongs to an image holds; `hung` is what its tag says that it is.
 
-    Raises BadAnswer for a manifest that does not say what it is made of.
+    Raises BadAnswer for a manifest that does not list its parts.
     """
     kind = _kind_of(str(manifest.referrer().get("artifactType", ""))) or hung
     layers = content_of(manifest.body).get("layers") or ()

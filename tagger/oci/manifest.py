@@ -195,4 +195,4 @@ def content_of(body: bytes) -> dict[str, Any]:
 
 
 def _unusable(digest: Digest) -> BadAnswer:
-    return BadAnswer(f"manifest {digest} does not say what it is made of", "push that image again")
+    return BadAnswer(f"manifest {digest} does not list its parts", "push that image again")

@@ -276,7 +276,7 @@ def _list_by_tag(target: RemoteRepository, subject: Digest, entries: Sequence[in
         if added is None:
             return
         target.put(tag, added)
-    raise BadAnswer(f"{target.name}:{tag} does not keep what is written there", "promote the image again")
+    raise BadAnswer(f"{target.name}:{tag} does not keep what tagger writes", "promote the image again")
 
 
 def _send_manifest(target: RemoteRepository, manifest: Manifest) -> None:

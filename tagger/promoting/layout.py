@@ -300,7 +300,7 @@ def _in_tar(path: Path) -> _Find:
             with _Headers(path) as headers, tarfile.open(fileobj=headers, mode="r:") as tar:
                 files = dict(_members(path, size, tar))
         except (tarfile.TarError, ValueError, RecursionError) as error:
-            raise InputError(f"{path} is not a whole tar ({printable(error)})", _WRITE_AGAIN) from None
+            raise InputError(f"{path} is not a complete tar ({printable(error)})", _WRITE_AGAIN) from None
     folders = [name.removesuffix(_MARKER) for name in files if PurePosixPath(name).name == _MARKER]
     if len(folders) > 1:
         raise InputError(f"{path} has several OCI layouts: {', '.join(map(printable, sorted(folders)))}", "give one")
@@ -319,7 +319,7 @@ def _members(path: Path, size: int, tar: tarfile.TarFile) -> Iterator[tuple[str,
             raise InputError(f"{path} has more than {_MOST_FILES} files", "give the tar of an OCI layout")
         if member.isreg() and not member.issparse():
             if member.offset_data + member.size > size:
-                raise InputError(f"{path} ends within {printable(member.name)}", _WRITE_AGAIN)
+                raise InputError(f"{path} ends in the middle of {printable(member.name)}", _WRITE_AGAIN)
             yield str(name), _File(path, member.offset_data, member.size)
 
 

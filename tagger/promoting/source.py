@@ -186,7 +186,9 @@ def _part(place: Place) -> tuple[str, Sequence[index.Entry]]:
 def _config(manifest: Manifest, repository: Home) -> bytes:
     config = manifest.blobs()[0]
     if config.size > _CONFIG_BYTES:
-        raise BadAnswer(f"the configuration of {manifest.digest} has {config.size} bytes", "push that image again")
+        raise BadAnswer(
+            f"the configuration of {manifest.digest} is too large ({config.size} bytes)", "push that image again"
+        )
     with repository.blobs.opened(config) as pieces:
         return b"".join(pieces)
 

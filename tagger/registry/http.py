@@ -200,7 +200,7 @@ class Transport:
             if len(content) > limit:
                 response.close()
                 raise TooLong(
-                    f"{self.registry} answers with more than {limit} bytes, which is more than a registry sends",
+                    f"{self.registry} answers with more than {limit} bytes, more than any registry should send",
                     "check the host and the port",
                 )
             return bytes(content)

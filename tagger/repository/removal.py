@@ -89,7 +89,7 @@ def named(name: Repository, every: Sequence[Published], names: Sequence[str], no
             note(f"{name} has no tag {printable(text)}, so there is nothing to remove")
         found |= dict.fromkeys(here)
     if not found:
-        raise NotThere(f"{name} has none of the tags named", f"tagger ls {name} shows those that it has")
+        raise NotThere(f"{name} has none of these tags", f"tagger ls {name} shows those that it has")
     return tuple(found)
 
 

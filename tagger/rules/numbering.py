@@ -117,7 +117,7 @@ class Numbering:
             )
         if found is None:
             raise InvalidVersion(
-                f"'{printable(text)}' is not a version by the template '{self.versions}'",
+                f"'{printable(text)}' does not match the template '{self.versions}'",
                 f"give one such as {self.sample}",
             )
         return found

@@ -218,7 +218,7 @@ def _change_of_rebuilt(version: Version, image: Digest | None, rebuilt: Version,
     before = observed.digests.get(tag)
     if before and before == image:
         return Change(tag, Action.UNCHANGED, version, before, image)
-    reason = f"{version} follows its rebuild {rebuilt}: publish this image as the next one with --revision"
+    reason = f"{version} follows its rebuild {rebuilt}: publish this image as the next revision with --revision"
     return Change(tag, Action.REFUSE, version, before, before, reason)
 
 

@@ -266,7 +266,8 @@ def _check(scheme: Scheme) -> None:
         spelling.check_variant(variant, scheme.channels)
         if scheme.numbering.ends_like_a_revision(f"-{variant}"):
             raise InputError(
-                f"variant '{printable(variant)}' reads as a revision by '{scheme.revisions}'", "rename one of them"
+                f"variant '{printable(variant)}' could be a revision of the form '{scheme.revisions}'",
+                "rename one of them",
             )
     for name, series in scheme.aliases:
         spelling.check_alias(name, series, numbered=bool(scheme.versions))

@@ -58,7 +58,7 @@ def promote(
     named = ", ".join(source for each in wanted for source in each.sources)
     try:
         if not named:
-            raise InputError("say which image to promote: REGISTRY/REPOSITORY:TAG or REGISTRY/REPOSITORY@DIGEST")
+            raise InputError("name the image to promote: REGISTRY/REPOSITORY:TAG or REGISTRY/REPOSITORY@DIGEST")
         deadline = deadline_of(options)
         build_metadata = options.get("build_metadata", "refuse")
         git_tags = {", ".join(each.sources): each.git_tag for each in wanted}

@@ -806,7 +806,7 @@ def test_the_right_to_push_is_checked_before_anything_moves(scene: Stage, engine
 HELPERS = {
     "missing": (None, "cannot be started"),
     "failing": (f"echo '{canary.PASSWORD}'; exit 1", "docker-credential-test"),
-    "printing junk": (f"echo 'welcome {canary.PASSWORD}'", "without a usable credential"),
+    "printing junk": (f"echo 'welcome {canary.PASSWORD}'", "no usable credential"),
     "flooding": ("exec yes 'x'", "docker-credential-test"),
 }
 

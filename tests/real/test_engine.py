@@ -358,8 +358,8 @@ def aux(tag: str, digest: str | None) -> Message:
             "pull or build every platform",
         ),
         ([{"aux": {"contentMissing": True}}], WrongImage, "pull or build every platform"),
-        (["text"], EngineError, "said text, which is not a message: try again"),
-        ([None], EngineError, "which is not a message: try again"),
+        (["text"], EngineError, "sent text, which is not a valid message: try again"),
+        ([None], EngineError, "which is not a valid message: try again"),
     ],
 )
 def test_a_push_without_proof_is_a_failure(messages: list[object], error: type[TaggerError], message: str) -> None:

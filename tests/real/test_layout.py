@@ -230,7 +230,7 @@ def an_absolute_name(tar: tarfile.TarFile) -> None:
     tar.addfile(*file_of("/etc/passwd"))
 
 
-@hostile("is not a whole tar (a header is too long)")
+@hostile("is not a complete tar (a header is too long)")
 def a_header_of_five_megabytes(tar: tarfile.TarFile) -> None:
     info, content = file_of("x", b"y" * 5_000_000)
     info.type = tarfile.XHDTYPE
@@ -274,7 +274,9 @@ def test_a_tar_that_is_cut_off_is_refused(layout: Layout, target: Repository, tm
     for size in (len(whole) // 2, len(whole) // 3 * 2, 1000, 100):
         path.write_bytes(whole[:size])
         said = refused(f"oci:{path}", target)
-        assert "ends within" in said or "is not a whole tar" in said or "is not an OCI layout" in said, said
+        assert "ends in the middle of" in said or "is not a complete tar" in said or "is not an OCI layout" in said, (
+            said
+        )
 
 
 @pytest.mark.parametrize(
@@ -282,8 +284,8 @@ def test_a_tar_that_is_cut_off_is_refused(layout: Layout, target: Repository, tm
     [
         (b"\x1f\x8b\x08\x00", "is compressed: uncompress it first, for example with gunzip"),
         (b"(\xb5/\xfd", "with unzstd"),
-        (b"nothing of a tar", "is not a whole tar"),
-        (b"", "is not a whole tar"),
+        (b"nothing of a tar", "is not a complete tar"),
+        (b"", "is not a complete tar"),
     ],
 )
 def test_a_file_that_is_no_tar_is_named(tmp_path: Path, target: Repository, content: bytes, says: str) -> None:

@@ -291,7 +291,7 @@ def test_what_is_not_there_is_said_and_does_not_keep_the_rest() -> None:
     said: list[str] = []
     assert remove(repository, [SCHEME], ["2.1.106", "9.9.9"], note=said.append).removed[0] == "2.1.106"
     assert ["9.9.9" in line for line in said] == [True]
-    with pytest.raises(InputError, match="none of the tags named: tagger ls"):
+    with pytest.raises(InputError, match="none of these tags: tagger ls"):
         remove(shelf("1.0.0"), [SCHEME], ["9.9.9"])
 
 

@@ -486,7 +486,7 @@ def test_an_unknown_key_and_a_wrong_type_name_file_key_and_what_is_allowed(
 
 def test_a_table_that_is_none_is_told(tmp_path: Path) -> None:
     write(tmp_path / "pyproject.toml", "[tool]\ntagger = 3")
-    with pytest.raises(InputError, match=r"\[tool\.tagger\] is no table"):
+    with pytest.raises(InputError, match=r"\[tool\.tagger\] is not a table"):
         read(Given(), {}, tmp_path)
 
 

@@ -482,11 +482,11 @@ def test_a_helper_that_knows_no_credential_means_anonymous(
     ("script", "message"),
     [
         (f"echo {CANARY}; echo {CANARY} >&2; exit 1", "with exit code 1: try docker login"),
-        (f"echo {CANARY}", "without a usable credential: try docker login"),
-        (f"""echo '["{CANARY}"]'""", "without a usable credential: try docker login"),
-        (f"""echo '{{"Username": "{CANARY}"}}'""", "without a usable credential: try docker login"),
-        (f"printf '\\377{CANARY}'", "without a usable credential: try docker login"),
-        ("", "without a usable credential: try docker login"),
+        (f"echo {CANARY}", "no usable credential: try docker login"),
+        (f"""echo '["{CANARY}"]'""", "no usable credential: try docker login"),
+        (f"""echo '{{"Username": "{CANARY}"}}'""", "no usable credential: try docker login"),
+        (f"printf '\\377{CANARY}'", "no usable credential: try docker login"),
+        ("", "no usable credential: try docker login"),
     ],
 )
 def test_a_broken_helper_is_named_and_its_output_never_shown(

@@ -101,7 +101,7 @@ def test_each_entry_is_read_by_itself() -> None:
     ]
     found = Manifest.of(OCI_INDEX, json.dumps({"manifests": entries}).encode())
     assert found.listed() == (Descriptor("7", Digest(digest)),)
-    with pytest.raises(RegistryError, match="does not say what it is made of"):
+    with pytest.raises(RegistryError, match="does not list its parts"):
         found.entries()
     unlisted: tuple[object, ...] = (None, 7, {}, "text")
     for nothing in unlisted:
@@ -111,5 +111,5 @@ def test_each_entry_is_read_by_itself() -> None:
 @pytest.mark.parametrize("size", ["1e999", "-Infinity", "NaN", '"much"', "null"])
 def test_a_size_that_is_no_number_of_bytes_makes_an_image_unusable(size: str) -> None:
     blob = f'{{"digest": "sha256:{"0" * 64}", "size": {size}}}'
-    with pytest.raises(RegistryError, match="does not say what it is made of"):
+    with pytest.raises(RegistryError, match="does not list its parts"):
         Manifest.of(OCI_MANIFEST, f'{{"config": {blob}, "layers": []}}'.encode()).blobs()

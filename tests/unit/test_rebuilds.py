@@ -303,5 +303,5 @@ def test_a_template_that_could_not_be_read_back_is_refused(versions: str, revisi
 def test_what_a_template_does_not_spell_is_no_version(wrong: str) -> None:
     numbering = Numbering("main-{n}")
     assert numbering.read(wrong) is None
-    with pytest.raises(InvalidVersion, match=r"is not a version by the template 'main-\{n\}': give one such as main-"):
+    with pytest.raises(InvalidVersion, match=r"does not match the template 'main-\{n\}': give one such as main-"):
         numbering.asked(wrong)

@@ -429,7 +429,7 @@ def test_removing_a_version_of_a_variant_leaves_the_same_version_of_other_varian
 
 def test_a_version_that_only_other_variants_have_is_not_there_to_remove() -> None:
     repository = shelf()
-    with pytest.raises(InputError, match="has none of the tags named"):
+    with pytest.raises(InputError, match="has none of these tags"):
         remove(repository, [ALPINE], ["2.1.106"])
     assert held(repository) == held(shelf())
 
