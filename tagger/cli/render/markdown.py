@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from tagger.cli.render.text import commands, evidence_line, ran_line, short
+from tagger.cli.render.phrases import commands, evidence_line, ran_line, short
 from tagger.releasing.outcome import Outcome, Release
 from tagger.rules.plan import Action
 from tagger.text import printable

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from tagger.cli.render.console import console, is_rich, lost, styled, symbols
-from tagger.cli.render.text import commands, evidence_line, heading, movement, ran_line, verdict
+from tagger.cli.render.phrases import commands, evidence_line, heading, movement, ran_line, verdict
 from tagger.text import one_line
 
 if TYPE_CHECKING:

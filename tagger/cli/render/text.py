@@ -7,16 +7,25 @@ from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from tagger.names import SHORT_DIGEST, Digest, Repository
-from tagger.releasing.outcome import Outcome, Release, Released
-from tagger.rules.plan import Action, Change
-from tagger.rules.spelling import DEFAULT_VARIANT
+from tagger.cli.render.phrases import (
+    HOLDERS,
+    commands,
+    evidence_line,
+    heading,
+    movement,
+    ran_line,
+    short,
+    some,
+    verdict,
+)
+from tagger.names import Repository
+from tagger.releasing.outcome import Release
+from tagger.rules.plan import Change
 from tagger.rules.version import yanked_by
 from tagger.text import in_lines
 
 if TYPE_CHECKING:
     from tagger.doctor.finding import Diagnosis, Finding
-    from tagger.gating.command import Present, Ran
     from tagger.repository.check import Check, Incomplete
     from tagger.repository.compare import Difference, Holding
     from tagger.repository.floating import Floating, Move
@@ -30,8 +39,6 @@ if TYPE_CHECKING:
     from tagger.repository.yank import Yank
     from tagger.rules.propose import Line
 
-_OTHER_TAGS = 50
-_HOLDERS = 3
 _FEW = 12
 _DIFFERENCES = 50
 
@@ -54,66 +61,9 @@ def _lines(release: Release) -> Iterator[str]:
         yield said
 
 
-def heading(release: Release, released: Released) -> str:
-    """Name where something happened: the repository, and the variant and image where there are several."""
-    several = len({each.image for each in release.repositories}) > 1
-    variant = "" if released.variant == DEFAULT_VARIANT else f" ({released.variant})"
-    return f"{released.repository}{variant}" + (f" from {released.image}" if several else "")
-
-
-def commands(release: Release) -> Iterator[tuple[str, Ran]]:
-    """What ran around a release, each with a word for what it is."""
-    yield from (("gate", ran) for ran in release.gates)
-    yield from (("after", ran) for ran in release.after)
-
-
-def ran_line(what: str, ran: Ran) -> str:
-    """How a command ended for which image."""
-    return f"{what} {ran.command}: {ran.failed or 'succeeded'} for {ran.subject.reference}"
-
-
-def evidence_line(found: Present) -> str:
-    """Where evidence about which image is, or that it is not there."""
-    if found.lacks:
-        return f"{found.kind}: missing for {found.subject.reference}"
-    return f"{found.kind}: present for {found.subject.reference} ({_some(found.where, _HOLDERS)})"
-
-
-def verdict(release: Release) -> str | None:
-    """How a release ended; None for a failure, which has its error."""
-    where = ", ".join(dict.fromkeys(f"{r.repository}@{r.digest}" for r in release.repositories if r.digest))
-    match release.outcome:
-        case Outcome.PLANNED:
-            return "dry run: nothing was written"
-        case Outcome.RELEASED:
-            return f"released {release.version} as {where}"
-        case Outcome.UNCHANGED:
-            return f"unchanged: {release.version} is already released as {where}"
-        case _:
-            return None
-
-
 def _change(change: Change) -> str:
     detail = "; ".join(part for part in (movement(change), change.reason) if part)
     return f"{change.action} {change.tag}" + (f": {detail}" if detail else "")
-
-
-def movement(change: Change) -> str:
-    """From which digest to which a tag goes."""
-    match change.action:
-        case Action.CREATE:
-            return short(change.after) if change.after else ""
-        case Action.MOVE:
-            return f"{short(change.before)} to {short(change.after)}"
-        case Action.UNCHANGED:
-            return short(change.after)
-        case _:
-            return ""
-
-
-def short(digest: Digest | None) -> str:
-    """As much of a digest as a person reads."""
-    return digest[:SHORT_DIGEST] if digest else "the new image"
 
 
 def listing_text(listing: Listing) -> str:
@@ -134,7 +84,7 @@ def check_text(check: Check) -> str:
     drifted = f"{len(check.drift)} drifted" if check.drift else "no drift"
     drifted += f", {len(check.incomplete)} incomplete" if check.incomplete else ""
     checked = f"{len(check.checked)} floating {'tag' if len(check.checked) == 1 else 'tags'} checked"
-    others = f"; not looked at: {_some(check.not_looked_at)}" if check.not_looked_at else ""
+    others = f"; not looked at: {some(check.not_looked_at)}" if check.not_looked_at else ""
     lines = [_drift(state, check.repository) for state in check.drift]
     lines += [
         f"  {tag} holds a placeholder, because its removal was interrupted: repeat tagger rm {check.repository} {tag}"
@@ -182,9 +132,9 @@ def removal_text(removal: Removal) -> str:
 def pruning_text(pruning: Pruning) -> str:
     """Write what was pruned, and what stays though its number would let it go."""
     begins = [removal_text(pruning)] if pruning.removed else [f"{pruning.repository}: nothing to prune"]
-    held = [f"{tag} ({_some(by, _HOLDERS)})" for tag, by in pruning.held]
+    held = [f"{tag} ({some(by, HOLDERS)})" for tag, by in pruning.held]
     lines = [("held by other tags", held), ("not understood", pruning.not_understood)]
-    return "\n".join([*begins, *(f"  {what}: {_some(names)}" for what, names in lines if names)])
+    return "\n".join([*begins, *(f"  {what}: {some(names)}" for what, names in lines if names)])
 
 
 def yank_text(yank: Yank) -> str:
@@ -222,9 +172,9 @@ def _proposal_lines(proposed: Proposed) -> Iterator[str]:
         yield "no versions that tagger can read"
     if proposed.proposal.not_understood:
         yield "left alone:"
-        yield from (f"  {kind}: {_some(tags, _FEW)}" for kind, tags in proposed.proposal.not_understood)
+        yield from (f"  {kind}: {some(tags, _FEW)}" for kind, tags in proposed.proposal.not_understood)
     if proposed.unreadable:
-        registry, tags = proposed.repository.registry, _some(proposed.unreadable, _FEW)
+        registry, tags = proposed.repository.registry, some(proposed.unreadable, _FEW)
         yield f"note: {registry} does not say what these tags hold: {tags}"
 
 
@@ -233,14 +183,14 @@ def _proposed_line(line: Line) -> Iterator[str]:
     yield f"{named}{line.versions} {'version' if line.versions == 1 else 'versions'}, the newest {line.newest}"
     yield from (f"  {reason}" for reason in line.reasons)
     if line.right:
-        yield f"  in place: {_some(line.right, _FEW)}"
+        yield f"  in place: {some(line.right, _FEW)}"
     for each in line.drifted:
         holds = f"holds {each.holds}" if each.holds else "holds an image of no version"
         yield f"  drifted: {each.tag} {holds}, but should hold {each.expected}"
     if line.missing:
-        yield f"  missing: {_some(line.missing, _FEW)}"
+        yield f"  missing: {some(line.missing, _FEW)}"
     will = [("moves", line.moves), ("creates", line.creates)]
-    said = " and ".join(f"{verb} {_some(tags, _FEW)}" for verb, tags in will if tags) or "moves no floating tag"
+    said = " and ".join(f"{verb} {some(tags, _FEW)}" for verb, tags in will if tags) or "moves no floating tag"
     yield f"  the next release after {line.newest} {said}"
 
 
@@ -275,7 +225,7 @@ def _listing_lines(listing: Listing) -> Iterator[str]:
         yield "drifted:"
         yield from (_drift(state, listing.repository) for state in drifted)
     if listing.other:
-        yield f"other tags: {_some(listing.other)}"
+        yield f"other tags: {some(listing.other)}"
 
 
 def _drift(state: Floating, repository: Repository) -> str:
@@ -304,12 +254,6 @@ def _should(state: Floating, repository: Repository) -> str:
     if state.expected:
         return f"should hold {state.expected}"
     return f"no version claims it: remove it with tagger rm {repository} {state.tag}"
-
-
-def _some(names: Sequence[str], most: int = _OTHER_TAGS) -> str:
-    """Name tags, but no more than a person reads."""
-    more = len(names) - most
-    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def _move(move: Move) -> str:
