@@ -1,4 +1,4 @@
-"""Text from elsewhere, made safe to show: it holds no secret, moves no cursor and commands no CI system."""
+"""Text, made safe to show where it is from elsewhere: it holds no secret, moves no cursor and commands no CI system."""
 
 from __future__ import annotations
 
@@ -99,6 +99,16 @@ def printable(text: object, limit: int = _LONGEST_QUOTE) -> str:
     'xxx…y'
     """
     return _without_middle(one_line(_without_middle(without_secrets(str(text)), limit)), limit)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun.
+
+    >>> counted(1, "tag"), counted(2, "tag"), counted(3, "repository")
+    ('1 tag', '2 tags', '3 repositories')
+    """
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number} {noun if number == 1 else plural}"
 
 
 def _without_middle(text: str, limit: int) -> str:

@@ -12,7 +12,7 @@ from tagger.cli.render.console import say
 from tagger.cli.settings import Place, reader
 from tagger.cli.several import Shown
 from tagger.errors import InputError
-from tagger.text import printable
+from tagger.text import counted, printable
 
 if TYPE_CHECKING:
     from tagger.fleet.plan import Planned
@@ -67,7 +67,7 @@ def _check_whole(plan: str) -> None:
         raise InputError(
             f"{printable(plan)} cannot be read ({error.strerror})", "give the file that --plan wrote"
         ) from None
-    say(f"the plan changes {count} {'repository' if count == 1 else 'repositories'}")
+    say(f"the plan changes {counted(count, 'repository')}")
     if failed:
         say(f"note: the plan leaves out {failed}, because tagger could not look there")
 

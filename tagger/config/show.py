@@ -8,7 +8,7 @@ from typing import Any
 from tagger.config.check import Verdict
 from tagger.config.schema import schema
 from tagger.config.settings import Config, Settings
-from tagger.text import in_lines, neutral_json, printable
+from tagger.text import counted, in_lines, neutral_json, printable
 
 
 def as_text(config: Config) -> str:
@@ -32,8 +32,7 @@ def schema_as_json() -> str:
 
 def verdict_as_text(verdict: Verdict) -> str:
     """Say that a file holds up, and for how many images."""
-    count = len(verdict.images)
-    return in_lines([f"{printable(verdict.file)}: no problem, {count} {'image' if count == 1 else 'images'}"])
+    return in_lines([f"{printable(verdict.file)}: no problem, {counted(len(verdict.images), 'image')}"])
 
 
 def verdict_as_content(verdict: Verdict) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from tagger.registry.pools import proxy_to
 from tagger.registry.referrers import lists_referrers
 from tagger.registry.repository import RemoteRepository
 from tagger.registry.tls import authorities
-from tagger.text import printable
+from tagger.text import counted, printable
 from tagger.wiring.access import is_another
 
 # A clock that is late by the first may see a token as too young; by the second, many servers refuse it.
@@ -143,7 +143,7 @@ class Examination:
                 "there is no such repository, or the registry hides it from you",
                 "create it, unless this registry creates repositories on the first push",
             )
-        return ok(f"the list of tags can be read: {_counted(len(tags), 'tag')}")
+        return ok(f"the list of tags can be read: {counted(len(tags), 'tag')}")
 
     def _push(self) -> Said:
         if self._opened.blobs.lets_push():
@@ -189,7 +189,7 @@ class Examination:
             return note(_NOT_KNOWN_YET)
         pages = self._opened.list.pages
         if len(pages) > 1:
-            return ok(f"{_counted(sum(pages), 'tag')} in {len(pages)} pages, {max(pages)} on the largest")
+            return ok(f"{counted(sum(pages), 'tag')} in {len(pages)} pages, {max(pages)} on the largest")
         return ok("the whole list comes in one page")
 
     def _head(self) -> Said:
@@ -224,7 +224,3 @@ class Examination:
     def _sample(self) -> list[Tag]:
         """Return a few tags to ask for: lists name some that are not there."""
         return (got(self._tags) or [])[-3:]
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from tagger.text import counted
+
 
 class Tally:
     """The count of each outcome, the drifted tags, and the exit codes that were met."""
@@ -32,7 +34,6 @@ class Tally:
         >>> tally.text
         '2 repositories: 1 drift, 1 ok; 2 tags drifted'
         """
-        count = self.outcomes.total()
         each = ", ".join(f"{number} {outcome}" for outcome, number in sorted(self.outcomes.items()))
-        said = f"{count} {'repository' if count == 1 else 'repositories'}" + (f": {each}" if each else "")
-        return said + (f"; {self.drifted} {'tag' if self.drifted == 1 else 'tags'} drifted" if self.drifted else "")
+        said = counted(self.outcomes.total(), "repository") + (f": {each}" if each else "")
+        return said + (f"; {counted(self.drifted, 'tag')} drifted" if self.drifted else "")

@@ -22,7 +22,7 @@ from tagger.names import Repository
 from tagger.releasing.outcome import Release
 from tagger.rules.plan import Change
 from tagger.rules.version import yanked_by
-from tagger.text import in_lines
+from tagger.text import counted, in_lines
 
 if TYPE_CHECKING:
     from tagger.doctor.finding import Diagnosis, Finding
@@ -73,8 +73,7 @@ def listing_text(listing: Listing) -> str:
 
 def sharing_text(sharing: Sharing) -> str:
     """Write the tags that hold an image, a line each."""
-    count = len(sharing.tags)
-    lines = [f"{sharing.repository}@{sharing.digest}: {count or 'no'} {'tag' if count == 1 else 'tags'}"]
+    lines = [f"{sharing.repository}@{sharing.digest}: {_counted(len(sharing.tags), 'tag')}"]
     lines += [f"  {tag}" for tag in sharing.tags]
     return in_lines([*lines, *(f"  {tag} cannot be read" for tag in sharing.unreadable)])
 
@@ -83,7 +82,7 @@ def check_text(check: Check) -> str:
     """Write what was checked and what was not, and what drifted, a line each."""
     drifted = f"{len(check.drift)} drifted" if check.drift else "no drift"
     drifted += f", {len(check.incomplete)} incomplete" if check.incomplete else ""
-    checked = f"{len(check.checked)} floating {'tag' if len(check.checked) == 1 else 'tags'} checked"
+    checked = f"{counted(len(check.checked), 'floating tag')} checked"
     others = f"; not looked at: {some(check.not_looked_at)}" if check.not_looked_at else ""
     lines = [_drift(state, check.repository) for state in check.drift]
     lines += [
@@ -165,7 +164,7 @@ def proposal_text(proposed: Proposed) -> str:
 
 
 def _proposal_lines(proposed: Proposed) -> Iterator[str]:
-    yield f"{proposed.repository}: {proposed.tags} {'tag' if proposed.tags == 1 else 'tags'}"
+    yield f"{proposed.repository}: {counted(proposed.tags, 'tag')}"
     for line in proposed.proposal.lines:
         yield from _proposed_line(line)
     if not proposed.proposal.lines:
@@ -180,7 +179,7 @@ def _proposal_lines(proposed: Proposed) -> Iterator[str]:
 
 def _proposed_line(line: Line) -> Iterator[str]:
     named = f"line {line.name}: " if line.name else ""
-    yield f"{named}{line.versions} {'version' if line.versions == 1 else 'versions'}, the newest {line.newest}"
+    yield f"{named}{counted(line.versions, 'version')}, the newest {line.newest}"
     yield from (f"  {reason}" for reason in line.reasons)
     if line.right:
         yield f"  in place: {some(line.right, _FEW)}"
@@ -204,7 +203,7 @@ def _diagnosis_lines(diagnosis: Diagnosis) -> Iterator[str]:
         yield str(repository or "this machine")
         yield from map(_found, findings)
     problems = sum(each.level == "problem" for each in diagnosis.findings)
-    yield f"{problems or 'no'} {'problem' if problems == 1 else 'problems'}"
+    yield _counted(problems, "problem")
 
 
 def _found(finding: Finding) -> str:
@@ -214,7 +213,7 @@ def _found(finding: Finding) -> str:
 
 def _listing_lines(listing: Listing) -> Iterator[str]:
     total = len(listing.versions) + listing.older
-    yield f"{listing.repository}: {total} {'version' if total == 1 else 'versions'}"
+    yield f"{listing.repository}: {counted(total, 'version')}"
     width = max((len(row.tag) for row in listing.versions), default=0)
     for row in listing.versions:
         held = short(row.digest) if row.digest else "cannot be read"
@@ -260,6 +259,10 @@ def _move(move: Move) -> str:
     if move.before is None:
         return f"  create {move.tag}: {short(move.after)} ({move.version})"
     return f"  move {move.tag}: {short(move.before)} to {short(move.after)} ({move.version})"
+
+
+def _counted(number: int, noun: str) -> str:
+    return counted(number, noun) if number else f"no {noun}s"
 
 
 def _nothing_written(dry_run: bool) -> list[str]:
