@@ -15,6 +15,7 @@ _LONGEST_COMMAND = 2000
 if TYPE_CHECKING:
     from tagger.doctor.finding import Diagnosis
     from tagger.gating.command import Present, Ran
+    from tagger.names import Tag
     from tagger.releasing.outcome import Release, Released
     from tagger.repository.check import Check, Incomplete
     from tagger.repository.compare import Difference
@@ -46,10 +47,12 @@ def release_content(release: Release) -> dict[str, Any]:
         "dry_run": release.dry_run,
         "outcome": release.outcome,
         "error": release.error,
-        **({"warnings": list(release.warnings)} if release.warnings else {}),
-        **({"gates": list(map(_ran, release.gates))} if release.gates else {}),
-        **({"evidence": list(map(_present, release.evidence))} if release.evidence else {}),
-        **({"after": list(map(_ran, release.after))} if release.after else {}),
+        **_if_any(
+            warnings=release.warnings,
+            gates=[*map(_ran, release.gates)],
+            evidence=[*map(_present, release.evidence)],
+            after=[*map(_ran, release.after)],
+        ),
         "repositories": [_repository(released, several=several) for released in release.repositories],
     }
 
@@ -73,7 +76,7 @@ def sharing_content(sharing: Sharing) -> dict[str, Any]:
         "repository": str(sharing.repository),
         "digest": sharing.digest,
         "tags": list(sharing.tags),
-        **({"unreadable": list(sharing.unreadable)} if sharing.unreadable else {}),
+        **_if_any(unreadable=sharing.unreadable),
     }
 
 
@@ -85,10 +88,12 @@ def check_content(check: Check) -> dict[str, Any]:
         "drift": [_floating(state) for state in check.drift],
         "checked": list(check.checked),
         "not_looked_at": list(check.not_looked_at),
-        **({"half_removed": list(check.half_removed)} if check.half_removed else {}),
-        **({"emptied": list(check.emptied)} if check.emptied else {}),
-        **({"incomplete": list(map(_incomplete, check.incomplete))} if check.incomplete else {}),
-        **({"hints": list(check.hints)} if check.hints else {}),
+        **_if_any(
+            half_removed=check.half_removed,
+            emptied=check.emptied,
+            incomplete=[*map(_incomplete, check.incomplete)],
+            hints=check.hints,
+        ),
     }
 
 
@@ -117,8 +122,7 @@ def repair_content(repair: Repair) -> dict[str, Any]:
         "repository": str(repair.repository),
         "dry_run": repair.dry_run,
         "repaired": [_moved(move) for move in repair.repaired],
-        **({"removed": list(repair.removed)} if repair.removed else {}),
-        **({"warnings": list(repair.warnings)} if repair.warnings else {}),
+        **_if_any(removed=repair.removed, warnings=repair.warnings),
     }
 
 
@@ -143,31 +147,25 @@ def removal_content(removal: Removal) -> dict[str, Any]:
 
 def yank_content(yank: Yank) -> dict[str, Any]:
     """A yank as a JSON object."""
-    return {
-        "repository": str(yank.repository),
-        "dry_run": yank.dry_run,
-        "version": str(yank.version),
-        "yanked": list(yank.marks),
-        "digests": list(yank.digests),
-        "moved": [_moved(move) for move in yank.moved],
-        "removed": list(yank.removed),
-        "kept": list(yank.kept),
-        **({"warnings": list(yank.warnings)} if yank.warnings else {}),
-    }
+    return _version_content(yank, "yanked", yank.marks)
 
 
 def unyank_content(unyank: Unyank) -> dict[str, Any]:
     """A version that was brought back as a JSON object."""
+    return _version_content(unyank, "restored", unyank.restored)
+
+
+def _version_content(done: Yank | Unyank, what: str, tags: Sequence[Tag]) -> dict[str, Any]:
     return {
-        "repository": str(unyank.repository),
-        "dry_run": unyank.dry_run,
-        "version": str(unyank.version),
-        "restored": list(unyank.restored),
-        "digests": list(unyank.digests),
-        "moved": [_moved(move) for move in unyank.moved],
-        "removed": list(unyank.removed),
-        "kept": list(unyank.kept),
-        **({"warnings": list(unyank.warnings)} if unyank.warnings else {}),
+        "repository": str(done.repository),
+        "dry_run": done.dry_run,
+        "version": str(done.version),
+        what: list(tags),
+        "digests": list(done.digests),
+        "moved": [_moved(move) for move in done.moved],
+        "removed": list(done.removed),
+        "kept": list(done.kept),
+        **_if_any(warnings=done.warnings),
     }
 
 
@@ -216,6 +214,11 @@ def diagnosis_content(diagnosis: Diagnosis) -> dict[str, Any]:
             for each in diagnosis.findings
         ],
     }
+
+
+def _if_any(**lists: Sequence[Any]) -> dict[str, list[Any]]:
+    """The lists that have anything in them."""
+    return {name: list(each) for name, each in lists.items() if each}
 
 
 def _present(found: Present) -> dict[str, Any]:
