@@ -37,10 +37,12 @@ def check_labels(
     return found
 
 
-def origin_of(labels: Mapping[str, str], asked: Asked, options: ReleaseOptions) -> Origin | None:
-    """Where an image has to come from, by its labels and the checkout; None unless `strict`."""
-    if not options.get("strict"):
-        return None
+def origins_of(images: Mapping[str, Mapping[str, str]], asked: Asked, options: ReleaseOptions) -> dict[str, Origin]:
+    """Where each image has to come from, by its labels and the checkout; nothing is said of it unless `strict`."""
+    return {name: _origin(labels, asked) for name, labels in images.items()} if options.get("strict") else {}
+
+
+def _origin(labels: Mapping[str, str], asked: Asked) -> Origin:
     source, commit = labels.get(SOURCE), asked.revision or labels.get(REVISION)
     return Origin(plain(source) if source else None, commit or None)
 

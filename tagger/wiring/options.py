@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypedDict
+from typing import Protocol, TypedDict
 
 from tagger.errors import InputError, TaggerError
 from tagger.events import Meter
 from tagger.gating.command import GATE_SECONDS, parsed
 from tagger.gating.process import check_there
+from tagger.git import Asked, parse_asked_for_all
 from tagger.oci.evidence import KINDS
 from tagger.releasing.order import FloatsVia, Order
 from tagger.releasing.outcome import Release
+from tagger.rules.lines import numbering_of
+from tagger.rules.scheme import Scheme
 from tagger.rules.version import Version
 from tagger.text import printable
 from tagger.wiring.access import Access, seconds
@@ -54,9 +57,34 @@ class ReleaseOptions(Access, Judged, total=False):
     """Takes how far each upload is. Default: nobody."""
 
 
-def not_begun(images: str, version: str, options: ReleaseOptions, error: TaggerError) -> Release:
+def not_begun(wanted: Sequence[Wish], version: str, options: ReleaseOptions, error: TaggerError) -> Release:
     """A release that failed before it looked at any repository."""
+    images = ", ".join(each.image for each in wanted)
     return Release.not_begun(images, version, error, dry_run=options.get("dry_run", False))
+
+
+class Wish(Protocol):
+    """An image to release, the schemes of its tags, and the form of the git tags that count for it."""
+
+    @property
+    def image(self) -> str:
+        """The image, by the name that the user gave it."""
+
+    @property
+    def schemes(self) -> Sequence[Scheme]:
+        """The schemes."""
+
+    @property
+    def git_tag(self) -> str | None:
+        """The form of the git tags; None: all count."""
+
+
+def parse_asked(wanted: Sequence[Wish], version: str, options: ReleaseOptions) -> Asked:
+    """The version that all of these images are released as. Raises what `parse_asked_for_all` raises."""
+    numbering = numbering_of([scheme for each in wanted for scheme in each.schemes])
+    git_tags = {each.image: each.git_tag for each in wanted}
+    build_metadata = options.get("build_metadata", "refuse")
+    return parse_asked_for_all(version, numbering, git_tags, build_metadata=build_metadata)
 
 
 def order(version: Version, via: FloatsVia, options: ReleaseOptions) -> Order:

@@ -10,7 +10,7 @@ from functools import partial
 from tagger.credentials.docker import DockerConfig
 from tagger.errors import AGAIN, InputError, Interrupted, TaggerError
 from tagger.events import silent
-from tagger.git import Asked, parse_asked_for_all, revision
+from tagger.git import Asked, revision
 from tagger.names import Digest, ImageName, Repository, writable
 from tagger.oci.evidence import Evidence
 from tagger.promoting.convoy import Convoy
@@ -23,11 +23,11 @@ from tagger.releasing.order import FloatsVia, Opened
 from tagger.releasing.outcome import Release
 from tagger.releasing.placement import Placement
 from tagger.releasing.steps import release as run
-from tagger.rules.lines import PLAIN, numbering_of
+from tagger.rules.lines import PLAIN
 from tagger.rules.scheme import Scheme
 from tagger.wiring.access import Registries, deadline_of
-from tagger.wiring.checks import check_apart, check_labels, origin_of
-from tagger.wiring.options import ReleaseOptions, not_begun, order
+from tagger.wiring.checks import check_apart, check_labels, origins_of
+from tagger.wiring.options import ReleaseOptions, not_begun, order, parse_asked
 from tagger.work import Deadline
 
 
@@ -46,6 +46,11 @@ class Promotion:
     git_tag: str | None = None
 
     @property
+    def image(self) -> str:
+        """What the report calls the image: its sources."""
+        return ", ".join(self.sources)
+
+    @property
     def sources(self) -> Sequence[str]:
         """The source, or those that are to be joined."""
         return [self.source] if isinstance(self.source, str) else self.source
@@ -55,47 +60,33 @@ def promote(
     wanted: Sequence[Promotion], version: str, options: ReleaseOptions, layers_from: Collection[str] = ()
 ) -> Release:
     """Release images, or joins of several, as one release. Raises what `tagger.promote` raises."""
-    named = ", ".join(source for each in wanted for source in each.sources)
     try:
-        if not named:
+        if not any(each.image for each in wanted):
             raise InputError("name the image to promote: REGISTRY/REPOSITORY:TAG or REGISTRY/REPOSITORY@DIGEST")
         deadline = deadline_of(options)
-        build_metadata = options.get("build_metadata", "refuse")
-        git_tags = {", ".join(each.sources): each.git_tag for each in wanted}
-        numbering = numbering_of([scheme for each in wanted for scheme in each.schemes])
-        asked = parse_asked_for_all(version, numbering, git_tags, build_metadata=build_metadata)
-        parsed = asked.version
-        ordered = order(parsed, FloatsVia.REGISTRY, options)
-        filled = _filled(wanted, asked)
-        named = ", ".join(source for each in filled for source in each.sources)
+        asked = parse_asked(wanted, version, options)
+        ordered = order(asked.version, FloatsVia.REGISTRY, options)
+        wanted = _filled(wanted, asked)
         registries = Registries(DockerConfig.load(), options, deadline)
-        finding, placements = _read(filled, registries, deadline)
-        check_apart(placements, parsed)
+        finding, placements = _read(wanted, registries, deadline)
+        check_apart(placements, asked.version)
         listed = not options.get("assume_newest")
         targets = {each.repository: registries.pushed_to(each.repository, listed=listed) for each in placements}
-        looking = partial(look, placements, targets, parsed)
+        looking = partial(look, placements, targets, asked.version)
         seen, found = deadline.both(looking, partial(deadline.at_once, finding.values()))
         originals = dict(zip(finding, found, strict=True))
         labels = deadline.at_once([each.labels for each in found])
         odd = check_labels({n: said for each in labels for n, said in each.items()}, asked, placements, options)
         neighbours = Neighbours([registries.open(Repository.parse(name)) for name in layers_from])
         couriers = _couriers(originals, placements, registries, neighbours, options)
-        origins = {
-            name: origin
-            for name, said in zip(originals, labels, strict=True)
-            if (origin := origin_of(next(iter(said.values()), {}), asked, options))
-        }
+        firsts = {name: next(iter(said.values()), {}) for name, said in zip(originals, labels, strict=True)}
+        origins = origins_of(firsts, asked, options)
         ready = Opened(placements, originals, targets, _evidence(couriers, registries), origins)
         done = run(Convoy(couriers), ready, ordered, options.get("progress", silent), seen)
     except TaggerError as error:
-        return not_begun(named, version, options, error).or_raise()
+        return not_begun(wanted, version, options, error).or_raise()
     if not done.problem and not ordered.dry_run:
-        try:
-            for courier in couriers:
-                _bring_signatures(courier)
-        except KeyboardInterrupt as signal:
-            what = f"interrupted; {parsed} is released, but signatures and attestations may be missing"
-            done = replace(done, problem=Interrupted(what, signal, AGAIN))
+        done = _signed(done, couriers)
     late = [warning for courier in couriers for warning in courier.warnings]
     return replace(done.or_raise(), warnings=(*done.warnings, *odd, *late))
 
@@ -124,10 +115,9 @@ def _read(
     placements = []
     for each in wanted:
         places = [_place(text, registries, deadline) for text in each.sources]
-        name = ", ".join(each.sources)
         targets = _promoted_to(places, each.to)
-        placements += [Placement(name, target, scheme) for target in targets for scheme in each.schemes]
-        finding[name] = partial(find, places[0]) if isinstance(each.source, str) else partial(join, places)
+        placements += [Placement(each.image, target, scheme) for target in targets for scheme in each.schemes]
+        finding[each.image] = partial(find, places[0]) if isinstance(each.source, str) else partial(join, places)
     return finding, placements
 
 
@@ -183,8 +173,18 @@ def _promoted_to(places: Sequence[Place], to: Sequence[str]) -> list[Repository]
     return list(dict.fromkeys(map(writable, named)))
 
 
+def _signed(done: Release, couriers: Sequence[Courier]) -> Release:
+    """Bring what was signed since to where the version was released before, and return the release as it is then."""
+    try:
+        for courier in couriers:
+            _bring_signatures(courier)
+    except KeyboardInterrupt as signal:
+        what = f"interrupted; {done.version} is released, but signatures and attestations may be missing"
+        return replace(done, problem=Interrupted(what, signal, AGAIN))
+    return done
+
+
 def _bring_signatures(courier: Courier) -> None:
-    """Bring what was signed since to where the version was released before."""
     for target in courier.targets.values():
         try:
             courier.bring(target)

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 
 from tagger.credentials.contexts import endpoint
 from tagger.credentials.docker import DockerConfig
 from tagger.engine.client import Engine, Image
 from tagger.errors import InputError, TaggerError
 from tagger.events import silent
-from tagger.git import parse_asked_for_all
-from tagger.names import ImageName, Repository
+from tagger.names import Digest, ImageName, Repository
+from tagger.oci.evidence import Evidence
 from tagger.registry.evidence import evidence
 from tagger.releasing.observe import look
 from tagger.releasing.order import FloatsVia, Opened
 from tagger.releasing.outcome import Release
 from tagger.releasing.placement import Placement
 from tagger.releasing.steps import release as run
-from tagger.rules.lines import PLAIN, numbering_of
+from tagger.rules.lines import PLAIN
 from tagger.rules.scheme import Scheme
 from tagger.text import printable
 from tagger.wiring.access import Registries, deadline_of, is_another
-from tagger.wiring.checks import check_apart, check_labels, origin_of
-from tagger.wiring.options import ReleaseOptions, not_begun, order
+from tagger.wiring.checks import check_apart, check_labels, origins_of
+from tagger.wiring.options import ReleaseOptions, not_begun, order, parse_asked
+from tagger.work import Deadline
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +47,8 @@ def release(wanted: Sequence[Wanted], version: str, floats_via: str, options: Re
     """Release several images as one. Raises what `tagger.release` raises."""
     try:
         deadline = deadline_of(options)
-        git_tags = {each.image: each.git_tag for each in wanted}
-        numbering = numbering_of([scheme for each in wanted for scheme in each.schemes])
-        build_metadata = options.get("build_metadata", "refuse")
-        asked = parse_asked_for_all(version, numbering, git_tags, build_metadata=build_metadata)
-        parsed = asked.version
-        ordered = order(parsed, _floats_via(floats_via), options)
+        asked = parse_asked(wanted, version, options)
+        ordered = order(asked.version, _floats_via(floats_via), options)
         names = {each.image: ImageName.parse(each.image) for each in wanted}
         placements = [
             Placement(each.image, target, scheme)
@@ -59,49 +56,50 @@ def release(wanted: Sequence[Wanted], version: str, floats_via: str, options: Re
             for target in _targets(names[each.image], each.registries, each.repository)
             for scheme in each.schemes
         ]
-        check_apart(placements, parsed)
-        config = DockerConfig.load()
-        _check_same_host(endpoint(config).host, [placement.repository for placement in placements])
-
-        @functools.cache
-        def engine() -> Engine:
-            # Its push gets a credential on the same conditions as our own requests.
-            return Engine(
-                config,
-                lambda target: registries.open(target).credential(),
-                deadline=deadline,
-                trace=options.get("trace"),
-                meter=options.get("meter"),
-            )
-
-        registries = Registries(config, options, deadline, engine)
+        check_apart(placements, asked.version)
+        engine, registries = _connected(placements, deadline, options)
         # A broken credential helper is found before anything is pushed.
         listed = not options.get("assume_newest")
         targets = {each.repository: registries.pushed_to(each.repository, listed=listed) for each in placements}
         # The Engine's client takes as long to import as a registry to answer.
         seen, images = deadline.both(
-            functools.partial(look, placements, targets, parsed),
+            partial(look, placements, targets, asked.version),
             lambda: {each.image: _image(engine(), names[each.image], each.repository) for each in wanted},
         )
         labels = {each.image: images[each.image].labels for each in wanted}
         odd = check_labels(labels, asked, placements, options)
-        done = run(
-            engine(),
-            Opened(
-                placements,
-                images,
-                targets,
-                lambda target, digest: evidence(registries.open(target), digest),
-                {name: found for name in labels if (found := origin_of(labels[name], asked, options))},
-            ),
-            ordered,
-            options.get("progress", silent),
-            seen,
-        )
+        found = partial(_evidence, registries)
+        ready = Opened(placements, images, targets, found, origins_of(labels, asked, options))
+        done = run(engine(), ready, ordered, options.get("progress", silent), seen)
     except TaggerError as error:
-        asked_for = ", ".join(each.image for each in wanted)
-        return not_begun(asked_for, version, options, error).or_raise()
+        return not_begun(wanted, version, options, error).or_raise()
     return replace(done.or_raise(), warnings=(*done.warnings, *odd))
+
+
+def _connected(
+    placements: Sequence[Placement], deadline: Deadline, options: ReleaseOptions
+) -> tuple[Callable[[], Engine], Registries]:
+    """The Engine, which is not asked before it is called, and the registries, which trust what it trusts."""
+    config = DockerConfig.load()
+    _check_same_host(endpoint(config).host, [placement.repository for placement in placements])
+
+    @cache
+    def engine() -> Engine:
+        # Its push gets a credential on the same conditions as our own requests.
+        return Engine(
+            config,
+            lambda target: registries.open(target).credential(),
+            deadline=deadline,
+            trace=options.get("trace"),
+            meter=options.get("meter"),
+        )
+
+    registries = Registries(config, options, deadline, engine)
+    return engine, registries
+
+
+def _evidence(registries: Registries, target: Repository, digest: Digest) -> Evidence:
+    return evidence(registries.open(target), digest)
 
 
 def _image(engine: Engine, name: ImageName, repository: str | None) -> Image:
