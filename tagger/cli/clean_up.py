@@ -51,6 +51,16 @@ class Limits:
         str | None, option(None, "Remove only images built longer ago than this, such as 180d.", metavar="DAYS")
     ] = None
 
+    def at(self, place: Place) -> dict[str, Any]:
+        """What prune keeps in a repository: by these options, and else by its settings. Raises InputError."""
+        found = {**place.limits, **words(self)}
+        if "keep" not in found:
+            raise InputError(
+                f"prune needs to know how many versions of {place.repository} to keep",
+                "give --keep N, or set keep in the settings",
+            )
+        return found
+
 
 @command(app, CLEAN_UP)
 def rm(
@@ -76,22 +86,16 @@ def rm(
     from tagger.api import clean_up as api
     from tagger.cli.render import json, text
 
+    def remove(place: Place, *, dry_run: bool, among: Sequence[str] | None = None) -> Removal:
+        if everything and among is None:
+            return api.remove_all(place.repository, dry_run=dry_run, **place.words)
+        return api.remove(place.repository, *(names or among or ()), dry_run=dry_run, **place.words)
+
     with failing(repository, as_json=how.as_json):
         if bool(names) == everything:
             raise InputError("name the versions or tags to remove, or remove everything with --all")
-
-        def remove(place: Place, *, dry_run: bool) -> Removal:
-            if everything:
-                return api.remove_all(place.repository, dry_run=dry_run, **place.words)
-            return api.remove(place.repository, *(names or ()), dry_run=dry_run, **place.words)
-
-        _after_asking(
-            places(where, repository),
-            remove,
-            lambda place, agreed: api.remove(place.repository, *(names or agreed), **place.words),
-            Shown(text.removal_text, json.removal_content),
-            how,
-        )
+        shown = Shown(text.removal_text, json.removal_content)
+        _after_asking(places(where, repository), remove, shown, how)
 
 
 @command(app, CLEAN_UP)
@@ -116,20 +120,10 @@ def prune(
     from tagger.api import clean_up as api
     from tagger.cli.render import json, text
 
+    def remove(place: Place, *, dry_run: bool, among: Sequence[str] | None = None) -> Pruning:
+        return api.prune(place.repository, **limits.at(place), dry_run=dry_run, among=among, **place.words)
+
     with failing(repository, as_json=how.as_json):
-
-        def kept(place: Place) -> dict[str, Any]:
-            found = {**place.limits, **words(limits)}
-            if "keep" not in found:
-                raise InputError(
-                    f"prune needs to know how many versions of {place.repository} to keep",
-                    "give --keep N, or set keep in the settings",
-                )
-            return found
-
-        def remove(place: Place, *, dry_run: bool) -> Pruning:
-            return api.prune(place.repository, **kept(place), dry_run=dry_run, **place.words)
-
         shown = Shown(text.pruning_text, json.pruning_content, wrote=lambda done: bool(done.removed))
         if is_asked(many, repository, plan):
             looks = how.dry_run or plan is not None
@@ -137,28 +131,16 @@ def prune(
                 raise InputError(
                     "prune cannot ask about many repositories at once", "check with --dry-run, then pass --yes"
                 )
-            asked = Asked("prune", partial(remove, dry_run=looks), shown, looks, plan, kept)
+            asked = Asked("prune", partial(remove, dry_run=looks), shown, looks, plan, limits.at)
             run(asked, many, repository, where, as_json=how.as_json)
         there = places(where, one(repository))
         for place in there:
-            kept(place)  # before anybody is asked
-        _after_asking(
-            there,
-            remove,
-            lambda place, agreed: api.prune(place.repository, **kept(place), among=agreed, **place.words),
-            shown,
-            how,
-        )
+            limits.at(place)  # before anybody is asked
+        _after_asking(there, remove, shown, how)
 
 
-def _after_asking(
-    places: Sequence[Place],
-    remove: Callable[..., R],
-    exactly: Callable[[Place, Sequence[str]], R],
-    shown: Shown[R],
-    how: Removing,
-) -> None:
-    """Remove; without --yes show first what would go and ask, then remove `exactly` that.
+def _after_asking(places: Sequence[Place], remove: Callable[..., R], shown: Shown[R], how: Removing) -> None:
+    """Remove; without --yes show first what would go and ask, then remove no other tags.
 
     Ends the command. Raises InputError without a terminal, and Refused if something else would go by the time of the
     answer.
@@ -181,6 +163,7 @@ def _after_asking(
         raise Refused("the tags changed before you answered, so nothing was removed", AGAIN)
 
     def agreed(place: Place) -> R:
-        return exactly(place, going[place].removed) if going[place].removed else going[place]
+        removed = going[place].removed
+        return remove(place, dry_run=False, among=removed) if removed else going[place]
 
     report([after_look(asked, agreed, shown)], shown, as_json=how.as_json)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,8 @@ from tagger.rules.numbering import Numbering
 from tagger.rules.spelling import DEFAULT_VARIANT
 
 _Source = Callable[[str], str]
+_Layer = tuple[Given, _Source]
+"""What one place says, and what names that place for a key."""
 
 
 def read(given: Given, environment: Mapping[str, str], folder: Path, image: str | None = None) -> Config:
@@ -110,64 +111,60 @@ def in_force(
 
     Raises InputError where the tables contradict each other, and for a bad variable of the environment.
     """
-    layers: list[tuple[Given, _Source]] = [
-        (given, lambda _: COMMAND_LINE),
-        (from_environment(environment), variable),
-    ]
-    sharing: tuple[str, ...] = ()
-    if file:
-        tables = ", ".join(f"[images.{_key(name)}]" for name in names)
-        if names:
-            layers.append((_joined(file, names), lambda _: f"{file.label} {tables}"))
-            sharing = file.sharing(file.repository(names[0]))
-        matching = _repositories(layers, file, names[0] if names else image, repository)
-        layers += [_layer(file, each) for each in reversed(file.policies) if each.is_for(matching)]
-        layers.append((file.top, lambda _: file.label))
-    values = Given()
-    origins = []
-    for key in KEYS:
-        said = next(((v, source) for layer, source in layers if (v := layer.get(key)) is not None), None)
-        if said:
-            values[key] = said[0]
-        origins.append(Origin(key, said[1](key) if said else DEFAULT))
+    said: list[_Layer] = [(given, lambda _: COMMAND_LINE), (from_environment(environment), variable)]
+    layers = [*said, *_layers(said, file, names, image, repository)] if file else said
+    sharing = file.sharing(file.repository(names[0])) if file and names else ()
+    found = {key: _first(layers, key) for key in KEYS}
+    values = {key: value for key, (value, _) in found.items() if value is not None}
+    origins = tuple(Origin(key, source(key)) for key, (_, source) in found.items())
     given_anywhere = (*(layer for layer, _ in layers), *(file.images[name] for name in sharing if file))
     known = dict.fromkeys(variant for layer in given_anywhere for variant in layer.get("variants") or ())
     if "floats" not in values and "versions" in values:
-        with suppress(InputError):  # which is raised again where the schemes are made
+        with contextlib.suppress(InputError):  # which is raised again where the schemes are made
             values["floats"] = Numbering(values["versions"]).floats
-    settings = Settings(**values)
-    found = Config(settings, tuple(origins), file.path if file else None, ", ".join(names) or None, tuple(known))
-    named = any(layer.get("variants") for layer, _ in layers[:2])
-    return found if named else replace(found, tables=tuple(names), sharing=sharing)
+    image_of = ", ".join(names) or None
+    config = Config(Settings(**values), origins, file.path if file else None, image_of, tuple(known))
+    named = any(layer.get("variants") for layer, _ in said)
+    return config if named else replace(config, tables=tuple(names), sharing=sharing)
 
 
-def _layer(file: File, policy: Policy) -> tuple[Given, _Source]:
+def _layers(
+    said: Sequence[_Layer], file: File, names: Sequence[str], image: str | None, repository: str | None
+) -> list[_Layer]:
+    """What a file says after the command line and the environment: its tables, its policies, its top."""
+    tables = ", ".join(f"[images.{_key(name)}]" for name in names)
+    found: list[_Layer] = [(_joined(file, names), lambda _: f"{file.label} {tables}")] if names else []
+    top: _Layer = (file.top, lambda _: file.label)
+    matching = _repositories([*said, *found, top], names[0] if names else image, repository)
+    return [*found, *(_layer(file, each) for each in reversed(file.policies) if each.is_for(matching)), top]
+
+
+def _layer(file: File, policy: Policy) -> _Layer:
     return policy.values, lambda _: f"{file.label} {policy.name}"
 
 
-def _repositories(
-    layers: Sequence[tuple[Given, _Source]], file: File, image: str | None, repository: str | None
-) -> set[str]:
+def _first(layers: Iterable[_Layer], key: str) -> tuple[Any, _Source]:
+    """The value of a key in the first layer that has it, and what names its source; None for the default."""
+    said = ((value, source) for layer, source in layers if (value := layer.get(key)) is not None)
+    return next(said, (None, lambda _: DEFAULT))
+
+
+def _repositories(layers: Sequence[_Layer], image: str | None, repository: str | None) -> set[str]:
     """The whole names by which policies are chosen: those of the places that an image goes to, and its own."""
-
-    def said(key: str) -> Any:
-        return next(
-            (v for layer in (*(each for each, _ in layers), file.top) if (v := layer.get(key)) is not None), None
-        )
-
     found: set[str] = set()
     with contextlib.suppress(InvalidReference):
         if repository is not None:
             return {str(Repository.parse(repository))}
-        name = image or said("repository")
+        (path, _), (registries, _) = _first(layers, "repository"), _first(layers, "registries")
+        name = image or path
         if name is None:
             return found
         own = ImageName.parse(name)
         if own.reference and name.startswith(f"{own.reference.repository.registry}/"):
             found.add(str(own.reference.repository))
-        for registry in said("registries") or [None]:
+        for registry in registries or [None]:
             with contextlib.suppress(Refused):
-                found.add(str(own.target(registry, said("repository"))))
+                found.add(str(own.target(registry, path)))
     return found
 
 

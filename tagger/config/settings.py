@@ -105,12 +105,10 @@ LINE_KEYS = (
 """The keys that a line has for itself; what it does not say is the default, but the variants are the image's."""
 LIMIT_KEYS = ("keep", "keep_minors", "keep_revisions", "older_than")
 """The keys that say what prune keeps."""
-POLICY_KEYS = (
-    *LINE_KEYS, "lines", "floats_via", "auth_hosts", "git_tag", "gates", "require", "after", *LIMIT_KEYS
-)  # fmt: skip
-"""The keys of a policy: all but those that say where an image comes from and goes to."""
 KINDS: Mapping[str, Kind] = {each.name: each.metadata["kind"] for each in fields(Settings)}
 KEYS = tuple(KINDS)
+POLICY_KEYS = tuple(key for key in KEYS if key not in {"registries", "repository", "source", "line"})
+"""The keys of a policy: all but those that say where an image comes from and goes to."""
 POLICY = "policy"
 """The key of the tables that hold for repositories by a pattern."""
 TABLES: Mapping[str, str] = {"images": "The images of this repository. These keys replace those at the top."}
