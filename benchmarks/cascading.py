@@ -6,7 +6,8 @@ import sys
 
 from tagger.credentials.docker import DockerConfig
 from tagger.engine.client import Engine
-from tagger.names import ImageName, Registry, Repository
+from tagger.image_name import ImageName
+from tagger.names import Registry, Repository
 from tagger.registry.connection import Connection
 from tagger.registry.repository import RemoteRepository
 from tagger.registry.site import Trust

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import NewType
 
-from tagger.errors import InvalidReference, Refused
+from tagger.errors import InvalidReference
 from tagger.text import printable
 
 Tag = NewType("Tag", str)
@@ -35,8 +35,7 @@ _PATH_PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 _PATH = re.compile(rf"{_PATH_PART}(?:/{_PATH_PART})*")
 _TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]*")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}")
-_IMAGE_ID = re.compile(r"(?:sha256:)?[0-9a-f]{64}")
-_SHORT_ID = re.compile(r"sha256:[0-9a-f]{2,64}")
+IMAGE_ID = re.compile(r"(?:sha256:)?[0-9a-f]{64}")
 
 
 def parse_tag(text: str) -> Tag:
@@ -193,7 +192,7 @@ class Reference:
 
         Raises InvalidReference.
         """
-        if _IMAGE_ID.fullmatch(text):
+        if IMAGE_ID.fullmatch(text):
             raise InvalidReference(f"'{text}' is an image ID and names no repository", "choose one with --repository")
         rest, at, digest = text.partition("@")
         head, slash, last = rest.rpartition("/")
@@ -210,62 +209,6 @@ class Reference:
         return f"{self.repository}{tag}{digest}"
 
 
-@dataclass(frozen=True, slots=True)
-class ImageName:
-    """What names an image of an Engine: a reference, or an image ID, which has no `reference`.
-
-    The beginning of an ID without `sha256:` looks like a reference; only the Engine knows what it is.
-    """
-
-    text: str
-    reference: Reference | None
-
-    @classmethod
-    def parse(cls, text: str) -> ImageName:
-        """Parse a name; 64 hexadecimal digits, or fewer after `sha256:`, can only be an ID.
-
-        >>> ImageName.parse("sha256:" + "a" * 64).reference is None
-        True
-
-        Raises InvalidReference.
-        """
-        is_id = _IMAGE_ID.fullmatch(text) or _SHORT_ID.fullmatch(text)
-        return cls(text, None if is_id else Reference.parse(text))
-
-    def target(self, registry: str | None = None, repository: str | None = None) -> Repository:
-        """The repository to release the image to: by default the registry and path of its own name.
-
-        >>> str(ImageName.parse("image-gallery").target("registry.local:5000", "gallery/ui"))
-        'registry.local:5000/gallery/ui'
-        >>> str(ImageName.parse("registry.local:5000/gallery/ui:build-77").target())
-        'registry.local:5000/gallery/ui'
-
-        Raises InvalidReference, and Refused for Docker Hub's `library/`.
-        """
-        own = self.reference.repository if self.reference else None
-        if own is None and repository is None:
-            raise InvalidReference(
-                f"'{self.text}' is an image ID and names no repository", "choose one with --repository"
-            )
-        host = Registry.parse(registry) if registry is not None else own.registry if own else Registry(DOCKER_HUB)
-        path = _familiar_path(own) if own and repository is None else repository or ""
-        return writable(Repository.at(host, path))
-
-    def __str__(self) -> str:
-        return self.text
-
-
-def writable(repository: Repository) -> Repository:
-    """Return the repository. Raises Refused for one of Docker Hub's official images, which take no pushes."""
-    if repository.registry.is_docker_hub and (repository.path.startswith("library/") or "/" not in repository.path):
-        name = repository.path.removeprefix("library/")
-        raise Refused(
-            f"{DOCKER_HUB}/library/{name} belongs to Docker's official images, so you cannot push there",
-            f"choose your own with --repository USER/{name}, or another registry with --registry",
-        )
-    return repository
-
-
 def is_loopback(host: str) -> bool:
     """Whether a host is a loopback address; no name is resolved.
 
@@ -276,11 +219,6 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _familiar_path(repository: Repository) -> str:
-    official = repository.registry.is_docker_hub and repository.path.count("/") == 1
-    return repository.path.removeprefix("library/") if official else repository.path
 
 
 def _is_domain(head: str) -> bool:

@@ -194,7 +194,7 @@ def promotions(said: Given, source_tag: str | None) -> Chosen[Promotion]:
     """What to promote: every image of the settings. `source_tag` is the tag of the sources that have none."""
     from tagger.config.places import targets
     from tagger.config.read import read_all
-    from tagger.names import ImageName
+    from tagger.image_name import ImageName
     from tagger.wiring.promote import Promotion
 
     chosen = read_all(said, os.environ, Path())

@@ -10,7 +10,8 @@ from tagger.config.file import opened
 from tagger.config.read import in_force, of_repository
 from tagger.config.settings import Config, Given
 from tagger.errors import InputError
-from tagger.names import ImageName, Repository
+from tagger.image_name import ImageName
+from tagger.names import Repository
 from tagger.text import printable
 
 

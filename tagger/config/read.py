@@ -14,7 +14,8 @@ from tagger.config.environment import from_environment, variable
 from tagger.config.file import FILE, PYPROJECT, File, Policy, opened, path_of
 from tagger.config.settings import COMMAND_LINE, DEFAULT, KEYS, Config, Given, Origin, Settings
 from tagger.errors import InputError, InvalidReference, Refused
-from tagger.names import ImageName, Repository
+from tagger.image_name import ImageName
+from tagger.names import Repository
 from tagger.rules.numbering import Numbering
 from tagger.rules.spelling import DEFAULT_VARIANT
 

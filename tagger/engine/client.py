@@ -21,7 +21,8 @@ from tagger.engine.failures import nonsense, translated
 from tagger.engine.push_stream import as_refusal, pushed_digest, upload
 from tagger.errors import AGAIN, BrokenOff, EngineError, ImageNotFound, InputError, InvalidReference
 from tagger.events import Meter
-from tagger.names import Digest, ImageName, Reference, Registry, Repository, parse_digest
+from tagger.image_name import ImageName
+from tagger.names import Digest, Reference, Registry, Repository, parse_digest
 from tagger.text import printable
 from tagger.work import Deadline, Trace
 

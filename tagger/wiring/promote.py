@@ -11,7 +11,8 @@ from tagger.credentials.docker import DockerConfig
 from tagger.errors import AGAIN, InputError, Interrupted, TaggerError
 from tagger.events import silent
 from tagger.git import Asked, revision
-from tagger.names import Digest, ImageName, Repository, writable
+from tagger.image_name import ImageName, writable
+from tagger.names import Digest, Repository
 from tagger.oci.evidence import Evidence
 from tagger.promoting.convoy import Convoy
 from tagger.promoting.copy import Courier

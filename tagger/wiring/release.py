@@ -11,7 +11,8 @@ from tagger.credentials.docker import DockerConfig
 from tagger.engine.client import Engine, Image
 from tagger.errors import InputError, TaggerError
 from tagger.events import silent
-from tagger.names import Digest, ImageName, Repository
+from tagger.image_name import ImageName
+from tagger.names import Digest, Repository
 from tagger.oci.evidence import Evidence
 from tagger.registry.evidence import evidence
 from tagger.releasing.observe import look

@@ -63,7 +63,8 @@ from tagger.errors import (
     Unproven,
     WrongImage,
 )
-from tagger.names import Digest, ImageName, Reference, Registry, Repository, Tag
+from tagger.image_name import ImageName
+from tagger.names import Digest, Reference, Registry, Repository, Tag
 
 CANARY = "correct-horse-canary"
 NAME = "registry.local:5000/gallery/ui"

@@ -20,7 +20,8 @@ from tagger.cli.render.json import as_json
 from tagger.credentials.docker import DockerConfig
 from tagger.engine.push_stream import pushed_digest
 from tagger.errors import InputError, RegistryError, TaggerError
-from tagger.names import ImageName, Reference, Registry, Repository, Tag, parse_digest, parse_tag
+from tagger.image_name import ImageName
+from tagger.names import Reference, Registry, Repository, Tag, parse_digest, parse_tag
 from tagger.oci.manifest import DOCKER_MANIFEST, OCI_INDEX, Manifest
 from tagger.registry import challenge
 from tagger.registry.answer import Answer

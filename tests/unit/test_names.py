@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from tagger.errors import InvalidReference, Refused
+from tagger.image_name import ImageName
 from tagger.names import (
     DOCKER_HUB,
-    ImageName,
     Reference,
     Registry,
     Repository,
