@@ -12,7 +12,7 @@ import typer
 import typer.core
 
 from tagger.cli.failure import as_error, failure
-from tagger.cli.options import OUTPUT, PANELS, Field
+from tagger.cli.options import OUTPUT, PANELS, Field, Verbose
 from tagger.cli.render.field import asking
 from tagger.errors import TaggerError
 
@@ -28,7 +28,7 @@ def command(app: typer.Typer, section: str, name: str | None = None) -> Callable
     """Register a function as a command in a section of the help.
 
     A parameter whose type is a dataclass becomes an option for each of its fields, and of the groups among them. A
-    command with --json gets --field.
+    command with --json gets --field, and every command --verbose.
     """
 
     def register(function: Function) -> Function:
@@ -48,13 +48,18 @@ def _flat(function: Callable[..., None]) -> Callable[..., None]:
             parameters += _options(groups[name])
         else:
             parameters.append(parameter.replace(annotation=hints[name], kind=_KEYWORD))
-    as_json = next((at for at, each in enumerate(parameters) if each.name == "as_json"), None)
-    if as_json is not None:
-        parameters.insert(as_json + 1, inspect.Parameter("field", _KEYWORD, default=None, annotation=Field))
+    names = [each.name for each in parameters]
+    if "as_json" in names:
+        field = inspect.Parameter("field", _KEYWORD, default=None, annotation=Field)
+        parameters.insert(names.index("as_json") + 1, field)
+    if "verbose" not in names:
+        parameters.append(inspect.Parameter("verbose", _KEYWORD, default=False, annotation=Verbose))
 
     @functools.wraps(function)
     def flat(**words: Any) -> None:
         field = words.pop("field", None)
+        if "verbose" not in names:
+            del words["verbose"]  # it counts anywhere on the command line
         if field is not None:
             words["as_json"] = True
         made = {name: _made(group, words) for name, group in groups.items()}

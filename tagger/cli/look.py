@@ -22,7 +22,6 @@ from tagger.cli.options import (
     PerhapsRepository,
     RepositoryArgument,
     Rules,
-    Verbose,
     Where,
     option,
 )
@@ -48,7 +47,6 @@ def tags(
     *,
     rules: Rules,
     build_metadata: BuildMetadata = "refuse",
-    verbose: Verbose = False,  # noqa: ARG001 - it counts anywhere on the command line
 ) -> None:
     """Print the tags that a version gets, without asking a registry.
 
@@ -215,7 +213,6 @@ def show_config(
     target: Target,
     rules: Rules,
     as_json: Json = False,
-    verbose: Verbose = False,  # noqa: ARG001 - it counts anywhere on the command line
 ) -> None:
     """Print the effective settings, and where each one comes from.
 

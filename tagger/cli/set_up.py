@@ -13,7 +13,7 @@ from tagger.cli.app import app
 from tagger.cli.command import SET_UP, command
 from tagger.cli.completion import SHELLS, script
 from tagger.cli.failure import failing
-from tagger.cli.options import Access, Json, Verbose, option, words
+from tagger.cli.options import Access, Json, option, words
 from tagger.cli.render.console import say, show
 from tagger.cli.settings import one_repository, reaching
 from tagger.errors import InputError
@@ -112,8 +112,6 @@ def completion(
     shell: Annotated[
         str, typer.Argument(metavar="|".join(SHELLS), help="Your shell.", autocompletion=offer.one_of(*SHELLS))
     ],
-    *,
-    verbose: Verbose = False,  # noqa: ARG001 - it counts anywhere on the command line
 ) -> None:
     """Print a completion script for your shell.
 
@@ -132,8 +130,6 @@ def show_help(
         str | None,
         typer.Argument(metavar="[COMMAND]", help="The command. Default: all commands.", autocompletion=offer.commands),
     ] = None,
-    *,
-    verbose: Verbose = False,  # noqa: ARG001 - it counts anywhere on the command line
 ) -> None:
     """Show the help of a command, as `tagger COMMAND --help` does."""
     app([*([name] if name else []), "--help"], prog_name="tagger")

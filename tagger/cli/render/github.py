@@ -80,4 +80,5 @@ def tell_github(kind: str, text: str) -> None:
     """Print an error or a warning as an annotation, which GitHub Actions shows beside the run."""
     escaped = one_line(without_secrets(text)).replace("%", "%25")
     with contextlib.suppress(OSError):
-        print(f"::{kind} title=tagger::{escaped}", file=sys.stderr, flush=True)  # noqa: T201 - as above
+        sys.stderr.write(f"::{kind} title=tagger::{escaped}\n")
+        sys.stderr.flush()
