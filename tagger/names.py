@@ -166,7 +166,11 @@ class Repository:
         return cls(registry, path)
 
     def tagged(self, tag: Tag) -> Reference:
-        """The reference to one tag of this repository."""
+        """The reference to one tag of this repository.
+
+        >>> str(Repository.parse("registry.local:5000/gallery/ui").tagged(Tag("2.1")))
+        'registry.local:5000/gallery/ui:2.1'
+        """
         return Reference(self, tag=tag)
 
     def __str__(self) -> str:

@@ -76,7 +76,12 @@ def one_line(text: str) -> str:
 
 
 def in_lines(lines: Iterable[str]) -> str:
-    """Return lines joined, each made safe to show."""
+    """Return lines joined, each made safe to show.
+
+    >>> print(in_lines(["one", "two"]))
+    one
+    two
+    """
     return "\n".join(map(one_line, lines))
 
 

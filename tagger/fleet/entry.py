@@ -83,6 +83,10 @@ def read(line: bytes) -> Decided | None:
 
 
 def is_torn(line: bytes) -> bool:
-    """Whether a line that cannot be read may be the beginning of one, or what a power cut left in its place."""
+    """Whether a line that cannot be read may be the beginning of one, or what a power cut left in its place.
+
+    >>> is_torn(b'{"repos'), is_torn(b"an answer")
+    (True, False)
+    """
     begun = line.rstrip(b"\0\n")
     return begun[: len(_BEGINNING)] == _BEGINNING[: len(begun)]

@@ -42,12 +42,20 @@ class Planned:
 
 
 def changes_of(command: str, content: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """The part of a command's result that says what changes."""
+    """The part of a command's result that says what changes.
+
+    >>> changes_of("prune", {"removed": ["2.0.0"], "moved": [{"tag": "latest"}], "held": []})
+    {'removed': ['2.0.0'], 'moved': [{'tag': 'latest'}]}
+    """
     return {key: list(content.get(key, ())) for key in _CHANGES[command]}
 
 
 def tags_of(changes: Mapping[str, Iterable[Any]]) -> tuple[str, ...]:
-    """The tags that changes name, each once."""
+    """The tags that changes name, each once.
+
+    >>> tags_of({"removed": ["2.0.0"], "moved": [{"tag": "latest"}]})
+    ('2.0.0', 'latest')
+    """
     every = (each for changed in changes.values() for each in changed)
     return tuple(dict.fromkeys(each["tag"] if isinstance(each, dict) else each for each in every))
 

@@ -123,5 +123,9 @@ def ending(code: int) -> str | None:
 
 
 def parsed(texts: Sequence[str]) -> tuple[Command, ...]:
-    """Parse commands. Raises InputError."""
+    """Parse commands. Raises InputError.
+
+    >>> parsed(["cosign sign {reference}"])[0].words
+    ('cosign', 'sign', '{reference}')
+    """
     return tuple(map(Command.parse, texts))

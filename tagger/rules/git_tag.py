@@ -21,6 +21,9 @@ class GitTag:
     def parse(cls, text: str) -> GitTag:
         """Parse a template.
 
+        >>> GitTag.parse("gallery/v{version}").version_in("gallery/v2.1.106")
+        '2.1.106'
+
         Raises InputError for one that does not say where the version is.
         """
         before, field, behind = text.partition(_FIELD)

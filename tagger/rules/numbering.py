@@ -123,7 +123,12 @@ class Numbering:
         return found
 
     def plain(self, version: Version) -> Version:
-        """Return a version without its revision, which counts as revision 0."""
+        """Return a version without its revision, which counts as revision 0.
+
+        >>> numbering = Numbering(revisions="-r{n}")
+        >>> str(numbering.plain(numbering.asked("2.1.106-r3")))
+        '2.1.106'
+        """
         if version.revision is None or yanked_by(version) or is_candidate(version):
             return version
         return replace(version, text=self._split(version.text)[0], revision=0)

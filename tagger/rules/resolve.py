@@ -53,7 +53,12 @@ class Published:
         return Published.of([tag for tag in self.tags if tag not in gone], self.scheme) if gone else self
 
     def without(self, gone: Collection[Tag]) -> Published:
-        """Return what the list would say without some of its tags."""
+        """Return what the list would say without some of its tags.
+
+        >>> published = Published.of(["2.1.105", "2.1.106"], Scheme())
+        >>> {tag: str(version) for tag, version in published.without([Tag("2.1.106")]).owners.items()}
+        {'2.1': '2.1.105', '2': '2.1.105', 'latest': '2.1.105'}
+        """
         if not gone:
             return self
         left = tuple(tag for tag in self.tags if tag not in gone)

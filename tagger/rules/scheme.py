@@ -139,7 +139,11 @@ class Scheme:
         return (self.version_tag(version), *self.floating_tags(version))
 
     def sample(self) -> tuple[Tag, ...]:
-        """Return the tags of some version."""
+        """Return the tags of some version.
+
+        >>> Scheme().sample()
+        ('7.8.9', '7.8', '7', 'latest')
+        """
         return self.tags(self.numbering.asked(self.numbering.sample))
 
     def spell(self, name: str) -> Tag:
@@ -153,7 +157,12 @@ class Scheme:
         return parse_tag(in_variant(name, self.variant))
 
     def counts(self, version: Version) -> bool:
-        """Return whether a version is not one of those to ignore."""
+        """Return whether a version is not one of those to ignore.
+
+        >>> version = Version.parse("9.0.0")
+        >>> Scheme().counts(version), Scheme(ignore=frozenset({version})).counts(version)
+        (True, False)
+        """
         return not self.ignore or not {version, self.numbering.plain(version)} & self.ignore
 
     def understands(self, version: Version) -> bool:

@@ -71,7 +71,11 @@ class Spelling:
 
 
 def in_variant(name: str, variant: str) -> str:
-    """Return how a variant spells the floating tag that the plain variant calls `name`."""
+    """Return how a variant spells the floating tag that the plain variant calls `name`.
+
+    >>> in_variant("2.1", "alpine"), in_variant("latest", "alpine"), in_variant("2.1", "")
+    ('2.1-alpine', 'alpine', '2.1')
+    """
     if not variant:
         return name
     return variant if name == "latest" else f"{name}-{variant}"

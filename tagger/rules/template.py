@@ -91,12 +91,20 @@ class Template:
         return bool(self.tokens) and isinstance(self.tokens[0], Field)
 
     def spell(self, numbers: Sequence[int]) -> str:
-        """Return the template with its fields filled from left to right; further numbers are left out."""
+        """Return the template with its fields filled from left to right; further numbers are left out.
+
+        >>> Template.parse("main-{n}").spell((7,))
+        'main-7'
+        """
         left = iter(numbers)
         return "".join(t if isinstance(t, str) else str(next(left)).zfill(t.width) for t in self.tokens)
 
     def read(self, text: str) -> tuple[int, ...] | None:
-        """Return the numbers that a text spells; None if it spells none."""
+        """Return the numbers that a text spells; None if it spells none.
+
+        >>> Template.parse("{major}.{minor}").read("2.1"), Template.parse("{major}.{minor}").read("2")
+        ((2, 1), None)
+        """
         found = self.pattern.fullmatch(text)
         if not found or any(len(number) > LONGEST_NUMBER for number in found.groups()):
             return None
@@ -114,7 +122,11 @@ def pattern(tokens: Iterable[Token]) -> str:
 
 
 def tokens_of(text: str) -> tuple[Token, ...] | None:
-    """Split a template into its literal texts and fields; None if it is malformed."""
+    """Split a template into its literal texts and fields; None if it is malformed.
+
+    >>> [str(token) for token in tokens_of("{major}.{minor}")], tokens_of("{major")
+    (['{major}', '.', '{minor}'], None)
+    """
     found: list[Token] = []
     try:
         for literal, name, spec, conversion in Formatter().parse(text):

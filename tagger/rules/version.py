@@ -157,7 +157,11 @@ def spells_mark(text: str) -> bool:
 
 
 def newest_first(versions: Iterable[Version]) -> list[Version]:
-    """Return the versions by precedence (semver.org, rule 11), the greatest first."""
+    """Return the versions by precedence (semver.org, rule 11), the greatest first.
+
+    >>> print(*newest_first(map(Version.parse, ("2.1.9", "2.1.106", "2.1.106-rc.1"))))
+    2.1.106 2.1.106-rc.1 2.1.9
+    """
     return sorted(versions, key=precedence, reverse=True)
 
 

@@ -71,11 +71,19 @@ def movement(change: Change) -> str:
 
 
 def short(digest: Digest | None) -> str:
-    """As much of a digest as a person reads."""
+    """As much of a digest as a person reads.
+
+    >>> short(Digest("sha256:" + "0" * 64)), short(None)
+    ('sha256:000000000000', 'the new image')
+    """
     return digest[:SHORT_DIGEST] if digest else "the new image"
 
 
 def some(names: Sequence[str], most: int = _MOST) -> str:
-    """Name tags, but no more than a person reads."""
+    """Name tags, but no more than a person reads.
+
+    >>> some(["2.1", "2", "latest"], most=2)
+    '2.1, 2 and 1 more'
+    """
     more = len(names) - most
     return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
