@@ -101,33 +101,42 @@ def planned(repository: Removable, every: Sequence[Published], named: Sequence[T
     """
     doomed = {tag: None if isinstance(held, Unreadable) else held for tag, held in ask(repository, named).items()}
     images = {held for held in doomed.values() if held}
-    tags = every[0].tags
-    staying = {*tags} - {*named}
+    going = dict(doomed)
     falls = []
     wrote: dict[Tag, set[Digest]] = {}
     for published in every:
-        going = {tag: published.spelt[tag] for tag in named if tag in published.spelt}
-        affected = newest_first(set(going.values()))
-        cascade = dict.fromkeys(tag for version in affected for tag in published.scheme.floating_tags(version))
-        floats = [tag for tag in cascade if tag in staying]
-        observed = observe(repository, published.without({*named}), floats)
-        unread = {version for tag, version in going.items() if doomed[tag] is None}
-        forced = [
-            tag
-            for tag in floats
-            if observed.digests[tag] in images
-            or published.owners.get(tag) in (affected if tag in observed.unreadable else unread)
-            or is_half_removed(repository, observed, tag)
-        ]
-        dropped = tuple(tag for tag in forced if tag not in observed.owners())
-        doomed |= {tag: observed.digests[tag] for tag in dropped}
-        wrote |= {tag: images | {held for held in [observed.digests[tag]] if held} for tag in forced}
-        others = tuple(tag for tag in floats if tag not in forced)
-        falls.append(Fall(published.scheme, tuple(moved(observed, forced, repository.name)), dropped, others))
+        fall, held = _fall(repository, published, going, images)
+        falls.append(fall)
+        doomed |= {tag: held[tag] for tag in fall.dropped}
+        wrote |= {tag: images | ({now} if now else set()) for tag, now in held.items()}
     moving = {tag for fall in falls for tag in fall.moving()}
-    doomed |= _attached(repository, [tag for tag in tags if tag not in moving], doomed)
+    doomed |= _attached(repository, [tag for tag in every[0].tags if tag not in moving], doomed)
     versions = {tag for tag in doomed if any(tag in published.spelt for published in every)}
     return Going(doomed, versions, images, falls, wrote)
+
+
+def _fall(
+    repository: Removable, published: Published, going: Mapping[Tag, Digest | None], images: Collection[Digest]
+) -> tuple[Fall, Mapping[Tag, Digest | None]]:
+    """Return what happens to floating tags of a variant when these tags go, and what each of those held."""
+    versions = {tag: published.spelt[tag] for tag in going if tag in published.spelt}
+    affected = newest_first(set(versions.values()))
+    cascade = dict.fromkeys(tag for version in affected for tag in published.scheme.floating_tags(version))
+    staying = {*published.tags} - going.keys()
+    floats = [tag for tag in cascade if tag in staying]
+    observed = observe(repository, published.without({*going}), floats)
+    unread = {version for tag, version in versions.items() if going[tag] is None}
+    forced = [
+        tag
+        for tag in floats
+        if observed.digests[tag] in images
+        or published.owners.get(tag) in (affected if tag in observed.unreadable else unread)
+        or is_half_removed(repository, observed, tag)
+    ]
+    dropped = tuple(tag for tag in forced if tag not in observed.owners())
+    others = tuple(tag for tag in floats if tag not in forced)
+    moves = tuple(moved(observed, forced, repository.name))
+    return Fall(published.scheme, moves, dropped, others), {tag: observed.digests[tag] for tag in forced}
 
 
 @dataclass(frozen=True, slots=True)
