@@ -1,4 +1,4 @@
-"""Steps 5 and 6 of a release: push the floating tags, verify them, and write those that differ."""
+"""The steps of a release that push the floating tags, verify them, and write those that differ."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _tagging(run: Run) -> list[partial[None]]:
 
 
 def _own_digest(share: Share) -> Digest:
-    assert share.digest, "a version that is published has a digest"  # noqa: S101 - steps 1 and 3 see to it
+    assert share.digest, "a version that is published has a digest"  # noqa: S101 - the steps before see to it
     return share.digest
 
 

@@ -1,4 +1,4 @@
-"""Steps 1, 2 and 4 of a release: see what there is, and plan what happens to each tag."""
+"""The steps of a release that look: see what there is, plan what happens to each tag, and both again later."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tagger.work import Pauses
 AGREE = "agree on one image, and release the other under a new version"
 
 
-# -- step 1: observe -----------------------------------------------------------------------------------------------
+# -- observe -------------------------------------------------------------------------------------------------------
 
 
 def observe(run: Run) -> None:
@@ -63,7 +63,7 @@ def observed(
     return repositories.look(repository, scheme, scheme.floating_tags(version), present=[version], digest=digest)
 
 
-# -- step 2: plan --------------------------------------------------------------------------------------------------
+# -- plan ----------------------------------------------------------------------------------------------------------
 
 
 def plan(run: Run) -> Outcome | None:
@@ -160,7 +160,7 @@ def _still_as_planned(share: Share) -> bool:
     return unreadable or share.repository.digest(share.version_tag) == share.before
 
 
-# -- step 4: observe and plan again --------------------------------------------------------------------------------
+# -- observe and plan again ----------------------------------------------------------------------------------------
 
 
 def observe_again(run: Run) -> None:

@@ -1,4 +1,4 @@
-"""Step 3 of a release: push the version tag, and verify that the registry shows our image under it."""
+"""The step of a release that pushes the version tag, and verifies that the registry shows our image under it."""
 
 from __future__ import annotations
 

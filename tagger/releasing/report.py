@@ -1,4 +1,4 @@
-"""Step 7 of a release: what became of every tag, as values and in words. Pure."""
+"""The last step of a release: what became of every tag, as values and in words. Pure."""
 
 from __future__ import annotations
 
