@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol, TypedDict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypedDict
 
 from tagger.errors import InputError, TaggerError
 from tagger.events import Meter
@@ -57,34 +57,20 @@ class ReleaseOptions(Access, Judged, total=False):
     """Takes how far each upload is. Default: nobody."""
 
 
-def not_begun(wanted: Sequence[Wish], version: str, options: ReleaseOptions, error: TaggerError) -> Release:
+def not_begun(images: Iterable[str], version: str, options: ReleaseOptions, error: TaggerError) -> Release:
     """A release that failed before it looked at any repository."""
-    images = ", ".join(each.image for each in wanted)
-    return Release.not_begun(images, version, error, dry_run=options.get("dry_run", False))
+    return Release.not_begun(", ".join(images), version, error, dry_run=options.get("dry_run", False))
 
 
-class Wish(Protocol):
-    """An image to release, the schemes of its tags, and the form of the git tags that count for it."""
+def parse_asked(
+    version: str, schemes: Iterable[Scheme], git_tags: Mapping[str, str | None], options: ReleaseOptions
+) -> Asked:
+    """The version that images are released as; `git_tags` are the forms of the git tags that count for each.
 
-    @property
-    def image(self) -> str:
-        """The image, by the name that the user gave it."""
-
-    @property
-    def schemes(self) -> Sequence[Scheme]:
-        """The schemes."""
-
-    @property
-    def git_tag(self) -> str | None:
-        """The form of the git tags; None: all count."""
-
-
-def parse_asked(wanted: Sequence[Wish], version: str, options: ReleaseOptions) -> Asked:
-    """The version that all of these images are released as. Raises what `parse_asked_for_all` raises."""
-    numbering = numbering_of([scheme for each in wanted for scheme in each.schemes])
-    git_tags = {each.image: each.git_tag for each in wanted}
+    Raises what `parse_asked_for_all` raises.
+    """
     build_metadata = options.get("build_metadata", "refuse")
-    return parse_asked_for_all(version, numbering, git_tags, build_metadata=build_metadata)
+    return parse_asked_for_all(version, numbering_of([*schemes]), git_tags, build_metadata=build_metadata)
 
 
 def order(version: Version, via: FloatsVia, options: ReleaseOptions) -> Order:

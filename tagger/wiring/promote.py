@@ -65,7 +65,8 @@ def promote(
         if not any(each.image for each in wanted):
             raise InputError("name the image to promote: REGISTRY/REPOSITORY:TAG or REGISTRY/REPOSITORY@DIGEST")
         deadline = deadline_of(options)
-        asked = parse_asked(wanted, version, options)
+        schemes = (scheme for each in wanted for scheme in each.schemes)
+        asked = parse_asked(version, schemes, {each.image: each.git_tag for each in wanted}, options)
         ordered = order(asked.version, FloatsVia.REGISTRY, options)
         wanted = _filled(wanted, asked)
         registries = Registries(DockerConfig.load(), options, deadline)
@@ -85,7 +86,7 @@ def promote(
         ready = Opened(placements, originals, targets, _evidence(couriers, registries), origins)
         done = run(Convoy(couriers), ready, ordered, options.get("progress", silent), seen)
     except TaggerError as error:
-        return not_begun(wanted, version, options, error).or_raise()
+        return not_begun([each.image for each in wanted], version, options, error).or_raise()
     if not done.problem and not ordered.dry_run:
         done = _signed(done, couriers)
     late = [warning for courier in couriers for warning in courier.warnings]

@@ -48,7 +48,8 @@ def release(wanted: Sequence[Wanted], version: str, floats_via: str, options: Re
     """Release several images as one. Raises what `tagger.release` raises."""
     try:
         deadline = deadline_of(options)
-        asked = parse_asked(wanted, version, options)
+        schemes = (scheme for each in wanted for scheme in each.schemes)
+        asked = parse_asked(version, schemes, {each.image: each.git_tag for each in wanted}, options)
         ordered = order(asked.version, _floats_via(floats_via), options)
         names = {each.image: ImageName.parse(each.image) for each in wanted}
         placements = [
@@ -73,7 +74,7 @@ def release(wanted: Sequence[Wanted], version: str, floats_via: str, options: Re
         ready = Opened(placements, images, targets, found, origins_of(labels, asked, options))
         done = run(engine(), ready, ordered, options.get("progress", silent), seen)
     except TaggerError as error:
-        return not_begun(wanted, version, options, error).or_raise()
+        return not_begun([each.image for each in wanted], version, options, error).or_raise()
     return replace(done.or_raise(), warnings=(*done.warnings, *odd))
 
 
