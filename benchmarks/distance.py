@@ -1,4 +1,4 @@
-"""A TCP proxy that puts a distance between its clients and a server: every byte arrives late, none is slowed down.
+"""A TCP proxy that puts a distance between its clients and a server: every byte arrives late, at full speed.
 
 Run alone: `python -m benchmarks.distance 127.0.0.1:5001 127.0.0.1:5000 40` listens at the first address, forwards to
 the second, and adds a round trip of 40 ms.

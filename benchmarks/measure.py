@@ -1,4 +1,4 @@
-"""Measure whole processes: their time by hyperfine, or by a loop of our own without it, and their peak memory."""
+"""Measure whole processes: their time with hyperfine, or without it in a loop, and their peak memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The place where everything is measured: a private Engine, a private registry, and distances between the two."""
+"""Where everything is measured: a private Engine, a private registry, and distances between the two."""
 
 from __future__ import annotations
 

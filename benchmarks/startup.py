@@ -1,4 +1,4 @@
-"""Where the time of a release goes that does not depend on the registry: how long Python needs to be ready."""
+"""The part of a release's time that does not depend on the registry: how long Python needs to be ready."""
 
 from __future__ import annotations
 

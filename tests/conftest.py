@@ -53,7 +53,7 @@ runs = pytest.StashKey[int]()
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Make registry.local a name of this session; it must happen before any thread starts."""
+    """Make registry.local a name of this session; this must happen before any thread starts."""
     # A shell's background job ignores SIGINT, and so would all that a test starts.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if os.geteuid() == 0 and not _has_workers(session.config):
@@ -70,7 +70,7 @@ def _has_workers(config: pytest.Config) -> bool:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what `make test` leaves out, before it is left out."""
+    """Mark what `make test` leaves out, before pytest selects tests."""
     its_own = [item for item in items if OTHERS.isdisjoint(mark.name for mark in item.iter_markers())]
     for test, group in itertools.groupby(its_own, lambda item: item.nodeid.partition("[")[0]):
         variations = [*group]
@@ -86,7 +86,7 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Hand what a worker counted to the session that it works for."""
+    """Pass what a worker counted to its session."""
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["told"] = session.config.stash.get(told, [])
         session.config.workeroutput["searched"] = len(canary.searched)
@@ -94,7 +94,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Take over what a worker counted."""
+    """Add what a worker counted."""
     counted = getattr(node, "workeroutput", {})
     node.config.stash.setdefault(told, []).extend(counted.get("told", []))
     node.config.stash[runs] = node.config.stash.get(runs, 0) + counted.get("searched", 0)
@@ -164,7 +164,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def on_the_path(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let scripts find that tagger, and the Python of the tests."""
+    """Let scripts find this tagger and the Python of the tests."""
     monkeypatch.setenv("PATH", os.pathsep.join([str(programs), str(Path(sys.executable).parent), os.environ["PATH"]]))
 
 
@@ -219,14 +219,14 @@ def registry() -> Iterator[Registry]:
 
 @pytest.fixture(scope="session")
 def elsewhere() -> Iterator[Registry]:
-    """The session's second registry, for what goes to two."""
+    """The session's second registry, for releases to two."""
     with private_folder() as folder, Registry.start(folder) as service:
         yield service
 
 
 @pytest.fixture(scope="session")
 def guarded_registry() -> Iterator[Registry]:
-    """The session's registry that wants a password, the canary; it deletes by digest."""
+    """The session's registry that needs a password, the canary; it deletes by digest."""
     with private_folder() as folder, Registry.start(folder, htpasswd={canary.USER: canary.PASSWORD}) as service:
         yield service
 

@@ -1,4 +1,4 @@
-"""Build tagger.pyz, one file for every Python that tagger supports, with its checksum and an SBOM of what is in it.
+"""Build tagger.pyz, one file for every Python that tagger supports, with its checksum and an SBOM.
 
 It takes the wheel in dist and the locked packages, as pure Python, and writes all three files to dist.
 

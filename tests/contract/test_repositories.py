@@ -1,4 +1,4 @@
-"""A repository keeps the same promises in the model, in the registry of the tests' own process, and in a real one.
+"""A repository keeps the same promises in the model, in the in-process registry, and in a real one.
 
 So what tests of the steps learn from the model is what a registry does.
 """
@@ -28,7 +28,7 @@ V1, V2, LATEST = Tag("1.0.0"), Tag("2.1.106"), Tag("latest")
 
 
 class Kept(Target, Listed, Protocol):
-    """A repository, with all that the steps of every command ask of it."""
+    """A repository, with everything that the steps of every command ask of it."""
 
 
 def in_model(_: pytest.FixtureRequest, __: str) -> Iterator[Kept]:
@@ -37,7 +37,7 @@ def in_model(_: pytest.FixtureRequest, __: str) -> Iterator[Kept]:
 
 
 def in_double(_: pytest.FixtureRequest, path: str) -> Iterator[Kept]:
-    """Keep it in a registry of this process."""
+    """Keep it in a registry in this process."""
     with ModelRegistry() as registry, opened(registry.host, path) as repository:
         yield repository
 

@@ -1,4 +1,4 @@
-"""Whatever an Engine says, a release ends with a sentence and an exit code, and no tag has moved."""
+"""Whatever an Engine sends, a release ends with a sentence and an exit code, and no tag moves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A fault of tagger's own: one sentence, and with --verbose where it happened, without a secret."""
+"""An internal error of tagger: one sentence, and with --verbose where it happened, without a secret."""
 
 from __future__ import annotations
 

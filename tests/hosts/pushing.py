@@ -39,7 +39,7 @@ class PushingEngine(FakeEngine):
         self._blobs: dict[str, tuple[bytes, ...]] = {}
 
     def load(self, name: str, content: bytes) -> str:
-        """Have an image of one layer under a name; return its ID."""
+        """Add an image of one layer under a name; return its ID."""
         image = super().load(name, content)
         self._blobs[image] = blobs_of(content)
         return image

@@ -142,12 +142,12 @@ def digest(content: bytes) -> str:
 
 
 def stored(shop: Shop) -> None:
-    """Have an image under the tag build-77, with all that belongs to it."""
+    """Publish an image under the tag build-77, with everything that belongs to it."""
     shop.registry.put(shop.path, "build-77", BUILD, b"{}", b"a build")
 
 
 def signed(shop: Shop) -> None:
-    """Have an image with a signature, which the registry lists or else a tag."""
+    """Publish an image with a signature, listed by the registry or by a tag."""
     stored(shop)
     shop.registry.put(shop.path, digest_of(SIGNATURE), SIGNATURE)
     if not shop.registry.referrers:
@@ -170,7 +170,7 @@ def cascade(image: str, *tags: str) -> dict[str, str]:
 
 
 def unchanged(shop: Shop, run: Callable[[], Ran]) -> None:
-    """Hold that a command succeeds and writes nothing."""
+    """Check that a command succeeds and writes nothing."""
     before = shop.tags
     shop.registry.requests.clear()
     ran = run()
@@ -308,7 +308,7 @@ def test_a_check_sees_drift_and_a_repair_puts_it_right(shop: Shop) -> None:
 
 
 def removed(shop: Shop, command: str, run: Callable[[], Ran], expected: dict[str, str]) -> None:
-    """Hold that tags went as they should, or that the command refused to and wrote nothing."""
+    """Check that tags were removed as they should be, or that the command refused and wrote nothing."""
     before = shop.tags
     ran = run()
     if said := shop.registry.refuses.get(command):

@@ -1,4 +1,4 @@
-"""The benchmark measures what it says: distances only delay, results tell met from missed, and a case runs through."""
+"""The benchmark measures what it claims: distances only delay, results distinguish met from missed, and a case runs."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""The demo tells its story on real services, and takes everything away again."""
+"""The demo runs on real services, and removes everything again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every message is in one file, so that a change of words is seen whole. Run this file to write it."""
+"""One file contains every message, so that a review sees every change of words. Run this file to write it."""
 
 from __future__ import annotations
 

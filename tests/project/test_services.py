@@ -1,4 +1,4 @@
-"""The services that other tests stand on are real, and leave nothing behind."""
+"""The services behind the other tests are real, and leave nothing behind."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Drift: what a check finds with few questions, and what a repair makes of it."""
+"""Drift: what a check finds with few requests, and how a repair fixes it."""
 
 from __future__ import annotations
 

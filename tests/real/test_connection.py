@@ -1,4 +1,4 @@
-"""Requests reach the registry, and credentials reach nobody else, whatever answers."""
+"""Requests reach the registry, and credentials go nowhere else, whatever answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`tagger doctor` tells what works from here and what does not, a line for each check, and changes nothing."""
+"""`tagger doctor` says what works from here and what does not, one line per check, and changes nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Engine is found where Docker would find it, is asked for nothing but images, and is believed on proof only."""
+"""tagger finds the Engine where Docker would, asks it only about images, and believes it only with proof."""
 
 from __future__ import annotations
 

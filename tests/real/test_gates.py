@@ -1,4 +1,4 @@
-"""Gates with real services: while they run nothing moves that users pull, and only what they saw is released."""
+"""Gates with real services: while they run, no tag that users pull moves, and only what they saw is released."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The version of a git checkout, and what an image says of itself."""
+"""The version of a git checkout, and what an image says about itself."""
 
 from __future__ import annotations
 

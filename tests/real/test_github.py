@@ -1,4 +1,4 @@
-"""Files and lines for CI systems: there in every outcome, whole, and safe whatever a registry says."""
+"""Files and lines for CI systems: written in every outcome, complete, and safe whatever a registry says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`tagger init`: settings for a repository that is years old, on a real registry."""
+"""`tagger init`: settings for an old repository, on a real registry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Promotion from an OCI layout, a folder or its tar: the very digest, all of it, and nothing from a broken one."""
+"""Promotion from an OCI layout, a folder or its tar: the same digest, all of it, and nothing from a broken one."""
 
 from __future__ import annotations
 

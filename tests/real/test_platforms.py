@@ -1,4 +1,4 @@
-"""Platforms that a registry has cleaned up under their index: a check says so, and the same image again heals it."""
+"""Platforms that a registry deleted from under their index: a check says so, and releasing the image again fixes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Promotion between real registries: the very digest, all of it, and nothing moved where that fails."""
+"""Promotion between real registries: the same digest, all of it, and nothing moves if that fails."""
 
 from __future__ import annotations
 

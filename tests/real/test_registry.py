@@ -1,4 +1,4 @@
-"""A repository's tags are what its registry says, and nothing is taken for absent, present or done without proof."""
+"""A repository's tags are what its registry says; nothing counts as absent, present or done without proof."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Removing: floating tags fall back first, what was named goes, and nothing else does."""
+"""Removing: floating tags go back first, then the named tags go, and nothing else does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Yank: a bad version is out of the running, and its image is still there."""
+"""Yank: a bad version no longer counts, and its image is still there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A password that must never be seen, in whatever form it may travel: every run of the command is searched for it."""
+"""A password that must never be seen, in any form: every run of the command is searched for it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def seen(text: str) -> list[str]:
 
 
 def docker_config(folder: Path, *hosts: str, **more: object) -> dict[str, str]:
-    """Write a Docker configuration that is logged in to some hosts, and return the environment that names it."""
+    """Write a Docker configuration with logins for some hosts, and return the environment that names it."""
     login = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
     folder.mkdir(parents=True, exist_ok=True)
     content: Mapping[str, object] = {"auths": {host: {"auth": login} for host in hosts}, **more}

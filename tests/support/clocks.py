@@ -6,7 +6,7 @@ from tagger.work import Clock
 
 
 class Skipping(Clock):
-    """A clock that is set forward instead of waiting; `slept` is the seconds that were waited for in all."""
+    """A clock that is set forward instead of waiting; `slept` counts all the seconds waited for."""
 
     def __init__(self) -> None:
         self.slept = 0.0

@@ -42,7 +42,7 @@ def fresh(*words: str, folder: Path | None = None, **environment: str) -> Ran:
 
 
 def asked(answer: Callable[[], str | signal.Signals], *words: str) -> Ran:
-    """Run `tagger WORDS` on a terminal; once it asks, `answer` says what is typed, or which signal it gets instead."""
+    """Run `tagger WORDS` on a terminal; when it asks, `answer` says what to type, or which signal to send instead."""
     ours, theirs = pty.openpty()
     process = Launched(None, *words, stdin=os.ttyname(theirs))
     os.close(theirs)

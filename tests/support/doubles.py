@@ -65,7 +65,7 @@ class Response:
 
 
 class Cut(Exception):
-    """Close the connection right there: raised by a chunked body that is never to end."""
+    """Close the connection right there: raised by a chunked body that must never end."""
 
 
 Rule = Callable[[Request], Response | None]
@@ -166,7 +166,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class _Threads(socketserver.ThreadingMixIn, socketserver.BaseServer):
-    """Serve each connection in a thread, remember both, and end both on `close`."""
+    """Serve each connection in a thread, remember both, and end both in `close`."""
 
     request_queue_size = 128
     allow_reuse_address = True
@@ -215,7 +215,7 @@ class _UnixListener(_Threads, socketserver.UnixStreamServer):
 
 
 class Server:
-    """Log every request in `requests`, and answer it by the first of `rules` that wants to, else by `answer`."""
+    """Log every request in `requests`, and answer it with the first of `rules` that wants to, or with `answer`."""
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
@@ -827,7 +827,7 @@ class FakeEngine(_AtSocket):
         }
 
     def load(self, name: str, content: bytes) -> str:
-        """Have an image of one layer under a name (`latest` unless it has a tag); return its ID."""
+        """Add an image of one layer under a name (`latest` unless it has a tag); return its ID."""
         if self.store == "containerd":
             body = manifest(content, media_type=OCI_MANIFEST)
             image = digest_of(body)
@@ -840,7 +840,7 @@ class FakeEngine(_AtSocket):
         return image
 
     def deliver(self, name: str, tag: str) -> Iterator[Message]:
-        """Push for real: leave the manifest in the registry, and say what the engine of this store says."""
+        """Push for real: store the manifest in the registry, and report what the Engine of this store reports."""
         yield {"status": f"The push refers to repository [{name}]"}
         host, _, repository = name.partition("/")
         if self.registry is None:
@@ -970,7 +970,7 @@ CN = {name}
 
 
 def certificate(folder: Path, host: str, *, identifiers: bool = True) -> Certificate:
-    """Make an authority and a certificate of `host` (name or address) by the openssl command, good for two days.
+    """Make an authority and a certificate for `host` (name or address) with the openssl command, valid for two days.
 
     Some authorities leave the key identifiers out, which not everything takes.
     """

@@ -1,4 +1,4 @@
-"""Pipes in place of files."""
+"""Pipes instead of files."""
 
 import os
 import threading

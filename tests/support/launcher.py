@@ -1,4 +1,4 @@
-"""Start tagger without paying for its imports: a process that has them forks one process for each command.
+"""Start tagger without the cost of its imports: a process that has imported everything forks one for each command.
 
 Each is a process of its own, with its process id, environment, folder, stdin, stdout and stderr, and may be killed.
 Scripts get such a `tagger` too, from a folder for their PATH.
@@ -45,7 +45,7 @@ with ours.makefile("rb") as said:
 os._exit(code) if code >= 0 else os.kill(os.getpid(), -code)
 """
 pace = 1.0
-"""How many times as fast the clock of a command goes by which it waits."""
+"""How many times as fast the clock runs by which a command waits."""
 
 
 class HasUrl(Protocol):
@@ -57,7 +57,7 @@ class HasUrl(Protocol):
 
 
 class Stem:
-    """The process that forks; it begins with the first command and ends with this process."""
+    """The process that forks; it starts with the first command and ends with this process."""
 
     def __init__(self) -> None:
         self._starting = threading.Lock()
@@ -72,7 +72,7 @@ class Stem:
         *streams: int,
         script: str = COMMAND,
     ) -> Connection:
-        """Start a script with three streams; what is given back tells its process id, and then its exit code."""
+        """Start a script with three streams; the returned connection sends its process ID, and then its exit code."""
         ours, theirs = socket.socketpair()
         with theirs:
             socket.send_fds(self._ready(), [b"-"], [theirs.fileno(), *streams])
@@ -81,7 +81,7 @@ class Stem:
         return talk
 
     def program(self, folder: Path) -> Path:
-        """Write a program into a folder that does what the command does, and starts ten times as fast."""
+        """Write a program into a folder that does the same as the command, and starts ten times as fast."""
         self._ready()
         program = folder / "tagger"
         program.write_text(_VISITOR.format(python=sys.executable, door=self._door, command=COMMAND))
@@ -161,7 +161,7 @@ class Launched:
         self.pid: int = self._talk.recv()
 
     def asks(self, question: str) -> bool:
-        """Wait until the last that it says is a question, or until its end; say which."""
+        """Wait until its last output is a question, or until it ends; return which."""
         while not (ended := self._talk.poll(0.01)):
             size = len(question.encode())
             if os.pread(self._err, size, max(os.fstat(self._err).st_size - size, 0)) == question.encode():
@@ -182,13 +182,13 @@ class Launched:
             os.kill(self.pid, number)
 
     def wait(self) -> Ran:
-        """Wait for its end; a killed one has the code -9. A traceback is a failure whatever the test is about."""
+        """Wait for its end; a killed one has the code -9. A traceback always fails the test."""
         ran = self.end()
         assert "Traceback" not in ran.err, ran.err
         return ran
 
     def end(self) -> Ran:
-        """Wait for its end, where a traceback may be right."""
+        """Wait for its end; a traceback is allowed."""
         assert self._talk.poll(_LONGEST_SECONDS), "tagger still runs after two minutes"
         code = self._talk.recv()
         self._talk.close()

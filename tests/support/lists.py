@@ -49,7 +49,7 @@ YEARS = {
     "1.2.4-rc.1": "h",
     "1.2.5_build7": "i",
 }
-"""What years leave in a repository: tags, and the image of each."""
+"""What a repository holds after years: tags, and the image of each."""
 
 
 @dataclass(frozen=True, slots=True)

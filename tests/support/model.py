@@ -1,4 +1,4 @@
-"""Keep repositories and an Engine in memory, for laws: an operation may be counted, failed, held back or answered late.
+"""Repositories and an Engine in memory, for properties: an operation can be counted, failed, delayed or answered late.
 
 Every operation runs inside `around(name)`, a context manager that a test may replace: what it raises on the way in
 keeps the operation from happening, what it raises on the way out loses only the answer.
@@ -73,7 +73,7 @@ def placed(name: str, repositories: Iterable[Target], schemes: Iterable[Scheme] 
 
 
 def release(engine: Engine, opened: Opened, order: Order, progress: Progress = lambda _: None) -> Release:
-    """Release as `tagger.release` does: a failure is raised, with the release that failed."""
+    """Release as `tagger.release` does, and raise a failure with the release that failed."""
     return steps.release(engine, opened, order, progress).or_raise()
 
 
@@ -177,7 +177,7 @@ class ModelRepository:
             self.write(tag, manifest)
 
     def put_together(self, tags: Sequence[Tag], manifest: Manifest) -> Collection[Tag]:
-        """Point those of the tags at a manifest that it knows how to take together: by default none."""
+        """Point at a manifest those tags that one request can write together: by default none."""
         taken = [tag for tag in tags if tag in self.together]
         with self.around(f"put {' '.join(tags)}"):
             for tag in taken:
@@ -198,7 +198,7 @@ class ModelRepository:
         return tag in self.half_removed
 
     def remove(self, tag: Tag) -> None:
-        """Take a tag away."""
+        """Remove a tag."""
         with self.around(f"remove {tag}"):
             self.writes.append(f"remove {tag}")
             self.held.pop(tag, None)
@@ -215,7 +215,7 @@ class ModelRepository:
 
 @dataclass(slots=True)
 class ModelEngine:
-    """An Engine that has `images`; as the real one, it pushes whatever a local tag points at when the push starts."""
+    """An Engine that has `images`; like the real one, it pushes whatever a local tag points at when the push starts."""
 
     repositories: Sequence[ModelRepository]
     images: Sequence[ModelImage]
@@ -233,7 +233,7 @@ class ModelEngine:
             self.local[reference] = self._image(image).id
 
     def untag(self, reference: Reference) -> None:
-        """Take a local tag away."""
+        """Remove a local tag."""
         with self.around(f"untag {reference.tag}"):
             del self.local[reference]
 
@@ -252,7 +252,7 @@ class ModelEngine:
 
 
 class Fault:
-    """Count the operations, and let number `at` fail: before anything happened, or after all of it.
+    """Count the operations, and fail number `at`: before it does anything, or after it has done everything.
 
     It fails once, or, if that is `lasting`, whenever the operation is tried again.
     """
@@ -285,11 +285,11 @@ class Fault:
 
 
 class Crash(BaseException):
-    """A process that is killed: nobody catches this, and nothing is put back."""
+    """A killed process: nothing catches this, and nothing is put back."""
 
 
 class Death:
-    """Stop a releaser for ever at operation `at`: before it happens, or once it has."""
+    """Stop a releaser forever at operation `at`: before it, or after it."""
 
     def __init__(self, at: int, *, after: bool) -> None:
         self._left = at
@@ -311,7 +311,7 @@ class Death:
 
 
 class Turns:
-    """Run tasks in threads of which one at a time moves, by one operation; `choose` says which of n is next."""
+    """Run tasks in threads, one operation at a time; `choose` says which of n threads is next."""
 
     def __init__(self, choose: Callable[[int], int]) -> None:
         self._choose = choose
@@ -326,7 +326,7 @@ class Turns:
         yield
 
     def run(self, tasks: Sequence[Callable[[], T]]) -> list[T | BaseException]:
-        """Run the tasks to their ends; give what each returned or raised."""
+        """Run the tasks to their ends; return what each returned or raised."""
         results: dict[int, T | BaseException] = {}
         turns = [threading.Semaphore(0) for _ in tasks]
 
@@ -351,7 +351,7 @@ class Turns:
 
 
 def bursts(chance: random.Random) -> Callable[[int], int]:
-    """Choose who moves next, mostly for some moves in a row: races need one releaser to overtake another by many."""
+    """Choose who moves next, mostly for some moves in a row: in a race, one releaser must get far ahead of another."""
     lengths = iter(lambda: (chance.random(), chance.choice((1, 1, 3, 10, 30))), None)
     moves = (who for who, length in lengths for _ in range(length))
     return lambda waiting: int(next(moves) * waiting)

@@ -1,4 +1,4 @@
-"""Read Prometheus' text format as its specification has it, strictly."""
+"""Read Prometheus text format strictly by its specification."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Put images, indexes, signatures and attestations into a real registry by hand, with nothing of tagger."""
+"""Put images, indexes, signatures and attestations into a real registry by hand, without tagger."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Pushed:
 
 
 class Store(ABC):
-    """What images can be put into by hand."""
+    """A place for images that are put there by hand."""
 
     @abstractmethod
     def blob(self, content: bytes, media_type: str) -> dict[str, object]:
@@ -81,7 +81,7 @@ class Store(ABC):
         return self.put(tag, INDEX, {"manifests": children})
 
     def attached(self, subject: Pushed, kind: str, text: str) -> Pushed:
-        """Push what cosign hangs on a manifest by a tag that spells its digest."""
+        """Push what cosign attaches to a manifest, under a tag with its digest."""
         return self.image(f"{subject.digest.replace(':', '-')}.{kind}", text, layers=1)
 
     def chart(self, tag: str | None, name: str, version: str) -> Pushed:
@@ -132,7 +132,7 @@ class Repository(Store):
         return pushed
 
     def referrer(self, subject: Pushed, text: str) -> Pushed:
-        """Push what refers to a manifest; registries at hand keep no list of that, so the tag for it is written too."""
+        """Push a referrer of a manifest; these registries list no referrers, so the fallback tag is written too."""
         referring = self.put(
             None,
             MANIFEST,

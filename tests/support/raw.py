@@ -1,4 +1,4 @@
-"""A server that answers with any bytes at all: what no library for servers would send."""
+"""A server that answers with any bytes, even those that no server library would send."""
 
 from __future__ import annotations
 

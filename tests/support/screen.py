@@ -39,7 +39,7 @@ class Size:
 
 
 class Screen(pyte.Screen):
-    """A terminal that keeps dim text, which pyte passes over, as the colour black, which nothing else uses."""
+    """A terminal that keeps dim text, which pyte ignores, as the colour black, which nothing else uses."""
 
     def select_graphic_rendition(self, *attributes: int, **_: object) -> None:
         """Take colours and weights."""
@@ -49,7 +49,7 @@ class Screen(pyte.Screen):
 def record(
     words: list[str], environment: Mapping[str, str], size: Size, moment: Callable[[str], bool] | None = None
 ) -> Screen:
-    """Run tagger on a terminal, and return the screen at the first such moment, else at the end."""
+    """Run tagger on a terminal, and return the screen at the first such moment, or at the end."""
     screen = Screen(size.columns, size.rows)
     stream = pyte.ByteStream(screen)
     ours, theirs = pty.openpty()

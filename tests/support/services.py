@@ -1,4 +1,4 @@
-"""Run real registries and real Docker Engines in private folders, and stop them without a trace."""
+"""Run real registries and real Docker Engines in private folders, and leave nothing behind."""
 
 import base64
 import contextlib
@@ -30,7 +30,7 @@ ACCEPT = (
 )
 CERTIFICATES = Path("/etc/docker/certs.d")
 FRUGAL = {"GOGC": "400", "GOMAXPROCS": "1"}
-"""What has a small service in Go take a sixth less of the processor."""
+"""Settings with which a small Go service needs a sixth less processor time."""
 IN_MEMORY = Path("/dev/shm/tagger")
 ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 # Proxies and credentials of the caller must not reach a service.
@@ -577,7 +577,7 @@ class Engine(Daemon):
         return cls(folder, cls._dockerd(folder, folder, settings), environment)
 
     def image(self, name: str, content: bytes | str, *, layers: int = 1) -> str:
-        """Make an image, or name the same one again, which costs a hundredth of loading it."""
+        """Make an image, or tag an existing one again, which takes a hundredth of the time of loading it."""
         known = self._images.get((content, layers))
         if known and self._is_there(known):
             repository, _, tag = _with_tag(name).rpartition(":")
@@ -587,7 +587,7 @@ class Engine(Daemon):
         return made
 
     def imported(self, name: str, content: bytes | str) -> str:
-        """Make an image of one layer that holds `content`, for half of what it costs to load one; give its ID."""
+        """Make an image of one layer that holds `content`, in half the time of loading one; return its ID."""
         repository, _, tag = _with_tag(name).rpartition(":")
         where = f"repo={quote(repository)}&tag={quote(tag)}"
         said = self._ask("POST", f"/images/create?fromSrc=-&{where}", _layers(content, 1)[0])
@@ -643,7 +643,7 @@ class ContainerdEngine(Daemon):
         platforms: Sequence[str] = ("linux/amd64", "linux/arm64"),
         absent: Sequence[str] = (),
     ) -> str:
-        """Make an index named `name` with one image per platform; give its ID.
+        """Make an index named `name` with one image per platform; return its ID.
 
         The index lists the `absent` platforms, but the Engine gets none of their content (if it never had it).
         """

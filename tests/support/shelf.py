@@ -1,4 +1,4 @@
-"""A model repository whose tags can be removed, as registries of each kind do it."""
+"""A model repository whose tags can be removed, as in each kind of registry."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Shelf(ModelRepository):
             raise Refused("deletes are off: switch them on")
 
     def remove(self, tag: Tag) -> None:
-        """Take one tag away; one of `stuck` stays, and in a registry of the kind "siblings" its image goes too."""
+        """Remove one tag; one of `stuck` stays, and in a registry of the kind "siblings" its image goes too."""
         held = self.held.get(tag)
         if held in self.stuck:
             with self.around(f"remove {tag}"):
@@ -51,7 +51,7 @@ def remove(
     dry_run: bool = False,
     note: Callable[[str], None] = lambda _: None,
 ) -> Removal:
-    """Remove as `tagger.remove` does: a failure is raised, with what was done by then."""
+    """Remove as `tagger.remove` does, and raise a failure with what was already done."""
     return removal.remove(repository, schemes, names, dry_run=dry_run, note=note).or_raise()
 
 

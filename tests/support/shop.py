@@ -49,7 +49,7 @@ def copied(template: Repository, path: str) -> Repository:
 
 
 def untag(repository: Repository, tag: str) -> bool:
-    """Take one tag away in its registry's storage, if it is there."""
+    """Remove one tag in its registry's storage, if it is there."""
     with tempfile.TemporaryDirectory(dir=repository.registry.folder) as bin_, contextlib.suppress(FileNotFoundError):
         # A move is whole, whatever else is written to the tag meanwhile.
         repository.registry.link_file(repository.path, tag).parents[1].rename(f"{bin_}/{tag}")
@@ -91,7 +91,7 @@ def throw_aways(repository: Repository, held: Mapping[str, str]) -> set[str]:
 
 @dataclass(frozen=True, slots=True)
 class Play:
-    """A command and what it is to do to a repository HERE, whatever else it reads being THERE.
+    """A command, and what it should do to a repository HERE; anything else that it reads is THERE.
 
     `expected` says what each tag holds that changes: what another one held before, here or there, or else holds
     afterwards; None where it goes. `takes` are the tags that are to go, `releases` is the version that is published.
@@ -157,7 +157,7 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Theatre:
-    """What every scene of a play begins with, the requests of one that goes well, and where it ends."""
+    """How every scene of a play begins, the requests of one that succeeds, and how it ends."""
 
     play: Play
     templates: Mapping[str, Repository]
@@ -343,7 +343,7 @@ def _may_stay(theatre: Theatre, held: Mapping[str, str]) -> set[str]:
 
 
 def _told(theatre: Theatre, held: Mapping[str, str]) -> str:
-    """Show the tags that changed, or should have: what each held before, holds now, and is to hold."""
+    """Show the tags that changed, or should have: what each held before, holds now, and should hold."""
     owners = {
         digest: tag
         for tag, digest in (*theatre.there.items(), *theatre.goal.items(), *theatre.before.items())
@@ -361,7 +361,7 @@ def _told(theatre: Theatre, held: Mapping[str, str]) -> str:
 
 
 def _finished(theatre: Theatre, scene: Scene, first: Ran, mode: Mode) -> list[str]:
-    """Run the command again, and repair where it was killed or nothing named is left; say what is wrong then."""
+    """Run the command again, and repair if it was killed or left nothing named; yield what is wrong then."""
     again = scene.once_more()
     held = scene.held()
     said = f"run again after exit {first.code}: exit {again.code}: {again.err[-400:]}"

@@ -55,7 +55,7 @@ Act = Callable[[Server, Request], Response | None]
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """How a command with one fault ended, and what is wrong with that."""
+    """How a command with one fault ended, and what is wrong with it."""
 
     point: Point
     mode: str
@@ -119,7 +119,7 @@ class Watch:
 
 @dataclass
 class Unrest:
-    """Delay requests at random, and now and then hold a write until another request of the round has come."""
+    """Delay requests at random, and sometimes hold a write until another request of the round arrives."""
 
     chance: random.Random
     came: threading.Condition = field(default_factory=threading.Condition)
@@ -153,13 +153,13 @@ class Stage:
 
     @property
     def name(self) -> str:
-        """The repository's name as tagger is to know it."""
+        """The repository's name as tagger gets it."""
         return f"{self.proxy.host}/{self.repository}"
 
     def start(
         self, via: str = "engine", *more: str, version: str = VERSION, image: str | None = None, **environment: str
     ) -> Launched:
-        """Start the release, and have it say all that it can."""
+        """Start the release, with all output that it can print."""
         words = (
             "release",
             image or self.image,

@@ -34,7 +34,7 @@ _DESCRIPTORS = 4
 
 
 def serve(requests: socket.socket, door: socket.socket) -> None:
-    """Fork for every request, until who asks goes away."""
+    """Fork for every request, until the client goes away."""
     running: dict[int, tuple[int, Connection]] = {}
     with selectors.DefaultSelector() as selector:
         selector.register(requests, selectors.EVENT_READ)

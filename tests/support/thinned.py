@@ -4,7 +4,7 @@ import os
 import zlib
 
 EVERY = int(os.environ.get("TAGGER_EVERY", "1"))
-"""Every how many faults, races or schedules one is run."""
+"""One of this many faults, races or schedules is run."""
 
 EXAMPLES = int(os.environ.get("TAGGER_EXAMPLES", "20"))
 """How many examples a property test tries, unless it sets its own number."""

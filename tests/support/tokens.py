@@ -20,7 +20,7 @@ ISSUER, SERVICE = "tests", "registry"
 
 
 class TokenServer(Server):
-    """Issue tokens to one user, by password (GET) or identity token (POST), for what `grants` holds of what is asked.
+    """Issue tokens to one user, by password (GET) or identity token (POST), for requested rights in `grants`.
 
     Less than was asked is no error (distribution spec, "Token Authentication"). `expires_in` is what it says, in
     seconds; the registry itself allows a minute more than the hour that is signed.
@@ -85,7 +85,7 @@ class TokenServer(Server):
 
 @cache
 def _pair() -> tuple[bytes, bytes]:
-    """Make a key and its certificate, once, since the search for primes takes long."""
+    """Make a key and its certificate, once, because the search for primes takes long."""
     subject = ["-subj", "/CN=tokens", "-days", "2", "-nodes"]
     with tempfile.TemporaryDirectory(prefix="tagger-") as folder:
         key, certificate = Path(folder, "key"), Path(folder, "certificate")

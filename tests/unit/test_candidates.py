@@ -1,4 +1,4 @@
-"""A release with gates in memory: whatever fails, tags move only after the gates, and a candidate is used or named."""
+"""A release with gates, in memory: whatever fails, tags move only after the gates, and a candidate is used or named."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A 401 says how to authenticate: every form that RFC 9110 allows is read, and no nonsense breaks the reader."""
+"""A 401 says how to authenticate: every form that RFC 9110 allows can be read, and no nonsense breaks the parser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line goes before the environment, that before the file, and every value says where it comes from."""
+"""The command line overrides the environment, which overrides the file; every value says where it comes from."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Credentials come from the Docker configuration, for the right repository only, and never show themselves."""
+"""Credentials come from the Docker configuration, only for the right repository, and are never shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a failed release puts back, removes and names: every state of the version tag, and every look at it."""
+"""What a failed release puts back, removes and names, for every state of the version tag and every look at it."""
 
 from dataclasses import dataclass, field, replace
 

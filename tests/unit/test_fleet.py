@@ -1,4 +1,4 @@
-"""Many repositories: what is read, who takes which, what is decided, and how much of a quota is left."""
+"""Many repositories: which are read, which shard takes which, what is decided, and how much of a quota is left."""
 
 from __future__ import annotations
 

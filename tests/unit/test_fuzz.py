@@ -1,4 +1,4 @@
-"""Every parser takes whatever comes: it gives a value that means the same when it is spelt out, or its own error."""
+"""Every parser handles any input: it returns a value that means the same when spelt out, or raises its own error."""
 
 from __future__ import annotations
 

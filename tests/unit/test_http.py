@@ -1,4 +1,4 @@
-"""Answers that would never end, end."""
+"""An answer that would never end is cut off."""
 
 from __future__ import annotations
 

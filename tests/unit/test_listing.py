@@ -1,4 +1,4 @@
-"""Listing: versions newest first, what floats to each, and only the digests that the answer shows."""
+"""Listing: versions newest first, the floating tags on each, and only the digests that the answer shows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an index lists: each entry by itself, and all of it down to the images, within bounds."""
+"""What an index lists: each entry alone, and everything down to the images, within limits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A name means to tagger what it means to Docker, and what it cannot mean is refused with the next step."""
+"""A name means the same to tagger as to Docker; tagger refuses other names, and says what to do next."""
 
 import json
 import time

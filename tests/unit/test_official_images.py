@@ -1,4 +1,4 @@
-"""From the version tags alone the rules give the floating tags that maintainers of official images set by hand."""
+"""From the version tags alone, the rules compute the floating tags that maintainers of official images set by hand."""
 
 import tomllib
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Rebuilds and builds in the model: the newest revision holds its version's tags, and no image loses its name."""
+"""Rebuilds and builds in the model: the newest revision holds its version's tags, and no image loses its tag."""
 
 import random
 from dataclasses import replace

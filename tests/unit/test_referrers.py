@@ -1,4 +1,4 @@
-"""Tags that hang on an image: those that spell its digest, and no other."""
+"""Tags that belong to an image: those that spell its digest, and no others."""
 
 from __future__ import annotations
 

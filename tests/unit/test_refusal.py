@@ -1,4 +1,4 @@
-"""A refusal for good is known by what the registry says, whichever registry it is, and by nothing else."""
+"""A final refusal is recognised by what the registry says, whichever registry it is, and by nothing else."""
 
 import pytest
 

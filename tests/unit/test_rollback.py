@@ -1,4 +1,4 @@
-"""A release that fails: what is put back, what is named, and what is said of it."""
+"""A failed release: what is put back, what is named, and what the message says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A scheme says how one variant spells its versions; variants never touch each other's tags; every tag reads back."""
+"""A scheme says how a variant spells its versions; variants never touch each other's tags; every tag reads back."""
 
 import random
 

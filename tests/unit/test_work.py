@@ -1,4 +1,4 @@
-"""How long a command may take, and that what waits or reads ends as soon as it is called off."""
+"""How long a command may take; waits and reads end as soon as the command is cancelled."""
 
 import os
 import signal

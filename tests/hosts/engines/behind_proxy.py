@@ -1,4 +1,4 @@
-"""An Engine where requests go through an HTTP proxy, but for those that NO_PROXY names."""
+"""An Engine where requests go through an HTTP proxy, except those that NO_PROXY names."""
 
 from __future__ import annotations
 

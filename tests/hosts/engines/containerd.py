@@ -1,4 +1,4 @@
-"""Docker Engine 29 with the containerd image store, which a new Engine has."""
+"""Docker Engine 29 with the containerd image store, the default of a new Engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A proxy before the Engine's socket that lets only some requests pass, such as docker-socket-proxy."""
+"""A proxy in front of the Engine's socket that lets only some requests pass, such as docker-socket-proxy."""
 
 from __future__ import annotations
 
