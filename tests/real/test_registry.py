@@ -469,7 +469,7 @@ def test_nothing_but_a_404_is_absent(
 def test_content_that_is_not_what_the_header_says_is_refused(remote: Open, model: ModelRegistry) -> None:
     wrong = {"Content-Type": DOCKER_MANIFEST, "Docker-Content-Digest": digest_of(TWO)}
     model.intercept(on("GET", "/1.0.0$", Response(200, ONE, wrong)))
-    with pytest.raises(RegistryError, match=f"digest is {digest_of(ONE)}, not {digest_of(TWO)}: push the image again"):
+    with pytest.raises(RegistryError, match=f"digest {digest_of(ONE)}, not {digest_of(TWO)}: push the image again"):
         remote(model.host).manifest(V1)
 
 
