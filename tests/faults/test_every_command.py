@@ -109,12 +109,12 @@ def rebuilt(here: Repository) -> None:
 
 
 def one_built(there: Repository) -> None:
-    """Have an image."""
+    """Publish an image."""
     image(there, "build-77")
 
 
 def signed(there: Repository) -> None:
-    """Have an image for two platforms, with a signature of each kind."""
+    """Publish an image for two platforms, with a signature of each kind."""
     index = there.index("build-77", "build", platforms=("linux/amd64",))
     there.referrer(index, "signature")
     there.attached(index, "sig", "signature")

@@ -73,7 +73,7 @@ def actors() -> Iterator[Model]:
 
 
 def stopped(scene: Scene, ran: Ran, code: int, *says: str, published: bool = False) -> None:
-    """Hold that a release failed, said why, and left every tag where it was; perhaps the version tag stands."""
+    """Check that a release failed, said why, and left every tag where it was, except perhaps the version tag."""
     assert ran.code == code, ran.err
     missing = [word for word in says if word not in ran.error]
     assert not missing, ran.error
@@ -85,13 +85,13 @@ def stopped(scene: Scene, ran: Ran, code: int, *says: str, published: bool = Fal
 
 
 def finishes(scene: Scene, **environment: str) -> None:
-    """Hold that the same command, with the fault over, ends at the goal."""
+    """Check that the same command, with the fault over, ends at the goal."""
     scene.calm()
     done(scene, scene.release(**environment))
 
 
 def done(scene: Scene, ran: Ran) -> None:
-    """Hold that a release reached its goal."""
+    """Check that a release reached its goal."""
     assert ran.code == 0, ran.err
     after = scene.snapshot()
     assert {after.get(tag) for tag in TAGS} == {after[VERSION]}, after
@@ -1028,7 +1028,7 @@ def test_an_image_that_is_not_there_is_named(scene: Stage, image: str) -> None:
 
 
 def kept_waiting(scene: Stage, ran: Ran, code: int, *says: str) -> None:
-    """Hold that a gate kept the image back: nothing is there but the candidate, which the next attempt uses."""
+    """Check that a gate stopped the image: only the candidate is there, and the next attempt uses it."""
     assert (ran.code, [word for word in says if word not in ran.error]) == (code, []), ran.err
     after = scene.snapshot()
     [candidate] = after.keys() - scene.before.keys()

@@ -45,7 +45,7 @@ def registry() -> Iterator[ModelRegistry]:
 
 
 def release(fake: FakeEngine, registry: ModelRegistry, *codes: int) -> None:
-    """Hold that a release ends well, and where it fails, moves nothing."""
+    """Check that a release ends cleanly, and moves nothing if it fails."""
     before = dict(registry.repositories[REPOSITORY])
     words = ("release", "build", "2.1.106", "--registry", registry.host, "--repository", REPOSITORY, "--timeout", "80")
     ran = launched(fake, *words)

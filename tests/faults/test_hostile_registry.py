@@ -1,4 +1,4 @@
-"""Whatever a registry sends, a command ends by itself, with a sentence and an exit code, and shows nothing raw."""
+"""Whatever a registry sends, a command ends with a sentence and an exit code, and shows nothing raw."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ESC = "\x1b]0;owned\x07\x1b[2J\r\n::error::owned\u202e"
 
 
 def ended_well(ran: Ran, *codes: int) -> None:
-    """Hold that a command ended with one of these codes and one clean sentence."""
+    """Check that a command ended with one of these codes and one clean sentence."""
     shown = ran.out + ran.err
     assert ran.code in codes, f"exit {ran.code}: {shown}"
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e]", shown), repr(shown)

@@ -25,7 +25,7 @@ from pushed import Repository
 from services import Registry
 
 REFUSED = 3
-"""The exit code of a command that wrote nothing, since a rule says no."""
+"""The exit code of a command that wrote nothing, because a rule says no."""
 
 
 USER, PASSWORD = "releaser", "a password"

@@ -36,7 +36,7 @@ class Harbor(Imitation):
         self.vulnerable: set[str] = set()
         """Digests of images that nobody may pull."""
         self.reads_before_scanned = 0
-        """How many reads of what is pushed are refused, since its scan is not done."""
+        """How many reads of a pushed image are refused, because its scan is not done."""
         self._unscanned: dict[str, int] = {}
 
     def differs(self, request: Request) -> Response | None:

@@ -50,7 +50,7 @@ def release(engine: Engine, image: str, host: str, path: str, **environment: str
 
 
 def nothing_was_written(ran: Ran, engine: Engine, registry: Registry, host: str, path: str) -> None:
-    """Hold that there is no tag here or there."""
+    """Check that there is no tag here or there."""
     assert not registry.root.joinpath("docker/registry/v2/repositories", path, "_manifests").exists(), ran.err
     assert not engine.tags(f"{host}/{path}")
 

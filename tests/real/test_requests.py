@@ -50,7 +50,7 @@ class Known:
     image: str
 
     def release(self, *options: str) -> tuple[Counter[str], Counter[str]]:
-        """Release, and return what was asked of the registry and of the Engine."""
+        """Release, and return the requests to the registry and to the Engine."""
         self.engine.requests.clear()
         self.registry.requests.clear()
         words = ("release", self.image, "2.1.106", "--registry", self.registry.host, "--repository", self.path)
@@ -60,7 +60,7 @@ class Known:
 
 
 def asked(requests: list[Request]) -> Counter[str]:
-    """Count what tagger itself asked of a registry, whatever the Engine asked meanwhile."""
+    """Count tagger's own requests to a registry, without those of the Engine."""
     own = [request for request in requests if request.headers.get("User-Agent", "").startswith("tagger/")]
     return Counter(f"{request.method} {what(request)}" for request in own)
 
@@ -207,7 +207,7 @@ def scripted(registry: ModelRegistry) -> Iterator[tuple[ModelRegistry, FakeEngin
 
 
 def release(engine: HasUrl, registry: ModelRegistry, **environment: str) -> Counter[str]:
-    """Release via the registry, and return what was asked of it."""
+    """Release via the registry, and return the requests to it."""
     options = ("--registry", registry.host, "--repository", "known/app", "--floats-via", "registry")
     ran = tagger(engine, "release", "build", "2.1.106", *options, **environment)
     assert ran.code == 0, ran.err

@@ -718,7 +718,7 @@ class EngineProxy(_AtSocket):
 
 
 class ForwardProxy(socketserver.ThreadingTCPServer):
-    """Take every request to one server, whatever host it names, and keep the heads of what was asked."""
+    """Send every request to one server, whatever host it names, and keep the heads of the requests."""
 
     daemon_threads = True
 

@@ -298,7 +298,7 @@ class Registry:
         return self.request("PUT", path, manifest, {"Content-Type": media_type})[0]
 
     def requests(self) -> list[str]:
-        """List what was asked of this registry so far, as `METHOD /path`, from its access log."""
+        """List the requests to this registry so far, as `METHOD /path`, from its access log."""
         return re.findall(r'\] "([A-Z]+ \S+) HTTP/', self.log.read_text(errors="replace"))
 
     def link_file(self, repository: str, tag: str) -> Path:

@@ -113,7 +113,7 @@ class Greedy(ModelRepository):
     """A registry that deletes a manifest with every tag on it."""
 
     def remove(self, tag: Tag) -> None:
-        """Take a tag away, with all that hold the same."""
+        """Remove a tag, with all tags on the same image."""
         gone = self.held[tag]
         went = [other for other, held in self.held.items() if held == gone]
         assert not {*went} & {*CASCADE[1:]}, "no floating tag may go, not even for a moment"

@@ -70,7 +70,7 @@ def attempt(
 
 
 def every_operation(make: type[TwoSpellings] | type[Behind], **options: object) -> range:
-    """Count the operations of an attempt that goes well."""
+    """Count the operations of a successful attempt."""
     counted = Fault(-1)
     attempt(make().repository, counted, **options)  # type: ignore[arg-type] # name and force
     return range(len(counted.operations))
