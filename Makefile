@@ -67,7 +67,6 @@ audit: ## check the locked packages for known vulnerabilities
 	@tools/setup test
 	.venv/bin/python -c 'import pip_audit' 2>/dev/null || .venv/bin/pip install --quiet pip-audit
 	.venv/bin/pip-audit --require-hashes --disable-pip --requirement requirements.lock
-	.venv/bin/pip-audit --require-hashes --disable-pip --requirement requirements-pyz.lock
 
 lint: ## check style and types
 	@tools/setup test

@@ -42,7 +42,7 @@ def fill(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--no-deps", "--target", str(folder)]
     pure = ["--only-binary", ":all:", "--platform", "any", "--implementation", "py", "--abi", "none"]
-    lock = ROOT / "requirements-pyz.lock"
+    lock = ROOT / "requirements.lock"
     subprocess.run(
         [*pip, *pure, "--python-version", "3.11", "--require-hashes", "--requirement", str(lock)], check=True
     )

@@ -96,7 +96,6 @@ def test_the_source_distribution_has_what_its_tests_need(built: Mapping[str, Pat
         "action.yml",
         ".github/workflows/release.yml",
         "examples/kubernetes/check.yaml",
-        "requirements-pyz.lock",
         "requirements-setup.lock",
         "requirements-dev.lock",
         "requirements-lowest.lock",
@@ -317,7 +316,7 @@ def test_the_one_file_is_pure_python_and_its_bill_lists_all_that_is_in_it(pyz: P
     every = [bill["metadata"]["component"], *bill["components"]]
     assert {f"{each['name'].replace('-', '_')}-{each['version']}" for each in every} == inside
     assert all(each["licenses"] and each["purl"] == f"pkg:pypi/{each['name']}@{each['version']}" for each in every)
-    pinned = {name: version for name, (version, _) in locked("requirements-pyz.lock").items()}
+    pinned = {name: version for name, (version, _) in locked("requirements.lock").items()}
     assert {each["name"]: each["version"] for each in bill["components"]}.items() <= pinned.items()
     needs = {each["ref"]: each["dependsOn"] for each in bill["dependencies"]}
     assert any(each.startswith("pkg:pypi/docker@") for each in needs[every[0]["purl"]])
@@ -340,10 +339,7 @@ def test_the_one_file_says_which_python_it_needs(pyz: Path, tmp_path: Path) -> N
 # -- locks ---------------------------------------------------------------------------------------------------------
 
 
-LOCKS = (
-    "requirements.lock", "requirements-setup.lock", "requirements-dev.lock", "requirements-lowest.lock",
-    "requirements-pyz.lock",
-)  # fmt: skip
+LOCKS = ("requirements.lock", "requirements-setup.lock", "requirements-dev.lock", "requirements-lowest.lock")
 
 
 def locked(file: str) -> dict[str, tuple[str, int]]:
@@ -355,7 +351,7 @@ def locked(file: str) -> dict[str, tuple[str, int]]:
 
 def required(texts: Sequence[object]) -> dict[str, str]:
     """Read requirements: the lowest version that each one allows."""
-    found = (re.fullmatch(r"([a-z0-9-]+)>=([0-9.]+)", text) for text in texts if isinstance(text, str))
+    found = (re.fullmatch(r"([a-z0-9-]+)>=([0-9.]+)(?:,<[0-9.]+)?", text) for text in texts if isinstance(text, str))
     return {m[1]: m[2] for m in found if m}
 
 
@@ -363,12 +359,10 @@ def test_every_requirement_is_locked_with_hashes() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     needed = required(project["dependencies"])
     assert len(needed) == len(project["dependencies"]), "each says its lowest version"
-    runtime, setup, all_of_them, lowest, pyz = map(locked, LOCKS)
+    runtime, setup, all_of_them, lowest = map(locked, LOCKS)
     assert needed.keys() <= runtime.keys()
-    assert all(hashes for lock in (runtime, setup, all_of_them, lowest, pyz) for _, hashes in lock.values())
+    assert all(hashes for lock in (runtime, setup, all_of_them, lowest) for _, hashes in lock.values())
     assert runtime.items() <= all_of_them.items(), "tests run with what is released"
-    # typer 0.29 is the first that needs compiled code.
-    assert {name for name, what in pyz.items() if runtime.get(name) != what} == {"typer"}
     assert not any("://" in (ROOT / lock).read_text() for lock in LOCKS)
 
 
