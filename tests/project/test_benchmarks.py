@@ -90,6 +90,7 @@ def test_every_case_has_a_name_of_its_own() -> None:
 
 
 @pytest.mark.engine
+@pytest.mark.long
 def test_a_release_is_measured_against_the_script_that_it_replaces(tmp_path: Path) -> None:
     results = tmp_path / "RESULTS.md"
     words = ["--runs", "1", "--no-cold", "--only", "dry run", "--results", str(results)]

@@ -157,6 +157,7 @@ def test_the_github_action_fetches_what_the_lock_file_names_and_nothing_else(act
     assert {name.lower().replace("_", "-") for name in fetched} <= locked
 
 
+@pytest.mark.long
 def test_the_github_action_installs_nothing_whose_hash_is_another(action: Action, tmp_path: Path) -> None:
     lock = (ROOT / "requirements.lock").read_text()
     (tmp_path / "requirements.lock").write_text(re.sub("sha256:[0-9a-f]{64}", f"sha256:{'0' * 64}", lock))

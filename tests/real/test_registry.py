@@ -150,6 +150,7 @@ def test_a_registry_with_smaller_pages_is_asked_for_its_own_size(
     assert [request.query for request in model.requests] == [{"n": ["1000"]}, {}, {}]
 
 
+@pytest.mark.long
 def test_a_list_of_sixty_thousand_images_in_one_answer_is_read(remote: Open, model: ModelRegistry) -> None:
     tags = [f"1.0.{number}" for number in range(60_000)]
     about = {"imageSizeBytes": "123456789", "layerId": "", "mediaType": DOCKER_MANIFEST, "timeCreatedMs": "1" * 13}

@@ -205,6 +205,7 @@ def test_resolving_gives_what_sorting_the_versions_themselves_would(found: list[
     assert [*resolve(found, SCHEME).values()] == sorted(greatest.values(), reverse=True)
 
 
+@pytest.mark.long
 def test_a_hundred_thousand_versions_are_resolved() -> None:
     found = [semver(major, minor, patch) for major in range(10) for minor in range(100) for patch in range(100)]
     random.Random(0).shuffle(found)

@@ -323,6 +323,7 @@ def test_a_planted_tag_whose_floating_tag_would_get_too_long_is_no_version() -> 
     assert [len(tag) for tag in scheme.tags(parse_version(fits))] == [120, 125]
 
 
+@pytest.mark.long
 def test_a_hundred_thousand_tags_of_several_variants_are_read_and_resolved() -> None:
     base = Scheme(prefix="v", aliases=(("lts", "5"),), channels=("rc",), ignore=frozenset(versions("9.99.99")))
     every = [semver(major, minor, patch) for major in range(10) for minor in range(100) for patch in range(50)]
