@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from tagger.errors import AGAIN, BadAnswer, InvalidReference, TaggerError
+from tagger.errors import AGAIN, InvalidReference, TaggerError
 from tagger.names import Digest, Reference, Tag
 from tagger.releasing.local import LocalTags
 from tagger.releasing.observe import observe, plan
@@ -15,7 +15,7 @@ from tagger.releasing.placement import Placement
 from tagger.releasing.push import push_version_tags
 from tagger.releasing.rollback import put_back
 from tagger.releasing.state import Run, Share
-from tagger.repository.remove import take_alone
+from tagger.repository.write import fetch, take_alone
 from tagger.rules.candidate import candidate
 from tagger.rules.plan import WRITES
 
@@ -72,10 +72,7 @@ def _candidate_tag(run: Run, share: Share, digest: Digest) -> Tag:
 
 def put(target: Target, reference: Reference, digest: Digest) -> None:
     """Point a tag at a digest that is there. Raises BadAnswer if it is gone, and what the registry raises."""
-    manifest = target.manifest(digest)
-    if manifest is None:
-        raise BadAnswer(f"{target.name} no longer has {digest}", AGAIN)
-    target.put(_tag(reference), manifest)
+    target.put(_tag(reference), fetch(target, digest, AGAIN))
 
 
 def _tag(reference: Reference) -> Tag:

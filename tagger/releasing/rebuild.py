@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from tagger.errors import AGAIN, BadAnswer, Conflict, InputError, Refused, TaggerError
+from tagger.errors import Conflict, InputError, Refused, TaggerError
 from tagger.events import Line
 from tagger.names import Digest, Repository
 from tagger.releasing.order import Image, Opened, Order, Target
@@ -14,6 +14,7 @@ from tagger.releasing.outcome import Release
 from tagger.releasing.placement import Placement
 from tagger.releasing.state import Run, Share
 from tagger.repository.observe import ask
+from tagger.repository.write import fetch, put_seen
 from tagger.rules.resolve import Published
 from tagger.rules.scheme import Scheme
 from tagger.rules.version import Version
@@ -116,15 +117,9 @@ def keep_plain(run: Run, share: Share) -> bool:
     change, repository = share.plan.named, share.repository
     if change is None or change.after is None or change.tag in share.named:
         return False
-    manifest = repository.manifest(change.after)
-    if manifest is None:
-        raise BadAnswer(f"{repository.name} no longer has {change.after}", "push that image again")
+    manifest = fetch(repository, change.after)
     share.named[change.tag] = change
-    repository.put(change.tag, manifest)
-    since = f"{repository.name.registry} does not show {change.tag} yet"
-    for _ in repository.deadline.attempts(Pauses.SHOWN, since=since):
-        if repository.digest(change.tag) == change.after:
-            share.now[change.tag] = change.after
-            run.progress(Line.about("named", repository.name.tagged(change.tag), f", which {change.reason}"))
-            return True
-    raise BadAnswer(f"{repository.name} does not show {change.tag}, which was written", AGAIN)
+    put_seen(repository, change.tag, manifest, Pauses.SHOWN)
+    share.now[change.tag] = change.after
+    run.progress(Line.about("named", repository.name.tagged(change.tag), f", which {change.reason}"))
+    return True

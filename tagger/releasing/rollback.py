@@ -7,13 +7,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
-from tagger.errors import Abandoned, BadAnswer, RegistryUnreachable, TaggerError, Unreadable, Unsettled
+from tagger.errors import Abandoned, RegistryUnreachable, TaggerError, Unreadable, Unsettled
 from tagger.names import Digest, Reference, Tag
 from tagger.releasing.decision import Decision, Sight, astray, decide, touched
 from tagger.releasing.report import ended
 from tagger.releasing.state import Run, Share
 from tagger.repository.observe import ask
 from tagger.repository.settle import Goal, settle
+from tagger.repository.write import fetch
 from tagger.work import Deadline, Pauses
 
 T = TypeVar("T")
@@ -89,10 +90,7 @@ def _write(share: Share, decision: Decision) -> None:
 
 def _put(share: Share, tag: Tag, digest: Digest) -> None:
     kept = share.unmarked if share.unmarked and share.unmarked.digest == digest else None
-    manifest = kept or share.repository.manifest(digest)
-    if manifest is None:
-        raise BadAnswer(f"{share.repository.name} no longer has {digest}", "push that image again")
-    share.repository.put(tag, manifest)
+    share.repository.put(tag, kept or fetch(share.repository, digest))
 
 
 def _settle(share: Share, goal: Goal) -> None:

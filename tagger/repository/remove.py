@@ -16,9 +16,10 @@ from tagger.errors import Abandoned, Refused, TaggerError, Unreadable, Unsettled
 from tagger.names import Digest, Repository, Tag
 from tagger.repository.ending import ended
 from tagger.repository.floating import Move
-from tagger.repository.observe import Tags, ask, published
+from tagger.repository.observe import ask, published
 from tagger.repository.removal import Fall, Going, Note, Removable, named, planned, with_strays
 from tagger.repository.settle import Goal, settle
+from tagger.repository.write import take, take_alone
 from tagger.rules.resolve import Published
 from tagger.rules.scheme import Scheme
 from tagger.work import Pauses
@@ -103,39 +104,6 @@ def _remove(repository: Removable, every: Sequence[Published], named: Sequence[T
     if left or isinstance(problem, KeyboardInterrupt):
         return replace(done, problem=_incomplete(problem, done, left, astray))
     return done
-
-
-def take(repository: Tags, tag: Tag, expected: Digest | None) -> None:
-    """Remove a tag that holds what is expected (None: anything); one that somebody has moved meanwhile stays."""
-    (held,) = ask(repository, [tag]).values()
-    if expected is None or held is None or isinstance(held, Unreadable) or held == expected:
-        repository.remove(tag)
-
-
-def take_alone(repository: Tags, tag: Tag, expected: Digest | None, tags: Sequence[Tag]) -> None:
-    """Remove a tag, and see that it went and that none of the others, `tags`, went with it.
-
-    Some old registries delete the manifest of a tag, and with it every tag that points there. For such a registry this
-    puts the tags back and raises Refused.
-    """
-    image = repository.manifest(expected) if expected else None
-    take(repository, tag, expected)
-    since = f"{repository.name.registry} still shows {tag}, which was deleted"
-    for _ in repository.deadline.attempts(Pauses.STALE, since=since):
-        (held,) = ask(repository, [tag]).values()
-        if held is None or held != expected:
-            break
-    else:
-        raise TaggerError(f"{repository.name.registry} accepted the deletion of {tag}, but the tag is still there")
-    lost = set(tags) - {*repository.tags(), tag} if image else set()
-    if image and lost and repository.digest(image.digest) is None:
-        for other in (*lost, tag):
-            repository.put(other, image)
-        raise Refused(
-            f"{repository.name.registry} deletes an image with every tag on it ({', '.join(sorted(lost))} went with"
-            f" {tag}), so tagger put the tags back and removed nothing",
-            "move the others to another image first",
-        )
 
 
 def _settle(

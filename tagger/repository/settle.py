@@ -13,9 +13,9 @@ from functools import partial
 
 from tagger.errors import AGAIN, BadAnswer, Refused, TaggerError, Unreadable, Unsettled
 from tagger.names import Digest, Tag
-from tagger.oci.manifest import Manifest
 from tagger.repository.holders import holders
 from tagger.repository.observe import Tags, digest_of, look
+from tagger.repository.write import fetch
 from tagger.rules.plan import Observed
 from tagger.rules.scheme import Scheme
 from tagger.rules.version import Version
@@ -178,7 +178,7 @@ def _write_one_manifest(repository: Tags, tags: Sequence[Tag], digest: Digest | 
         if digest is None:
             write = repository.remove
         else:
-            manifest = _fetch(repository, digest)
+            manifest = fetch(repository, digest)
             write = partial(repository.put, manifest=manifest)
             if len(tags) > 1:
                 taken = repository.put_together(tags, manifest)
@@ -200,10 +200,3 @@ def _problem(write: Callable[[Tag], None], tag: Tag) -> TaggerError | None:
 def _is_final(problem: TaggerError | None) -> bool:
     """Return whether writing again would get the same answer: a refusal, not a fault that may pass."""
     return isinstance(problem, BadAnswer | Refused) and not isinstance(problem, Unreadable)
-
-
-def _fetch(repository: Tags, digest: Digest) -> Manifest:
-    manifest = repository.manifest(digest)
-    if manifest is None:
-        raise BadAnswer(f"{repository.name} no longer has {digest}", "push that image again")
-    return manifest

@@ -18,8 +18,8 @@ from tagger.repository.ending import ended
 from tagger.repository.floating import Move, moved
 from tagger.repository.observe import ask, asked, observe, published
 from tagger.repository.removal import Removable
-from tagger.repository.remove import take
 from tagger.repository.settle import Goal, settle
+from tagger.repository.write import fetch, put_seen, take
 from tagger.rules.resolve import Published
 from tagger.rules.scheme import Scheme
 from tagger.rules.version import Version, yanked_by
@@ -144,9 +144,7 @@ def _look(repository: Markable, published: Published, version: Version, back: Co
             f"{repository.name}:{other} holds a different image from {marks[0]}, {held[other]}",
             f"keep it, or remove it with tagger rm {repository.name} {other} first",
         )
-    image = repository.manifest(digest)
-    if image is None:
-        raise BadAnswer(f"{repository.name} no longer has {digest}", "release the version again with --force")
+    image = fetch(repository, digest, "release the version again with --force")
     tag = next((tag for tag in spelt if held[tag]), own)
     floats = scheme.floating_tags(version)
     of_all = [*marks, *(tag for tag, found in published.spelt.items() if yanked_by(found) in back)]
@@ -200,11 +198,7 @@ def _restore(repository: Markable, part: _Part) -> None:
         return
     if held is not None:
         raise Refused(f"somebody else wrote {repository.name}:{part.tag} meanwhile, and it now holds {held}", AGAIN)
-    repository.put(part.tag, part.image)
-    for _ in repository.deadline.attempts(Pauses.STALE):
-        if repository.digest(part.tag) == part.digest:
-            return
-    raise BadAnswer(f"{repository.name} does not show {part.tag}, which was just written", AGAIN)
+    put_seen(repository, part.tag, part.image)
 
 
 def _unmark(repository: Markable, part: _Part, mark: Tag) -> None:

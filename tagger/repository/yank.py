@@ -10,14 +10,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from tagger.errors import AGAIN, BadAnswer, InputError, NotThere, Refused, TaggerError, Unreadable, Unsettled
+from tagger.errors import BadAnswer, InputError, NotThere, Refused, TaggerError, Unreadable, Unsettled
 from tagger.names import Digest, Repository, Tag
 from tagger.repository.ending import ended
 from tagger.repository.floating import Move, is_half_removed, moved
 from tagger.repository.observe import ask, asked, observe, published
 from tagger.repository.removal import Removable, strays
-from tagger.repository.remove import take
 from tagger.repository.settle import Goal, settle
+from tagger.repository.write import fetch, put_seen, take
 from tagger.rules.resolve import Published
 from tagger.rules.scheme import Scheme
 from tagger.rules.version import Version, mark, yanked_by
@@ -144,9 +144,8 @@ def _deletes(repository: Removable) -> bool:
 def _put_marks(repository: Removable, parts: Sequence[_Part]) -> None:
     """Keep the image under its mark, and see that, before anything goes."""
     for part in parts:
-        if part.marked:
-            continue
-        _put_mark(repository, part)
+        if not part.marked:
+            _put_mark(repository, part)
 
 
 def _see_marks(repository: Removable, parts: Sequence[_Part]) -> None:
@@ -157,14 +156,7 @@ def _see_marks(repository: Removable, parts: Sequence[_Part]) -> None:
 
 
 def _put_mark(repository: Removable, part: _Part) -> None:
-    manifest = repository.manifest(part.digest)
-    if manifest is None:
-        raise BadAnswer(f"{repository.name} no longer has {part.digest}", "remove the version with tagger rm")
-    repository.put(part.mark, manifest)
-    for _ in repository.deadline.attempts(Pauses.STALE):
-        if repository.digest(part.mark) == part.digest:
-            return
-    raise BadAnswer(f"{repository.name} does not show {part.mark}, which was just written", AGAIN)
+    put_seen(repository, part.mark, fetch(repository, part.digest, "remove the version with tagger rm"))
 
 
 def _withdrawn(
