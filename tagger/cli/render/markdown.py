@@ -12,7 +12,6 @@ from tagger.text import printable
 
 _LONGEST_VALUE = 20_000
 _HARMLESS = re.compile(r"[A-Za-z0-9._:/@,+-]*")
-_PARTS = re.compile(r"(\(*)(.*?)([).,;:]*)")
 _PROSE = re.compile(r"(?:v?\d+(?:\.\d+)*|[A-Za-z]+(?:['-][A-Za-z]+)*)?")
 _BAR = r"\x7c"
 
@@ -79,8 +78,10 @@ def _plain(text: str) -> str:
 
 
 def _word(word: str) -> str:
-    begin, body, end = _PARTS.fullmatch(word).groups()  # type: ignore[union-attr] # it matches any word
-    return word if _PROSE.fullmatch(body) else f"{begin}{_code(body)}{end}"
+    rest = word.lstrip("(")
+    body = rest.rstrip(").,;:")
+    shown = body if _PROSE.fullmatch(body) else _code(body)
+    return word.removesuffix(rest) + shown + rest.removeprefix(body)
 
 
 def _code(text: str) -> str:
