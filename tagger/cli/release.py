@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
@@ -12,8 +11,8 @@ from tagger.cli import offer
 from tagger.cli.app import app
 from tagger.cli.command import RELEASE, command
 from tagger.cli.failure import as_error, failure
-from tagger.cli.options import TAGS, TARGET, Access, Rules, Texts, option, words
-from tagger.cli.release_options import Gates, Output, ReleaseOptions, Target
+from tagger.cli.options import TAGS, TARGET, Texts, option, words
+from tagger.cli.release_options import Common, Output, Target
 from tagger.cli.render.console import say, show
 from tagger.cli.render.github import Appended, append, opened, tell_github
 from tagger.cli.settings import Chosen, given, layers_from, promotion, promotions, wanted
@@ -50,8 +49,7 @@ def release(
         ),
     ] = None,
     target: Target,
-    access: Access,
-    rules: Rules,
+    how: Common,
     floats_via: Annotated[
         str | None,
         option(
@@ -61,9 +59,6 @@ def release(
             one_of=("engine", "registry"),
         ),
     ] = None,
-    gates: Gates,
-    options: ReleaseOptions,
-    output: Output,
 ) -> None:
     """Push an image under its version and every tag that should follow it (2.1, 2, latest).
 
@@ -72,17 +67,17 @@ def release(
 
     Example: tagger release image-gallery 2.1.106 --registry registry.local:5000 --repository gallery/ui
     """
+    name = all_as or version or ""
 
     def run(watch: Watch) -> Release:
         from tagger.api import release as api
 
         if (image, version) != (None, None) if all_as else None in (image, version):
             raise InputError("give IMAGE and VERSION, or only --all VERSION to release every image in the settings")
-        chosen = wanted(image, given(target, rules, gates, floats_via=floats_via))
-        asked = _words(chosen, options, access, watch)
-        return api.release_all(chosen.images, all_as or version or "", floats_via=chosen.settings.floats_via, **asked)
+        chosen = wanted(image, given(target, how.rules, how.gates, floats_via=floats_via))
+        return api.release_all(chosen.images, name, floats_via=chosen.settings.floats_via, **_words(chosen, how, watch))
 
-    _released(run, _Asked(image or "", all_as or version or "", options.dry_run), output)
+    _released(run, how, image or "", name)
 
 
 @command(app, RELEASE)
@@ -125,11 +120,7 @@ def promote(
         Texts,
         option(TARGET, "The repository to release to. Default: the one in SOURCE. Repeatable.", metavar="REPOSITORY"),
     ] = None,
-    access: Access,
-    rules: Rules,
-    gates: Gates,
-    options: ReleaseOptions,
-    output: Output,
+    how: Common,
 ) -> None:
     """Release an image that is already in a registry, with the same digest and without an Engine.
 
@@ -138,7 +129,7 @@ def promote(
 
     Example: tagger promote registry.local:5000/gallery/ui:build-77 2.1.106
     """
-    sources = [source, *(platform_image or ())] if source else []
+    sources, name = [source, *(platform_image or ())] if source else [], all_as or version or ""
 
     def run(watch: Watch) -> Release:
         from tagger.api import release as api
@@ -147,35 +138,27 @@ def promote(
             raise InputError("give SOURCE and VERSION, or only --all VERSION to promote every image in the settings")
         if source_tag is not None and not all_as:
             raise InputError("--source-tag needs --all", "put the tag into SOURCE")
-        said, name = given(rules, gates), all_as or version or ""
+        said = given(how.rules, how.gates)
         chosen = promotions(said, source_tag) if all_as else promotion(said, sources, to or (), name)
-        return api.promote_all(chosen.images, name, layers_from=layers_from(), **_words(chosen, options, access, watch))
+        return api.promote_all(chosen.images, name, layers_from=layers_from(), **_words(chosen, how, watch))
 
-    _released(run, _Asked(", ".join(sources), all_as or version or "", options.dry_run), output)
+    _released(run, how, ", ".join(sources), name)
 
 
-def _words(chosen: Chosen[Any], options: ReleaseOptions, access: Access, watch: Watch) -> Words:
+def _words(chosen: Chosen[Any], how: Common, watch: Watch) -> Words:
     """What the API takes beside the images."""
-    settings = chosen.settings
+    settings, access = chosen.settings, how.access
     by_settings = {"gates": settings.gates, "require": settings.require, "after": settings.after}
     reached = {**words(access), "auth_host": access.auth_host or chosen.auth_hosts, "trace": access.trace}
     told = {"progress": watch.progress, "meter": watch.meter}
-    return cast("Words", {**words(options), **by_settings, **reached, **told})
+    return cast("Words", {**words(how.options), **by_settings, **reached, **told})
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """What a release was asked to be, for the report of one that could not begin."""
-
-    image: str
-    version: str
-    dry_run: bool
-
-
-def _released(run: Callable[[Watch], Release], asked: _Asked, output: Output) -> None:
-    """Run a release and report it, however it ends."""
+def _released(run: Callable[[Watch], Release], how: Common, image: str, version: str) -> None:
+    """Run a release and report it, however it ends; `image` and `version` are for one that could not begin."""
     from tagger.cli.render.live import Watch
 
+    output = how.output
     error: TaggerError | None = None
     files: list[Appended | None] = []  # none where one cannot be opened: that is said once
     try:
@@ -184,7 +167,7 @@ def _released(run: Callable[[Watch], Release], asked: _Asked, output: Output) ->
             done = run(watch)
     except (Exception, KeyboardInterrupt) as problem:  # noqa: BLE001 - whatever it is, it is reported
         error = as_error(problem)
-        done = error.release or _not_begun(asked, error)
+        done = error.release or _not_begun(image, version, error, dry_run=how.options.dry_run)
     _report(done, files, output, failed=error is not None)
     if error:
         raise failure(error, annotated=output.annotated) from None
@@ -192,10 +175,10 @@ def _released(run: Callable[[Watch], Release], asked: _Asked, output: Output) ->
         raise typer.Exit(done.exit_code)
 
 
-def _not_begun(asked: _Asked, error: TaggerError) -> Release:
+def _not_begun(image: str, version: str, error: TaggerError, *, dry_run: bool) -> Release:
     from tagger.releasing.outcome import Release
 
-    return Release.not_begun(asked.image, asked.version, error, dry_run=asked.dry_run)
+    return Release.not_begun(image, version, error, dry_run=dry_run)
 
 
 def _report(done: Release, files: Sequence[Appended | None], output: Output, *, failed: bool) -> None:

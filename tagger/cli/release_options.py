@@ -3,7 +3,20 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from tagger.cli.options import CI, OUTPUT, SAFETY, TAGS, TARGET, BuildMetadata, DryRun, Json, Texts, option
+from tagger.cli.options import (
+    CI,
+    OUTPUT,
+    SAFETY,
+    TAGS,
+    TARGET,
+    Access,
+    BuildMetadata,
+    DryRun,
+    Json,
+    Rules,
+    Texts,
+    option,
+)
 from tagger.cli.render.github import annotating
 
 
@@ -127,3 +140,14 @@ class Output:
     def annotated(self) -> bool:
         """Whether errors and warnings become annotations."""
         return annotating(self.annotate)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Common:
+    """What `release` and `promote` both take."""
+
+    access: Access
+    rules: Rules
+    gates: Gates
+    options: ReleaseOptions
+    output: Output
