@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tagger.cli import offer
 from tagger.cli.app import app
 from tagger.cli.command import LOOK, command
 from tagger.cli.failure import failing, failure
@@ -23,6 +22,7 @@ from tagger.cli.options import (
     RepositoryArgument,
     Rules,
     Where,
+    named,
     option,
 )
 from tagger.cli.release_options import Target
@@ -199,11 +199,7 @@ def next_version(
 def show_config(
     image: Annotated[
         str | None,
-        typer.Argument(
-            metavar="[IMAGE]",
-            help="An image or a repository. The settings of its own table are included.",
-            autocompletion=offer.tables,
-        ),
+        named("An image or a repository. The settings of its own table are included.", "[IMAGE]"),
     ] = None,
     *,
     whole: Annotated[bool, option(None, "Check every key, image and variant in the file instead.", "--check")] = False,

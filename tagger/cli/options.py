@@ -23,17 +23,16 @@ def option(panel: str | None, text: str, *names: str, one_of: Sequence[str] = ()
     return typer.Option(*names, help=text, rich_help_panel=panel, **more)
 
 
-def _repository(more: str, metavar: str = "REPOSITORY") -> Any:
-    place = "Such as registry.local:5000/gallery/ui. An image in the settings means all of its repositories"
-    return typer.Argument(metavar=metavar, help=place + more, autocompletion=offer.tables)
+def named(text: str, metavar: str) -> Any:
+    """An argument that may be an image in the settings, whose names a shell is offered."""
+    return typer.Argument(metavar=metavar, help=text, autocompletion=offer.tables)
 
 
-RepositoryArgument = Annotated[str, _repository(".")]
-RepositoriesArgument = Annotated[str | None, _repository("; - reads repositories from stdin.")]
-PerhapsRepository = Annotated[
-    str | None,
-    _repository("; - reads repositories from stdin. Default: every image in the settings.", "[REPOSITORY]"),
-]
+_PLACE = "Such as registry.local:5000/gallery/ui. An image in the settings means all of its repositories"
+_STDIN = f"{_PLACE}; - reads repositories from stdin."
+RepositoryArgument = Annotated[str, named(f"{_PLACE}.", "REPOSITORY")]
+RepositoriesArgument = Annotated[str | None, named(_STDIN, "REPOSITORY")]
+PerhapsRepository = Annotated[str | None, named(f"{_STDIN} Default: every image in the settings.", "[REPOSITORY]")]
 
 Texts = list[str] | None
 DryRun = Annotated[bool, option(SAFETY, "Show what would happen, and change nothing.", "--dry-run")]

@@ -13,7 +13,7 @@ from tagger.cli.app import app
 from tagger.cli.command import SET_UP, command
 from tagger.cli.completion import SHELLS, script
 from tagger.cli.failure import failing
-from tagger.cli.options import Access, Json, option, words
+from tagger.cli.options import Access, Json, named, option, words
 from tagger.cli.render.console import say, show
 from tagger.cli.settings import one_repository, reaching
 from tagger.errors import InputError
@@ -23,11 +23,7 @@ from tagger.errors import InputError
 def init(
     repository: Annotated[
         str | None,
-        typer.Argument(
-            metavar="[REPOSITORY]",
-            help="The repository to read, or an image in the settings. Default: the one in the settings.",
-            autocompletion=offer.tables,
-        ),
+        named("The repository to read, or an image in the settings. Default: the one in the settings.", "[REPOSITORY]"),
     ] = None,
     *,
     write: Annotated[bool, option(None, "Write tagger.toml here, instead of only printing it.", "--write")] = False,
@@ -70,11 +66,7 @@ def init(
 def doctor(
     repository: Annotated[
         str | None,
-        typer.Argument(
-            metavar="[REPOSITORY]",
-            help="A repository, or an image in the settings. Default: every image in the settings.",
-            autocompletion=offer.tables,
-        ),
+        named("A repository, or an image in the settings. Default: every image in the settings.", "[REPOSITORY]"),
     ] = None,
     *,
     access: Access,
