@@ -249,7 +249,7 @@ def _broken_off(
     if len(marked) == len(parts) and not astray and not begun and isinstance(problem, Refused):
         return problem
     by = f"still marked as yanked by {', '.join(mark for part in marked for mark in part.marks)}"
-    leads = f", and {', '.join(begun)} {'leads' if len(begun) == 1 else 'lead'} to it again" if begun else ""
+    leads = f", and {', '.join(begun)} {'points' if len(begun) == 1 else 'point'} to it again" if begun else ""
     floats = f"{', '.join(astray)} may not be in place" if astray else "the floating tags are in place"
     return ended(problem, f"{version} is {by if marked else 'no longer yanked'}{leads}; {floats}", astray)
 

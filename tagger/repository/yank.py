@@ -213,7 +213,7 @@ def _broken_off(
         astray = [*tags, *marks]
     if not astray and isinstance(problem, TaggerError):
         return None
-    may = f"{', '.join(astray)} may still lead to it" if astray else "no tag leads to it any more"
+    may = f"{', '.join(astray)} may still point to it" if astray else "no tag points to it any more"
     return ended(problem, f"{version} is marked as yanked, and {may}", astray)
 
 
