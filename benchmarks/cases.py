@@ -67,7 +67,7 @@ def _run(stage: Stage, text: str) -> None:
     stage.shell(text)
 
 
-# Without --preserve-digests, skopeo compresses layers, and copies less than there is.
+# Without --preserve-digests, skopeo compresses layers, and copies fewer bytes.
 _SKOPEO = "skopeo copy --all --preserve-digests --quiet --src-tls-verify=false --dest-tls-verify=false"
 _COPIES = {
     "crane": "set -e; crane cp {source} {target}:2.1.106;"

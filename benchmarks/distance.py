@@ -78,7 +78,7 @@ async def _carry(source: asyncio.StreamReader, sink: asyncio.StreamWriter, delay
         with contextlib.suppress(OSError):
             await give()
     finally:
-        # A sink that is gone takes nothing more, whatever the source still has to say.
+        # A closed sink takes nothing more, whatever the source still sends.
         taking.cancel()
 
 

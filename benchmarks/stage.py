@@ -25,7 +25,7 @@ _KEPT_OUT = ("DOCKER_", "TAGGER_", "PYTHON")
 # What a case needs to start from, again before each run: the tags in the registry and in the Engine.
 RESTORE = """\
 #!/bin/sh
-# restore REPOSITORY: put its tags back as they were, in the registry, and take those away that the Engine got.
+# restore REPOSITORY: put its tags back as they were, in the registry, and remove those that the Engine got.
 set -e
 tags=$REPOSITORIES/$1/_manifests/tags
 rm -rf "$tags"
@@ -34,7 +34,7 @@ docker image ls --format '{{.Repository}}:{{.Tag}}' | grep "/$1:" | xargs -r doc
 """
 EMPTY = """\
 #!/bin/sh
-# empty REPOSITORY: take everything away that the registry and the Engine have of it, blobs included.
+# empty REPOSITORY: remove everything that the registry and the Engine have of it, including blobs.
 set -e
 for link in "$REPOSITORIES/$1"/_layers/sha256/* "$REPOSITORIES/$1"/_manifests/revisions/sha256/*; do
     name=${link##*/}

@@ -9,7 +9,7 @@ from benchmarks.measure import median
 from benchmarks.stage import Stage
 
 _OURS = "import tagger.cli.release, urllib3, tagger.api.release, tagger.cli.render.text"
-# What a release imports, in its order; each is measured with all that is above it.
+# What a release imports, in order; each is measured together with those above it.
 STEPS = {
     "Python itself": "pass",
     "the command line (typer)": "import tagger.cli.release",

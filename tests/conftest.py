@@ -54,7 +54,7 @@ runs = pytest.StashKey[int]()
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Make registry.local a name of this session; this must happen before any thread starts."""
-    # A shell's background job ignores SIGINT, and so would all that a test starts.
+    # A shell's background job ignores SIGINT, and so would every process that a test starts.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if os.geteuid() == 0 and not _has_workers(session.config):
         try:

@@ -46,7 +46,7 @@ def fill(folder: Path) -> None:
     subprocess.run(
         [*pip, *pure, "--python-version", "3.11", "--require-hashes", "--requirement", str(lock)], check=True
     )
-    # Programs, and records of what is where, are about this folder and not about the archive.
+    # Programs and records of file locations describe this folder, not the archive.
     shutil.rmtree(folder / "bin", ignore_errors=True)
     (wheel,) = (ROOT / "dist").glob("oci_tagger-*.whl")
     subprocess.run([*pip, str(wheel)], check=True)

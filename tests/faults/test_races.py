@@ -150,7 +150,7 @@ def race_with_losses(engine: Engine, registry: Registry, built: Built, seed: int
             time.sleep(this.chance.random() / 4)
             process.kill()
         runs = [process.wait() for process in processes]
-    # The proxies are gone, and with them whatever the killed ones had under way.
+    # The proxies are gone, and with them all requests of killed processes.
     done = [version for version, ran in zip(versions, runs, strict=True) if ran.code == 0]
     held = registry.tags(this.repository)
     repaired = launched(None, "repair", f"{registry.host}/{this.repository}") if held else None

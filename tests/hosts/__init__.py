@@ -167,7 +167,7 @@ class Imitation(Kind, Proxy):
         if not held.is_dir():
             return refusal(404, "MANIFEST_UNKNOWN", "manifest unknown")
         gone = self.real.folder / secrets.token_hex(8)
-        held.rename(gone)  # a move is whole, whatever else is written to the tag meanwhile
+        held.rename(gone)  # a rename is atomic, whatever else is written to the tag meanwhile
         shutil.rmtree(gone)
         return Response(202)
 

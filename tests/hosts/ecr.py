@@ -35,7 +35,7 @@ class Ecr(Imitation):
         """Answer what ECR answers in its own way."""
         name, reference = manifest_of(request)
         if reference and request.method == "DELETE":
-            return plain(404, "404 page not found\n")  # reported of ECR: its HTTP API has no such route
+            return plain(404, "404 page not found\n")  # users report that ECR's HTTP API has no such route
         if reference and request.method == "PUT":
             return self._immutable(name, reference)
         return self._missing(request) or self._paged(request)

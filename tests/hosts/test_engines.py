@@ -36,7 +36,7 @@ _OPEN: tuple[type[EngineImitation | Containerd], ...] = (
     EngineImitation, Containerd, Podman, Podman43, Podman34, Podman30, SocketProxy, DockerInDocker, BehindProxy,
 )  # fmt: skip
 EVERY: tuple[type[OfEngine], ...] = (*_OPEN, Locked)
-# Those that differ most are tried each time, the others in `make test-long`.
+# `make test` tries those that differ most, `make test-long` the others.
 OFTEN = {Podman, Podman43, SocketProxy}
 TRIED = [
     pytest.param(kind, id=kind.name, marks=[] if kind in OFTEN else [pytest.mark.long]) for kind in _OPEN
@@ -105,7 +105,7 @@ def test_a_manifest_list_is_refused_with_the_way_to_release_it(
 
 
 def test_a_socket_that_may_not_be_used_is_named_with_the_group_that_may(engine: Engine, registry: Registry) -> None:
-    # The superuser may use every socket, unless that right is taken away.
+    # The superuser may use every socket, unless that right is dropped.
     right = "-dac_override,-dac_read_search"
     alone = ["setpriv", "--bounding-set", right, "--inh-caps", right, sys.executable, "-m", "tagger"]
     with Locked(engine.socket) as locked:

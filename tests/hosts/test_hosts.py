@@ -42,7 +42,7 @@ EVERY: tuple[type[Imitation], ...] = (
     DeniesEveryHead,
 )  # fmt: skip
 HOSTS = {host.name: host for host in EVERY}
-# Those that differ most are tried each time, the others in `make test-long`.
+# `make test` tries those that differ most, `make test-long` the others.
 OFTEN = {Ecr.name, Quay.name, Harbor.name, Artifactory.name, DeniesEveryHead.name}
 TRIED = [name if name in OFTEN else pytest.param(name, marks=pytest.mark.long) for name in HOSTS]
 OLD, FORMER, NEW = b"the old one", b"the former one", b"the new one"

@@ -79,7 +79,7 @@ def alike(text: str) -> str:
     text = re.sub(r"/\S*/tagger\.toml", "…/tagger.toml", text)
     text = re.sub(r" +# ", " # ", text)
     lines = [line.rstrip() for line in text.strip().splitlines()]
-    # Floating tags are pushed at once, and end in any order.
+    # Floating tags are pushed at the same time, and end in any order.
     pushed = [number for number, line in enumerate(lines) if line.startswith("tagger: pushed")]
     for number, line in zip(pushed, sorted(lines[number] for number in pushed), strict=True):
         lines[number] = line

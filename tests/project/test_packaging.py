@@ -133,7 +133,7 @@ def python_of(version: str) -> str:
     return python
 
 
-# What uses each of the dependencies, in the tests' own process and in those that they start.
+# What uses each dependency, in the tests' own process and in those that they start.
 LOWEST = [
     *TESTS,
     *(str(ROOT / "tests/real" / f"test_{name}.py") for name in ("connection", "engine", "registry", "live")),

@@ -215,7 +215,7 @@ def test_an_engine_that_fails_is_quoted_safely(fake: FakeEngine, answer: Respons
 def test_local_tags_are_made_one_after_the_other_and_seen(fake: FakeEngine) -> None:
     running = threading.Lock()
 
-    def lose(_: Request) -> Response | None:  # as Podman 4.3 loses one of two, and each of them now and then
+    def lose(_: Request) -> Response | None:  # as Podman 4.3 does: it loses one of two, and sometimes either of them
         return None if running.acquire(blocking=False) else Response(201)
 
     def seen(_: Request) -> None:
@@ -1040,7 +1040,7 @@ ADVICE = {
     "create": CREATE,
     "later": LATER,
 }
-# What Docker 20.10 and 29 and Podman 4.3 show of registries' answers, most of which are about a 2.1.503.
+# What Docker 20.10, Docker 29 and Podman 4.3 show of registries' answers, most of them about a tag 2.1.503.
 REASONS = [json.loads(line) for line in (DATA / "push-reasons.jsonl").read_text().splitlines()]
 
 
@@ -1054,7 +1054,7 @@ def test_what_kept_a_push_out_is_shown_whole_with_advice_that_fits(reason: dict[
     assert type(caught.value).__name__ == reason["kind"]
     assert text.encode("unicode_escape").decode() in said
     assert advice in said.removeprefix(text)
-    # Who has logged in is sent there again only when it is the credentials that are refused.
+    # A user who has logged in is told to log in again only if the credentials are refused.
     assert (LOGIN in said) is (advice == LOGIN or (advice == RIGHT and not logged_in))
 
 

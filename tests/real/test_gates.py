@@ -185,7 +185,7 @@ def test_a_gate_that_fails_leaves_the_candidate_and_nothing_else(bench: Bench) -
     assert f"{bench.repository}:{waiting(digest)}" in ran.json["warnings"][0]
     assert f"{Path(sys.executable).name}: CRITICAL: 3" in ran.err, "its output is shown with its name"
     assert bench.engine.tags(str(bench.repository)) == {}
-    # Once more starts with the gates again, with the same candidate.
+    # The next run starts with the gates again, with the same candidate.
     again = bench.release("new", "--gate", bench.watching())
     assert (again.code, len(bench.seen())) == (0, 1), again.err
     assert bench.held() == {**before, **dict.fromkeys(CASCADE, digest)}

@@ -190,7 +190,7 @@ def test_content_that_is_not_what_its_digest_says_is_not_promoted(
     digest = json.loads(built.body)["layers"][1]["digest"] if what == "layer" else built.digest
     content = layout.file(digest).read_bytes()
     layout.file(digest).write_bytes(content + change if change else content[:-1] + b"!")
-    # That a blob of the right length is another one shows while it is sent.
+    # A wrong blob of the right length is noticed while it is sent.
     said = refused(str(layout), target, 1 if what == "layer" and not change else 2)
     assert f"content that does not match {digest}" in said
 

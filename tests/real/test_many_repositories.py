@@ -316,7 +316,7 @@ def test_a_plan_is_applied_where_it_holds_and_refused_where_a_tag_has_moved(
     assert {name: holds(model, name) for name in every} == before, "a plan writes nothing"
     said = {each["repository"]: each["outcome"] for each in lines(Path(plan).read_text())}
     assert said == {**dict.fromkeys(every[:4], "planned"), **dict.fromkeys(every[4:], "ok")}
-    # Somebody moves a tag of the plan, publishes a newer version, and lets one drift that is in no plan.
+    # Somebody moves a tag of the plan, publishes a newer version, and moves a tag that is in no plan.
     model.put(every[0].partition("/")[2], "1", manifest(b"by hand"))
     model.put(every[1].partition("/")[2], "1.2.0", manifest(b"1.2.0"))
     model.put(every[4].partition("/")[2], "1", IMAGES["1.0.0"])
@@ -450,7 +450,7 @@ def test_four_shards_together_never_exceed_the_rate_with_the_token_server(
 ) -> None:
     every = shelf(model, 12)
     model.auth = Bearer("nobody", "", anonymous=frozenset({"pull"}))
-    # Each process may have two requests on their way when one more is due.
+    # Each process may have two requests under way when one more is due.
     quota = Quota(rate=60, size=4 * 3)
     model.intercept(quota)
     found = four_shards(file(every), tmp_path, "--rate", f"{model.host}=60/s")
@@ -476,7 +476,7 @@ def test_a_registry_that_wants_to_be_left_alone_is(model: ModelRegistry, file: C
     ran = tagger(None, "check", "--from", file(every), "--jobs", "4")
     assert ran.code == 0, ran.err
     after = [at - refused[0] for at in times if at > refused[0]]
-    # Some more may have been sent before it was heard.
+    # Some more may have been sent before the answer arrived.
     assert sum(seconds < 1.9 for seconds in after) <= 20
     assert len(after) > 50
 

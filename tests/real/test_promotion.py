@@ -190,7 +190,7 @@ def test_a_registry_with_a_list_of_referrers_keeps_it_itself(source: Repository,
         golden = f"{modern.host}/gallery/golden"
         api.promote(f"{source}:build-77", "2.1.106", to=golden)
         assert set(modern.repositories["gallery/golden"]) == set(CASCADE), "no tag stands in for the list"
-        # And from such a registry to one without, where a tag stands in again.
+        # And from such a registry to one without, where the fallback tag is used again.
         api.promote(f"{golden}:2.1.106", "2.1.106", to=str(target))
     listed = json.loads(target.registry.manifest(target.path, built.digest.replace(":", "-")))["manifests"]
     assert {entry["digest"] for entry in listed} == {pushed.digest for pushed in signed}
@@ -381,7 +381,7 @@ def test_an_index_of_images_under_the_tag_for_referrers_is_left_alone(source: Re
     assert done.outcome == "released"
     assert [f"does not list {signature.digest}" in line and "it alone" in line for line in done.warnings] == [True]
     assert target.registry.digest(target.path, built.digest.replace(":", "-")) == other.digest
-    # And from there on: what such an index lists refers to nothing, and is no signature of the image.
+    # And promoting from there: what such an index lists refers to nothing, and is not a signature of the image.
     beside = Repository(source.registry, f"{source.path}/beside")
     assert api.promote(f"{target}:2.1.106", "2.1.106", to=str(beside)).warnings == ()
     assert set(beside.tags()) == set(CASCADE)
@@ -442,7 +442,7 @@ def test_a_referrer_that_cannot_be_stored_is_named_and_keeps_nothing_back(
     assert (lost.digest in done.warnings[0], built.digest in done.warnings[0]) == (True, True)
     assert "<" not in done.warnings[0]
     assert cascade_of(target) == dict.fromkeys(CASCADE, built.digest)
-    # Whatever was in the way, the next promotion of the same version brings it.
+    # Whatever the obstacle was, the next promotion of the same version copies it.
     assert api.promote(f"{source}:build-77", "2.1.106", to=str(target)).warnings == ()
     assert listed_by_tag(target, built.digest) == {lost.digest}
     assert target.holds_all_of(lost)
@@ -910,7 +910,7 @@ def test_a_blob_that_is_said_to_be_on_a_stranger_is_not_fetched_from_there(
         proxy.intercept(on("GET", re.escape(layer["digest"]), Response(307, b"", where)))
         words = ["promote", f"{proxy.host}/{target.path}:build-77", "2.1.106", "--to", str(target)]
         ran = tagger(None, *words, **canary.docker_config(tmp_path, proxy.host))
-        # Storage is another origin, and over plain HTTP: that is not followed, whatever it holds.
+        # Storage has another origin, over plain HTTP: tagger does not follow it, whatever it holds.
         assert (ran.code, "does not follow" in ran.error, storage.requests) == (1, True, []), ran.err
     assert target.tags() == []
 

@@ -327,7 +327,7 @@ def test_a_push_of_the_version_tag_that_the_registry_fails_once_is_made_again(
     ran = lab.release("a", "2.1.106")
     assert (ran.code, set(lab.tags())) == (0, set(CASCADE)), ran.err
     assert len([r for r in proxy.requests if r.method == "PUT" and r.path.endswith("/manifests/2.1.106")]) > 1
-    # Some versions of that Engine ask again by themselves, and no other does.
+    # Some versions of that Engine retry by themselves, and no other Engine does.
     assert "2.1.106 again in 1 s, because" in ran.err or isinstance(lab.engine, ContainerdEngine)
 
 

@@ -28,9 +28,9 @@ from doubles import (
 from services import Engine, Registry
 
 FLOATS = ("2.1", "2", "latest")
-# What every look at a cascade of four tags asks.
+# The requests of every look at four tags.
 LOOK = Counter(["GET list", "HEAD 2.1.106", "HEAD 2.1", "HEAD 2", "HEAD latest"])
-# Whose image the floating tags hold that are to move.
+# The requests about the images of the floating tags that will move.
 ASK_FIRST = LOOK + Counter(["HEAD 2.1.105"])
 CHECK_THE_RIGHT_TO_PUSH = Counter(["POST uploads", "DELETE uploads"])
 LOOK_ONCE_MORE = Counter(["HEAD 2.1.106"])

@@ -95,7 +95,7 @@ def as_json(status: int, value: object, **headers: str) -> Response:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    wbufsize = -1  # head and body leave in one segment; else Nagle and delayed acknowledgement cost 40 ms each
+    wbufsize = -1  # head and body leave in one segment; otherwise Nagle and delayed acknowledgement cost 40 ms each
 
     def handle(self) -> None:
         """Answer a TLS greeting as Go's servers do, which is how Engines learn that a registry speaks plain HTTP."""
@@ -513,7 +513,7 @@ class ModelRegistry(Server):
     def _get(self, repository: str, reference: str, request: Request) -> Response:
         digest = self.repositories.get(repository, {}).get(reference, reference)
         media_type, body = self.manifests.get((repository, digest), ("", b""))
-        # A registry does not show a manifest to a client that does not name its type: it says that there is none.
+        # If a client does not accept a manifest's type, a registry answers that there is no such manifest.
         if not body or media_type not in re.split(r"\s*,\s*", request.headers.get("Accept", "")):
             return refusal(404, "MANIFEST_UNKNOWN", "manifest unknown")
         return Response(200, body, {"Content-Type": media_type, "Docker-Content-Digest": digest})
@@ -703,7 +703,7 @@ class EngineProxy(_AtSocket):
 
     @staticmethod
     def _pass_on(connection: http.client.HTTPConnection, answer: http.client.HTTPResponse) -> Iterator[bytes]:
-        with contextlib.closing(connection):  # a client that leaves takes its request to the Engine with it
+        with contextlib.closing(connection):  # if a client leaves, its request to the Engine ends too
             while True:
                 try:
                     chunk = answer.read1(65536)

@@ -23,14 +23,14 @@ from typing import Any, Protocol
 import canary
 from jsonschema import Draft202012Validator
 
-# What is tested is installed there: beside the tests, or, in tests of the packaging, as users have it.
+# The tagger under test is installed there: beside the tests, or, for packaging tests, as users install it.
 PYTHON = os.environ.get("TESTED_PYTHON", sys.executable)
 DOCS = Path(__file__).parents[2] / "docs"
 SCHEMA = Draft202012Validator(json.loads((DOCS / "schema.json").read_text()))
 _STEM = Path(__file__).with_name("stem.py")
 _LONGEST_SECONDS = 120
 COMMAND = "from tagger.cli.run import main; main()"
-# It says what stem.py wants to hear, in the words of multiprocessing's Connection, whose import takes long.
+# It speaks to stem.py in the format of multiprocessing's Connection, whose import takes long.
 _VISITOR = """#!{python} -IS
 import os, pickle, socket, struct, sys
 ours, theirs = socket.socketpair()

@@ -241,7 +241,7 @@ class Registry:
         """End a pause."""
         self.process.send_signal(signal.SIGCONT)
 
-    # What follows speaks HTTP by hand, so that tests cross-check tagger with something that shares no code with it.
+    # The following code speaks HTTP by hand, so tests check tagger against something that shares no code with it.
 
     def request(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
@@ -470,7 +470,7 @@ class Daemon:
         return ["dockerd", "--config-file", f"{inside}/daemon.json"]
 
     def _run(self) -> subprocess.Popen[bytes]:
-        # dockerd has process id 1 in its namespace: a stale file would name the new one as the old one.
+        # dockerd has process ID 1 in its namespace, so a stale file would name the new process as the old one.
         for stale in ("pid", "exec/containerd/containerd.pid"):
             (self.folder / stale).unlink(missing_ok=True)
         namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
@@ -654,7 +654,7 @@ class Podman(Daemon):
     """Podman's service, which answers the Docker API: the machine's own Podman, or that of a Debian in a folder."""
 
     name = "podman"
-    # What it remembers there of blobs and names is shared by all that run as root.
+    # All processes that run as root share what Podman remembers there about blobs and names.
     ALONE = """
         set -e
         for each in /var/lib/containers /var/cache/containers; do
@@ -670,7 +670,7 @@ class Podman(Daemon):
         inside = Path("/mnt") if root else folder
         registries = 'unqualified-search-registries = []\n[[registry]]\nlocation = "127.0.0.1"\ninsecure = true\n'
         (folder / "registries.conf").write_text(registries)
-        # Locks in shared memory and a folder in /run would be those of the machine.
+        # Locks in shared memory and a folder in /run would be shared with the machine.
         own = f'lock_type = "file"\ntmp_dir = "{inside}/tmp"\nimage_copy_tmp_dir = "{inside}/tmp"\n'
         own += 'cgroup_manager = "cgroupfs"\nevents_logger = "none"\n'
         (folder / "containers.conf").write_text(f"[engine]\n{own}")

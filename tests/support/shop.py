@@ -51,7 +51,7 @@ def copied(template: Repository, path: str) -> Repository:
 def untag(repository: Repository, tag: str) -> bool:
     """Remove one tag in its registry's storage, if it is there."""
     with tempfile.TemporaryDirectory(dir=repository.registry.folder) as bin_, contextlib.suppress(FileNotFoundError):
-        # A move is whole, whatever else is written to the tag meanwhile.
+        # A rename is atomic, whatever else is written to the tag meanwhile.
         repository.registry.link_file(repository.path, tag).parents[1].rename(f"{bin_}/{tag}")
         return True
     return False
@@ -284,7 +284,7 @@ def _untrue(theatre: Theatre, held: Mapping[str, str], empty: Collection[str], r
     before, goal = theatre.before, theatre.goal
     changed = {tag for tag in {*held, *before} if held.get(tag) != before.get(tag)}
     signalled = mode.startswith("interrupted")
-    # A signal that comes while the process ends kills it, for which a shell says 130.
+    # A signal that arrives while the process ends kills it, which a shell reports as 130.
     code = 130 if signalled and ran.code == -SIGINT else ran.code
     expected = (-9,) if mode == "killed" else (0, 3, 4, 130) if signalled else (0, 1, 2, 3, 4)
     if code not in expected:

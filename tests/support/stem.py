@@ -78,7 +78,7 @@ def _run(talk: int, streams: list[int]) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
-    # What Python made for its own streams is not for every kind of file.
+    # Python's own stream objects do not suit every kind of file.
     sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
     sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
     sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)

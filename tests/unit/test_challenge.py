@@ -43,7 +43,7 @@ from tagger.registry.challenge import Challenge, choose, parse
         (["Negotiate", 'Basic realm="r"'], [Challenge("negotiate"), Challenge("basic", {"realm": "r"})]),
         (["Negotiate, Basic realm=r"], [Challenge("negotiate"), Challenge("basic", {"realm": "r"})]),
         ([",, ,Basic realm=r,,"], [Challenge("basic", {"realm": "r"})]),
-        # what is broken does not hide what comes after it
+        # a broken challenge does not hide the next one
         (["@@@, Basic realm=r"], [Challenge("basic", {"realm": "r"})]),
         (['Digest nonce="unclosed, Basic realm=r'], [Challenge("digest"), Challenge("basic", {"realm": "r"})]),
         (["realm=nobodys, Basic realm=r"], [Challenge("basic", {"realm": "r"})]),
@@ -107,6 +107,6 @@ def test_what_was_written_is_read(challenges: list[tuple[str, dict[str, str]]], 
 
 @pytest.mark.parametrize("piece", [",", "a", "@", '="', '\\"', "a=", 'a="\\', "a\0", " ,", "=,"])
 def test_the_longest_header_is_read_to_its_end(piece: str) -> None:
-    longest = 65536  # what http.client takes for one line; a reader that goes over it again and again takes minutes
+    longest = 65536  # http.client reads this as one line; a parser that rescans it takes minutes
     header = (piece * longest)[:longest] + '\0", Basic realm=r'
     assert choose([header, "Basic realm=s"]) in (Challenge("basic", {"realm": "r"}), Challenge("basic", {"realm": "s"}))

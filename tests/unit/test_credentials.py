@@ -93,7 +93,7 @@ REPOSITORY = "registry.local:5000/gallery/ui"
         (REPOSITORY, {"https://registry.local:5000/v1/": "ann"}, "ann"),
         (REPOSITORY, {"http://registry.local:5000/v2/": "ann"}, "ann"),
         (REPOSITORY, {"registry.local:5000/v2": "ann"}, "ann"),
-        # a key may name a path: the longest wins, and another team's is none of ours
+        # a key may name a path: the longest wins, and another team's does not apply
         (REPOSITORY, {"registry.local:5000": "ann", "registry.local:5000/gallery": "bob"}, "bob"),
         (REPOSITORY, {"registry.local:5000/gallery/ui": "eve", "registry.local:5000/gallery": "bob"}, "eve"),
         (REPOSITORY, {"registry.local:5000/otherteam": "bob"}, None),

@@ -513,7 +513,7 @@ def test_a_failure_among_rivals_leaves_no_floating_tag_below_a_released_version(
     of = {digest(v): v for v in (*before, *rivals.versions)}
     standing = every_tag(Published.of(rivals.repository.held, SCHEME).versions, SCHEME)
     for tag, least in every_tag([*before, *released], SCHEME).items():
-        # Where a version is published whose release failed, its floating tags are left to its next run.
+        # If a version is published but its release failed, its floating tags are left to its next run.
         if standing[tag] in {*before, *released}:
             assert of[rivals.repository.held[tag]] >= least
 

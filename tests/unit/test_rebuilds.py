@@ -151,7 +151,7 @@ def at_once(repository: ModelRepository, chance: random.Random, scheme: Scheme, 
         return release(ModelEngine([mine], [image(name)], around=turns), placed(name, [mine], [scheme]), order)
 
     results = turns.run([partial(releaser, name, order) for name, order in orders.items()])
-    # One whose number was taken may find its image named by the other one.
+    # A rebuild whose number was taken may find its image tagged by the other one.
     assert all(isinstance(each, Release) and each.problem is None for each in results), results
     after, published = held(repository), Published.of(repository.held, scheme)
     assert {*after.values()} >= {*orders}
@@ -237,7 +237,7 @@ def test_what_a_template_spells_reads_back_or_is_refused(template: tuple[str, st
         [*(2000 + n if name == "YYYY" else n for name, n in zip(numbering.names, numbers, strict=False))]
     )
     version = numbering.read(spelt)
-    assume(version is not None)  # a version that would end like two revisions is none
+    assume(version is not None)  # a version that would end like two revisions is invalid
     assert version is not None
     assert version.text == spelt
     assert numbering.read(mark(version).text) == mark(version)

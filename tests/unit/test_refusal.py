@@ -4,7 +4,7 @@ import pytest
 
 from tagger.registry.refusal import Why, reason
 
-# Answers as the registries give them, in their own words.
+# Answers in the registries' own words.
 SAID = {
     "Amazon ECR": (
         400,

@@ -104,7 +104,7 @@ def test_an_interruption_ends_the_waits_of_what_runs_at_once() -> None:
         deadline.at_once([wait, wait])
     hand.join()
     assert len(ended) == 2
-    deadline.check()  # what comes after, such as putting things back, is not called off
+    deadline.check()  # what comes after, such as putting things back, is not cancelled
 
 
 def test_tasks_run_at_once_and_their_results_keep_their_order() -> None:
