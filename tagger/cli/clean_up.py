@@ -149,7 +149,8 @@ def _after_asking(places: Sequence[Place], remove: Callable[..., R], shown: Show
         write(places, remove, shown, how)
     if not sys.stdin.isatty():
         raise InputError("not a terminal, so nothing was removed", "check with --dry-run, then pass --yes")
-    found = looked(places, lambda place: remove(place, dry_run=True), shown, as_json=how.as_json)
+    look = partial(remove, dry_run=True)
+    found = looked(places, look, shown, as_json=how.as_json)
     asked = [replace(each, done=each.done and replace(each.done, dry_run=False)) for each in found]
     going = {each.place: each.done for each in asked if each.done}
     if not any(each.removed for each in going.values()):
@@ -159,7 +160,7 @@ def _after_asking(places: Sequence[Place], remove: Callable[..., R], shown: Show
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
         say("nothing was removed")
         raise typer.Exit(0)
-    if looked(places, lambda place: remove(place, dry_run=True), shown, as_json=how.as_json) != found:
+    if looked(places, look, shown, as_json=how.as_json) != found:
         raise Refused("the tags changed before you answered, so nothing was removed", AGAIN)
 
     def agreed(place: Place) -> R:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 import typer
@@ -96,15 +97,11 @@ def looked(places: Sequence[Place], look: Callable[[Place], R], shown: Shown[R],
 
 def write(places: Sequence[Place], do: Callable[..., R], shown: Shown[R], how: Writing | Removing) -> NoReturn:
     """Write to each repository, after a look at all of several, and report."""
-
-    def doing(*, dry_run: bool) -> Callable[[Place], R]:
-        return lambda place: do(place, dry_run=dry_run)
-
     if how.dry_run or len(places) == 1:
-        ended = in_each(places, doing(dry_run=how.dry_run))
+        ended = in_each(places, partial(do, dry_run=how.dry_run))
     else:
-        found = looked(places, doing(dry_run=True), shown, as_json=how.as_json)
-        ended = after_look(found, doing(dry_run=False), shown)
+        found = looked(places, partial(do, dry_run=True), shown, as_json=how.as_json)
+        ended = after_look(found, partial(do, dry_run=False), shown)
     report([ended], shown, as_json=how.as_json)
 
 
