@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING
@@ -56,7 +56,7 @@ def _lines(release: Release) -> Iterator[str]:
         yield ran_line(what, ran)
         yield from (f"  {line}" for line in (ran.lines if ran.failed else ()))
     yield from map(evidence_line, release.evidence)
-    yield from (f"note: {warning}" for warning in release.warnings)
+    yield from map(_note, release.warnings)
     if said := verdict(release):
         yield said
 
@@ -112,20 +112,19 @@ def _holding(held: Holding) -> str:
 
 def repair_text(repair: Repair) -> str:
     """Write what moved, or would move, a line each."""
-    notes = [f"note: {warning}" for warning in repair.warnings]
     if not repair.repaired and not repair.removed:
-        return in_lines([f"{repair.repository}: nothing to repair", *notes])
+        return in_lines([f"{repair.repository}: nothing to repair", *map(_note, repair.warnings)])
     done = [
         *map(_move, repair.repaired),
         *(f"  remove {tag}: its removal had been interrupted" for tag in repair.removed),
     ]
-    return in_lines([str(repair.repository), *done, *notes, *_nothing_written(repair.dry_run)])
+    return _written(repair, done, repair.warnings)
 
 
 def removal_text(removal: Removal) -> str:
     """Write which floating tags fell back and what was removed, a line each."""
     lines = [*map(_move, removal.moved), *(f"  remove {tag}" for tag in removal.removed)]
-    return in_lines([str(removal.repository), *lines, *_nothing_written(removal.dry_run)])
+    return _written(removal, lines)
 
 
 def pruning_text(pruning: Pruning) -> str:
@@ -142,9 +141,7 @@ def yank_text(yank: Yank) -> str:
     removed = [f"  remove {tag}" for tag in yank.removed]
     still = f"the image can still be pulled as {' or '.join(yank.digests)}"
     others = f", and under the tag {', '.join(yank.kept)}" if yank.kept else ""
-    notes = [f"note: {warning}" for warning in yank.warnings]
-    lines = [*kept, *map(_move, yank.moved), *removed, still + others, *notes, *_nothing_written(yank.dry_run)]
-    return in_lines([str(yank.repository), *lines])
+    return _written(yank, [*kept, *map(_move, yank.moved), *removed, still + others], yank.warnings)
 
 
 def unyank_text(unyank: Unyank) -> str:
@@ -154,8 +151,7 @@ def unyank_text(unyank: Unyank) -> str:
     images = ", ".join(map(short, unyank.digests))
     back = [f"  {unyank.version} is back as {', '.join(unyank.restored)}: {images}"]
     lines = [*back, *map(_move, unyank.moved), *(f"  remove {mark}" for mark in unyank.removed)]
-    notes = [f"note: {warning}" for warning in unyank.warnings]
-    return in_lines([str(unyank.repository), *lines, *notes, *_nothing_written(unyank.dry_run)])
+    return _written(unyank, lines, unyank.warnings)
 
 
 def proposal_text(proposed: Proposed) -> str:
@@ -265,5 +261,11 @@ def _counted(number: int, noun: str) -> str:
     return counted(number, noun) if number else f"no {noun}s"
 
 
-def _nothing_written(dry_run: bool) -> list[str]:
-    return ["dry run: nothing was written"] if dry_run else []
+def _note(warning: str) -> str:
+    return f"note: {warning}"
+
+
+def _written(done: Repair | Removal | Yank | Unyank, lines: Iterable[str], warnings: Iterable[str] = ()) -> str:
+    """What a command did in a repository, or would do."""
+    end = ["dry run: nothing was written"] if done.dry_run else []
+    return in_lines([str(done.repository), *lines, *map(_note, warnings), *end])
