@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tagger.config.file import FILE, opened
 from tagger.config.settings import Settings
-from tagger.config.show import toml
+from tagger.config.toml import key, toml
 from tagger.errors import InputError
 from tagger.names import Repository
 from tagger.rules.propose import Line, Proposal
 from tagger.rules.scheme import Scheme
 from tagger.text import in_lines, printable
-
-_BARE = re.compile("[A-Za-z0-9_-]+")
 
 
 def as_toml(repository: Repository, proposal: Proposal) -> str:
@@ -32,7 +29,7 @@ def _file(repository: Repository, proposal: Proposal) -> Iterator[str]:
         if line is not first:
             usual = proposal.lines[0].variants
             yield ""
-            yield f"[lines.{line.name if _BARE.fullmatch(line.name) else toml(line.name)}]"
+            yield f"[lines.{key(line.name)}]"
         if line.variants != usual:
             yield f"variants = {toml(line.variants)}"
         yield from _rules(line)
@@ -44,10 +41,10 @@ def _rules(line: Line) -> Iterator[str]:
     given = {key: getattr(scheme, key) for key in ("versions", "revisions", "prefix", "floats", "aliases", "channels")}
     given["ignore"] = sorted(map(str, scheme.ignore))
     given["zero_major"] = scheme.zero_major
-    for key, value in given.items():
-        default = [] if key == "ignore" else getattr(usual, key)
-        if value != default or (key == "floats" and scheme.versions):
-            yield f"{key} = {toml(dict(value) if key == 'aliases' else value)}"
+    for name, value in given.items():
+        default = [] if name == "ignore" else getattr(usual, name)
+        if value != default or (name == "floats" and scheme.versions):
+            yield f"{name} = {toml(dict(value) if name == 'aliases' else value)}"
 
 
 def check_place(environment: Mapping[str, str], folder: Path) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tagger.config import toml
 from tagger.config.environment import from_environment, variable
 from tagger.config.file import FILE, PYPROJECT, File, Policy, opened, path_of
 from tagger.config.settings import COMMAND_LINE, DEFAULT, KEYS, Config, Given, Origin, Settings
@@ -133,7 +132,7 @@ def _layers(
     said: Sequence[_Layer], file: File, names: Sequence[str], image: str | None, repository: str | None
 ) -> list[_Layer]:
     """What a file says after the command line and the environment: its tables, its policies, its top."""
-    tables = ", ".join(f"[images.{_key(name)}]" for name in names)
+    tables = ", ".join(f"[images.{toml.key(name)}]" for name in names)
     found: list[_Layer] = [(_joined(file, names), lambda _: f"{file.label} {tables}")] if names else []
     top: _Layer = (file.top, lambda _: file.label)
     matching = _repositories([*said, *found, top], names[0] if names else image, repository)
@@ -177,7 +176,7 @@ def with_policy(environment: Mapping[str, str], file: File, policy: Policy) -> C
 def check_one(tables: Sequence[str]) -> None:
     """Refuse to write one image where each of several tables has its own. Raises InputError."""
     if len(tables) > 1:
-        names = " and ".join(f"[images.{_key(name)}]" for name in tables)
+        names = " and ".join(f"[images.{toml.key(name)}]" for name in tables)
         raise InputError(f"{names} go to the same repository, each with its own image", "choose one with --variant")
 
 
@@ -203,7 +202,3 @@ def _joined(file: File, names: Sequence[str]) -> Given:
             )
     variants = dict.fromkeys(v for name in names for v in file.images[name].get("variants") or (DEFAULT_VARIANT,))
     return {**first, "variants": tuple(variants)} if len(names) > 1 else first
-
-
-def _key(name: str) -> str:
-    return name if re.fullmatch("[A-Za-z0-9_-]+", name) else json.dumps(name)

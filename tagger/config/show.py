@@ -8,6 +8,7 @@ from typing import Any
 from tagger.config.check import Verdict
 from tagger.config.schema import schema
 from tagger.config.settings import Config, Settings
+from tagger.config.toml import toml
 from tagger.text import counted, in_lines, neutral_json, printable
 
 
@@ -44,10 +45,3 @@ def verdict_as_content(verdict: Verdict) -> dict[str, Any]:
 def _plain(key: str, settings: Settings) -> object:
     value = getattr(settings, key)
     return dict(value) if key in {"aliases", "lines"} else value
-
-
-def toml(value: object) -> str:
-    """Write a value of the settings in one line."""
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{toml(name)} = {toml(line)}" for name, line in value.items()) + " }"
-    return neutral_json(json.dumps(value))
