@@ -151,12 +151,10 @@ class Writing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Removing:
-    """How far a command goes that removes, whether it asks first, and how it reports."""
+class Removing(Writing):
+    """The same of a command that removes, and whether it asks first."""
 
     yes: Annotated[bool, option(SAFETY, "Skip the confirmation. Required without a terminal.", "--yes", "-y")] = False
-    dry_run: DryRun = False
-    as_json: Json = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ import typer
 
 from tagger.cli import signals
 from tagger.cli.failure import as_error, failed_content, failure, show_done
-from tagger.cli.options import Removing, Writing
+from tagger.cli.options import Writing
 from tagger.cli.render.console import say, show
 from tagger.cli.settings import Place
 from tagger.errors import Interrupted, NotThere, TaggerError, Unsettled
@@ -95,7 +95,7 @@ def looked(places: Sequence[Place], look: Callable[[Place], R], shown: Shown[R],
     return found
 
 
-def write(places: Sequence[Place], do: Callable[..., R], shown: Shown[R], how: Writing | Removing) -> NoReturn:
+def write(places: Sequence[Place], do: Callable[..., R], shown: Shown[R], how: Writing) -> NoReturn:
     """Write to each repository, after a look at all of several, and report."""
     if how.dry_run or len(places) == 1:
         ended = in_each(places, partial(do, dry_run=how.dry_run))
