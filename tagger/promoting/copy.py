@@ -15,7 +15,7 @@ from tagger.names import Digest, Repository, Tag
 from tagger.oci import index
 from tagger.oci.manifest import Blob, Manifest
 from tagger.oci.referrers import referrers_tag
-from tagger.promoting.neighbours import Neighbours
+from tagger.promoting.neighbours import WORTH_ASKING_BYTES, Neighbours
 from tagger.promoting.source import FAILURES, Belongings, Home, Original, Piece, belongings
 from tagger.registry.referrers import referrers
 from tagger.registry.repository import RemoteRepository
@@ -92,7 +92,7 @@ class Courier:
 
     def _send_blob(self, target: RemoteRepository, home: Home, blob: Blob) -> bool:
         """Send a blob that is missing; whether it is there now, since no registry may have a foreign blob."""
-        if target.blobs.has(blob.digest):
+        if _worth_asking(target, blob) and target.blobs.has(blob.digest):
             self.neighbours.note(target.name, blob.digest)
             return True
         if blob.foreign and not _kept(home, blob):
@@ -236,6 +236,11 @@ class Courier:
     def _warn(self, target: RemoteRepository, manifest: Manifest, error: TaggerError) -> None:
         what = f"{manifest.digest}, which refers to {manifest.subject}," if manifest.subject else manifest.digest
         self.warnings.append(f"{what} is not copied to {target.name}: {error}")
+
+
+def _worth_asking(target: RemoteRepository, blob: Blob) -> bool:
+    """Whether to ask for a blob before it is sent: a repository without tags hardly ever has it."""
+    return blob.size >= WORTH_ASKING_BYTES or not target.list.is_empty()
 
 
 def _is_beside(home: Repository | Path, target: Repository) -> TypeGuard[Repository]:

@@ -12,7 +12,7 @@ from tagger.names import Digest, Registry, Repository, Tag
 from tagger.oci.manifest import Blob
 from tagger.registry.repository import RemoteRepository
 
-_WORTH_BYTES = 1024 * 1024
+WORTH_ASKING_BYTES = 1024 * 1024
 """Below this size, sending a blob takes no longer than to ask who has it."""
 _MOST_ASKED = 16
 _LATEST = Tag("latest")
@@ -38,7 +38,7 @@ class Neighbours:
     def having(self, blob: Blob, target: Repository) -> Repository | None:
         """Return another repository of the target's registry that has a blob, if one is known."""
         key = target.registry, blob.digest
-        if key not in self._known and blob.size >= _WORTH_BYTES:
+        if key not in self._known and blob.size >= WORTH_ASKING_BYTES:
             self._ask(target.registry)
         found = self._known.get(key)
         return found if found != target else None

@@ -26,7 +26,7 @@ from tagger.registry.url import shown
 from tagger.work import Attempt, Deadline, Pauses, Trace
 
 _CONNECT_SECONDS = 15.0
-_PIECE_BYTES = 256 * 1024
+_PIECE_BYTES = 512 * 1024
 # What a command may wait for retries in all, so that it soon says that a registry is down for good.
 _WAITING_SECONDS = 120.0
 _REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE"})

@@ -5,13 +5,12 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from tagger.credentials.credential import Credential
 from tagger.credentials.docker import DockerConfig
 from tagger.credentials.helpers import Helpers
 from tagger.engine.address import is_at_loopback, is_local
-from tagger.engine.client import Engine
 from tagger.errors import InputError
 from tagger.events import Progress, silent
 from tagger.names import Registry, Repository
@@ -24,6 +23,9 @@ from tagger.registry.tag_list import NoList
 from tagger.registry.traffic import Traffic
 from tagger.releasing.order import Target
 from tagger.work import AtHand, Deadline, Trace
+
+if TYPE_CHECKING:
+    from tagger.engine.client import Engine
 
 
 class Access(TypedDict, total=False):

@@ -126,10 +126,21 @@ def test_what_is_there_is_not_sent_again(source: Repository, target: Repository)
     status, _, held = source.registry.request("GET", f"/v2/{source.path}/blobs/{layer['digest']}")
     assert status == 200
     target.blob(held, layer["mediaType"])
+    target.image("2.1.105", "before")
     said: list[str] = []
     api.promote(f"{source}:build-77", "2.1.106", to=str(target), progress=said.append)
     copied = {line.split()[1].rstrip(",") for line in said if line.startswith("copied sha256")}
     assert copied == {content["config"]["digest"], content["layers"][0]["digest"], content["layers"][2]["digest"]}
+
+
+def test_a_repository_without_tags_is_asked_only_for_large_blobs(source: Repository, target: Repository) -> None:
+    built = source.image("build-77", "gallery", layers=1, size=1024 * 1024)
+    layer = json.loads(built.body)["layers"][0]["digest"]
+    seen: list[str] = []
+    api.promote(f"{source}:build-77", "2.1.106", to=str(target), trace=seen.append)
+    asked = [line for line in seen if line.startswith("HEAD") and "/blobs/" in line]
+    assert [layer in line for line in asked] == [True]
+    assert target.holds_all_of(built)
 
 
 def test_variants_are_promoted_as_one(source: Repository, target: Repository) -> None:
