@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from dataclasses import fields
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -10,7 +11,10 @@ import pytest
 import typer
 
 import tagger
+from tagger.cli.options import Access
+from tagger.cli.release_options import ReleaseOptions
 from tagger.cli.run import COMMANDS, program
+from tagger.wiring import options
 
 ROOT = Path(tagger.__file__).parents[1]
 PACKAGE = ROOT / "tagger"
@@ -200,6 +204,11 @@ def test_the_command_line_uses_of_typer_only_what_typer_documents() -> None:
     }
     # typer.core has the classes that Typer(cls=...) and command(cls=...) are documented to take.
     assert used == {"import typer", "import typer.core"}, "what is not documented may change at any time"
+
+
+def test_the_python_api_takes_every_option_of_the_groups_that_are_handed_on_to_it() -> None:
+    handed_on = {each.name for group in (Access, ReleaseOptions) for each in fields(group)}
+    assert handed_on - {"verbose"} <= options.ReleaseOptions.__annotations__.keys()
 
 
 # -- the public names ------------------------------------------------------------------------------------------------
