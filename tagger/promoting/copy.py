@@ -15,8 +15,9 @@ from tagger.names import Digest, Repository, Tag
 from tagger.oci import index
 from tagger.oci.manifest import Blob, Manifest
 from tagger.oci.referrers import referrers_tag
+from tagger.promoting.belongings import FAILURES, Belongings, belongings
 from tagger.promoting.neighbours import WORTH_ASKING_BYTES, Neighbours
-from tagger.promoting.source import FAILURES, Belongings, Home, Original, Piece, belongings
+from tagger.promoting.source import Home, Original, Piece
 from tagger.registry.referrers import referrers
 from tagger.registry.repository import RemoteRepository
 from tagger.work import Pauses

@@ -1,20 +1,16 @@
 """An OCI layout: images in a folder, or in a tar of it, as buildx, `docker save` and Podman write them.
 
-OCI image spec, "Image Layout". Nothing is unpacked: a tar is read where it is. What is read is as long as it says it
-is, and no longer than it may be, and a digest is right before the last piece of its content is handed on.
+OCI image spec, "Image Layout". What is read is as long as it says it is, and no longer than it may be, and a digest is
+right before the last piece of its content is handed on.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
-import stat
-import tarfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import BinaryIO
 
 from tagger.errors import InputError, InvalidReference
@@ -22,33 +18,17 @@ from tagger.names import Digest, Tag, parse_digest, parse_tag
 from tagger.oci import index
 from tagger.oci.manifest import INDEXES, MEDIA_TYPES, OCI_INDEX, OCI_MANIFEST, Blob, Descriptor, Manifest, beneath
 from tagger.oci.manifest import content_of as json_of
+from tagger.promoting.files import MARKER, WRITE_AGAIN, File, in_folder, in_tar, opened_file, readable
 from tagger.promoting.source import LAYOUT
 from tagger.registry.blobs import verified
 from tagger.registry.manifests import MANIFEST_BYTES
 from tagger.text import printable
 from tagger.work import Deadline
 
-_MARKER = "oci-layout"
 _NAMES = ("org.opencontainers.image.ref.name", "io.containerd.image.name")
 _PIECE_BYTES = 256 * 1024
 _MARKER_BYTES = 4096
-_HEADER_BYTES = 1024 * 1024
-_MOST_FILES = 100_000
 _MOST_NAMED = 10
-_COMPRESSED = {b"\x1f\x8b": "gunzip", b"(\xb5": "unzstd", b"\xfd7": "unxz", b"BZ": "bunzip2"}
-_WRITE_AGAIN = "write the layout again, with all of its blobs"
-
-
-@dataclass(frozen=True, slots=True)
-class _File:
-    """A file of a layout: the file that it is in, from where on, and its size."""
-
-    path: Path
-    start: int
-    size: int
-
-
-_Find = Callable[[str], "_File | None"]
 
 
 class Layout:
@@ -60,11 +40,11 @@ class Layout:
     def __init__(self, path: Path, deadline: Deadline) -> None:
         self.name = path
         self.deadline = deadline
-        self._find = _in_folder(path) if path.is_dir() else _in_tar(path)
-        marker = json_of(self._read(_MARKER, _MARKER_BYTES) or b"")
+        self._find = in_folder(path) if path.is_dir() else in_tar(path)
+        marker = json_of(self._read(MARKER, _MARKER_BYTES) or b"")
         if not str(marker.get("imageLayoutVersion", "")).startswith("1."):
             raise InputError(
-                f"{path} is not an OCI layout, because it has no file {_MARKER} of version 1",
+                f"{path} is not an OCI layout, because it has no file {MARKER} of version 1",
                 "write one, for example with docker buildx build --output type=oci,dest=FILE",
             )
         content = json_of(self._read("index.json", MANIFEST_BYTES) or b"")
@@ -113,7 +93,7 @@ class Layout:
         missing += [digest for digest, file in files.items() if file is None]
         if missing:
             more = f" and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
-            raise InputError(f"{self.name} lacks {', '.join(missing[:_MOST_NAMED])}{more}", _WRITE_AGAIN)
+            raise InputError(f"{self.name} lacks {', '.join(missing[:_MOST_NAMED])}{more}", WRITE_AGAIN)
         for digest, file in files.items():
             if file and file.size != wanted[digest].size:
                 raise self._other(digest)
@@ -183,15 +163,15 @@ class Layout:
         """Read a blob piece by piece; the last piece comes when all of them together match the digest."""
         file = self._find(_path(blob.digest))
         if file is None:
-            raise InputError(f"{self.name} lacks {blob.digest}", _WRITE_AGAIN)
-        with _opened(file) as content:
+            raise InputError(f"{self.name} lacks {blob.digest}", WRITE_AGAIN)
+        with opened_file(file) as content:
             yield verified(blob, self._pieces(file, content), lambda _: self._other(blob.digest), self._other)
 
-    def _pieces(self, file: _File, content: BinaryIO) -> Iterator[bytes]:
+    def _pieces(self, file: File, content: BinaryIO) -> Iterator[bytes]:
         left = file.size
         while left > 0:
             self.deadline.check()
-            with _readable(file.path):
+            with readable(file.path):
                 piece = content.read(min(left, _PIECE_BYTES))
             if not piece:
                 return
@@ -204,13 +184,13 @@ class Layout:
             return None
         if file.size > limit:
             raise InputError(
-                f"{name} in {self.name} has {file.size} bytes, and tagger reads at most {limit}", _WRITE_AGAIN
+                f"{name} in {self.name} has {file.size} bytes, and tagger reads at most {limit}", WRITE_AGAIN
             )
-        with _opened(file) as content, _readable(file.path):
+        with opened_file(file) as content, readable(file.path):
             return content.read(file.size)
 
     def _other(self, digest: Digest) -> InputError:
-        return InputError(f"{self.name} has content that does not match {digest}", _WRITE_AGAIN)
+        return InputError(f"{self.name} has content that does not match {digest}", WRITE_AGAIN)
 
 
 def opened(text: str, deadline: Deadline) -> tuple[Layout, Digest]:
@@ -245,7 +225,7 @@ def _whole(layout: Layout, digest: Digest) -> tuple[Layout, Digest]:
     """Return what is given, if all of that image is there."""
     root = layout.manifest(digest)
     if root is None:
-        raise InputError(f"{layout.name} lacks {digest}", _WRITE_AGAIN)
+        raise InputError(f"{layout.name} lacks {digest}", WRITE_AGAIN)
     layout.check(root)
     return layout, digest
 
@@ -264,88 +244,3 @@ def _shown(entry: index.Entry) -> str:
 
 def _path(digest: Digest) -> str:
     return f"blobs/{digest.replace(':', '/')}"
-
-
-# -- files -----------------------------------------------------------------------------------------------------------
-
-
-def _in_folder(folder: Path) -> _Find:
-    """Return what finds a file of a folder. Raises InputError for one that is none, such as a pipe."""
-
-    def find(name: str) -> _File | None:
-        path = folder / name
-        with _readable(path):
-            try:
-                found = path.stat()
-            except (FileNotFoundError, NotADirectoryError):
-                return None
-        if not stat.S_ISREG(found.st_mode):
-            raise InputError(f"{path} is not a file", _WRITE_AGAIN)
-        return _File(path, 0, found.st_size)
-
-    return find
-
-
-def _in_tar(path: Path) -> _Find:
-    """Return what finds a file of a tar, below the folder that has the layout's marker."""
-    with _readable(path):
-        if not path.is_file():
-            raise InputError(f"{path} is neither a file nor a folder", "give the folder of an OCI layout, or its tar")
-        with path.open("rb") as raw:
-            begin = raw.read(2)
-            size = path.stat().st_size
-        if tool := _COMPRESSED.get(begin):
-            raise InputError(f"{path} is compressed", f"uncompress it first, for example with {tool}")
-        try:
-            with _Headers(path) as headers, tarfile.open(fileobj=headers, mode="r:") as tar:
-                files = dict(_members(path, size, tar))
-        except (tarfile.TarError, ValueError, RecursionError) as error:
-            raise InputError(f"{path} is not a complete tar ({printable(error)})", _WRITE_AGAIN) from None
-    folders = [name.removesuffix(_MARKER) for name in files if PurePosixPath(name).name == _MARKER]
-    if len(folders) > 1:
-        raise InputError(f"{path} has several OCI layouts: {', '.join(map(printable, sorted(folders)))}", "give one")
-    return lambda name: files.get((folders[0] if folders else "") + name)
-
-
-def _members(path: Path, size: int, tar: tarfile.TarFile) -> Iterator[tuple[str, _File]]:
-    """Yield the files of a tar. Raises InputError for a name that leads out of it, and for one that is cut off."""
-    for count, member in enumerate(tar):
-        name = PurePosixPath(member.name)
-        if name.is_absolute() or ".." in name.parts:
-            raise InputError(
-                f"{path} has a file '{printable(member.name)}', whose name leads outside", "do not trust this tar"
-            )
-        if count >= _MOST_FILES:
-            raise InputError(f"{path} has more than {_MOST_FILES} files", "give the tar of an OCI layout")
-        if member.isreg() and not member.issparse():
-            if member.offset_data + member.size > size:
-                raise InputError(f"{path} ends in the middle of {printable(member.name)}", _WRITE_AGAIN)
-            yield str(name), _File(path, member.offset_data, member.size)
-
-
-class _Headers(io.FileIO):
-    """A file from which only headers are read: one that pretends to be long is not."""
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        """Read some bytes. Raises tarfile.ReadError where they are too many."""
-        if size is None or not 0 <= size <= _HEADER_BYTES:
-            raise tarfile.ReadError("a header is too long")
-        return super().read(size) or b""
-
-
-@contextlib.contextmanager
-def _opened(file: _File) -> Iterator[BinaryIO]:
-    with _readable(file.path):
-        content = file.path.open("rb")
-    with content:
-        content.seek(file.start)
-        yield content
-
-
-@contextlib.contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    """Turn what the system says into InputError."""
-    try:
-        yield
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({printable(error.strerror or error)})", "check its rights") from None

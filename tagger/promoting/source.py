@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from tagger.errors import BadAnswer, InputError, Refused, RegistryError
+from tagger.errors import BadAnswer, InputError
 from tagger.names import Digest, Repository, Tag
 from tagger.oci import index
 from tagger.oci.manifest import Blob, Descriptor, Manifest, beneath
-from tagger.oci.referrers import signature_tags
 from tagger.work import Deadline
 
 LAYOUT = "oci:"
 """What a source begins with that is in an OCI layout."""
 
-FAILURES = (RegistryError, Refused, InputError)
-"""What may go wrong with a signature, without keeping the image back."""
-
-_DEEPEST = 8
 _CONFIG_BYTES = 8 * 1024 * 1024
 
 
@@ -85,15 +80,6 @@ class Piece:
         return {**self.manifest.referrer(), **said}
 
 
-@dataclass(slots=True)
-class Belongings:
-    """What belongs to an image beside its own manifests, and in `lost` a line about each that cannot be read."""
-
-    referring: list[Piece] = field(default_factory=list)
-    hanging: dict[Tag, Piece] = field(default_factory=dict)
-    lost: list[str] = field(default_factory=list)
-
-
 @dataclass(frozen=True, slots=True)
 class Original:
     """An image in a registry: its name, its manifest, and the repository that has it or each of its platforms."""
@@ -138,7 +124,7 @@ class Original:
     def pieces(self) -> list[Piece]:
         """Every manifest of it, children first. Raises BadAnswer for a manifest that is listed and missing."""
         root = Piece(self.manifest, next(iter(self.homes.values())))
-        return _tree(root, self.homes)
+        return tree(root, self.homes)
 
 
 def find(place: Place) -> Original:
@@ -210,7 +196,7 @@ def _labels(manifest: Manifest, home: Home) -> Mapping[str, str]:
         return otherwise
 
 
-def _tree(root: Piece, homes: Mapping[Digest, Home]) -> list[Piece]:
+def tree(root: Piece, homes: Mapping[Digest, Home]) -> list[Piece]:
     """The manifests beneath one, children first, and itself. Raises BadAnswer for a missing one."""
     of = dict(homes)
 
@@ -238,94 +224,3 @@ def _child(home: Home, digest: Digest) -> Manifest:
     if manifest is None:
         raise BadAnswer(f"{home.name} lacks {digest}, which its index lists", "push that image again")
     return manifest
-
-
-def belongings(pieces: Sequence[Piece]) -> Belongings:
-    """What refers to these manifests, and what tags that spell their digests hold.
-
-    What cannot be read does not keep anything else back.
-    """
-    found = Belongings()
-    _add_referring(pieces, found)
-    _add_hanging([*pieces, *found.referring], found)
-    return found
-
-
-def _add_referring(pieces: Sequence[Piece], found: Belongings) -> None:
-    """Add what refers to these manifests, and what refers to that: the signature of an SBOM, for example."""
-    deadline = pieces[0].home.deadline
-    known = {piece.manifest.digest for piece in pieces}
-    layer: Sequence[Piece] = pieces
-    for _ in range(_DEEPEST):
-        answers = deadline.at_once([partial(_referring_to, piece) for piece in layer])
-        found.lost += [line for _, lost in answers for line in lost]
-        read = {piece.manifest.digest: piece for referring, _ in answers for piece in referring}
-        layer = [piece for digest, piece in read.items() if digest not in known]
-        if not layer:
-            return
-        found.referring += layer
-        known |= read.keys()
-
-
-def _referring_to(subject: Piece) -> tuple[list[Piece], list[str]]:
-    """What refers to a manifest, children first; and a line about each part that cannot be read."""
-    home, digest = subject.home, subject.manifest.digest
-    listed: dict[Digest, index.Entry] = {}
-    lost = []
-    try:
-        for entry in home.referrers(digest):
-            listed.setdefault(Digest(entry["digest"]), entry)
-    except FAILURES as error:
-        lost.append(f"tagger may not have copied all that refers to {digest}: {error}")
-    read = home.deadline.at_once([partial(_referrer, home, entry) for entry in listed.values()])
-    referring = [trees for trees in read if not isinstance(trees, str) and trees[-1].manifest.subject == digest]
-    # A tag that spells a digest may hold any index, whose images refer to nothing.
-    if referring or any(isinstance(trees, str) for trees in read):
-        for other, trees in zip(listed, read, strict=True):
-            if isinstance(trees, str):
-                lost.append(f"{other}, which refers to {digest}, is not copied: {trees}")
-            elif trees not in referring:
-                lost.append(f"{other} is not copied: it is listed as referring to {digest}, but does not")
-    return [piece for trees in referring for piece in trees], lost
-
-
-def _referrer(home: Home, entry: index.Entry) -> list[Piece] | str:
-    """A referrer and, if it is an index, all of it, children first; or why it cannot be read."""
-    try:
-        manifest = home.manifest(Digest(entry["digest"]))
-        return _tree(Piece(manifest, home, entry), {}) if manifest else f"{home.name} does not have it"
-    except FAILURES as error:
-        return str(error)
-
-
-def _add_hanging(pieces: Iterable[Piece], found: Belongings) -> None:
-    """Add what tags that spell the digests of these manifests hold, and so on for what those hold."""
-    homes = {piece.home.name: piece.home for piece in pieces}
-    new = {piece.manifest.digest for piece in pieces}
-    listed = {name: _tags(home, found) for name, home in homes.items()}
-    for _ in range(_DEEPEST):
-        spelt = {
-            tag: homes[name] for name, tags in listed.items() for digest in new for tag in signature_tags(tags, digest)
-        }
-        new = set()
-        for tag, home in spelt.items():
-            try:
-                manifest = home.manifest(tag)
-                tree = _tree(Piece(manifest, home), {}) if manifest else []
-            except FAILURES as error:
-                found.lost.append(f"{home.name}:{tag} is not copied: {error}")
-                continue
-            if tree and tag not in found.hanging:
-                *listed_by_it, found.hanging[tag] = tree
-                found.referring += listed_by_it
-                new |= {piece.manifest.digest for piece in tree}
-
-
-def _tags(home: Home, found: Belongings) -> Sequence[Tag]:
-    try:
-        return home.tags()
-    except FAILURES as error:
-        found.lost.append(
-            f"signatures and attestations in {home.name} that have tags of their own are not copied: {error}"
-        )
-        return ()
