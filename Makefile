@@ -29,7 +29,7 @@ test: ## check style and types, and run the tests that need one Engine and one r
 # The first line compiles the tests once; otherwise each process of the second line would.
 suite:
 	@.venv/bin/pytest --collect-only --quiet --quiet >/dev/null 2>&1 || true
-	.venv/bin/pytest -n 3 --dist worksteal -m "not containerd and not crane and not sid and not podman and not long and not variation"
+	.venv/bin/pytest -n 4 --dist worksteal -m "not containerd and not crane and not sid and not podman and not long and not variation"
 
 test-engines: ## test with Podman, the containerd image store and other registries (installs Debian sid in a folder, 700 MB)
 	@tools/setup test

@@ -161,6 +161,7 @@ def cluster(registry: Registry, drifted: list[Repository], tmp_path: Path) -> Cl
     return Cluster(tmp_path, registry, [str(each) for each in drifted])
 
 
+@pytest.mark.long
 @pytest.mark.engine
 def test_the_jobs_decide_every_repository_once_and_apply_what_was_planned(
     cluster: Cluster, drifted: list[Repository], tmp_path: Path
@@ -181,6 +182,7 @@ def test_the_jobs_decide_every_repository_once_and_apply_what_was_planned(
     assert cluster.run(apply, "JOB_COMPLETION_INDEX") == [0, 0, 0, 0], "a plan is applied once"
 
 
+@pytest.mark.long
 @pytest.mark.engine
 def test_the_workflow_applies_what_somebody_has_read_and_refuses_what_has_moved_since(
     cluster: Cluster, drifted: list[Repository]

@@ -20,6 +20,7 @@ def named(engine: Engine) -> set[str]:
     return {reference for reference in listed if "<none>" not in reference}
 
 
+@pytest.mark.long
 @pytest.mark.engine
 def test_the_demo_runs_and_leaves_nothing(engine: Engine) -> None:
     before = named(engine)

@@ -128,6 +128,7 @@ def action(tmp_path_factory: pytest.TempPathFactory) -> Action:
     return Action(tmp_path_factory.mktemp("runner"), session / "action")
 
 
+@pytest.mark.long
 def test_the_github_action_installs_releases_and_tells_its_outputs(
     action: Action, engine: Engine, registry: Registry, repository: str
 ) -> None:
@@ -150,6 +151,7 @@ def test_the_github_action_installs_releases_and_tells_its_outputs(
     assert "### Released" in (action.folder / "summary").read_text()
 
 
+@pytest.mark.long
 def test_the_github_action_fetches_what_the_lock_file_names_and_nothing_else(action: Action) -> None:
     locked = set(re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements.lock").read_text(), flags=re.MULTILINE))
     fetched = re.findall(r"Collecting ([A-Za-z0-9_.-]+?)[=<>~! ;]", action.pip_log.read_text())
@@ -166,6 +168,7 @@ def test_the_github_action_installs_nothing_whose_hash_is_another(action: Action
     assert "DO NOT MATCH THE HASHES" in ran.stderr
 
 
+@pytest.mark.long
 def test_the_github_action_promotes_what_is_in_a_registry(
     action: Action, engine: Engine, registry: Registry, repository: str
 ) -> None:
@@ -178,6 +181,7 @@ def test_the_github_action_promotes_what_is_in_a_registry(
     assert (results["outcome"], results["digest"]) == ("released", built.digest)
 
 
+@pytest.mark.long
 def test_the_github_workflow_promotes_what_its_build_pushed(
     action: Action, engine: Engine, registry: Registry, repository: str
 ) -> None:
@@ -203,6 +207,7 @@ def test_the_github_workflow_promotes_what_its_build_pushed(
     assert ran.stdout == f"deploy {registry.host}/{repository}@{built.digest}\n"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["image", "registry", "repository"])
 def test_the_github_action_says_which_inputs_exclude_each_other(action: Action, engine: Engine, name: str) -> None:
     ran = action.steps(engine, {"source": "registry.local:5000/gallery:build-77", name: "gallery"})[-1]

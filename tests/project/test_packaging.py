@@ -109,6 +109,7 @@ def passes_the_tests(python: Path, folder: Path, tests: Sequence[str] = TESTS) -
     run([sys.executable, "-m", "pytest", *options, *tests], folder, TESTED_PYTHON=str(python), PYTEST_ADDOPTS="")
 
 
+@pytest.mark.long
 def test_the_installed_wheel_passes_tests_of_the_command_line(built: Mapping[str, Path], tmp_path: Path) -> None:
     python = beside(tmp_path / "wheel", built[".whl"])
     where = run([python, "-c", "import tagger; print(tagger.__file__)"], tmp_path)
