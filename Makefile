@@ -19,7 +19,7 @@ bench: ## compare speed with the commands that tagger replaces, and write benchm
 	@PYTHONPATH=tests/support .venv/bin/python -m benchmarks $(BENCH)
 
 # This should end within three minutes on two processors. So property tests try 20 examples, a test that talks to services runs
-# with one of three variations, and the tests marked "long" are left to `make test-long`, which runs every variation, example,
+# with one of four variations, and the tests marked "long" are left to `make test-long`, which runs every variation, example,
 # fault, race and schedule, every Python, all hosts, the demo, and whatever installs or builds packages. Tests that need other
 # Engines and registries are in `make test-engines`. `.ci/run` runs all three.
 test: ## check style and types, and run the tests that need one Engine and one registry

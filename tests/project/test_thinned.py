@@ -8,7 +8,7 @@ from thinned import is_variation
 def test_some_variations_of_every_test_run_in_make_test(of: int) -> None:
     for name in "abcdefgh":
         run = [number for number in range(of) if not is_variation(f"tests/real/test_{name}.py::test", number, of)]
-        assert of // 3 <= len(run) <= of // 3 + 1
+        assert of // 4 <= len(run) <= of // 4 + 1
         assert run
 
 

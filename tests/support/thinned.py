@@ -10,13 +10,13 @@ EXAMPLES = int(os.environ.get("TAGGER_EXAMPLES", "20"))
 """How many examples a property test tries, unless it sets its own number."""
 
 _FOLDERS = ("tests/faults/", "tests/hosts/", "tests/real/")
-_ONE_OF = 3
+_ONE_OF = 4
 
 
 def is_variation(test: str, number: int, of: int) -> bool:
     """Whether `make test` leaves a variation of a test to `make test-long`; `number` is its place among all `of` them.
 
-    Of the variations of a test that talks to services, one of three runs, and which ones differs from test to test.
+    Of the variations of a test that talks to services, one of four runs, and which ones differs from test to test.
     """
     first = zlib.crc32(test.encode()) % min(_ONE_OF, of)
     return test.startswith(_FOLDERS) and number % _ONE_OF != first
