@@ -51,7 +51,8 @@ class Courier:
             return
         pieces = [piece for piece in self._image() if piece.home.name != target.name]
         if pieces:
-            absent = self._send_blobs(target, pieces)
+            # Neither needs the other, and to look for signatures takes several round trips.
+            absent, _ = target.deadline.both(partial(self._send_blobs, target, pieces), self._what_belongs_to_it)
             try:
                 self._send_manifests(target, pieces)
             except BadAnswer as error:
