@@ -1,4 +1,4 @@
-"""The commands that look and change nothing: `tags`, `ls`, `check`, `next` and `config`."""
+"""The commands that look and change nothing, except `tags`: `ls`, `check`, `repos`, `next` and `config`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from tagger.cli.failure import failing, failure
 from tagger.cli.fleet import Asked, is_asked, run
 from tagger.cli.options import (
     Access,
-    BuildMetadata,
     Json,
     Many,
     PerhapsRepository,
@@ -37,29 +36,6 @@ if TYPE_CHECKING:
 
 _SHOWN = 20
 _DRIFT = 5  # the exit code of a check that found some
-
-
-@command(app, LOOK)
-def tags(
-    version: Annotated[
-        str, typer.Argument(metavar="VERSION", help="Such as 2.1.106. git means the semver tag at HEAD.")
-    ],
-    *,
-    rules: Rules,
-    build_metadata: BuildMetadata = "refuse",
-) -> None:
-    """Print the tags that a version gets, without asking a registry.
-
-    There is one tag per line, the most specific first.
-    """
-    from tagger.git import parse_asked
-    from tagger.rules.lines import numbering_of
-
-    with failing():
-        found = in_force(given(rules), None)
-        schemes, form = found.schemes(), found.settings.git_tag
-        wanted = parse_asked(version, numbering_of(schemes), build_metadata=build_metadata, git_tag=form).version
-        show("\n".join(tag for scheme in schemes for tag in scheme.tags(wanted)))
 
 
 @command(app, LOOK)

@@ -24,12 +24,15 @@ from tagger.text import one_line
 
 COMMANDS = {
     "release": "release promote",
-    "look": "tags ls check repos next config",
+    "tags": "tags",
+    "look": "ls check repos next config",
     "fix": "repair yank apply",
     "clean_up": "rm prune",
     "set_up": "init doctor completion help",
 }
 """The modules of commands, and the commands that each registers when it is imported."""
+
+_VERSION = {"--version", "-V"}
 
 _TRIED = {
     "release": "push publish deploy ship tag",
@@ -76,9 +79,11 @@ def main() -> None:
 def program(words: Sequence[str] = ()) -> typer.Typer:
     """The program with the command that these words call, or with every command where they call none.
 
-    To register all of them takes longer than most commands have to think.
+    To register all of them takes longer than most commands have to think. The version needs none.
     """
     name = _called(words)
+    if not name and not _VERSION.isdisjoint(words):
+        return app
     modules = [module for module, names in COMMANDS.items() if name != "help" and name in names.split()]
     for module in modules or COMMANDS:
         importlib.import_module(f"tagger.cli.{module}")

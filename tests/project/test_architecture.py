@@ -187,7 +187,8 @@ def test_a_command_is_registered_without_the_modules_of_the_others() -> None:
     homes = {name: f"tagger.cli.{module}" for module, names in COMMANDS.items() for name in names.split()}
     registered = typer.main.get_command(program()).commands  # type: ignore[attr-defined]  # it is a group
     assert homes == {name: each.callback.__module__ for name, each in registered.items()}
-    assert modules_of("tags 2.1.106") & {*homes.values()} == {"tagger.cli.look"}
+    assert modules_of("tags 2.1.106") & {*homes.values()} == {"tagger.cli.tags"}
+    assert not modules_of("--version") & {*homes.values()}
 
 
 @pytest.mark.parametrize("words", ["--version", "--help"])
