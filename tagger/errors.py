@@ -26,7 +26,7 @@
     ├── GateFailed               6  a gate does not let the image through, and no tag moved
     ├── TimedOut                 1  the time of --timeout is over
     ├── CalledOff                1  what runs beside this was interrupted
-    └── Fault                    1  tagger failed itself
+    └── Fault                    1  an internal error of tagger
 
 A command that fails after its first write ends with one of these, whatever the cause:
 

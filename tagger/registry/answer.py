@@ -91,12 +91,15 @@ class Answer:
                 "that is too large for the registry or a proxy in front of it, so ask its administrator for a"
                 " higher limit",
             )
-        if self.status == HTTPStatus.TOO_MANY_REQUESTS or self.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            busy = self.status == HTTPStatus.TOO_MANY_REQUESTS
-            failure = Unreadable(failed, "try again later" if busy else "try again, and see the registry's log")
-            failure.again_in = seconds_to_wait(self.headers.get("retry-after", ""), self.time() or 0.0)
-            return failure
+        if self.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return self._for_now(Unreadable(failed, "try again, and see the registry's log"))
+        if self.status == HTTPStatus.TOO_MANY_REQUESTS:
+            return self._for_now(Unreadable(failed, "try again later"))
         return BadAnswer(failed, "check that the registry's rules allow that")
+
+    def _for_now(self, failure: Unreadable) -> Unreadable:
+        failure.again_in = seconds_to_wait(self.headers.get("retry-after", ""), self.time() or 0.0)
+        return failure
 
     def codes(self) -> list[str]:
         """The codes of the errors that the body names."""

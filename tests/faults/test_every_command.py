@@ -299,7 +299,7 @@ def test_the_first_and_the_last_write_of_a_promotion_may_fail(
 ) -> None:
     theatre = Theatre.of(PROMOTE, guarded_registry, elsewhere)
     writes = [point for point in theatre.points if point.method == "PUT"]
-    tell(run_all(theatre, [(writes[-(number % 2)], mode) for number, mode in enumerate(MODES)]))
+    tell(run_all(theatre, [(writes[0 if number % 2 else -1], mode) for number, mode in enumerate(MODES)]))
 
 
 @pytest.mark.engine
