@@ -11,10 +11,8 @@ from typing import Any, TypeVar, cast, get_type_hints
 import typer
 import typer.core
 
-from tagger.cli.failure import as_error, failure
 from tagger.cli.options import OUTPUT, PANELS, Field, Verbose
 from tagger.cli.render.field import asking
-from tagger.errors import TaggerError
 
 Function = TypeVar("Function", bound=Callable[..., None])
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
@@ -118,17 +116,6 @@ class Command(typer.core.TyperCommand):
 
 class Group(typer.core.TyperGroup):
     """The program: it shows its commands in sections."""
-
-    def invoke(self, ctx: Any) -> Any:
-        """Run a command (click, "Command.invoke"); a signal while it is looked up or imported ends like any other.
-
-        One that comes while an error is shown does not hide that error.
-        """
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt as interruption:
-            shown = interruption.__context__
-            raise failure(shown if isinstance(shown, TaggerError) else as_error(interruption)) from None
 
     def format_usage(self, ctx: Any, formatter: Any) -> None:
         """Write how the program is called (click, "Command.format_usage")."""

@@ -47,7 +47,7 @@ def show_done(error: TaggerError) -> None:
         show(removal_text(error.removal))
 
 
-def as_error(problem: Exception | KeyboardInterrupt) -> TaggerError:
+def as_error(problem: BaseException) -> TaggerError:
     """The error that says what ended a command: what tagger did not raise itself is a signal, or its own fault."""
     if isinstance(problem, TaggerError):
         return problem

@@ -7,19 +7,18 @@ import gc
 import importlib
 import io
 import os
-import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
 import typer
 
 from tagger.cli import signals
 from tagger.cli.app import app
-from tagger.cli.failure import failure
+from tagger.cli.failure import as_error, failure
 from tagger.cli.render.console import say, show_traceback, verbose_asked
-from tagger.errors import Fault, Terminated
+from tagger.errors import Fault, TaggerError
 from tagger.text import one_line
 
 COMMANDS = {
@@ -60,20 +59,47 @@ def main() -> None:
     """Run the command line and exit with its code."""
     gc.disable()  # a run lasts seconds: to look for garbage while everything is imported takes longer than it frees
     _open_streams()
-    signals.listen()
-    sys.unraisablehook = threading.excepthook = _note_fault
-    try:
+    # Each of two signals may break off the ending as well; a third one ends the process.
+    with _Ending(), _Ending(), _Ending():
+        signals.listen()
+        sys.unraisablehook = threading.excepthook = _note_fault
         sys.argv[1:] = _as_text(sys.argv[1:])
         _check_command(sys.argv[1:])
         program(sys.argv[1:])(prog_name="tagger")
-    except KeyboardInterrupt as interruption:
+
+
+class _Ending:
+    """Ends the process with the exit code of what it encloses."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, problem: BaseException | None, __: object) -> NoReturn:
         signals.end_at_once()
-        say("error: interrupted: run the same command again")
-        _end(128 + (interruption.signal if isinstance(interruption, Terminated) else signal.SIGINT))
-    except Exception as error:  # noqa: BLE001 - a user gets a sentence, whatever it is
-        _end(failure(Fault(error)).exit_code)
-    except SystemExit as end:
-        _end(end.code if isinstance(end.code, int) else 1)
+        _end(_exit_code(problem))
+
+
+def _exit_code(problem: BaseException | None) -> int:
+    """The exit code of what ended a command, which no later signal changes; what nobody has shown yet is shown."""
+    chain = list(_oldest_first(problem))
+    for error in chain:
+        # Typer makes an exit of a signal too, without a word.
+        if isinstance(error, typer.Exit) and not isinstance(error.__cause__, KeyboardInterrupt):
+            return error.exit_code
+    for error in chain:
+        if isinstance(error, KeyboardInterrupt):
+            shown = error.__context__  # the signal may have come while an error was shown
+            return failure(shown if isinstance(shown, TaggerError) else as_error(error)).exit_code
+    if isinstance(problem, SystemExit):
+        return int(problem.code or 0)
+    return failure(as_error(problem)).exit_code if problem else 0
+
+
+def _oldest_first(problem: BaseException | None) -> Iterator[BaseException]:
+    """Yield an exception after those that it was raised upon."""
+    if problem:
+        yield from _oldest_first(problem.__context__)
+        yield problem
 
 
 def program(words: Sequence[str] = ()) -> typer.Typer:
