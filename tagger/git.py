@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from tagger.errors import InputError, InvalidVersion, Refused
@@ -14,6 +13,7 @@ from tagger.rules.git_tag import GitTag
 from tagger.rules.numbering import SEMVER, Numbering
 from tagger.rules.version import Version, newest_first, spells_mark
 from tagger.text import printable
+from tagger.values import dataclass
 
 WORD = "git"
 """The word that stands for the version of the checkout."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from tagger.errors import InvalidReference, Refused
 from tagger.names import DOCKER_HUB, IMAGE_ID, Reference, Registry, Repository
+from tagger.values import dataclass
 
 _SHORT_ID = re.compile(r"sha256:[0-9a-f]{2,64}")
 

@@ -7,12 +7,12 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 from typing import Any, TypeVar, cast
 
 from tagger.errors import AGAIN, Abandoned, CalledOff, TimedOut
+from tagger.values import dataclass
 
 AT_ONCE = 8
 """How many tasks run at once; the others wait for them."""

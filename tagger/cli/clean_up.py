@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -21,6 +21,7 @@ from tagger.cli.settings import Place, places
 from tagger.cli.several import Shown, after_look, looked, report, write
 from tagger.errors import AGAIN, InputError, Refused
 from tagger.text import in_lines
+from tagger.values import dataclass
 
 if TYPE_CHECKING:
     from tagger.repository.prune import Pruning

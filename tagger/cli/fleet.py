@@ -6,7 +6,7 @@ import gc
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
@@ -20,6 +20,7 @@ from tagger.cli.settings import Place, groups, reader
 from tagger.cli.several import Shown, severity
 from tagger.errors import AGAIN, CalledOff, InputError, TaggerError, TimedOut
 from tagger.text import printable
+from tagger.values import dataclass
 
 if TYPE_CHECKING:
     from tagger.fleet.entry import Entry, Ran

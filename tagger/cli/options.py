@@ -4,13 +4,14 @@ A command takes a whole group as one parameter: `command` turns the group's fiel
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Annotated, Any
 
 import typer
 
 from tagger.cli import offer
 from tagger.cli.render.console import say, verbose_asked
+from tagger.values import dataclass
 
 PANELS = TARGET, TAGS, SAFETY, MANY, CI, OUTPUT = "Target", "Tags", "Safety", "Many repositories", "CI", "Output"
 """The sections in which the help shows options."""

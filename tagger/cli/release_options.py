@@ -1,6 +1,5 @@
 """The options of releases, each written once: where an image goes, what has to let it through, how it is reported."""
 
-from dataclasses import dataclass
 from typing import Annotated
 
 from tagger.cli.options import (
@@ -18,6 +17,7 @@ from tagger.cli.options import (
     option,
 )
 from tagger.cli.render.github import annotating
+from tagger.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
@@ -13,6 +13,7 @@ from tagger.cli.options import Access, Where, words
 from tagger.cli.render.console import say
 from tagger.errors import InputError, Refused
 from tagger.text import printable
+from tagger.values import dataclass
 
 if TYPE_CHECKING:
     from tagger.config.settings import Config, Given, Settings

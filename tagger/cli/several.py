@@ -6,7 +6,7 @@ Each repository has its own result. After them comes where the repositories disa
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
@@ -18,6 +18,7 @@ from tagger.cli.options import Writing
 from tagger.cli.render.console import say, show
 from tagger.cli.settings import Place
 from tagger.errors import Interrupted, NotThere, TaggerError, Unsettled
+from tagger.values import dataclass
 
 if TYPE_CHECKING:
     from tagger.repository.compare import Difference

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from tagger.config.file import File, examined
@@ -14,6 +13,7 @@ from tagger.errors import InputError, TaggerError
 from tagger.gating.command import parsed
 from tagger.names import Registry
 from tagger.text import printable
+from tagger.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

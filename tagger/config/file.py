@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from tagger.config.settings import KEYS, KINDS, POLICY, POLICY_KEYS, TABLES, Giv
 from tagger.errors import InputError, InvalidReference
 from tagger.names import Reference
 from tagger.text import printable
+from tagger.values import dataclass
 
 FILE, PYPROJECT = "tagger.toml", "pyproject.toml"
 _LARGEST = 1 << 20

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from tagger.errors import InputError
 from tagger.rules.git_tag import GitTag
 from tagger.rules.keep import parse_age
+from tagger.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

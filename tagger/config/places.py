@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from tagger.config.file import opened
@@ -13,6 +12,7 @@ from tagger.errors import InputError
 from tagger.image_name import ImageName
 from tagger.names import Repository
 from tagger.text import printable
+from tagger.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -15,6 +15,7 @@ from tagger.rules.numbering import Numbering
 from tagger.rules.scheme import Scheme
 from tagger.rules.spelling import DEFAULT_VARIANT
 from tagger.text import printable
+from tagger.values import dataclass
 
 DEFAULT, COMMAND_LINE = "default", "command line"
 DEFAULT_LINE = "default"

@@ -6,12 +6,12 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from tagger.credentials.docker import DockerConfig, content_of
 from tagger.errors import EngineUnreachable
 from tagger.text import printable
+from tagger.values import dataclass
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from tagger.names import Repository
 from tagger.text import hide, hide_for_a_while
+from tagger.values import dataclass
 
 _DOCKER_HUB_KEY = "https://index.docker.io/v1/"
 _IDENTITY_TOKEN_USER = "<token>"  # noqa: S105 - the user name that means: the secret is an identity token

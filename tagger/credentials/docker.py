@@ -12,7 +12,7 @@ import errno
 import json
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from tagger.credentials.helpers import Helpers
 from tagger.errors import CredentialsError
 from tagger.names import DOCKER_HUB, Repository
 from tagger.text import printable
+from tagger.values import dataclass
 
 _DOCKER_HUB_HOSTS = frozenset({DOCKER_HUB, "index.docker.io", "registry-1.docker.io"})
 

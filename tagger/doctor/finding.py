@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
 from tagger.errors import Fault, TaggerError
 from tagger.names import Repository
+from tagger.values import dataclass
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ import math
 import threading
 import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from http import HTTPStatus
 from typing import Any
 
@@ -24,6 +24,7 @@ from tagger.events import Meter
 from tagger.image_name import ImageName
 from tagger.names import Digest, Reference, Registry, Repository, parse_digest
 from tagger.text import printable
+from tagger.values import dataclass
 from tagger.work import Deadline, Trace
 
 _TAG_ATTEMPTS = 10  # releases on one Engine may take each other's local tags away, several times in a row

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from tagger.text import neutral_json
+from tagger.values import dataclass
 
 CHANGED, PLANNED, OK = "changed", "planned", "ok"
 _BEGINNING = b'{"repository": "'

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from tagger.errors import InputError, InvalidReference
 from tagger.names import Registry, Repository
 from tagger.text import printable
+from tagger.values import dataclass
 
 _SHARD = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
 _RATE = re.compile(r"([^=]+)=([0-9]+(?:\.[0-9]+)?)/([smh])")

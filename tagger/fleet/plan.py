@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from tagger.errors import InputError, Refused
 from tagger.fleet.entry import PLANNED, Decided
 from tagger.text import printable
+from tagger.values import dataclass
 
 _CHANGES = {"repair": ("repaired", "removed"), "prune": ("removed", "moved")}
 """The keys of a command's result that say what changes."""

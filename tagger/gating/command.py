@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Self
 
 from tagger.errors import InputError
 from tagger.names import Digest, Repository
 from tagger.text import printable
+from tagger.values import dataclass
 
 GATE_SECONDS = 1800.0
 """How long a command may take by default."""

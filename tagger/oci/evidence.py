@@ -8,12 +8,13 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, NamedTuple
 
 from tagger.names import Digest
 from tagger.oci.manifest import Blob, Manifest, content_of
 from tagger.text import printable
+from tagger.values import dataclass
 
 KINDS = SIGNATURE, PROVENANCE, SBOM = "signature", "provenance", "sbom"
 HUNG = {"sig": SIGNATURE, "att": "", "sbom": SBOM}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 
 from tagger.errors import InputError, Refused, RegistryError
@@ -11,6 +11,7 @@ from tagger.names import Digest, Tag
 from tagger.oci import index
 from tagger.oci.referrers import signature_tags
 from tagger.promoting.source import Home, Piece, tree
+from tagger.values import dataclass
 
 FAILURES = (RegistryError, Refused, InputError)
 """What may go wrong with a signature, without keeping the image back."""

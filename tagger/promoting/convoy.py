@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 
 from tagger.errors import TaggerError
 from tagger.names import Digest, Reference, Registry
 from tagger.promoting.copy import Courier
 from tagger.registry.repository import RemoteRepository
+from tagger.values import dataclass
 
 
 @dataclass(slots=True)

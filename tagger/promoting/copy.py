@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from pathlib import Path
 from typing import TypeGuard
@@ -20,6 +20,7 @@ from tagger.promoting.neighbours import WORTH_ASKING_BYTES, Neighbours
 from tagger.promoting.source import Home, Original, Piece
 from tagger.registry.referrers import referrers
 from tagger.registry.repository import RemoteRepository
+from tagger.values import dataclass
 from tagger.work import Pauses
 
 

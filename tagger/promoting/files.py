@@ -7,12 +7,12 @@ import io
 import stat
 import tarfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from tagger.errors import InputError
 from tagger.text import printable
+from tagger.values import dataclass
 
 MARKER = "oci-layout"
 _HEADER_BYTES = 1024 * 1024

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +14,7 @@ from tagger.errors import BadAnswer, InputError
 from tagger.names import Digest, Repository, Tag
 from tagger.oci import index
 from tagger.oci.manifest import Blob, Descriptor, Manifest, beneath
+from tagger.values import dataclass
 from tagger.work import Deadline
 
 LAYOUT = "oci:"

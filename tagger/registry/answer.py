@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import urllib.parse
 from collections.abc import Mapping
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
@@ -17,6 +16,7 @@ from tagger.registry.refusal import Why
 from tagger.registry.retry_after import seconds_to_wait
 from tagger.registry.url import shown
 from tagger.text import printable
+from tagger.values import dataclass
 
 _TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 _MOST_ERRORS = 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from http import HTTPStatus
 
 from tagger.credentials.credential import Credential, Secret
@@ -15,6 +15,7 @@ from tagger.registry.challenge import Challenge
 from tagger.registry.http import Transport
 from tagger.registry.site import Site
 from tagger.registry.tokens import Tokens, host_of
+from tagger.values import dataclass
 
 _DENIALS = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _HIDING = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})

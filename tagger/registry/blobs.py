@@ -10,13 +10,13 @@ import hashlib
 import threading
 import urllib.parse
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from http import HTTPStatus
 
 from tagger.errors import BadAnswer, Refused, TaggerError, Unreadable
 from tagger.names import Digest, Repository
 from tagger.oci.manifest import Blob
 from tagger.registry.connection import Connection
+from tagger.values import dataclass
 
 # A registry that answers no HEAD gets the blob once more, which changes nothing there.
 _NOT_KNOWN = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED)

@@ -5,10 +5,10 @@ What a registry does is decided by its answers, not by its name, wherever an ans
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from tagger.names import Registry
+from tagger.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ import threading
 import time
 import urllib.parse
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 
 import urllib3
@@ -23,6 +22,7 @@ from tagger.registry.pools import Pools
 from tagger.registry.retry_after import seconds_to_wait
 from tagger.registry.traffic import Traffic
 from tagger.registry.url import shown
+from tagger.values import dataclass
 from tagger.work import Attempt, Deadline, Pauses, Trace
 
 _CONNECT_SECONDS = 15.0

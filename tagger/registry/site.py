@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
 from http import HTTPStatus
 
 import urllib3
@@ -14,6 +13,7 @@ from tagger.registry.answer import Answer
 from tagger.registry.failures import unreachable
 from tagger.registry.http import Transport
 from tagger.registry.url import PORTS, origin_of, shown
+from tagger.values import dataclass
 
 _GREETING_BYTES = 64 * 1024
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from tagger.names import Digest, Tag
 from tagger.releasing.state import Foreign, NotBegun, Ours, Share, State, Unknown
 from tagger.repository.settle import Goal
 from tagger.rules.plan import Observed
+from tagger.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

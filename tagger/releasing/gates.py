@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tagger.errors import AGAIN, GateFailed
 from tagger.gating.command import Present, Subject
@@ -14,6 +14,7 @@ from tagger.releasing.observe import observe, plan
 from tagger.releasing.order import Engine, FloatsVia, Image, Target
 from tagger.releasing.outcome import Outcome
 from tagger.releasing.state import Run
+from tagger.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Protocol
 
@@ -13,6 +13,7 @@ from tagger.oci.evidence import Evidence, Origin
 from tagger.releasing.placement import Placement
 from tagger.repository.observe import Tags
 from tagger.rules.version import Version
+from tagger.values import dataclass
 
 
 class FloatsVia(StrEnum):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from tagger.errors import Refused, TaggerError, Unsettled
@@ -11,6 +10,7 @@ from tagger.names import Digest, Repository
 from tagger.releasing.placement import Placement
 from tagger.rules.plan import Change
 from tagger.rules.spelling import DEFAULT_VARIANT
+from tagger.values import dataclass
 
 AFTER_FAILED = 7
 """The exit code of a release that is done, where a command after it failed."""

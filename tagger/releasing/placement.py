@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from tagger.names import Repository
 from tagger.rules.scheme import Scheme
+from tagger.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

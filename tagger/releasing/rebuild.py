@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from tagger.errors import Conflict, InputError, Refused, TaggerError
@@ -18,6 +18,7 @@ from tagger.repository.write import fetch, put_seen
 from tagger.rules.resolve import Published
 from tagger.rules.scheme import Scheme
 from tagger.rules.version import Version
+from tagger.values import dataclass
 from tagger.work import Pauses
 
 _RIVALS = 8  # rebuilds of one version at the same time

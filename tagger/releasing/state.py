@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeVar
 
 from tagger.events import Progress
@@ -16,6 +16,7 @@ from tagger.releasing.order import Engine, Image, Opened, Order, Target
 from tagger.releasing.placement import Placement
 from tagger.rules.plan import WRITES, Change, Observed, Plan
 from tagger.rules.scheme import Scheme
+from tagger.values import dataclass
 from tagger.work import Deadline
 
 T = TypeVar("T")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from tagger.errors import InputError
@@ -15,6 +14,7 @@ from tagger.rules.foreign import foreign, like_rebuilds
 from tagger.rules.resolve import Published
 from tagger.rules.scheme import Scheme
 from tagger.rules.version import yanked_by
+from tagger.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from tagger.errors import InputError
 from tagger.names import Digest, Repository, Tag
 from tagger.repository.listing import Listing
 from tagger.rules.candidate import is_candidate
 from tagger.rules.version import Version, newest_first
+from tagger.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 
 from tagger.names import Digest, Repository, Tag
 from tagger.repository.holders import Search, likeliest_first
@@ -11,6 +10,7 @@ from tagger.repository.observe import Listed, Tags, digest_of
 from tagger.rules.plan import Observed
 from tagger.rules.resolve import Published
 from tagger.rules.version import Version, mark, newest_first
+from tagger.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 
 from tagger.errors import Unreadable
 from tagger.names import Digest, Tag
 from tagger.repository.observe import Tags, ask
 from tagger.rules.plan import Observed
 from tagger.rules.version import Version, newest_first
+from tagger.values import dataclass
 
 # A floating tag mostly holds the version that it should, or one shortly before; no more than this are asked for.
 _SEARCHED = 64

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from tagger.errors import Unreadable
@@ -14,6 +14,7 @@ from tagger.rules.plan import Observed
 from tagger.rules.resolve import Published
 from tagger.rules.scheme import Scheme
 from tagger.rules.version import Version, newest_first, yanked_by
+from tagger.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from tagger.errors import Unreadable
 from tagger.names import Digest, Repository, Tag
 from tagger.repository.observe import Listed, ask, published
 from tagger.rules import propose as rules
 from tagger.rules.propose import Proposal
 from tagger.rules.scheme import Scheme
+from tagger.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

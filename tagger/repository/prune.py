@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Protocol
@@ -18,6 +18,7 @@ from tagger.repository.removal import Removable
 from tagger.repository.remove import Removal, remove
 from tagger.rules.keep import Policy, superseded_tags
 from tagger.rules.scheme import Scheme
+from tagger.values import dataclass
 
 _CONFIG_BYTES = 8 * 1024 * 1024
 # Reproducible builds claim to be from 1970 or 1980, which says nothing about their age.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Protocol
 
 from tagger.errors import NotThere, Unreadable
@@ -15,6 +15,7 @@ from tagger.rules.resolve import Published
 from tagger.rules.scheme import Scheme
 from tagger.rules.version import Version, newest_first
 from tagger.text import printable
+from tagger.values import dataclass
 
 Note = Callable[[str], None]
 

@@ -8,7 +8,7 @@ shows that the registry deletes. Then floating tags fall back, and the other tag
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Self
 
@@ -22,6 +22,7 @@ from tagger.repository.settle import Goal, settle
 from tagger.repository.write import take, take_alone
 from tagger.rules.resolve import Published
 from tagger.rules.scheme import Scheme
+from tagger.values import dataclass
 from tagger.work import Pauses
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from tagger.errors import Refused, TaggerError, Unsettled
@@ -16,6 +16,7 @@ from tagger.repository.settle import Goal, settle
 from tagger.rules.plan import Observed
 from tagger.rules.resolve import Published
 from tagger.rules.scheme import Scheme
+from tagger.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ again after its last write: whoever writes last has seen every rival's version a
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 
 from tagger.errors import AGAIN, BadAnswer, Refused, TaggerError, Unreadable, Unsettled
@@ -19,6 +19,7 @@ from tagger.repository.write import fetch
 from tagger.rules.plan import Observed
 from tagger.rules.scheme import Scheme
 from tagger.rules.version import Version
+from tagger.values import dataclass
 from tagger.work import Pauses
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from tagger.errors import InputError, Unreadable
 from tagger.names import Digest, Repository, Tag
 from tagger.repository.observe import Listed, ask, existing
+from tagger.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

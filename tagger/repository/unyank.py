@@ -7,7 +7,7 @@ there, the version does not count, and the same command finishes the job; after 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import Protocol
 
@@ -23,6 +23,7 @@ from tagger.repository.write import fetch, put_seen, take
 from tagger.rules.resolve import Published
 from tagger.rules.scheme import Scheme
 from tagger.rules.version import Version, yanked_by
+from tagger.values import dataclass
 from tagger.work import Pauses
 
 

@@ -7,7 +7,7 @@ not count: floating tags fall back, and the version's own tag goes if the regist
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 
 from tagger.errors import BadAnswer, InputError, NotThere, Refused, TaggerError, Unreadable, Unsettled
@@ -21,6 +21,7 @@ from tagger.repository.write import fetch, put_seen, take
 from tagger.rules.resolve import Published
 from tagger.rules.scheme import Scheme
 from tagger.rules.version import Version, mark, yanked_by
+from tagger.values import dataclass
 from tagger.work import Pauses
 
 

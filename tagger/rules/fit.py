@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from tagger.names import Digest, Tag
 from tagger.rules.resolve import Published
 from tagger.rules.scheme import Scheme
 from tagger.rules.version import Version, newest_first, yanked_by
+from tagger.values import dataclass
 
 _SEARCHED, _BATCH = 64, 8
 

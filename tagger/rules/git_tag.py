@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from tagger.errors import InputError
 from tagger.text import printable
+from tagger.values import dataclass
 
 _FIELD = "{version}"
 

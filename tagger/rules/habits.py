@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tagger.errors import InputError
 from tagger.names import Tag
@@ -13,6 +13,7 @@ from tagger.rules.lines import lines
 from tagger.rules.scheme import Scheme
 from tagger.rules.spelling import DEFAULT_VARIANT, in_variant
 from tagger.rules.version import Version
+from tagger.values import dataclass
 
 _MOST_WORDS, _MOST_ALIASES = 48, 8
 _FAR, _FURTHER = 10, 8

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 
 from tagger.errors import InputError
@@ -12,6 +11,7 @@ from tagger.names import Tag
 from tagger.rules.resolve import Published
 from tagger.rules.version import Version, newest_first, yanked_by
 from tagger.text import printable
+from tagger.values import dataclass
 
 _DAYS = re.compile(r"([1-9][0-9]{0,4})d")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from tagger.errors import InputError, InvalidVersion
 from tagger.names import parse_tag
@@ -13,6 +13,7 @@ from tagger.rules.candidate import candidate_in, is_candidate
 from tagger.rules.template import LONGEST_NUMBER, Field, Template, Token
 from tagger.rules.version import Version, mark, parse_version, read, spells_mark, yanked_by
 from tagger.text import printable
+from tagger.values import dataclass
 
 _SEMVER_FIELDS = ("{major}", "{minor}", "{patch}")
 _MARKED = re.compile(r"(.+)[.-]yanked", re.DOTALL)

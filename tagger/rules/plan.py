@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 
 from tagger.names import SHORT_DIGEST, Digest, Tag
 from tagger.rules.resolve import Published
 from tagger.rules.version import Version
+from tagger.values import dataclass
 
 
 class Action(StrEnum):

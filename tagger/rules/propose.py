@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tagger.errors import InputError
 from tagger.names import Digest, Tag
@@ -16,6 +16,7 @@ from tagger.rules.readings import Reading, readings
 from tagger.rules.scheme import Scheme
 from tagger.rules.spelling import DEFAULT_VARIANT
 from tagger.rules.version import Version, yanked_by
+from tagger.values import dataclass
 
 _MOST_VARIANTS = 64
 _DATE = re.compile(r"(?:.*[^0-9])?(?:19|20)[0-9]{2}(-?)(?:0[1-9]|1[0-2])\1[0-3][0-9](?:[^0-9].*)?", re.DOTALL)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
+
+from tagger.values import dataclass
 
 _TAG = re.compile(
     r"(?P<prefix>(?:[A-Za-z](?:[A-Za-z0-9._-]*?[A-Za-z._-])??)?)(?P<core>[0-9]+(?:[._][0-9]+)*)(?P<rest>(?:[-_.].*)?)",

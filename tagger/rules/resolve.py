@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
 from tagger.names import Tag
 from tagger.rules.scheme import Scheme
 from tagger.rules.version import Version, newest_first, precedence, yanked_by
+from tagger.values import dataclass
 
 
 def resolve(versions: Iterable[Version], scheme: Scheme) -> dict[Tag, Version]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 
 from tagger.errors import InputError, InvalidReference
@@ -17,6 +17,7 @@ from tagger.rules.spelling import Spelling, float_template, in_variant, row
 from tagger.rules.template import Template, Token
 from tagger.rules.version import Version, in_channel, is_usual_stage, yanked_by
 from tagger.text import printable
+from tagger.values import dataclass
 
 # Leading zeros, two parts or four, a capital V, words behind a dot: what other rules than SemVer call a version.
 _NEARLY = re.compile(r"[vV]?([0-9]+(?:\.[0-9]+)+)(?:[._+-][A-Za-z0-9._-]*)?")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 from tagger.errors import InputError
@@ -23,6 +22,7 @@ from tagger.rules.template import (
 )
 from tagger.rules.version import spells_mark
 from tagger.text import printable
+from tagger.values import dataclass
 
 DEFAULT_VARIANT = "default"
 """The name of the plain variant, whose tags have no suffix."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import groupby, pairwise
 from string import Formatter
 
 from tagger.errors import InputError
 from tagger.text import printable
+from tagger.values import dataclass
 
 NUMBER = "(?:0|[1-9][0-9]*)"
 LONGEST_NUMBER = 128  # digits: a tag has no more characters than that

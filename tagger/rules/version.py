@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import total_ordering
 
 import semver
 
 from tagger.errors import InputError, InvalidVersion, Refused
 from tagger.text import printable
+from tagger.values import dataclass
 
 _YANKED = "yanked"
 # As an identifier of its own; what may be the name of a variant can follow it.

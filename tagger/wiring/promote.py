@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from tagger.credentials.docker import DockerConfig
@@ -26,6 +26,7 @@ from tagger.releasing.placement import Placement
 from tagger.releasing.steps import release as run
 from tagger.rules.lines import PLAIN
 from tagger.rules.scheme import Scheme
+from tagger.values import dataclass
 from tagger.wiring.access import Registries, deadline_of
 from tagger.wiring.checks import check_apart, check_labels, origins_of
 from tagger.wiring.options import ReleaseOptions, not_begun, order, parse_asked

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, partial
 
 from tagger.credentials.contexts import endpoint
@@ -23,6 +23,7 @@ from tagger.releasing.steps import release as run
 from tagger.rules.lines import PLAIN
 from tagger.rules.scheme import Scheme
 from tagger.text import printable
+from tagger.values import dataclass
 from tagger.wiring.access import Registries, deadline_of, is_another
 from tagger.wiring.checks import check_apart, check_labels, origins_of
 from tagger.wiring.options import ReleaseOptions, not_begun, order, parse_asked

@@ -22,8 +22,9 @@ PACKAGE = ROOT / "tagger"
 # Each folder or module at the top, and what it rests on directly; it may import that, and whatever that rests on.
 RESTS_ON: dict[str, set[str]] = {
     "text": set(),
-    "errors": {"text"},
-    "events": set(),
+    "values": set(),
+    "errors": {"text", "values"},
+    "events": {"values"},
     "names": {"errors"},
     "image_name": {"names"},
     "work": {"errors"},
@@ -47,6 +48,7 @@ RESTS_ON: dict[str, set[str]] = {
 }
 PURE = (
     "text",
+    "values",
     "errors",
     "names",
     "image_name",

@@ -173,7 +173,8 @@ def test_an_interruption_while_the_command_is_imported_ends_it_without_a_word(tm
 
 
 AT_AN_IMPORT = """
-import os, sys, time
+import os, signal, sys, time
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it
 class Slow:
     def find_spec(name, *_):
         if name == "tagger.api":

@@ -570,7 +570,8 @@ def test_a_traceback_with_every_variable_does_not_show_a_secret() -> None:
 @pytest.mark.parametrize("value", [Secret(CANARY), CREDENTIAL])
 def test_a_secret_is_not_pickled(value: object) -> None:
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
-        with pytest.raises(TypeError, match="a secret is not pickled"):
+        # The first two protocols know no slots.
+        with pytest.raises(TypeError, match=r"a secret is not pickled|a class that defines __slots__"):
             pickle.dumps(value, protocol)
     with pytest.raises(TypeError, match="a secret is not pickled"):
         copy.deepcopy(value)

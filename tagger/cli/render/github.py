@@ -7,11 +7,11 @@ import errno
 import os
 import stat
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 from tagger.errors import InputError, TaggerError
 from tagger.text import one_line, printable, without_secrets
+from tagger.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)
