@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
 from typing import NewType
 
 from tagger.errors import InvalidReference
 from tagger.text import printable
+from tagger.values import dataclass
 
 Tag = NewType("Tag", str)
 """A tag that has been through `parse_tag`."""
@@ -71,7 +71,7 @@ def parse_digest(text: str) -> Digest:
     return Digest(text)
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Registry:
     """A registry, by its host and optional port: `registry.local:5000`."""
 
@@ -122,7 +122,7 @@ class Registry:
         return self.host
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Repository:
     """A repository in a registry: `registry.local:5000/gallery/ui`."""
 
