@@ -16,7 +16,7 @@
     │   ├── EngineUnreachable    2  no Engine answers at its address
     │   ├── WrongImage              it pushed something else than the image: another one, or one platform of several
     │   ├── Transient               it failed for a reason that may pass by itself
-    │   ├── BrokenOff               the connection to it broke, so nobody knows what became of the request
+    │   ├── ConnectionLost          the connection to it broke, so nobody knows what became of the request
     │   └── Unproven                it ended a push without an error, and without a digest
     ├── RegistryError            1  something is wrong with the registry
     │   ├── RegistryUnreachable  2  no registry answers at its address
@@ -31,7 +31,7 @@
 A command that fails after its first write ends with one of these, whatever the cause:
 
     TaggerError
-    ├── ReleaseFailed            1  a release broke off, and the floating tags were put back
+    ├── ReleaseFailed            1  a release failed, and the floating tags were put back
     │   └── Conflict                somebody else published the same version with another image meanwhile
     ├── Unsettled                4  some tags are not where they should be; they are named
     └── Interrupted        130, 143  a signal came, and the floating tags were put back
@@ -134,7 +134,7 @@ class Transient(EngineError):
     """The Engine failed for a reason that may pass by itself: the registry was busy, down or out of reach."""
 
 
-class BrokenOff(EngineError):
+class ConnectionLost(EngineError):
     """The connection to the Engine broke, so that nobody knows what became of the request."""
 
 
@@ -143,7 +143,7 @@ class Unproven(EngineError):
 
 
 class ReleaseFailed(TaggerError):
-    """A release broke off; the message says where the floating tags are."""
+    """A release failed halfway; the message says where the floating tags are."""
 
 
 class Conflict(ReleaseFailed):

@@ -30,9 +30,9 @@ class Pauses(Enum):
     """The seconds between one attempt and the next, by what the next one may meet."""
 
     REQUEST = (0.2, 0.6, 1.5)
-    """A server that was busy or broke off."""
+    """A server that was busy, or closed the connection."""
     BLOB = (1.0, 4.0)
-    """A way to or from a registry that broke off under a blob."""
+    """A connection to a registry that broke during a blob."""
     PUSH = (1.0, 4.0, 10.0)
     """An Engine that was started again, or a registry that was down for it."""
     STALE = (0.5, 1.0, 2.0, 4.0)
@@ -68,7 +68,7 @@ class Clock:
 class Deadline:
     """The time that one command has: `seconds` in all (None: as long as it takes); safe to use from several threads.
 
-    A part of it is kept for putting tags back, which `put_back` begins. `told` hears of long waits; `pool` makes what
+    A part of it is kept for putting tags back, which `put_back` begins. `told` reports long waits; `pool` makes what
     runs tasks at once.
     """
 
@@ -139,7 +139,7 @@ class Deadline:
                 self.sleep(attempt.pause, attempt.since)
 
     def tell(self, line: str) -> None:
-        """Report a line to whoever waits."""
+        """Show a line to the user who waits."""
         self._told(line)
 
     def put_back(self) -> None:

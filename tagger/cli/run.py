@@ -59,7 +59,7 @@ def main() -> None:
     """Run the command line and exit with its code."""
     gc.disable()  # a run lasts seconds: to look for garbage while everything is imported takes longer than it frees
     _open_streams()
-    # Each of two signals may break off the ending as well; a third one ends the process.
+    # Two signals may interrupt the ending too, once each; a third one ends the process.
     with _Ending(), _Ending(), _Ending():
         signals.listen()
         sys.unraisablehook = threading.excepthook = _note_fault

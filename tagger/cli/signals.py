@@ -1,4 +1,4 @@
-"""A signal breaks off what is under way; a second one leaves at once, and nothing holds up a third.
+"""The first signal stops the work under way, the second ends the process at once, and nothing delays a third.
 
 Nothing that a signal sets off takes a lock, since the code that it interrupts may hold it.
 """
@@ -33,7 +33,7 @@ def listen() -> None:
 
 
 def came() -> bool:
-    """Whether a signal has broken off what was under way, whatever error that ended with."""
+    """Whether a signal has stopped the work, whatever error the work ended with."""
     return any(signal.getsignal(number) is _leave for number in _SIGNALS)
 
 

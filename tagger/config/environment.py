@@ -12,8 +12,8 @@ from tagger.text import printable
 _BEGIN = "TAGGER_"
 _ALIKE = 0.8  # so that a letter is missing or too many, but TAGGER_REGISTRY_USER is somebody else's
 _VARIABLES = {"registries": "TAGGER_REGISTRY", "variants": "TAGGER_VARIANT", "auth_hosts": "TAGGER_AUTH_HOST"}
-TOLD = frozenset(_BEGIN + name for name in ("OUTCOME", "VERSION", "DIGEST", "TAGS", "REFERENCE", "REFERENCES"))
-"""The variables by which tagger tells other programs of a release; they come back in the jobs that follow."""
+PASSED_ON = frozenset(_BEGIN + name for name in ("OUTCOME", "VERSION", "DIGEST", "TAGS", "REFERENCE", "REFERENCES"))
+"""The variables that tagger sets for other programs after a release; later jobs of the pipeline still have them."""
 
 
 def variable(key: str) -> str:
@@ -28,7 +28,7 @@ def from_environment(environment: Mapping[str, str]) -> Given:
     """
     _check_names([name for name, text in environment.items() if name.startswith(_BEGIN) and text.strip()])
     said = {key: text for key in KEYS if (text := environment.get(variable(key), "").strip())}
-    if _is_told(environment):
+    if _in_a_gate(environment):
         said.pop("repository", None)
     values = Given()
     for key, text in said.items():
@@ -37,16 +37,16 @@ def from_environment(environment: Mapping[str, str]) -> Given:
     return values
 
 
-def _is_told(environment: Mapping[str, str]) -> bool:
+def _in_a_gate(environment: Mapping[str, str]) -> bool:
     """Whether this runs in a gate or after a release, where TAGGER_REPOSITORY says what the release is about."""
-    told, reference = environment.get(variable("repository"), ""), environment.get("TAGGER_REFERENCE", "")
-    return reference.startswith(f"{told}@")
+    repository, reference = environment.get(variable("repository"), ""), environment.get("TAGGER_REFERENCE", "")
+    return reference.startswith(f"{repository}@")
 
 
 def _check_names(names: list[str]) -> None:
     """Refuse what was meant for a setting: its variable misspelt, or its key where the variable has another name."""
     known = {spelt.removeprefix(_BEGIN): variable(key) for key in KEYS for spelt in (key.upper(), variable(key))}
-    for name in sorted({*names} - TOLD - {*known.values()}):
+    for name in sorted({*names} - PASSED_ON - {*known.values()}):
         if near := nearest(name.removeprefix(_BEGIN), known, _ALIKE):
             raise InputError(
                 f"{printable(name)} in the environment is not a setting",

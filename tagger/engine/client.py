@@ -19,7 +19,7 @@ from tagger.engine.address import addresses
 from tagger.engine.connect import SILENCE_SECONDS, connect
 from tagger.engine.failures import nonsense, translated
 from tagger.engine.push_stream import as_refusal, pushed_digest, upload
-from tagger.errors import AGAIN, BrokenOff, EngineError, ImageNotFound, InputError, InvalidReference
+from tagger.errors import AGAIN, ConnectionLost, EngineError, ImageNotFound, InputError, InvalidReference
 from tagger.events import Meter
 from tagger.image_name import ImageName
 from tagger.names import Digest, Reference, Registry, Repository, parse_digest
@@ -168,10 +168,10 @@ class Engine:
 
     @contextlib.contextmanager
     def _timed(self) -> Iterator[None]:
-        """Raise TimedOut for a push that broke off because the time was over."""
+        """Raise TimedOut for a push that stopped because the time was over."""
         try:
             yield
-        except BrokenOff:
+        except ConnectionLost:
             self._deadline.left()
             raise
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from tagger.errors import AGAIN, BrokenOff, EngineError, EngineUnreachable
+from tagger.errors import AGAIN, ConnectionLost, EngineError, EngineUnreachable
 from tagger.text import printable
 
 
@@ -24,7 +24,7 @@ def translated(what: str) -> Iterator[None]:
         advice = "allow that in the proxy before its socket" if page and error.is_client_error() else "see its log"
         raise EngineError(f"the Engine failed to {what} ({said})", f"{advice}, and {AGAIN}") from None
     except (docker.errors.StreamParseError, RecursionError):
-        raise BrokenOff(f"the Engine's answer to {what} was cut off", f"see its log, and {AGAIN}") from None
+        raise ConnectionLost(f"the Engine's answer to {what} was cut off", f"see its log, and {AGAIN}") from None
     except (
         docker.errors.DockerException,
         requests.exceptions.RequestException,
@@ -33,7 +33,7 @@ def translated(what: str) -> Iterator[None]:
         ValueError,
     ) as error:
         # The exception's text may hold request headers, and so credentials: its class has to do.
-        raise BrokenOff(
+        raise ConnectionLost(
             f"the connection to the Engine broke while tagger asked it to {what} ({type(error).__name__})",
             f"check that it runs, and {AGAIN}",
         ) from None

@@ -1,6 +1,6 @@
 """The placeholder that a tag holds while it is removed, in a registry that deletes manifests but no single tags.
 
-It depends on the tag alone, so its digest shows a tag whose removal broke off. Such a tag counts as absent.
+It depends on the tag alone, so its digest shows that the removal of a tag is unfinished. Such a tag counts as absent.
 """
 
 from __future__ import annotations

@@ -197,7 +197,7 @@ class Courier:
     def _try_manifest(self, target: RemoteRepository, piece: Piece) -> bool | None:
         """Send what refers to the image; whether the registry lists it now, or None if the registry refuses it.
 
-        Only the answer to a write tells, so tagger writes it even if the registry already has it.
+        Only the answer to a write shows this, so tagger writes it even if the registry already has it.
         """
         manifest = piece.manifest
         try:

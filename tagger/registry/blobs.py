@@ -64,7 +64,7 @@ class Blobs:
     def opened(self, blob: Blob) -> Iterator[Iterator[bytes]]:
         """Read a blob piece by piece; the last piece comes when all of them together match the digest.
 
-        Raises BadAnswer for other content, at the piece that shows it; Unreadable when the connection breaks off;
+        Raises BadAnswer for other content, at the piece that shows it; Unreadable when the connection breaks;
         and Denied, RegistryUnreachable.
         """
         with self._connection.opened(f"{self._base}/{blob.digest}", scope=self._scopes.pull) as (answer, pieces):
@@ -90,7 +90,7 @@ class Blobs:
     def write(self, blob: Blob, pieces: Iterable[bytes]) -> None:
         """Send a blob in one upload; an error while the pieces are read ends it.
 
-        Raises Unreadable when the upload breaks off, BadAnswer, Denied, RegistryUnreachable.
+        Raises Unreadable when the upload is interrupted, BadAnswer, Denied, RegistryUnreachable.
         """
         begun = self._connection.request("POST", f"{self._base}/uploads/", scope=self._scopes.push)
         begun.check(self.name, f"upload {blob.digest}", HTTPStatus.ACCEPTED)
@@ -143,7 +143,7 @@ class Blobs:
                 threading.Thread(target=self.give_up, args=(upload,)).start()
 
     def lets_push(self) -> bool:
-        """Whether these credentials may push; False where the answer does not tell. The upload is given up by then.
+        """Whether these credentials may push; False where the answer does not say. The upload is given up by then.
 
         Raises what `check_push` raises.
         """

@@ -105,7 +105,7 @@ class Deleting:
                 raise
 
     def _went(self, tag: Tag, before: Manifest | None, problem: TaggerError | KeyboardInterrupt) -> bool:
-        """Whether a tag whose removal broke off is gone; otherwise it is as it was.
+        """Whether a tag is gone after its removal failed; otherwise it is as it was.
 
         A write without an answer may still land, so a tag that reads as before is read again for some seconds.
 

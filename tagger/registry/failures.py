@@ -11,7 +11,7 @@ from tagger.names import Registry
 from tagger.text import printable
 
 
-def broken_off(registry: Registry, error: Exception) -> Unreadable:
+def connection_lost(registry: Registry, error: Exception) -> Unreadable:
     """The error for a connection that ended before the answer did."""
     return Unreadable(f"{registry} closed the connection early ({_cause(error)})", AGAIN)
 

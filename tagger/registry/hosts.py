@@ -1,6 +1,6 @@
 """What is known of well-known registries that their answers do not say: one table, for hints.
 
-What a registry does is decided by its answers, not by its name, wherever an answer can tell.
+tagger learns what a registry does from its answers, and from its name only where no answer shows it.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from tagger.errors import AGAIN, TooLong, Unreadable
 from tagger.names import Registry
 from tagger.registry.answer import Answer
 from tagger.registry.bounded import BLOB_SILENCE_SECONDS, SILENCE_SECONDS
-from tagger.registry.failures import broken_off, unreachable
+from tagger.registry.failures import connection_lost, unreachable
 from tagger.registry.pools import Pools
 from tagger.registry.retry_after import seconds_to_wait
 from tagger.registry.traffic import Traffic
@@ -87,7 +87,7 @@ class Transport:
                 ) from None
             except urllib3.exceptions.ProtocolError as error:
                 if not (repeatable and self._may_wait(attempt, "closed the connection early")):
-                    raise broken_off(self.registry, error) from None
+                    raise connection_lost(self.registry, error) from None
             except urllib3.exceptions.HTTPError as error:
                 raise unreachable(self.registry, url, error) from None
             else:
@@ -134,7 +134,7 @@ class Transport:
                 found = response.status == HTTPStatus.OK
                 content = b"" if found else self._content(response, limit)
             except urllib3.exceptions.ProtocolError as error:
-                raise broken_off(self.registry, error) from None
+                raise connection_lost(self.registry, error) from None
             except urllib3.exceptions.HTTPError as error:
                 raise unreachable(self.registry, url, error) from None
             try:
@@ -189,10 +189,10 @@ class Transport:
                 self.deadline.left()
                 yield piece
         except (urllib3.exceptions.HTTPError, ValueError) as error:  # the latter as in `_content`
-            raise broken_off(self.registry, error) from None
+            raise connection_lost(self.registry, error) from None
 
     def _content(self, response: urllib3.BaseHTTPResponse, limit: int) -> bytes:
-        """Read a body of at most `limit` bytes; only the read after the last byte tells one that was cut off."""
+        """Read a body of at most `limit` bytes; only the read after the last byte shows whether it was cut off."""
         content = bytearray()
         try:
             while len(content) <= limit and (piece := response.read(limit + 1 - len(content), decode_content=False)):

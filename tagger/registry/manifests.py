@@ -68,8 +68,8 @@ class Manifests:
     def descriptor(self, tag: Tag | Digest) -> Descriptor | None:
         """Where a tag points, and what kind of manifest that is; None when absent.
 
-        HEAD is cheap and unreliable: a tag that it denies and the list names is asked for by GET. A tag whose removal
-        broke off is absent; see `is_half_removed`.
+        HEAD is cheap and unreliable: a tag that it denies and the list names is asked for by GET. A tag with an
+        unfinished removal is absent; see `is_half_removed`.
 
         Raises Unreadable, Denied, RegistryUnreachable.
         """
@@ -77,7 +77,7 @@ class Manifests:
         return None if found and is_placeholder(tag, found.digest) else found
 
     def is_half_removed(self, tag: Tag) -> bool:
-        """Whether a tag holds a placeholder, since its removal broke off. Raises what `descriptor` raises."""
+        """Whether a tag holds a placeholder, because its removal is unfinished. Raises what `descriptor` raises."""
         found = self.held(tag)
         return found is not None and is_placeholder(tag, found.digest)
 

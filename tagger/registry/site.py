@@ -71,7 +71,7 @@ class Site:
     def tried_plainly(self, method: str, path: str, headers: dict[str, str], limit: int) -> Answer | None:
         """The answer to a first read over plain HTTP, without credentials; None where that is not spoken there.
 
-        Servers that want TLS answer such a request with 400, or break off.
+        Servers that want TLS answer such a request with 400, or close the connection.
         """
         if self._found.origin is not None or not self.trust.plain_first or method not in ("GET", "HEAD"):
             return None

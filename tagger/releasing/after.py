@@ -12,7 +12,7 @@ from tagger.releasing.state import Run
 def finish(run: Run, outcome: Outcome) -> Interrupted | None:
     """Run the commands after a release; where nothing was to be done, remove what a killed one left.
 
-    Nothing that goes wrong here moves a tag. A signal that breaks this off is the error that it returns.
+    Nothing that goes wrong here moves a tag. If a signal interrupts this, it returns the error for it.
     """
     try:
         if outcome is Outcome.UNCHANGED:

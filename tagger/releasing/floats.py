@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from tagger.errors import BrokenOff, Transient, Unproven
+from tagger.errors import ConnectionLost, Transient, Unproven
 from tagger.events import Line
 from tagger.names import Digest, Tag
 from tagger.releasing.observe import check_version_tag, planned_again
@@ -60,7 +60,7 @@ def _push(run: Run, share: Share, tag: Tag) -> None:
     try:
         digest = run.engine.push(reference)
         share.written[tag].add(digest)
-    except (Transient, BrokenOff, Unproven) as error:
+    except (Transient, ConnectionLost, Unproven) as error:
         # Settling looks, and writes what differs.
         run.progress(Line.about("writing", reference, f" by a manifest PUT instead, because {error.what}"))
     else:

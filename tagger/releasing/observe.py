@@ -147,7 +147,7 @@ def _check_refusals(shares: Sequence[Share]) -> None:
 
 
 def _finish_unmarking(run: Run) -> None:
-    """Remove what is left of a mark whose removal broke off, so that nothing marks the version any more."""
+    """Finish the removal of a mark, so that nothing marks the version any more."""
     for share in run.shares:
         own = share.scheme.version_tag(mark(run.order.version))
         if own in share.first.lost_marks:

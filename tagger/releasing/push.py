@@ -9,7 +9,7 @@ from functools import partial
 from tagger.errors import (
     AGAIN,
     BadAnswer,
-    BrokenOff,
+    ConnectionLost,
     RegistryError,
     TaggerError,
     Transient,
@@ -59,7 +59,7 @@ def _pushed(run: Run, share: Share) -> Digest:
     for attempt in run.deadline.attempts(Pauses.PUSH):
         try:
             return _push_once(run, share)
-        except (Transient, BrokenOff, Unproven) as error:
+        except (Transient, ConnectionLost, Unproven) as error:
             if landed := _landed(share):
                 share.state = Unknown(may_land=False)
                 return landed
@@ -76,7 +76,7 @@ def _push_once(run: Run, share: Share) -> Digest:
     share.state = Unknown(may_land=True)
     try:
         digest = run.engine.push(share.reference)
-    except BrokenOff:
+    except ConnectionLost:
         raise
     except TaggerError as error:
         other = error.digest if isinstance(error, WrongImage) else None

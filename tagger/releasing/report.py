@@ -150,11 +150,11 @@ def _differing(shares: Sequence[Share]) -> Iterator[str]:
 
 
 def duel(share: Share, order: Order) -> str | None:
-    """Return what to say if our push of the version tag has overwritten somebody else's image, as far as can be told.
+    """Return what to say if our push of the version tag seems to have overwritten somebody else's image.
 
-    Registries do not tell. But who releases another image of the same version moves the floating tags, all of them,
-    to one digest that no other version has. One tag alone may be anybody's push. A rebuild that is overwritten takes
-    the next number itself.
+    Registries do not say so. But a release of another image of the same version moves all floating tags to one digest
+    that no other version has. One tag alone may be anybody's push. A rebuild that is overwritten takes the next number
+    itself.
     """
     if share.seen is None or share.scheme.numbering.plain(order.version) != order.version:
         return None

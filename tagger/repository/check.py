@@ -30,8 +30,8 @@ class Incomplete:
 class Check:
     """What a check found: the tags that it checked, those that drifted, and those of variants that it does not know.
 
-    `half_removed` are tags whose removal broke off, `emptied` marks of versions that count again, and mean nothing.
-    `hints` is what the settings may lack.
+    `half_removed` are tags with an unfinished removal. `emptied` are marks of versions that count again, so the marks
+    mean nothing. `hints` is what the settings may lack.
     """
 
     repository: Repository
@@ -45,7 +45,7 @@ class Check:
 
     @property
     def ok(self) -> bool:
-        """Whether every floating tag is where it should be, no removal broke off, and no index has lost a part."""
+        """Whether every floating tag is where it should be, every removal is finished, and every index is complete."""
         return not self.drift and not self.half_removed and not self.incomplete
 
 
@@ -82,7 +82,7 @@ def _check_named(name: Repository, published: Published, *, alone: bool) -> None
 
 
 def _examined(repository: Listed, published: Published) -> tuple[list[Floating], list[Tag], list[Tag]]:
-    """Return the floating tags of a variant, the tags whose removal broke off, and the marks that mean nothing."""
+    """Return the floating tags of a variant, the tags with an unfinished removal, and the marks that mean nothing."""
     floats = [*published.owners, *published.left_behind]
     observed = observe(repository, published, floats)
     half = half_removed(repository, published, observed)

@@ -1,4 +1,4 @@
-"""How a command that broke off ends: what is wrong, what is where, and the exit code that says so."""
+"""How a command that failed halfway ends: what is wrong, what is where, and the exit code for it."""
 
 from __future__ import annotations
 

@@ -40,13 +40,13 @@ class Move:
 
 
 def half_removed(repository: Listed, published: Published, observed: Observed) -> list[Tag]:
-    """Return the tags whose removal broke off, among those that were asked for and the marks of yanked versions."""
+    """Return the tags with an unfinished removal, among the requested ones and the marks of yanked versions."""
     asked = [tag for tag in published.tags if tag in observed.digests]
     return sorted(tag for tag in asked if is_half_removed(repository, observed, tag))
 
 
 def is_half_removed(repository: Listed, observed: Observed, tag: Tag) -> bool:
-    """Return whether the removal of a tag that was asked for broke off."""
+    """Return whether the removal of a requested tag is unfinished."""
     absent = observed.digests[tag] is None and tag not in observed.unreadable
     return absent and repository.is_half_removed(tag)
 

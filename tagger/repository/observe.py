@@ -60,7 +60,7 @@ class Listed(Tags, Protocol):
         """List every tag; None when there is no such repository."""
 
     def is_half_removed(self, tag: Tag) -> bool:
-        """Return whether a tag holds a placeholder, since its removal broke off."""
+        """Return whether a tag holds a placeholder, because its removal is unfinished."""
 
 
 def published(repository: Listed, schemes: Sequence[Scheme]) -> list[Published]:

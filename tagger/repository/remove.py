@@ -82,7 +82,7 @@ def _remove(repository: Removable, every: Sequence[Published], named: Sequence[T
         first, *others = sorted(plan.doomed, key=lambda tag: tag in plan.versions)
         take_alone(repository, first, plan.doomed[first], every[0].tags)
         _settle(repository, plan, tuple(plan.doomed), Fall.moving)
-        # While the tag of a version is there, the same command finds what is left of a removal that broke off.
+        # While the tag of a version is there, the same command finds what an unfinished removal left.
         for group in ([t for t in others if t not in plan.versions], [t for t in others if t in plan.versions]):
             repository.deadline.at_once([partial(take, repository, tag, plan.doomed[tag]) for tag in group])
         before, plan = plan, with_strays(repository, plan)

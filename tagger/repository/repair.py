@@ -21,7 +21,7 @@ from tagger.values import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """What a repair moved, or would move, and the tags whose removal had broken off that it removed."""
+    """What a repair moved, or would move, and the tags whose unfinished removal it completed."""
 
     repository: Repository
     dry_run: bool
@@ -56,7 +56,7 @@ def repair(
             raise Unsettled("; ".join(map(str, failed)), [tag for error in failed for tag in error.tags])
         staying = _remove_placeholders(repository, placeholders)
     except (TaggerError, KeyboardInterrupt) as problem:
-        raise _broken_off(repository, moves, placeholders, problem) from None
+        raise _unfinished(repository, moves, placeholders, problem) from None
     repaired = tuple(move for each in done if not isinstance(each, Unsettled) for move in each)
     removed = tuple(tag for tag in placeholders if tag not in staying)
     return Repair(repository.name, dry_run, repaired, (*warnings, *staying.values()), removed)
@@ -122,10 +122,10 @@ def _fix(repository: Listed, drifted: _Drifted) -> list[Move] | Unsettled:
     return [move for move in moves if move.before != move.after]
 
 
-def _broken_off(
+def _unfinished(
     repository: Listed, moves: Sequence[Move], placeholders: Sequence[Tag], problem: TaggerError | KeyboardInterrupt
 ) -> TaggerError:
-    """Look what a repair that broke off has done, and return the error that names that and the rest."""
+    """Look at what a failed repair has done, and return the error that names that and the rest."""
     repository.deadline.put_back()
     try:
         held = ask(repository, [move.tag for move in moves])

@@ -85,7 +85,7 @@ class _Part:
 
 
 def unyank(repository: Markable, schemes: Sequence[Scheme], text: str, *, dry_run: bool = False) -> Unyank:
-    """Bring a version back in every variant that has its mark; running it again finishes what broke off.
+    """Bring a version back in every variant that has its mark; running it again finishes an interrupted run.
 
     A version that is published and has no mark stays as it is.
 
@@ -130,7 +130,7 @@ def _look(repository: Markable, published: Published, version: Version, back: Co
 
     `back` are all versions that come back: this one, or every yanked revision of one.
 
-    A mark whose removal broke off holds no image any more; then the version's own tag has it.
+    A mark with an unfinished removal no longer holds the image; then the version's own tag has it.
     """
     scheme, own = published.scheme, published.scheme.version_tag(version)
     listed = sorted(tag for tag, found in published.spelt.items() if yanked_by(found) == version)
@@ -172,7 +172,7 @@ def _known(held: Mapping[Tag, Digest | Unreadable | None]) -> dict[Tag, Digest |
 def _bring_back(repository: Markable, parts: Sequence[_Part], version: Version) -> None:
     """Write the version's tags, let the floating tags follow, and take the marks away.
 
-    Raises what `_broken_off` returns when that breaks off.
+    If that fails halfway, raises what `_unfinished` returns.
     """
     try:
         for part in parts:
@@ -188,7 +188,7 @@ def _bring_back(repository: Markable, parts: Sequence[_Part], version: Version) 
             _settle(repository, parts, part)  # whoever looked while the mark was there took the version for yanked
     except (TaggerError, KeyboardInterrupt) as problem:
         repository.deadline.put_back()
-        if error := _broken_off(repository, parts, version, problem):
+        if error := _unfinished(repository, parts, version, problem):
             raise error from None
 
 
@@ -231,7 +231,7 @@ def _settle(repository: Markable, parts: Sequence[_Part], part: _Part) -> None:
 # -- a failure -------------------------------------------------------------------------------------------------------
 
 
-def _broken_off(
+def _unfinished(
     repository: Markable, parts: Sequence[_Part], version: Version, problem: TaggerError | KeyboardInterrupt
 ) -> TaggerError | None:
     """Put floating tags back where a mark is still there, and return the error that says so; None if all is done."""
@@ -256,7 +256,7 @@ def _broken_off(
 
 
 def _shown(repository: Markable, part: _Part, problem: TaggerError | KeyboardInterrupt) -> bool:
-    """Return whether the version's tag is there; a write that broke off may come late, unless it was refused."""
+    """Return whether the version's tag is there; an interrupted write may arrive late, unless it was refused."""
     for _ in repository.deadline.attempts(Pauses.STALE):
         if repository.digest(part.tag) is not None:
             return True

@@ -71,13 +71,13 @@ class _Part:
 
 
 def yank(repository: Removable, schemes: Sequence[Scheme], text: str, *, dry_run: bool = False) -> Yank:
-    """Withdraw a version from every variant that has it; running it again finishes what broke off.
+    """Withdraw a version from every variant that has it; running it again finishes an interrupted run.
 
     Raises InputError when it is not there, Unsettled when some floating tags are not where they belong in the end, and
     what the registry raises.
     """
     every = published(repository, schemes)
-    meant = asked(every, text, lambda each: (*each.versions, *each.yanked))  # the marked ones to finish what broke off
+    meant = asked(every, text, lambda each: (*each.versions, *each.yanked))  # the marked ones may be unfinished
     version = meant[0][0].scheme.numbering.asked(text, build_metadata="drop")
     if yanked_by(version):
         raise InputError(f"{version} is the mark of a yanked version already", "give the version itself")
@@ -165,7 +165,7 @@ def _withdrawn(
 ) -> tuple[tuple[Move, ...], list[Tag]]:
     """Let floating tags fall back, and remove the version's tags; return what moved and what went.
 
-    Raises Unsettled or Interrupted when that breaks off; Unsettled names the tags that may still lead to the version.
+    If that fails halfway, raises Unsettled or Interrupted. Unsettled names the tags that may still lead to the version.
     """
     try:
         _put_marks(repository, parts)
@@ -181,7 +181,7 @@ def _withdrawn(
         gone += [tag for part in late for tag in part.doomed if deletes and _removed(repository, tag, part.digest)]
     except (TaggerError, KeyboardInterrupt) as problem:
         repository.deadline.put_back()
-        if error := _broken_off(repository, parts, version, problem):
+        if error := _unfinished(repository, parts, version, problem):
             raise error from None
         return tuple(move for part in parts for move in part.moves), [tag for part in parts for tag in part.doomed]
     return tuple({move.tag: move for move in moves}.values()), [*dict.fromkeys(gone)]
@@ -195,10 +195,10 @@ def _strayed(repository: Removable, part: _Part) -> _Part:
     return replace(part, tags=(), moves=found.moves, unclaimed=tuple(found.dropped), wrote=wrote)
 
 
-def _broken_off(
+def _unfinished(
     repository: Removable, parts: Sequence[_Part], version: Version, problem: TaggerError | KeyboardInterrupt
 ) -> TaggerError | None:
-    """Look what came of a yank that broke off, and return the error that says so; None if all of it is done."""
+    """Look at what an interrupted yank has done, and return the error that says so; None if it is complete."""
     images = {part.digest for part in parts}
     tags = [*dict.fromkeys(tag for part in parts for tag in (*(move.tag for move in part.moves), *part.doomed))]
     marks = [part.mark for part in parts]
@@ -219,7 +219,7 @@ def _broken_off(
 
 
 def _shown(repository: Removable, marks: Sequence[Tag], *, refused: bool) -> bool:
-    """Return whether a mark is there; one whose write broke off may come late, unless the registry refused it."""
+    """Return whether a mark is there; an interrupted write may arrive late, unless the registry refused it."""
     for _ in repository.deadline.attempts(Pauses.STALE):
         if any(ask(repository, marks).values()):
             return True

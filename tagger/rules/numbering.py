@@ -193,7 +193,7 @@ def _check_versions(text: str, template: Template) -> None:
 def _check_revisions(text: str, template: Template) -> None:
     if len(template.fields) != 1 or not isinstance(first := template.tokens[0], str) or first[0] not in "-_.":
         raise InputError(
-            f"revisions '{printable(text)}' cannot be told apart from a version",
+            f"revisions '{printable(text)}' cannot be distinguished from a version",
             "begin with '-', '_' or '.', and use one number field, such as -r{n}",
         )
     parse_tag(f"x{template.sample}")

@@ -36,9 +36,9 @@ class Scheme:
     `versions` and `revisions` say how versions are written: see `Numbering`. `line` is the name of these rules among
     those of the repository, and `beside` are the others: no tag of theirs is one of this line.
 
-    `variants` are all known variants of the image; they alone tell `2.1.106-alpine` from a pre-release. An unknown
-    variant reads as a pre-release, but holds no floating tag: it follows a hyphen, and a channel's pre-releases have
-    none.
+    `variants` are all known variants of the image; only they distinguish `2.1.106-alpine` from a pre-release. An
+    unknown variant reads as a pre-release, but holds no floating tag: it follows a hyphen, and a channel's pre-releases
+    have none.
 
     Raises InputError for whatever could not be read back from a tag, or would be read as something else.
     """

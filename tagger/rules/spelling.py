@@ -123,7 +123,7 @@ def float_template(text: str, fields: Sequence[str]) -> Template:
 
 
 def check_prefix(prefix: str) -> None:
-    """Raise InputError for a prefix that cannot be told from a version."""
+    """Raise InputError for a prefix that cannot be distinguished from a version."""
     if prefix and (not _WORD.fullmatch(prefix) or _ends_in_digit(prefix)):
         raise InputError(
             f"prefix '{printable(prefix)}' would run into the version",

@@ -187,7 +187,7 @@ PLAYS = (
     ),
     Play("repair", "repair HERE", drifted, {"2.0": "2.0.8", **dict.fromkeys(("2.1", "2", "latest"), "2.1.106")}),
     Play(
-        "repair after a removal that broke off",
+        "repair after an unfinished removal",
         "repair HERE",
         half_removed,
         {"2.1.106": None, **FALLEN},

@@ -723,13 +723,13 @@ def test_an_upload_that_breaks_off_half_way_is_made_again(source: Repository, ta
     with Proxy(target.registry.host) as proxy:
         broken = [0]
 
-        def break_off(request: Request) -> Response | None:
+        def cut_off(request: Request) -> Response | None:
             if request.method == "PUT" and "/blobs/uploads/" in request.path and not broken[0]:
                 broken[0] += 1
                 return Response(drop=True)
             return None
 
-        proxy.intercept(break_off)
+        proxy.intercept(cut_off)
         done = api.promote(f"{source}:build-77", "2.1.106", to=f"{proxy.host}/{target.path}")
     assert (done.outcome, broken) == ("released", [1])
     assert target.holds_all_of(built)

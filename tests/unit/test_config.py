@@ -17,7 +17,7 @@ from tagger.cli.release_options import Target
 from tagger.cli.render.markdown import release_variables
 from tagger.cli.settings import given, wanted
 from tagger.config.check import check
-from tagger.config.environment import TOLD, variable
+from tagger.config.environment import PASSED_ON, variable
 from tagger.config.places import all_places, places
 from tagger.config.read import read, read_all, reader
 from tagger.config.schema import schema
@@ -304,7 +304,7 @@ def test_what_a_release_told_the_jobs_after_it_is_no_misspelt_setting(tmp_path: 
         Release("a", "1.0.0", dry_run=False, outcome=Outcome.REFUSED, repositories=())
     ).splitlines()
     told = {line.partition("=")[0] for line in lines}
-    assert told == TOLD
+    assert told == PASSED_ON
     assert origins(read(Given(), dict.fromkeys(told, "x"), tmp_path)) == {}
 
 

@@ -417,7 +417,7 @@ def test_a_forced_release_that_fails_anywhere_puts_the_version_back_too(
         if isinstance(failure, TaggerError):
             assert world.repositories[0].held == before
             assert told_truly(failure, world)
-            if isinstance(failure, Unsettled):  # a push that was broken off may still land
+            if isinstance(failure, Unsettled):  # an interrupted push may still land
                 assert fault is None
                 assert failure.tags == (str(world.repositories[0].name.tagged(SCHEME.version_tag(version))),)
             world.disturb(undisturbed)

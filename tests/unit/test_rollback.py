@@ -17,9 +17,9 @@ from shelf import Shelf
 from tagger.errors import (
     Abandoned,
     BadAnswer,
-    BrokenOff,
     CalledOff,
     Conflict,
+    ConnectionLost,
     Denied,
     EngineError,
     Immutable,
@@ -104,7 +104,7 @@ def test_a_version_that_stands_under_its_other_spelling_keeps_its_floating_tags(
             assert held(repository)["v2.1.106"] == "2.1.106"
 
 
-@pytest.mark.parametrize("error", [Denied, EngineError, Unreadable, BrokenOff])
+@pytest.mark.parametrize("error", [Denied, EngineError, Unreadable, ConnectionLost])
 def test_a_re_run_that_fails_never_counts_as_refused_once_something_moved(error: type[TaggerError]) -> None:
     def inject(operation: str) -> TaggerError:
         return error(f"injected at {operation}: try again")
@@ -139,7 +139,7 @@ def test_an_overwritten_image_that_is_gone_is_named_and_nothing_is_deleted() -> 
     assert Tag("2.1.106") in repository.held
 
 
-@pytest.mark.parametrize("error", [BrokenOff, Transient])
+@pytest.mark.parametrize("error", [ConnectionLost, Transient])
 def test_a_push_of_the_version_tag_that_fails_for_now_is_tried_again(error: type[TaggerError]) -> None:
     repository = ModelRepository.published(["2.1.105"])
     at = operations_of_a_release().index("start to push 2.1.106")
@@ -151,7 +151,7 @@ def test_a_push_of_the_version_tag_that_fails_for_now_is_tried_again(error: type
 def test_a_push_whose_answer_is_lost_is_not_made_twice() -> None:
     repository = ModelRepository.published(["2.1.105"])
     at = operations_of_a_release().index("push 2.1.106")
-    fault = Fault(at, lambda _: BrokenOff("the connection broke: run it again"), after=True)
+    fault = Fault(at, lambda _: ConnectionLost("the connection broke: run it again"), after=True)
     assert isinstance(attempt(repository, fault), Release)
     assert fault.operations.count("push 2.1.106") == 1
 
@@ -294,7 +294,7 @@ def test_a_version_tag_that_cannot_be_read_is_written_by_force_alone() -> None:
 def test_a_push_that_breaks_off_is_not_said_to_have_failed() -> None:
     repository = ModelRepository.published(["2.1.105"])
     at = operations_of_a_release().index("start to push 2.1.106")
-    found = attempt(repository, Fault(at, lambda _: BrokenOff("the connection broke: run it again"), lasting=True))
+    found = attempt(repository, Fault(at, lambda _: ConnectionLost("the connection broke: run it again"), lasting=True))
     assert isinstance(found, ReleaseFailed)
     assert "2.1.106 was interrupted and may still appear" in str(found)
     assert held(repository)["latest"] == "2.1.105"

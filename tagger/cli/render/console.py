@@ -44,7 +44,7 @@ def say(line: str) -> None:
         if screens:
             screens[-1].above(f"tagger: {line}")
         else:
-            # In one piece: several threads tell.
+            # In one piece: several threads write.
             sys.stderr.write(f"tagger: {_lit(line)}\n")
             sys.stderr.flush()
 
