@@ -11,7 +11,7 @@ from typing import Any
 from tagger.config import toml
 from tagger.config.environment import from_environment, variable
 from tagger.config.file import FILE, PYPROJECT, File, Policy, opened, path_of
-from tagger.config.settings import COMMAND_LINE, DEFAULT, KEYS, Config, Given, Origin, Settings
+from tagger.config.settings import COMMAND_LINE, DEFAULT, DEFAULT_LINE, KEYS, Config, Given, Origin, Settings
 from tagger.errors import InputError, InvalidReference, Refused
 from tagger.image_name import ImageName
 from tagger.names import Repository
@@ -109,7 +109,8 @@ def in_force(
 
     Policies count for the `repository`, or else for where the image goes.
 
-    Raises InputError where the tables contradict each other, and for a bad variable of the environment.
+    Raises InputError where the tables contradict each other, for a bad variable of the environment, and for a prefix on
+    the command line that is not for the line that is named.
     """
     said: list[_Layer] = [(given, lambda _: COMMAND_LINE), (from_environment(environment), variable)]
     layers = [*said, *_layers(said, file, names, image, repository)] if file else said
@@ -123,8 +124,10 @@ def in_force(
         with contextlib.suppress(InputError):  # which is raised again where the schemes are made
             values["floats"] = Numbering(values["versions"]).floats
     image_of = ", ".join(names) or None
-    config = Config(Settings(**values), origins, file.path if file else None, image_of, tuple(known))
-    named = any(layer.get("variants") for layer, _ in said)
+    if given.get("prefix") is not None and values.get("line") not in {None, DEFAULT_LINE}:
+        raise InputError("--prefix is for the line at the top", "set the prefix of another line in the settings")
+    named, _ = _first(said, "variants")
+    config = Config(Settings(**values), origins, file.path if file else None, image_of, tuple(known), named or ())
     return config if named else replace(config, tables=tuple(names), sharing=sharing)
 
 

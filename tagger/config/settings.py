@@ -129,7 +129,7 @@ class Config:
     """The settings in force, where each comes from, the file and its image (None: none), and all variants it names.
 
     Unless the command line or the environment names the variants, `tables` are those that the image selects, and
-    `sharing` all tables of its repository.
+    `sharing` all tables of its repository. If they do, `variants` are those, for every line.
     """
 
     settings: Settings
@@ -137,6 +137,7 @@ class Config:
     file: Path | None
     image: str | None
     known: tuple[str, ...]
+    variants: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
     sharing: tuple[str, ...] = ()
 
@@ -176,7 +177,11 @@ class Config:
         given = {DEFAULT_LINE: top, **dict(self.settings.lines)}
         try:
             found = [
-                _line("" if name == DEFAULT_LINE else name, {"variants": top["variants"], **line}, self.known)
+                _line(
+                    "" if name == DEFAULT_LINE else name,
+                    {**line, "variants": self.variants or line.get("variants", top["variants"])},
+                    (*self.known, *line.get("variants", ())),
+                )
                 for name, line in given.items()
             ]
             return dict(zip(given, apart(found), strict=True))

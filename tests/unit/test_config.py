@@ -28,7 +28,7 @@ from tagger.gating.command import Subject
 from tagger.names import Digest, Repository
 from tagger.releasing.outcome import Outcome, Release
 from tagger.rules.scheme import Scheme
-from tagger.rules.version import Version
+from tagger.rules.version import Version, parse_version
 
 EVERYTHING = """
 registries = ["registry.local:5000", "ghcr.io"]
@@ -319,6 +319,32 @@ def test_a_variant_that_is_not_asked_for_is_still_known(tmp_path: Path) -> None:
     write(tmp_path / "tagger.toml", 'variants = ["default", "alpine"]')
     (plain,) = read(Given(variants=("default",)), {}, tmp_path).schemes()
     assert plain.parse("2.1.106-alpine") is None
+
+
+OWN_VARIANTS = '[lines.edge]\nprefix = "e-"\nfloats = ["edge"]\nvariants = ["default", "slim"]'
+
+
+@pytest.mark.parametrize(
+    ("given", "environment"), [(Given(variants=("slim",)), {}), (Given(), {"TAGGER_VARIANT": "slim"})]
+)
+def test_a_variant_that_is_asked_for_replaces_those_of_every_line(
+    tmp_path: Path, given: Given, environment: dict[str, str]
+) -> None:
+    write(tmp_path / "tagger.toml", OWN_VARIANTS)
+    released = parse_version("2.1.106")
+    (slim,) = read({**given, "line": "edge"}, environment, tmp_path).schemes()
+    assert [*slim.tags(released)] == ["e-2.1.106-slim", "edge-slim"]
+    every = read(given, environment, tmp_path).all_schemes()
+    assert [str(each.version_tag(released)) for each in every] == ["2.1.106-slim", "e-2.1.106-slim"]
+    (plain,) = read(Given(variants=("default",), line="edge"), {}, tmp_path).schemes()
+    assert plain.parse("e-2.1.106-slim") is None, "a variant that is not asked for is still known"
+
+
+def test_a_prefix_on_the_command_line_is_for_no_other_line(tmp_path: Path) -> None:
+    write(tmp_path / "tagger.toml", OWN_VARIANTS)
+    assert read(Given(prefix="x-", line="default"), {}, tmp_path).schemes()[0].prefix == "x-"
+    with pytest.raises(InputError, match="--prefix is for the line at the top"):
+        read(Given(prefix="x-", line="edge"), {}, tmp_path)
 
 
 # -- several images --------------------------------------------------------------------------------------------------
