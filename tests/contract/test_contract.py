@@ -111,7 +111,7 @@ def test_the_model_answers_as_a_real_registry(deletes: Literal["off", "digest"],
         assert list(conversation(model.host, "gallery/ui")) == list(conversation(real.host, "gallery/ui"))
 
 
-def test_deleting_a_tag_leaves_its_siblings_where_the_registry_can() -> None:
+def test_deleting_a_tag_keeps_its_siblings_where_the_registry_supports_that() -> None:
     with ModelRegistry(deletes="tag") as registry:
         registry.seed("gallery/ui", {"2.1.106": b"one", "latest": b"one"})
         assert ask(registry.host, "DELETE", "/v2/gallery/ui/manifests/latest")[0] == 202
@@ -119,7 +119,7 @@ def test_deleting_a_tag_leaves_its_siblings_where_the_registry_can() -> None:
 
 
 @pytest.mark.parametrize("links", ["relative", "absolute"])
-def test_pages_lead_from_one_to_the_next_until_all_tags_were_seen(links: Literal["relative", "absolute"]) -> None:
+def test_each_page_leads_to_the_next_until_all_tags_are_listed(links: Literal["relative", "absolute"]) -> None:
     with ModelRegistry(page_size=2, links=links) as registry:
         registry.seed("gallery/ui", dict.fromkeys(("2", "latest", "2.1", "2.1.106", "1"), b"one"))
         seen, path = [], "/v2/gallery/ui/tags/list?n=1000"
@@ -140,7 +140,7 @@ def test_a_manifest_is_not_shown_to_a_client_that_does_not_accept_its_type() -> 
         assert ask(registry.host, "GET", "/v2/gallery/ui/manifests/1", {"Accept": DOCKER_MANIFEST})[0] == 404
 
 
-def test_basic_authentication_wants_the_password() -> None:
+def test_basic_authentication_needs_the_password() -> None:
     with ModelRegistry(auth=Basic("ann", "secret")) as registry:
         status, headers, _ = ask(registry.host, "GET", "/v2/")
         assert (status, headers["WWW-Authenticate"]) == (401, 'Basic realm="model"')
@@ -155,7 +155,7 @@ def token_for(host: str, challenge: str, headers: dict[str, str]) -> str:
     return str(json.loads(ask(host, "GET", path, headers)[2])["token"])
 
 
-def test_a_token_opens_what_it_was_granted_for_as_long_as_it_lives() -> None:
+def test_a_token_gives_access_to_its_scope_until_it_expires() -> None:
     user = {"Authorization": basic("ann", "secret")}
     path, put = "/v2/gallery/ui/manifests/1", {"Content-Type": DOCKER_MANIFEST}
     with ModelRegistry(auth=(auth := Bearer("ann", "secret", anonymous=frozenset({"pull"})))) as registry:
@@ -188,7 +188,7 @@ def test_an_identity_token_is_exchanged_by_post() -> None:
         assert ask(registry.host, "POST", "/token", body=form.replace(b"long", b"short"))[0] == 401
 
 
-def test_tls_is_trusted_by_who_trusts_the_authority(tmp_path: Path) -> None:
+def test_a_client_that_trusts_the_authority_trusts_the_server(tmp_path: Path) -> None:
     made = certificate(tmp_path, "127.0.0.1")
     with ModelRegistry(tls=made.context()) as registry:
         trusting = ssl.create_default_context(cafile=made.authority)
@@ -207,14 +207,14 @@ def test_tls_is_trusted_by_who_trusts_the_authority(tmp_path: Path) -> None:
 # Rules
 
 
-def test_a_rule_answers_instead_as_often_as_it_was_told_to() -> None:
+def test_a_rule_answers_as_often_as_it_says() -> None:
     with ModelRegistry() as registry:
         registry.intercept(on("GET", "/v2/$", Response(429, b"<html>", {"Retry-After": "1"}), times=1))
         assert [ask(registry.host, "GET", "/v2/")[0] for _ in range(2)] == [429, 200]
         assert [request.path for request in registry.requests] == ["/v2/", "/v2/"]
 
 
-def test_a_write_can_be_applied_and_its_answer_lost() -> None:
+def test_a_write_can_take_effect_and_lose_its_answer() -> None:
     with ModelRegistry() as registry:
         registry.intercept(on("PUT", "/1$", registry.lose_answer))
         with pytest.raises(http.client.RemoteDisconnected):
@@ -242,7 +242,7 @@ def test_a_held_request_waits_while_others_are_served() -> None:
         assert registry.repositories == {"a": {"latest": digest_of(ONE)}}
 
 
-def test_a_rule_that_fails_fails_the_test() -> None:
+def test_a_failing_rule_fails_the_test() -> None:
     def unexpected(request: Request) -> Response:
         raise LookupError(request.path)
 
@@ -294,7 +294,7 @@ def test_a_push_lands_in_the_registry(registry: ModelRegistry, store: Literal["o
         client.close()
 
 
-def test_an_image_is_untagged_and_goes_with_its_last_tag() -> None:
+def test_an_image_is_deleted_with_its_last_tag() -> None:
     with FakeEngine() as engine:
         image = engine.load("a:1", b"one")
         client = docker.DockerClient(base_url=engine.url)
@@ -309,7 +309,7 @@ def test_an_image_is_untagged_and_goes_with_its_last_tag() -> None:
         client.close()
 
 
-def test_a_failed_push_is_a_message_in_a_200() -> None:
+def test_a_failed_push_is_an_error_message_in_a_200() -> None:
     with FakeEngine() as engine:
         engine.load("registry.local:5000/gallery/ui:1", b"one")
         client = docker.DockerClient(base_url=engine.url)
@@ -322,7 +322,7 @@ def test_a_failed_push_is_a_message_in_a_200() -> None:
         client.close()
 
 
-def test_a_recorded_push_is_streamed_as_it_was() -> None:
+def test_a_recorded_push_is_streamed_unchanged() -> None:
     transcript = recorded("docker-29-containerd/some-platforms-missing")
     with FakeEngine() as engine:
         engine.load("r:1.0.0", b"one")
@@ -352,7 +352,9 @@ def test_a_push_can_be_cut_off() -> None:
 
 
 @pytest.mark.engine
-def test_the_proxy_shows_an_engine_as_it_is(engine: Engine, registry_local: Registry, repository: str) -> None:
+def test_the_proxy_passes_an_engines_answers_on_unchanged(
+    engine: Engine, registry_local: Registry, repository: str
+) -> None:
     image = engine.image(f"{registry_local.host}/{repository}:2.1.106", "through the proxy")
     with EngineProxy(engine.socket) as proxy:
         client = docker.APIClient(base_url=proxy.url, version="auto")
@@ -386,7 +388,7 @@ def test_the_proxy_passes_a_push_on_line_by_line(repository: str) -> None:
 
 
 @pytest.mark.engine
-def test_the_proxy_loses_the_answer_of_a_push_that_took_effect(
+def test_the_proxy_can_lose_the_answer_of_a_push_that_took_effect(
     engine: Engine, registry_local: Registry, repository: str
 ) -> None:
     engine.image(f"{registry_local.host}/{repository}:2.1.106", "an answer to lose")

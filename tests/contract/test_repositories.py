@@ -82,7 +82,7 @@ def test_nothing_is_there_before_the_first_tag(kept: Kept) -> None:
     assert (kept.digest(ONE.digest), kept.manifest(ONE.digest)) == (None, None)
 
 
-def test_what_was_put_is_there_by_its_tag_and_by_its_digest(kept: Kept) -> None:
+def test_a_manifest_that_was_put_is_found_by_tag_and_by_digest(kept: Kept) -> None:
     kept.put(V1, ONE)
     assert ([*kept.tags()], [*(kept.listed() or ())]) == ([V1], [V1])
     for reference in (V1, ONE.digest):
@@ -93,7 +93,7 @@ def test_what_was_put_is_there_by_its_tag_and_by_its_digest(kept: Kept) -> None:
     assert not kept.is_half_removed(V1)
 
 
-def test_a_tag_moves_alone_and_its_old_image_stays(kept: Kept) -> None:
+def test_moving_a_tag_keeps_its_old_image(kept: Kept) -> None:
     for tag in (V1, LATEST):
         kept.put(tag, ONE)
     kept.put(LATEST, TWO)
@@ -103,7 +103,7 @@ def test_a_tag_moves_alone_and_its_old_image_stays(kept: Kept) -> None:
     assert sorted(kept.tags()) == [V1, LATEST]
 
 
-def test_of_tags_put_together_those_that_it_names_hold_the_image(kept: Kept) -> None:
+def test_tags_put_together_hold_the_image_if_the_answer_names_them(kept: Kept) -> None:
     kept.put(V1, ONE)
     taken = set(kept.put_together([V2, LATEST], ONE))
     assert taken <= {V2, LATEST}
@@ -111,7 +111,7 @@ def test_of_tags_put_together_those_that_it_names_hold_the_image(kept: Kept) -> 
     assert {*kept.tags()} == {V1, *taken}
 
 
-def test_a_tag_goes_alone_and_its_image_stays_for_the_others(kept: Kept) -> None:
+def test_removing_a_tag_keeps_its_image_for_the_other_tags(kept: Kept) -> None:
     for tag in (V1, LATEST):
         kept.put(tag, ONE)
     kept.put(V2, TWO)
@@ -123,7 +123,7 @@ def test_a_tag_goes_alone_and_its_image_stays_for_the_others(kept: Kept) -> None
     assert (kept.digest(V1), [*kept.tags()]) == (None, [V2])
 
 
-def test_the_last_tag_goes_and_may_come_back(kept: Kept) -> None:
+def test_the_last_tag_can_be_removed_and_put_again(kept: Kept) -> None:
     kept.put(V1, ONE)
     kept.remove(V1)
     assert ([*kept.tags()], kept.digest(V1)) == ([], None)
@@ -131,13 +131,13 @@ def test_the_last_tag_goes_and_may_come_back(kept: Kept) -> None:
     assert ([*kept.tags()], kept.digest(V1)) == ([V1], ONE.digest)
 
 
-def test_a_tag_that_is_not_there_goes_without_a_word(kept: Kept) -> None:
+def test_removing_an_absent_tag_succeeds(kept: Kept) -> None:
     kept.put(V1, ONE)
     kept.remove(LATEST)
     assert ([*kept.tags()], kept.digest(V1)) == ([V1], ONE.digest)
 
 
-def test_an_index_is_told_from_an_image(kept: Kept) -> None:
+def test_an_index_is_distinguished_from_an_image(kept: Kept) -> None:
     kept.put(V1, ONE)
     kept.put(V2, TWO)
     both = Manifest.of(OCI_INDEX, index({"linux/amd64": ONE.body, "linux/arm64": TWO.body}))
@@ -146,7 +146,7 @@ def test_an_index_is_told_from_an_image(kept: Kept) -> None:
     assert kept.descriptor(LATEST) == Descriptor(OCI_INDEX, both.digest)
 
 
-def test_who_may_push_is_let_in_and_nothing_changes_by_asking(kept: Kept) -> None:
+def test_checking_the_right_to_push_succeeds_and_changes_nothing(kept: Kept) -> None:
     kept.put(V1, ONE)
     kept.check_push()
     assert [*kept.tags()] == [V1]

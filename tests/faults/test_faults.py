@@ -242,7 +242,7 @@ def test_silence_ends_with_the_time(engine: Engine) -> None:
     exits="0",
 )
 @pytest.mark.engine
-def test_an_engine_that_is_killed_and_comes_back_gets_the_push_again(guarded_registry: Registry) -> None:
+def test_a_push_is_repeated_when_a_killed_engine_comes_back(guarded_registry: Registry) -> None:
     with private_folder() as folder, Engine.start(folder) as engine, stage(engine, guarded_registry) as scene:
         killed = threading.Event()
 
@@ -268,7 +268,7 @@ def test_an_engine_that_is_killed_and_comes_back_gets_the_push_again(guarded_reg
     exits="1",
 )
 @pytest.mark.engine
-def test_an_engine_that_is_killed_and_stays_away_moves_nothing(guarded_registry: Registry) -> None:
+def test_an_engine_that_is_killed_and_stays_down_moves_nothing(guarded_registry: Registry) -> None:
     with private_folder() as folder, Engine.start(folder) as engine, stage(engine, guarded_registry) as scene:
 
         def kill(_: Request) -> Response:
@@ -298,7 +298,7 @@ def test_an_engine_that_is_killed_and_stays_away_moves_nothing(guarded_registry:
         ({"DOCKER_HOST": "", "DOCKER_CONTEXT": "nope"}, "there is no Docker context 'nope'"),
     ],
 )
-def test_an_engine_that_is_not_there_is_said(scene: Stage, environment: dict[str, str], words: str) -> None:
+def test_a_missing_engine_is_reported(scene: Stage, environment: dict[str, str], words: str) -> None:
     stopped(scene, scene.release(**environment), 2, words)
 
 
@@ -343,7 +343,7 @@ def test_loopback_of_another_machine_is_not_ours(actors: Model) -> None:
 )
 @pytest.mark.engine
 @pytest.mark.usefixtures("hurried")
-def test_a_registry_that_is_not_there_is_said(engine: Engine) -> None:
+def test_a_missing_registry_is_reported(engine: Engine) -> None:
     with private_folder() as folder, Registry.start(folder) as registry, stage(engine, registry) as scene:
         registry.kill()
         ran = launched(
@@ -365,7 +365,7 @@ def test_a_registry_that_is_not_there_is_said(engine: Engine) -> None:
     exits="1",
 )
 @pytest.mark.engine
-def test_a_registry_that_dies_within_a_layer_moves_nothing(engine: Engine) -> None:
+def test_a_registry_that_dies_during_a_layer_moves_nothing(engine: Engine) -> None:
     with private_folder() as folder, Registry.start(folder) as registry, stage(engine, registry) as scene:
 
         def kill(_: Request) -> Response:
@@ -388,7 +388,7 @@ def test_a_registry_that_dies_within_a_layer_moves_nothing(engine: Engine) -> No
 @pytest.mark.engine
 @pytest.mark.parametrize("tag", ["latest", VERSION])
 @pytest.mark.usefixtures("hurried")
-def test_a_torn_tag_is_healed_if_it_floats(scene: Stage, tag: str) -> None:
+def test_a_damaged_floating_tag_is_repaired(scene: Stage, tag: str) -> None:
     if tag == VERSION:
         assert (
             scene.registry.put(scene.repository, tag, scene.registry.manifest(scene.repository, OLD), MANIFEST) == 201
@@ -459,7 +459,7 @@ WAITS = {
 @pytest.mark.engine
 @pytest.mark.parametrize("wait", WAITS)
 @pytest.mark.usefixtures("hurried")
-def test_too_many_requests_are_made_again_later(scene: Stage, wait: str) -> None:
+def test_a_request_is_repeated_later_after_too_many_requests(scene: Stage, wait: str) -> None:
     header = formatdate(time.time() + 2, usegmt=True) if wait == "a date" else WAITS[wait]
     headers = {} if header is None else {"Retry_After": header}
     busy = refusal(429, "TOOMANYREQUESTS", "slow down", **headers)
@@ -476,7 +476,7 @@ def test_too_many_requests_are_made_again_later(scene: Stage, wait: str) -> None
     exits="1",
 )
 @pytest.mark.engine
-def test_an_absurd_wait_is_not_waited_for(scene: Stage) -> None:
+def test_an_absurdly_long_wait_is_refused(scene: Stage) -> None:
     busy = refusal(429, "TOOMANYREQUESTS", "slow down", Retry_After="1000000000")
     scene.proxy.intercept(on("GET", "/tags/list", busy))
     stopped(scene, scene.release("engine", "--timeout", "20"), 1, "did not finish within the 20 s of --timeout")
@@ -492,7 +492,7 @@ def test_an_absurd_wait_is_not_waited_for(scene: Stage) -> None:
 @pytest.mark.engine
 @pytest.mark.parametrize("status", [408, 500, 502, 503, 504])
 @pytest.mark.usefixtures("hurried")
-def test_a_failure_that_passes_is_survived(scene: Stage, status: int) -> None:
+def test_a_temporary_failure_is_survived(scene: Stage, status: int) -> None:
     failing = Response(status, b"<html>try later</html>", {"Content-Type": "text/html"})
     scene.proxy.intercept(on("HEAD", manifest("latest"), failing, times=1))
     scene.proxy.intercept(on("PUT", manifest(VERSION), failing, times=1))
@@ -510,7 +510,7 @@ def test_a_failure_that_passes_is_survived(scene: Stage, status: int) -> None:
 @pytest.mark.engine
 @pytest.mark.parametrize("tag", TAGS)
 @pytest.mark.usefixtures("hurried")
-def test_a_lost_answer_is_no_failure(scene: Stage, tag: str) -> None:
+def test_a_lost_answer_is_not_a_failure(scene: Stage, tag: str) -> None:
     scene.proxy.intercept(on("PUT", manifest(tag), scene.proxy.lose_answer, times=1))
     done(scene, scene.release())
 
@@ -530,7 +530,7 @@ def created(request: Request) -> Response:
 @pytest.mark.engine
 @pytest.mark.parametrize("tag", [VERSION, "latest"])
 @pytest.mark.usefixtures("hurried")
-def test_what_a_registry_says_that_it_stored_is_read_back(scene: Stage, tag: str) -> None:
+def test_an_image_that_a_registry_says_it_stored_is_read_back(scene: Stage, tag: str) -> None:
     scene.proxy.intercept(on("PUT", manifest(tag), created))
     stopped(scene, scene.release("registry"), 1, "run the same command again", published=tag != VERSION)
 
@@ -545,7 +545,7 @@ def test_what_a_registry_says_that_it_stored_is_read_back(scene: Stage, tag: str
 @pytest.mark.engine
 @pytest.mark.parametrize("tag", ["latest", VERSION])
 @pytest.mark.usefixtures("hurried")
-def test_stale_reads_are_waited_out(scene: Stage, tag: str) -> None:
+def test_a_release_waits_until_stale_reads_end(scene: Stage, tag: str) -> None:
     written = threading.Event()
     old = refusal(404, "MANIFEST_UNKNOWN", "manifest unknown")
     if tag == "latest":
@@ -572,7 +572,7 @@ def test_stale_reads_are_waited_out(scene: Stage, tag: str) -> None:
 )
 @pytest.mark.engine
 @pytest.mark.usefixtures("hurried")
-def test_reads_that_stay_stale_are_no_success(scene: Stage) -> None:
+def test_reads_that_stay_stale_are_not_a_success(scene: Stage) -> None:
     body = scene.registry.manifest(scene.repository, OLD)
     old = Response(200, body, {"Content-Type": MANIFEST, "Docker-Content-Digest": scene.before[OLD]})
     for method in ("HEAD", "GET"):
@@ -589,7 +589,7 @@ def test_reads_that_stay_stale_are_no_success(scene: Stage) -> None:
 )
 @pytest.mark.engine
 @pytest.mark.parametrize("tags", [["latest", "9.9.9", "2.1.105", "2", "2.1.105", "9.9.9", "2.1"], None])
-def test_a_list_with_ghosts_is_read_for_what_is_there(scene: Stage, tags: list[str] | None) -> None:
+def test_tags_that_are_listed_but_absent_do_not_count(scene: Stage, tags: list[str] | None) -> None:
     first = as_json(200, {"name": scene.repository, "tags": tags})
     scene.proxy.intercept(on("GET", "/tags/list", first, times=1))
     done(scene, scene.release())
@@ -605,7 +605,7 @@ def test_a_list_with_ghosts_is_read_for_what_is_there(scene: Stage, tags: list[s
 @pytest.mark.parametrize(
     "link", ["</v2/steps/app/tags/list?n=2&last=2>", "<http://127.0.0.2:9/v2/steps/app/tags/list>"]
 )
-def test_half_a_list_decides_nothing(actors: Model, link: str) -> None:
+def test_an_incomplete_list_decides_nothing(actors: Model, link: str) -> None:
     answer = as_json(200, {"name": actors.repository, "tags": ["2", "latest"]}, Link=f'{link}; rel="next"')
     actors.registry.intercept(on("GET", "/tags/list", answer))
     stopped(actors, actors.release(), 1)
@@ -656,7 +656,7 @@ def test_an_immutable_tag_that_is_right_is_left_alone(scene: Stage) -> None:
 @pytest.mark.parametrize("status", [400, 403, 412])
 @pytest.mark.parametrize("via", ["engine", "registry"])
 @pytest.mark.usefixtures("hurried")
-def test_an_immutable_floating_tag_has_the_others_put_back(scene: Stage, via: str, status: int) -> None:
+def test_an_immutable_floating_tag_makes_the_others_go_back(scene: Stage, via: str, status: int) -> None:
     fixed = refusal(status, "DENIED", "the tag is immutable")
     scene.proxy.intercept(on("PUT", manifest("latest"), fixed))
     stopped(scene, scene.release(via), 1, "immutable", "floating tags are where they were", published=True)
@@ -670,7 +670,7 @@ def test_an_immutable_floating_tag_has_the_others_put_back(scene: Stage, via: st
     exits="3",
 )
 @pytest.mark.engine
-def test_where_deletes_are_off_nothing_goes(engine: Engine) -> None:
+def test_nothing_is_removed_where_deletes_are_off(engine: Engine) -> None:
     with (
         private_folder() as folder,
         Registry.start(folder, deletes=False) as registry,
@@ -689,7 +689,7 @@ def test_where_deletes_are_off_nothing_goes(engine: Engine) -> None:
     exits="0",
 )
 @pytest.mark.engine
-def test_a_sibling_outlives_its_twin(scene: Stage) -> None:
+def test_a_tag_survives_the_removal_of_another_tag_of_its_image(scene: Stage) -> None:
     body = scene.registry.manifest(scene.repository, OLD)
     scene.registry.put(scene.repository, "2.0.9", body, MANIFEST)
     ran = launched(None, "rm", scene.name, "--yes", "2.0.9", **scene.environment)
@@ -705,7 +705,7 @@ def test_a_sibling_outlives_its_twin(scene: Stage) -> None:
 )
 @pytest.mark.engine
 @pytest.mark.usefixtures("hurried")
-def test_a_tag_that_is_still_there_is_not_said_to_be_gone(scene: Stage) -> None:
+def test_a_tag_that_still_exists_is_not_reported_as_removed(scene: Stage) -> None:
     scene.proxy.intercept(on("DELETE", "/manifests/", Response(202)))
     ran = launched(None, "rm", scene.name, "--yes", OLD, **scene.environment)
     assert ran.code in (1, 4), ran.err
@@ -734,7 +734,7 @@ def bearer() -> Iterator[tuple[Model, Bearer]]:
     does="gets a new one, once",
     exits="0",
 )
-def test_a_token_that_expires_meanwhile_is_renewed(bearer: tuple[Model, Bearer]) -> None:
+def test_a_token_that_expires_during_a_release_is_renewed(bearer: tuple[Model, Bearer]) -> None:
     scene, auth = bearer
 
     def expire(_: Request) -> None:
@@ -857,7 +857,7 @@ def test_a_broken_configuration_is_named(scene: Stage, tmp_path: Path, broken: s
     exits="0",
 )
 @pytest.mark.engine
-def test_what_is_broken_for_another_host_does_not_matter(scene: Stage, tmp_path: Path) -> None:
+def test_a_broken_entry_for_another_host_does_not_matter(scene: Stage, tmp_path: Path) -> None:
     login = base64.b64encode(f"{canary.USER}:{canary.PASSWORD}".encode()).decode()
     auths = {scene.proxy.host: {"auth": login}, "other.example": {"auth": "%%%"}, "": 7}
     (tmp_path / "config.json").write_text(json.dumps({"auths": auths, "credHelpers": {"third.example": "nope"}}))
@@ -960,7 +960,7 @@ def test_a_backport_never_takes_what_a_newer_version_has(scene: Stage) -> None:
     exits="0",
 )
 @pytest.mark.engine
-def test_nothing_floats_to_a_pre_release(scene: Stage) -> None:
+def test_no_floating_tag_points_to_a_pre_release(scene: Stage) -> None:
     ran = scene.release(version="2.2.0-rc.1")
     after = scene.snapshot()
     del after["2.2.0-rc.1"]
@@ -975,7 +975,7 @@ def test_nothing_floats_to_a_pre_release(scene: Stage) -> None:
     exits="3",
 )
 @pytest.mark.engine
-def test_build_metadata_is_not_dropped_unasked(scene: Stage) -> None:
+def test_build_metadata_is_dropped_only_on_request(scene: Stage) -> None:
     stopped(scene, scene.release(version=f"{VERSION}+build.7"), 3, "--build-metadata")
 
 
@@ -987,7 +987,7 @@ def test_build_metadata_is_not_dropped_unasked(scene: Stage) -> None:
     exits="3",
 )
 @pytest.mark.engine
-def test_a_published_version_is_never_overwritten_unasked(scene: Stage) -> None:
+def test_a_published_version_is_overwritten_only_on_request(scene: Stage) -> None:
     ran = scene.release(version=OLD)
     stopped(scene, ran, 3, "is published with another image", "--force")
 
@@ -1000,7 +1000,7 @@ def test_a_published_version_is_never_overwritten_unasked(scene: Stage) -> None:
     exits="1",
 )
 @pytest.mark.engine
-def test_an_image_that_is_removed_meanwhile_moves_nothing(scene: Stage, engine: Engine) -> None:
+def test_an_image_that_is_removed_during_a_release_moves_nothing(scene: Stage, engine: Engine) -> None:
     def remove(request: Request) -> None:
         if request.path.endswith("/tag"):
             engine.docker("image", "rm", "--force", scene.image)
@@ -1020,7 +1020,7 @@ def test_an_image_that_is_removed_meanwhile_moves_nothing(scene: Stage, engine: 
 )
 @pytest.mark.engine
 @pytest.mark.parametrize("image", ["not-there", "../volumes/x", "sha256:", "UPPER"])
-def test_an_image_that_is_not_there_is_named(scene: Stage, image: str) -> None:
+def test_a_missing_image_is_named(scene: Stage, image: str) -> None:
     stopped(scene, scene.release(image=image), 2)
 
 
@@ -1109,7 +1109,7 @@ def test_a_signal_during_a_gate_keeps_the_image_back(scene: Stage, number: signa
 )
 @pytest.mark.engine
 @pytest.mark.parametrize("kind", ["signature", "provenance", "sbom"])
-def test_evidence_that_is_missing_keeps_the_image_back(scene: Stage, kind: str) -> None:
+def test_missing_evidence_keeps_the_image_back(scene: Stage, kind: str) -> None:
     kept_waiting(scene, scene.release("engine", "--require", kind), 6, f"there is no {kind}")
 
 
@@ -1126,7 +1126,7 @@ def test_evidence_that_is_missing_keeps_the_image_back(scene: Stage, kind: str) 
 @pytest.mark.engine
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.usefixtures("hurried")
-def test_a_signal_has_the_floating_tags_put_back(scene: Stage, number: signal.Signals) -> None:
+def test_a_signal_puts_the_floating_tags_back(scene: Stage, number: signal.Signals) -> None:
     with held(scene, Point("registry", "PUT", "/v2/REPOSITORY/manifests/latest", 0)) as first:
         first.send_signal(number)
         time.sleep(0.3)
@@ -1143,7 +1143,7 @@ def test_a_signal_has_the_floating_tags_put_back(scene: Stage, number: signal.Si
 @pytest.mark.engine
 @pytest.mark.parametrize("tag", TAGS)
 @pytest.mark.usefixtures("hurried")
-def test_the_next_run_finishes_what_was_killed(scene: Stage, tag: str) -> None:
+def test_the_next_run_finishes_a_killed_one(scene: Stage, tag: str) -> None:
     with held(scene, Point("registry", "PUT", f"/v2/REPOSITORY/manifests/{tag}", 0)) as first:
         first.kill()
         assert first.wait().code == -9
@@ -1160,7 +1160,7 @@ def test_the_next_run_finishes_what_was_killed(scene: Stage, tag: str) -> None:
 )
 @pytest.mark.engine
 @pytest.mark.parametrize("closed", ["<&- >&- 2>&-", "2>&1 | head -c 0"])
-def test_nobody_has_to_listen(scene: Stage, closed: str) -> None:
+def test_a_closed_output_changes_nothing(scene: Stage, closed: str) -> None:
     words = f"{sys.executable} -m tagger release {scene.image} {VERSION} --registry {scene.proxy.host}"
     environment = {**os.environ, **scene.environment, "DOCKER_HOST": scene.engine.url}
     command = f"set -o pipefail; {words} --repository {scene.repository} {closed}"

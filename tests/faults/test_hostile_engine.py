@@ -58,7 +58,7 @@ def release(fake: FakeEngine, registry: ModelRegistry, *codes: int) -> None:
 
 @pytest.mark.parametrize("request_", REQUESTS)
 @pytest.mark.parametrize("answer", ANSWERS)
-def test_whatever_an_engine_answers_nothing_moves(answer: str, request_: str, registry: ModelRegistry) -> None:
+def test_no_hostile_answer_of_an_engine_moves_a_tag(answer: str, request_: str, registry: ModelRegistry) -> None:
     with FakeEngine(registry) as fake:
         fake.load("build", b"new")
         fake.intercept(lambda r: ANSWERS[answer] if re.search(REQUESTS[request_], r.path) else None)
@@ -83,7 +83,7 @@ STREAMS: dict[str, list[bytes]] = {
 
 
 @pytest.mark.parametrize("stream", STREAMS)
-def test_whatever_a_push_streams_nothing_moves(stream: str, registry: ModelRegistry) -> None:
+def test_no_hostile_push_stream_moves_a_tag(stream: str, registry: ModelRegistry) -> None:
     with FakeEngine(registry) as fake:
         fake.load("build", b"new")
         answer = Response(200, STREAMS[stream], {"Content-Type": "application/json"})
@@ -95,7 +95,7 @@ WHOLE = b'{"status": "Pushed"}\r\n{"status": "2.1.106: digest: sha256:' + b"0" *
 
 
 @pytest.mark.parametrize("end", [*range(0, len(WHOLE) - 6, 20), len(WHOLE) - 4])
-def test_a_push_that_ends_anywhere_is_no_success(end: int, registry: ModelRegistry) -> None:
+def test_a_push_that_is_cut_off_anywhere_is_not_a_success(end: int, registry: ModelRegistry) -> None:
     with FakeEngine(registry) as fake:
         fake.load("build", b"new")
         answer = Response(200, [WHOLE[:end]] if end else [], {"Content-Type": "application/json"})

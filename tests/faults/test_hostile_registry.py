@@ -98,7 +98,7 @@ BYTES: dict[str, tuple[bytes | Iterable[bytes], ...]] = {
 
 
 @pytest.mark.parametrize("case", BYTES)
-def test_whatever_bytes_come_every_command_ends_with_a_sentence(case: str, engine: FakeEngine) -> None:
+def test_every_command_ends_with_a_sentence_whatever_bytes_arrive(case: str, engine: FakeEngine) -> None:
     pieces = [piece if isinstance(piece, bytes) else list(piece) for piece in BYTES[case]]
     with answering(*pieces) as host:
         for ran in commands(host, engine):
@@ -135,7 +135,7 @@ LISTS: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("case", LISTS)
-def test_whatever_a_list_of_tags_holds_it_is_read_or_refused_in_a_sentence(case: str, engine: FakeEngine) -> None:
+def test_a_list_of_tags_is_read_or_refused_in_a_sentence(case: str, engine: FakeEngine) -> None:
     with answering(ok(LISTS[case])) as host:
         for ran in commands(host, engine):
             ended_well(ran, 0, 1, 2, 3)
@@ -163,7 +163,7 @@ HEADERS: dict[str, tuple[int, dict[str, str | list[str]]]] = {
 
 
 @pytest.mark.parametrize("case", HEADERS)
-def test_whatever_headers_come_every_command_ends_with_a_sentence(case: str, engine: FakeEngine) -> None:
+def test_every_command_ends_with_a_sentence_whatever_headers_arrive(case: str, engine: FakeEngine) -> None:
     status, headers = HEADERS[case]
     answer = Response(status, TAGS, {"Content-Type": "application/json", **headers})
     with ModelRegistry() as registry:
@@ -202,7 +202,7 @@ MANIFESTS: dict[str, Response] = {
 
 
 @pytest.mark.parametrize("case", MANIFESTS)
-def test_whatever_a_manifest_is_no_tag_moves_to_it(case: str) -> None:
+def test_no_tag_moves_to_a_hostile_manifest(case: str) -> None:
     with ModelRegistry() as registry, FakeEngine(registry) as fake:
         fake.load("build", b"new")
         before = registry.seed(REPOSITORY, dict.fromkeys(("2.1.105", "2.1", "2"), b"old"))

@@ -196,7 +196,7 @@ class Race:
     [range(1), *(pytest.param(range(start, start + 50), marks=pytest.mark.long) for start in range(0, 200, 50))],
     ids=lambda seeds: f"{seeds.start}-{seeds.stop - 1}",
 )
-def test_commands_of_every_kind_at_once_lose_nothing_and_publish_nothing_wrong(
+def test_concurrent_commands_lose_nothing_and_publish_nothing_wrong(
     stock: Stock, seeds: Sequence[int], tell: Tell
 ) -> None:
     races = [Race(stock, seed) for seed in seeds[::EVERY]]

@@ -47,7 +47,7 @@ def run(patch: str, *words: str, **environment: str) -> Ran:
         (IN_A_READING, ["ls", "127.0.0.1:1/gallery"]),
     ],
 )
-def test_a_fault_of_our_own_is_a_sentence_and_with_verbose_a_traceback(patch: str, words: list[str]) -> None:
+def test_an_internal_error_is_a_sentence_and_with_verbose_a_traceback(patch: str, words: list[str]) -> None:
     plain = run(patch, *words)
     assert (plain.code, plain.out, plain.err) == (1, "", f"tagger: error: {SENTENCE.format('it broke')}\n")
     for options in (["-v", *words], [*words, "-v"], [words[0], "--verbose", *words[1:]]):
@@ -60,7 +60,7 @@ def test_a_fault_of_our_own_is_a_sentence_and_with_verbose_a_traceback(patch: st
         assert "what a variable holds" not in shown.err.replace('a_variable = "what a variable holds"', "")
 
 
-def test_a_fault_in_what_nobody_waits_for_is_a_sentence_too(fake: FakeEngine, model: ModelRegistry) -> None:
+def test_an_internal_error_in_a_background_thread_is_a_sentence_too(fake: FakeEngine, model: ModelRegistry) -> None:
     words = ["release", IMAGE, "2.1.106", "--registry", model.host]
     plain = run(IN_A_THREAD, *words, DOCKER_HOST=fake.url)
     assert (plain.code, "Traceback" in plain.err) == (0, False), plain.err
@@ -71,18 +71,18 @@ def test_a_fault_in_what_nobody_waits_for_is_a_sentence_too(fake: FakeEngine, mo
     assert all(line.startswith("tagger: ") for line in shown.err.splitlines())
 
 
-def test_what_stands_behind_two_hyphens_is_no_option() -> None:
+def test_an_argument_after_two_hyphens_is_not_an_option() -> None:
     assert "Traceback" not in run(IN_ANY_COMMAND, "tags", "2.1.106", "--", "-v").err
 
 
-def test_a_fault_is_in_the_json_too() -> None:
+def test_an_internal_error_is_in_the_json_too() -> None:
     ran = run(IN_A_READING, "ls", "127.0.0.1:1/gallery", "--json")
     content = json.loads(ran.out)
     SCHEMA.validate(content)
     assert (ran.code, content["error"]) == (1, SENTENCE.format("it broke"))
 
 
-def test_a_fault_during_a_release_puts_back_and_says_where_it_was(
+def test_an_internal_error_during_a_release_puts_the_tags_back_and_says_where_it_happened(
     fake: FakeEngine, model: ModelRegistry, tmp_path: Path
 ) -> None:
     words = ["release", IMAGE, "2.1.106", "--registry", model.host, "--env-file", str(tmp_path / "env")]

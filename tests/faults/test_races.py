@@ -179,7 +179,7 @@ def run_rounds(
 
 @pytest.mark.engine
 @pytest.mark.long
-def test_releasers_at_once_end_at_the_resolved_tags_of_all_versions(
+def test_concurrent_releases_end_at_the_resolved_tags_of_all_versions(
     engine: Engine, registry: Registry, built: Built, tell: Tell
 ) -> None:
     tell(run_rounds(race, engine, registry, built, 200))
@@ -187,7 +187,7 @@ def test_releasers_at_once_end_at_the_resolved_tags_of_all_versions(
 
 @pytest.mark.engine
 @pytest.mark.parametrize("rounds", [1, pytest.param(50, marks=pytest.mark.long)])
-def test_a_repair_after_lost_and_killed_releasers_ends_at_the_resolved_tags(
+def test_a_repair_after_failed_and_killed_releases_ends_at_the_resolved_tags(
     engine: Engine, registry: Registry, built: Built, rounds: int, tell: Tell
 ) -> None:
     tell(run_rounds(race_with_losses, engine, registry, built, rounds))

@@ -71,7 +71,7 @@ def refuses(shop: Shop, what: str) -> str:
 @tried("again", "The same release again pushes nothing.", needs="release", table=of_engines)
 @tried("release", "A release pushes the version, and its floating tags follow.", needs="release", table=of_engines)
 @tried("dry run", "A dry run plans the release, and pushes nothing.", needs="dry run", table=of_engines)
-def test_a_release_moves_the_cascade_and_its_dry_run_and_the_same_again_change_nothing(shop: Shop) -> None:
+def test_a_release_moves_the_cascade_and_a_dry_run_or_a_repeat_changes_nothing(shop: Shop) -> None:
     before = shop.tags
     unchanged(shop, lambda: shop.release("2.1.106", "--dry-run"))
     ran = shop.release("2.1.106")
@@ -90,7 +90,7 @@ def test_a_push_that_the_registry_refuses_fails_with_its_reason(shop: Shop) -> N
 
 
 @pytest.mark.parametrize("kind", [Podman, Podman43])
-def test_a_manifest_list_is_refused_with_the_way_to_release_it(
+def test_a_refused_manifest_list_is_named_with_another_way_to_release_it(
     engine: Engine, registry: Registry, kind: type[Podman]
 ) -> None:
     with opened(kind, engine, registry) as shop:
@@ -104,7 +104,7 @@ def test_a_manifest_list_is_refused_with_the_way_to_release_it(
         assert "tagger promote" in ran.error
 
 
-def test_a_socket_that_may_not_be_used_is_named_with_the_group_that_may(engine: Engine, registry: Registry) -> None:
+def test_a_socket_without_permission_is_named_with_the_group_that_has_it(engine: Engine, registry: Registry) -> None:
     # The superuser may use every socket, unless that right is dropped.
     right = "-dac_override,-dac_read_search"
     alone = ["setpriv", "--bounding-set", right, "--inh-caps", right, sys.executable, "-m", "tagger"]

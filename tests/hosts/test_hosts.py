@@ -183,7 +183,7 @@ def unchanged(shop: Shop, run: Callable[[], Ran]) -> None:
 @tried("again", "The same release again writes nothing.")
 @tried("release", "A release moves the floating tags, via the Engine and via the registry.")
 @pytest.mark.parametrize("via", ["engine", "registry"])
-def test_a_release_moves_the_cascade_and_the_same_again_changes_nothing(shop: Shop, via: str) -> None:
+def test_a_release_moves_the_cascade_and_a_repeat_changes_nothing(shop: Shop, via: str) -> None:
     before = shop.tags
     ran = shop.release("2.1.106", "--floats-via", via)
     assert ran.code == 0, ran.err
@@ -194,7 +194,7 @@ def test_a_release_moves_the_cascade_and_the_same_again_changes_nothing(shop: Sh
 
 @tried("gates", "A gate sees the image before any tag moves, and tagger removes or names its candidate.")
 @pytest.mark.parametrize("gate", ["true", "false"])
-def test_an_image_waits_for_its_gate_and_its_candidate_goes_or_is_named(shop: Shop, gate: str) -> None:
+def test_an_image_waits_for_its_gate_and_its_candidate_is_removed_or_named(shop: Shop, gate: str) -> None:
     before = shop.tags
     ran = shop.release("2.1.106", "--gate", gate, "--json")
     candidates = {tag: held for tag, held in shop.tags.items() if "-candidate." in tag}
@@ -225,7 +225,7 @@ def test_another_image_under_a_published_version_is_refused(shop: Shop, options:
 
 
 @tried("dry run", "A dry run plans what the release does, and writes nothing.")
-def test_a_dry_run_writes_nothing_and_plans_what_a_release_does(shop: Shop) -> None:
+def test_a_dry_run_writes_nothing_and_shows_what_a_release_does(shop: Shop) -> None:
     before = shop.tags
     ran = shop.release("2.1.106", "--dry-run", "--json")
     assert (ran.code, shop.writes(), shop.tags) == (0, [], before), ran.err
@@ -242,7 +242,7 @@ def test_the_dry_run_of_an_old_patch_moves_only_its_own_line(shop: Shop) -> None
 
 
 @tried("promote again", "A dry run of a promotion writes nothing, and neither does the same promotion again.")
-def test_a_promotion_within_a_registry_moves_the_cascade_and_its_dry_run_and_the_same_again_change_nothing(
+def test_a_promotion_within_a_registry_moves_the_cascade_and_a_dry_run_or_a_repeat_changes_nothing(
     shop: Shop,
 ) -> None:
     stored(shop)
@@ -259,7 +259,7 @@ def test_a_promotion_within_a_registry_moves_the_cascade_and_its_dry_run_and_the
 @tried("promote from", "An image from this registry is released to another one.")
 @tried("promote to", "An image from this registry or from another one is released here.")
 @pytest.mark.parametrize("to_this", [True, False])
-def test_a_promotion_between_registries_moves_the_cascade_and_what_refers_to_the_image_comes_along(
+def test_a_promotion_between_registries_moves_the_cascade_and_copies_the_referrers(
     shop: Shop, other: Shop, to_this: bool
 ) -> None:
     source, target = (other, shop) if to_this else (shop, other)
@@ -288,13 +288,13 @@ def test_the_versions_are_listed_with_their_floating_tags(shop: Shop) -> None:
 
 
 @tried("check", "A check finds nothing if all is well.")
-def test_a_check_is_content_where_all_is_well(shop: Shop) -> None:
+def test_a_check_passes_when_every_tag_is_right(shop: Shop) -> None:
     ran = shop.run("check", shop.name)
     assert ran.code == 0, ran.err
 
 
 @tried("repair", "A check finds a floating tag out of place, and a repair puts it back.")
-def test_a_check_sees_drift_and_a_repair_puts_it_right(shop: Shop) -> None:
+def test_a_check_finds_drift_and_a_repair_fixes_it(shop: Shop) -> None:
     before = shop.tags
     shop.seed({"latest": OLD})
     ran = shop.run("check", shop.name)
@@ -319,21 +319,21 @@ def removed(shop: Shop, command: str, run: Callable[[], Ran], expected: dict[str
 
 
 @tried("rm", "A version goes together with its image's signature, and its floating tags go back.", needs="rm")
-def test_a_version_is_removed_with_its_signature_or_nothing_is(shop: Shop) -> None:
+def test_a_removal_takes_a_version_and_its_signature_or_nothing(shop: Shop) -> None:
     shop.seed({f"{digest(FORMER).replace(':', '-')}.sig": b"a signature"})
     left = cascade(digest(OLD), "2.0.6", "2.0", "2", "latest")
     removed(shop, "rm", lambda: shop.run("rm", shop.name, "2.1.105", "--yes"), left)
 
 
 @tried("prune", "Old versions go, and no floating tag moves.", needs="prune")
-def test_old_versions_are_pruned_or_nothing_is(shop: Shop) -> None:
+def test_a_prune_removes_every_old_version_or_nothing(shop: Shop) -> None:
     before = shop.tags
     shop.seed({"2.1.104": b"older", "2.0.5": b"oldest"})
     removed(shop, "prune", lambda: shop.run("prune", shop.name, "--keep", "1", "--yes"), before)
 
 
 @tried("yank", "A yanked version no longer counts, and its tag goes.", needs="rm", without="mark")
-def test_a_yanked_version_does_not_count_whether_its_tag_goes_or_not(shop: Shop) -> None:
+def test_a_yanked_version_does_not_count_whether_or_not_its_tag_is_removed(shop: Shop) -> None:
     ran = shop.run("yank", shop.name, "2.1.105")
     assert ran.code == 0, ran.err
     tags = shop.tags
@@ -358,7 +358,7 @@ def test_an_undone_yank_leaves_the_tags_as_they_were(shop: Shop) -> None:
 
 @tried("rm, dry run", "A dry run of `rm` and `prune` says what would go, or that nothing can.", needs="rm", dry=True)
 @pytest.mark.parametrize("command", ["rm", pytest.param("prune", marks=pytest.mark.long)])
-def test_a_dry_run_says_what_would_go_or_that_nothing_can(shop: Shop, command: str) -> None:
+def test_a_dry_run_says_what_would_be_removed_or_that_nothing_can_be(shop: Shop, command: str) -> None:
     shop.seed({"2.1.104": b"older"})
     before = shop.tags
     what = ("2.1.104",) if command == "rm" else ("--keep", "1")
@@ -391,7 +391,7 @@ def test_every_test_of_every_host_is_on_the_page() -> None:
 
 
 @pytest.mark.parametrize("page_size", [1, pytest.param(4, marks=pytest.mark.long)])
-def test_ecr_pages_its_lists_by_a_cursor_of_its_own(registry: Registry, page_size: int) -> None:
+def test_ecr_uses_its_own_cursor_to_page_its_lists(registry: Registry, page_size: int) -> None:
     with opened(Ecr(registry, page_size)) as shop:
         ran = shop.release("2.0.7", "--dry-run", "--json")
         assert ran.code == 0, ran.err
@@ -403,7 +403,7 @@ def test_ecr_pages_its_lists_by_a_cursor_of_its_own(registry: Registry, page_siz
     ("made", "said"),
     [(Ecr, "name '{}' does not exist in the registry"), (ArtifactRegistry, 'Repository "{}" not found')],
 )
-def test_a_repository_has_to_be_there_before_anything_is_pushed_anywhere(
+def test_every_repository_must_exist_before_anything_is_pushed(
     registry: Registry, elsewhere: Registry, made: type[Imitation], said: str
 ) -> None:
     with opened(made(registry), filled=False) as shop, Imitation(elsewhere) as other:
@@ -415,7 +415,7 @@ def test_a_repository_has_to_be_there_before_anything_is_pushed_anywhere(
         assert set(other.tags(shop.path)) == {"2.1.105"}
 
 
-def test_immutable_version_tags_are_in_nobody_s_way(registry: Registry) -> None:
+def test_immutable_version_tags_do_not_hinder_a_release(registry: Registry) -> None:
     host = Ecr(registry)
     host.immutable = r"\d+\.\d+\.\d+"
     with opened(host) as shop:
@@ -426,7 +426,7 @@ def test_immutable_version_tags_are_in_nobody_s_way(registry: Registry) -> None:
         assert "is immutable" in ran.error
 
 
-def test_immutable_floating_tags_are_named_with_the_way_out(registry: Registry) -> None:
+def test_immutable_floating_tags_are_named_with_advice(registry: Registry) -> None:
     host = Ecr(registry)
     host.immutable = r"latest|\d+(\.\d+)?"
     with opened(host) as shop:
@@ -480,7 +480,7 @@ def gitlab(registry: Registry) -> Imitation:
         (gitlab, "tag is protected"),
     ],
 )
-def test_floating_tags_that_cannot_move_are_named_with_the_registry_s_reason_and_the_way_out(
+def test_floating_tags_that_cannot_move_are_named_with_the_registry_s_reason_and_advice(
     registry: Registry, made: Callable[[Registry], Imitation], said: str
 ) -> None:
     with opened(made(registry)) as shop:
@@ -497,7 +497,7 @@ def test_floating_tags_that_cannot_move_are_named_with_the_registry_s_reason_and
         assert (again.code, again.error) == (1, ran.error), "nothing moved, so that nothing is out of place"
 
 
-def test_a_quota_is_named_in_the_registry_s_words(registry: Registry) -> None:
+def test_a_full_quota_is_reported_in_the_registry_s_words(registry: Registry) -> None:
     host = Harbor(registry)
     host.full = True
     with opened(host) as shop:
@@ -509,7 +509,7 @@ def test_a_quota_is_named_in_the_registry_s_words(registry: Registry) -> None:
         assert "ask for a larger quota" in ran.error
 
 
-def test_the_reason_in_the_detail_is_shown(registry: Registry) -> None:
+def test_the_reason_in_an_error_s_detail_is_shown(registry: Registry) -> None:
     host = Artifactory(registry)
     host.may_overwrite = False
     with opened(host) as shop:
@@ -530,7 +530,7 @@ def test_another_repository_s_tags_never_count(registry: Registry) -> None:
 
 
 @pytest.mark.parametrize("via", ["engine", "registry"])
-def test_a_release_that_replaces_an_image_which_a_policy_holds_back_goes_on(registry: Registry, via: str) -> None:
+def test_a_release_can_replace_an_image_that_a_policy_blocks(registry: Registry, via: str) -> None:
     for host in (Harbor(registry), Artifactory(registry)):
         held_back = host.vulnerable if isinstance(host, Harbor) else host.blocked
         held_back.add(digest(FORMER))
@@ -541,7 +541,7 @@ def test_a_release_that_replaces_an_image_which_a_policy_holds_back_goes_on(regi
             assert shop.tags == before | cascade(digest(NEW), "2.1.106", "2.1", "2", "latest")
 
 
-def test_a_backport_leaves_the_floating_tags_of_an_image_that_a_policy_holds_back(registry: Registry) -> None:
+def test_a_backport_keeps_the_floating_tags_of_an_image_that_a_policy_blocks(registry: Registry) -> None:
     host = Harbor(registry)
     host.vulnerable.add(digest(FORMER))
     with opened(host) as shop:
@@ -553,7 +553,7 @@ def test_a_backport_leaves_the_floating_tags_of_an_image_that_a_policy_holds_bac
         assert changes == {"2.0.7": "create", "2.0": "move", "2": "keep", "latest": "keep"}
 
 
-def test_one_immutable_version_does_not_keep_the_others_from_being_pruned(registry: Registry) -> None:
+def test_one_immutable_version_does_not_stop_the_pruning_of_others(registry: Registry) -> None:
     host = Harbor(registry)
     host.immutable = r"2\.0\.5"
     with opened(host) as shop:
@@ -566,7 +566,7 @@ def test_one_immutable_version_does_not_keep_the_others_from_being_pruned(regist
         assert "configured as immutable" in ran.error
 
 
-def test_a_wait_in_go_s_notation_is_short(registry: Registry) -> None:
+def test_a_wait_in_go_s_notation_is_understood(registry: Registry) -> None:
     host = Ghcr(registry)
     host.busy = 2
     with opened(host) as shop:
@@ -577,7 +577,7 @@ def test_a_wait_in_go_s_notation_is_short(registry: Registry) -> None:
 # -- the right to read and to write --------------------------------------------------------------------------------
 
 
-def test_what_is_private_is_read_with_the_login_and_never_taken_for_absent(registry: Registry) -> None:
+def test_a_private_repository_is_read_with_the_login_and_never_counts_as_absent(registry: Registry) -> None:
     with opened(Ghcr(registry)) as shop:
         ran = shop.run("ls", shop.name, "--json")
         assert [row["version"] for row in ran.json["versions"]] == ["2.1.105", "2.0.6"]
@@ -585,7 +585,7 @@ def test_what_is_private_is_read_with_the_login_and_never_taken_for_absent(regis
         assert stranger.code != 0
 
 
-def test_a_dry_run_asks_for_no_token_that_creates_the_repository(registry: Registry) -> None:
+def test_a_dry_run_requests_no_token_that_creates_the_repository(registry: Registry) -> None:
     with opened(Quay(registry), filled=False) as shop:
         ran = shop.release("2.1.106", "--dry-run")
         assert ran.code == 0, ran.err
@@ -598,7 +598,7 @@ def test_a_dry_run_asks_for_no_token_that_creates_the_repository(registry: Regis
 
 
 @pytest.mark.parametrize("via", ["engine", "registry"])
-def test_an_image_whose_scan_is_pending_is_waited_for(registry: Registry, via: str) -> None:
+def test_a_release_waits_for_a_pending_scan(registry: Registry, via: str) -> None:
     host = Harbor(registry)
     host.reads_before_scanned = 8
     with opened(host) as shop:
@@ -609,7 +609,7 @@ def test_an_image_whose_scan_is_pending_is_waited_for(registry: Registry, via: s
         assert "does not show 2.1.106 yet" in ran.err
 
 
-def test_an_image_that_is_not_served_in_time_is_released_by_two_signs_and_that_is_said(registry: Registry) -> None:
+def test_an_image_that_is_not_served_in_time_is_released_on_two_signs_with_a_warning(registry: Registry) -> None:
     host = Harbor(registry)
     host.reads_before_scanned = 10_000
     with opened(host) as shop:
@@ -622,7 +622,7 @@ def test_an_image_that_is_not_served_in_time_is_released_by_two_signs_and_that_i
         assert {change["after"] for change in changes} == {digest(NEW)}
 
 
-def test_where_a_limit_of_pulls_is_used_up_a_head_is_the_second_sign(registry: Registry) -> None:
+def test_a_head_is_the_second_sign_when_the_pull_limit_is_used_up(registry: Registry) -> None:
     host = DockerHub(registry)
     host.pulls_left = 0
     with opened(host) as shop:

@@ -121,7 +121,7 @@ def test_every_folder_has_its_place() -> None:
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_a_module_imports_only_what_its_folder_rests_on(module: str) -> None:
+def test_a_module_imports_only_what_its_folder_may_use(module: str) -> None:
     folder = module.split(".", maxsplit=1)[0]
     assert {imported.split(".")[0] for imported in imports(module)} <= beneath(folder) | {folder}
 
@@ -131,11 +131,11 @@ def test_no_modules_import_each_other_in_a_circle_not_even_for_types() -> None:
 
 
 @pytest.mark.parametrize("folder", [name for name, path in MODULES.items() if path.name == "__init__.py"])
-def test_a_folder_says_what_may_live_there(folder: str) -> None:
+def test_every_folder_says_what_belongs_there(folder: str) -> None:
     assert ast.get_docstring(ast.parse(MODULES[folder].read_text()))
 
 
-def test_imports_are_seen_wherever_they_are() -> None:
+def test_imports_are_found_wherever_they_are() -> None:
     assert imports("cli.settings") >= {"errors", "wiring.access", "config.read", "cli.options", "rules.scheme"}
 
 
@@ -155,7 +155,7 @@ def test_a_pure_module_reaches_nothing_outside(module: str) -> None:
     assert not (modules_after(f"import {', '.join(within)}") - bare) & {*IMPURE}
 
 
-def test_the_impure_would_be_seen() -> None:
+def test_an_impure_module_would_be_found() -> None:
     assert {"urllib3", "ssl", "socket"} <= modules_after("import tagger.registry.connection")
 
 
@@ -181,7 +181,7 @@ def modules_of(words: str) -> set[str]:
 
 
 @pytest.mark.parametrize("words", ["tags 2.1.106", "release --help"])
-def test_a_command_that_asks_nobody_imports_nothing_to_ask_with(words: str) -> None:
+def test_a_command_without_requests_imports_no_client(words: str) -> None:
     assert not modules_of(words) & {"rich", "docker", "requests", "urllib3"}
 
 
@@ -198,7 +198,7 @@ def test_the_version_and_the_list_of_commands_need_neither_pydantic_nor_rich(wor
     assert not modules_of(words) & {"pydantic", "rich", "docker", "requests", "urllib3"}
 
 
-def test_the_command_line_uses_of_typer_only_what_typer_documents() -> None:
+def test_the_command_line_uses_only_the_documented_parts_of_typer() -> None:
     used = {
         ast.unparse(node)
         for path in MODULES.values()
@@ -209,7 +209,7 @@ def test_the_command_line_uses_of_typer_only_what_typer_documents() -> None:
     assert used == {"import typer", "import typer.core"}, "what is not documented may change at any time"
 
 
-def test_the_python_api_takes_every_option_of_the_groups_that_are_handed_on_to_it() -> None:
+def test_the_python_api_takes_every_option_of_the_groups_that_it_receives() -> None:
     handed_on = {each.name for group in (Access, ReleaseOptions) for each in fields(group)}
     assert handed_on - {"verbose"} <= options.ReleaseOptions.__annotations__.keys()
 
@@ -217,7 +217,7 @@ def test_the_python_api_takes_every_option_of_the_groups_that_are_handed_on_to_i
 # -- the public names ------------------------------------------------------------------------------------------------
 
 
-def test_the_public_names_are_sorted_and_are_what_type_checkers_see() -> None:
+def test_the_public_names_are_sorted_and_visible_to_type_checkers() -> None:
     tree = ast.parse((PACKAGE / "__init__.py").read_text())
     typed = {
         alias.name
@@ -234,13 +234,13 @@ def test_no_module_hides_a_public_name() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in tagger.__all__ if name != "__version__"])
-def test_a_public_name_is_there_and_says_what_it_is(name: str) -> None:
+def test_every_public_name_exists_and_has_a_docstring(name: str) -> None:
     found = getattr(tagger, name)
     assert found.__doc__
     assert found.__doc__.strip()[0].isupper()
 
 
-def test_a_name_that_is_not_public_is_not_there() -> None:
+def test_a_name_that_is_not_public_does_not_exist() -> None:
     with pytest.raises(AttributeError, match="module 'tagger' has no attribute 'nonsense'"):
         tagger.nonsense  # noqa: B018 - asking is the test
 

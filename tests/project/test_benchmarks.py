@@ -25,7 +25,7 @@ def figure(tagger: float, peak: float = 40) -> Figure:
     return Figure(CASE, "warm", COMMANDS, tagger, 2.0, (10, 10), peak)
 
 
-def test_a_distance_keeps_every_byte_in_order_both_ways() -> None:
+def test_a_simulated_distance_keeps_every_byte_in_order_both_ways() -> None:
     content = os.urandom(3_000_000)
 
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -56,18 +56,18 @@ def test_a_distance_keeps_every_byte_in_order_both_ways() -> None:
         (figure(2.0, peak=90), "| 1.00 | 1.25 | **missed**, peak 90 MB of 80 |"),
     ],
 )
-def test_results_tell_met_from_missed(measured: Figure, said: str) -> None:
+def test_results_distinguish_met_goals_from_missed_ones(measured: Figure, said: str) -> None:
     assert said in markdown([measured], [], {}, {}, [])
 
 
-def test_results_give_the_commands_and_name_what_is_missing() -> None:
+def test_results_show_the_commands_and_name_missing_measurements() -> None:
     text = markdown([figure(2.0)], [], {}, {"check": "not installed: crane"}, ["a machine"])
     assert "- a machine" in text
     assert "restore gallery/ui  # before each run\ntagger tags 2.1.106\npython -c pass" in text
     assert "| check | | | | | | | not measured: not installed: crane |" in text
 
 
-def test_results_tell_the_shape_that_was_expected_and_the_one_that_was_measured() -> None:
+def test_results_show_the_expected_shape_and_the_measured_one() -> None:
     growth = Growth("Layers", "layer", (1, 10, 100), "linear", lambda _, __: COMMANDS)
     text = markdown([], [Curve(growth, COMMANDS, [1.1, 2.0, 11.0], [2.2, 4.0, 11.0])], {}, {}, [])
     assert "Expected: linear. Measured: 1.00 s + 100 ms per layer, off by 0% at most." in text
@@ -75,7 +75,7 @@ def test_results_tell_the_shape_that_was_expected_and_the_one_that_was_measured(
     assert f"    100 {'█' * 40} 11.00 s" in text
 
 
-def test_results_tell_what_start_up_leaves_of_a_release_that_missed_its_goal() -> None:
+def test_results_show_how_much_of_a_missed_goal_is_start_up() -> None:
     missed = replace(figure(3.0), case=replace(CASE, name="release"))
     text = markdown([missed], [], {"Python": 0.5, "docker-py": 1.0}, {}, [])
     assert "| docker-py | 1.000 | 0.500 |" in text
@@ -84,7 +84,7 @@ def test_results_tell_what_start_up_leaves_of_a_release_that_missed_its_goal() -
     )
 
 
-def test_every_case_has_a_name_of_its_own() -> None:
+def test_every_case_has_its_own_name() -> None:
     names = [case.name for case in CASES] + [growth.name for growth in GROWTHS]
     assert len(set(names)) == len(names)
 

@@ -51,7 +51,7 @@ def pod(name: str) -> dict[str, Any]:
 # -- what they say -----------------------------------------------------------------------------------------------------
 
 
-def test_every_object_is_in_one_namespace_and_what_is_named_is_there() -> None:
+def test_every_object_is_in_one_namespace_and_every_reference_exists() -> None:
     every = [each for file in ("shared", "check", "apply") for each in documents(f"kubernetes/{file}.yaml")]
     every += documents("argo.yaml")
     assert {each["metadata"].get("namespace", each["metadata"]["name"]) for each in every} == {"tagger"}
@@ -66,7 +66,7 @@ def test_every_object_is_in_one_namespace_and_what_is_named_is_there() -> None:
         assert argo(name)["serviceAccountName"] == pod(name)["serviceAccountName"]
 
 
-def test_the_check_has_an_account_and_a_login_of_its_own_which_cannot_push() -> None:
+def test_the_check_has_its_own_account_and_a_login_that_cannot_push() -> None:
     secrets = {
         name: {v["secret"]["secretName"] for v in pod(name)["volumes"] if "secret" in v} for name in ("check", "apply")
     }
@@ -78,7 +78,7 @@ def test_the_check_has_an_account_and_a_login_of_its_own_which_cannot_push() -> 
 
 
 @pytest.mark.parametrize("name", ["check", "apply"])
-def test_the_pods_run_as_an_ordinary_user_without_rights(name: str) -> None:
+def test_the_pods_run_as_an_unprivileged_user(name: str) -> None:
     (container,) = pod(name)["containers"]
     for each in (container, argo(name)["container"]):
         assert each["securityContext"]["capabilities"] == {"drop": ["ALL"]}
@@ -100,7 +100,7 @@ def test_each_index_of_a_job_is_one_shard() -> None:
     assert "suspend" in argo("approve")
 
 
-def test_what_another_try_does_not_change_is_not_tried_again() -> None:
+def test_a_failure_that_a_retry_cannot_change_is_not_retried() -> None:
     (rule,) = cron_job("check")["podFailurePolicy"]["rules"]
     assert (rule["action"], rule["onExitCodes"]["values"]) == ("FailIndex", [2, 3, 5])
     assert rule["onExitCodes"]["containerName"] == pod("check")["containers"][0]["name"]
@@ -163,7 +163,7 @@ def cluster(registry: Registry, drifted: list[Repository], tmp_path: Path) -> Cl
 
 @pytest.mark.long
 @pytest.mark.engine
-def test_the_jobs_decide_every_repository_once_and_apply_what_was_planned(
+def test_the_jobs_decide_every_repository_once_and_apply_the_plan(
     cluster: Cluster, drifted: list[Repository], tmp_path: Path
 ) -> None:
     names = [str(each) for each in drifted]
@@ -184,7 +184,7 @@ def test_the_jobs_decide_every_repository_once_and_apply_what_was_planned(
 
 @pytest.mark.long
 @pytest.mark.engine
-def test_the_workflow_applies_what_somebody_has_read_and_refuses_what_has_moved_since(
+def test_the_workflow_applies_the_reviewed_plan_and_refuses_tags_that_moved_since(
     cluster: Cluster, drifted: list[Repository]
 ) -> None:
     names = [str(each) for each in drifted]

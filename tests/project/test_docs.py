@@ -247,7 +247,7 @@ def _done(words: list[str], work: Path, environment: Mapping[str, str]) -> str:
     return done.stdout
 
 
-def test_the_commands_that_are_run_elsewhere_are_named_by_the_docs() -> None:
+def test_the_docs_name_every_command_that_runs_elsewhere() -> None:
     assert set(ELSEWHERE) <= {command for page in PAGES for command in commands(page)}
 
 
@@ -262,7 +262,7 @@ def test_the_pages_of_the_commands_are_what_the_help_says() -> None:
     }  # fmt: skip
 
 
-def test_the_man_page_is_one() -> None:
+def test_the_man_page_is_valid() -> None:
     text = (DOCS / "tagger.1").read_text()
     assert text.startswith(".TH TAGGER 1")
     assert not re.search(r"(?<!\\)'", text), "a quote begins a request"
@@ -281,7 +281,7 @@ def test_every_link_leads_somewhere(page: str) -> None:
         assert (ROOT / page).parent.joinpath(target).exists(), target
 
 
-def test_the_schema_says_no_to_what_is_none() -> None:
+def test_the_schema_refuses_other_json() -> None:
     assert not SCHEMA.is_valid({"image": "a", "version": "1.0.0"})
     assert not SCHEMA.is_valid({"repository": "a", "ok": "yes", "drift": []})
 
@@ -303,7 +303,7 @@ FLOATS = ("2.1", "2", "latest", "2.1-alpine", "2-alpine", "alpine", "build-77")
 
 
 @pytest.mark.parametrize("name", [name for name in HOSTS if not name.startswith("a registry ")])
-def test_every_registry_that_is_imitated_has_its_section(name: str) -> None:
+def test_every_imitated_registry_has_its_section(name: str) -> None:
     (section,) = (text for title, text in SECTIONS.items() if title.partition(" (")[0] == name)
     parts = re.findall(r"^\*\*(.*?)\.\*\* (\w+)?", section, flags=re.MULTILINE)
     assert [part for part, _ in parts] == ["Login", "Rights", "Immutable tags", "Deleting", "Pitfalls"]
@@ -311,14 +311,16 @@ def test_every_registry_that_is_imitated_has_its_section(name: str) -> None:
     assert ("rm" in HOSTS[name].refuses) is (dict(parts)["Deleting"] in ("Not", "As"))
 
 
-def test_the_pattern_of_the_page_holds_version_tags_and_no_floating_tag() -> None:
+def test_the_pattern_on_the_page_matches_version_tags_and_no_floating_tag() -> None:
     (pattern,) = re.findall(r"^```text\n(\^.*)\n```$", REGISTRIES, flags=re.MULTILINE)
     assert all(re.search(pattern, f"{prefix}{tag}") for tag in VERSIONS for prefix in ("", "v"))
     assert not any(re.search(pattern, tag) for tag in (*FLOATS, "2.1-alpine3.20"))
 
 
 @pytest.mark.parametrize(("name", "pattern"), [("Amazon ECR", "2.*.*"), ("Harbor", "*.*.*")])
-def test_wildcards_hold_floating_tags_of_variants_with_a_dot_alone_as_the_page_says(name: str, pattern: str) -> None:
+def test_wildcards_match_only_those_floating_tags_of_variants_that_have_a_dot_as_the_page_says(
+    name: str, pattern: str
+) -> None:
     assert pattern in SECTIONS[name]
     assert all(fnmatchcase(tag, pattern) for tag in VERSIONS)
     assert not any(fnmatchcase(tag, pattern) for tag in FLOATS)
@@ -327,7 +329,7 @@ def test_wildcards_hold_floating_tags_of_variants_with_a_dot_alone_as_the_page_s
 
 
 @pytest.mark.parametrize("file", ["github.yml", "gitlab-ci.yml"])
-def test_the_whole_workflows_of_the_page_are_the_examples(file: str) -> None:
+def test_the_complete_workflows_on_the_page_are_the_examples(file: str) -> None:
     assert f"```yaml\n{(ROOT / 'examples' / file).read_text()}```\n" in REGISTRIES
 
 

@@ -50,7 +50,7 @@ def test_the_shell_step_fails_when_the_release_is_refused(
         assert ran.returncode == code, ran.stderr
 
 
-def test_the_python_api_releases_and_gives_the_command_s_exit_code(
+def test_the_python_api_releases_and_returns_the_command_s_exit_code(
     engine: Engine, registry: Registry, repository: str, tmp_path: Path
 ) -> None:
     engine.image(repository, "the gallery")
@@ -129,7 +129,7 @@ def action(tmp_path_factory: pytest.TempPathFactory) -> Action:
 
 
 @pytest.mark.long
-def test_the_github_action_installs_releases_and_tells_its_outputs(
+def test_the_github_action_installs_releases_and_sets_its_outputs(
     action: Action, engine: Engine, registry: Registry, repository: str
 ) -> None:
     engine.image(repository, "the gallery")
@@ -152,7 +152,7 @@ def test_the_github_action_installs_releases_and_tells_its_outputs(
 
 
 @pytest.mark.long
-def test_the_github_action_fetches_what_the_lock_file_names_and_nothing_else(action: Action) -> None:
+def test_the_github_action_fetches_only_what_the_lock_file_names(action: Action) -> None:
     locked = set(re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements.lock").read_text(), flags=re.MULTILINE))
     fetched = re.findall(r"Collecting ([A-Za-z0-9_.-]+?)[=<>~! ;]", action.pip_log.read_text())
     assert fetched
@@ -160,7 +160,7 @@ def test_the_github_action_fetches_what_the_lock_file_names_and_nothing_else(act
 
 
 @pytest.mark.long
-def test_the_github_action_installs_nothing_whose_hash_is_another(action: Action, tmp_path: Path) -> None:
+def test_the_github_action_installs_nothing_with_a_wrong_hash(action: Action, tmp_path: Path) -> None:
     lock = (ROOT / "requirements.lock").read_text()
     (tmp_path / "requirements.lock").write_text(re.sub("sha256:[0-9a-f]{64}", f"sha256:{'0' * 64}", lock))
     ran = action.install(tmp_path, tmp_path)
@@ -169,7 +169,7 @@ def test_the_github_action_installs_nothing_whose_hash_is_another(action: Action
 
 
 @pytest.mark.long
-def test_the_github_action_promotes_what_is_in_a_registry(
+def test_the_github_action_promotes_an_image_of_a_registry(
     action: Action, engine: Engine, registry: Registry, repository: str
 ) -> None:
     built = Repository(registry, repository).image("build-77", "the gallery")
@@ -182,7 +182,7 @@ def test_the_github_action_promotes_what_is_in_a_registry(
 
 
 @pytest.mark.long
-def test_the_github_workflow_promotes_what_its_build_pushed(
+def test_the_github_workflow_promotes_the_image_that_its_build_pushed(
     action: Action, engine: Engine, registry: Registry, repository: str
 ) -> None:
     workflow = yaml.safe_load((EXAMPLES / "github.yml").read_text())
@@ -242,7 +242,7 @@ BUILD = "$CI_REGISTRY_IMAGE:build-$CI_PIPELINE_ID"
         ("examples/gitlab-ci.yml", {}),
     ],
 )
-def test_the_gitlab_job_releases_and_hands_the_digest_on(
+def test_the_gitlab_job_releases_and_passes_the_digest_on(
     engine: Engine, registry: Registry, repository: str, tmp_path: Path, use: tuple[str, Mapping[str, str]]
 ) -> None:
     file, given = use
@@ -268,7 +268,7 @@ def test_the_gitlab_job_releases_and_hands_the_digest_on(
         assert ran.stdout == f"deploy {handed['TAGGER_REFERENCE']}\n"
 
 
-def test_the_gitlab_build_pushes_what_the_release_promotes(
+def test_the_gitlab_build_pushes_the_image_that_the_release_promotes(
     engine: Engine, registry: Registry, repository: str, tmp_path: Path
 ) -> None:
     content, _ = gitlab("examples/gitlab-ci.yml", {})
@@ -283,7 +283,7 @@ def test_the_gitlab_build_pushes_what_the_release_promotes(
 
 
 @pytest.mark.parametrize("file", [COMPONENT, "examples/gitlab-ci.yml"])
-def test_the_gitlab_job_logs_in_with_its_own_token_where_gitlab_issues_the_registry_s(file: str) -> None:
+def test_the_gitlab_job_logs_in_with_its_own_token_where_gitlab_issues_the_registry_tokens(file: str) -> None:
     content, _ = gitlab(file, {})
     told = releasing(content)["variables"]
     assert told["TAGGER_AUTH_HOST"] == "$CI_SERVER_HOST"
@@ -299,7 +299,7 @@ def test_the_gitlab_component_takes_one_image(engine: Engine, tmp_path: Path) ->
     assert "source and image cannot be combined" in ran.stderr
 
 
-def test_the_circleci_job_releases_and_hands_the_digest_on(
+def test_the_circleci_job_releases_and_passes_the_digest_on(
     engine: Engine, registry: Registry, repository: str, tmp_path: Path
 ) -> None:
     config = yaml.safe_load((EXAMPLES / "circleci.yml").read_text())
@@ -314,7 +314,7 @@ def test_the_circleci_job_releases_and_hands_the_digest_on(
     assert ran.stdout == f"deploy {registry.host}/{repository}@{registry.digest(repository, 'latest')}\n"
 
 
-def test_the_jenkins_stages_release_and_hand_the_digest_on(
+def test_the_jenkins_stages_release_and_pass_the_digest_on(
     engine: Engine, registry: Registry, repository: str, tmp_path: Path
 ) -> None:
     pipeline = (EXAMPLES / "Jenkinsfile").read_text()

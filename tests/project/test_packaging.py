@@ -75,7 +75,7 @@ def beside(folder: Path, what: Path) -> Path:
     return python
 
 
-def test_the_wheel_holds_the_package_alone_and_its_types(built: Mapping[str, Path]) -> None:
+def test_the_wheel_contains_only_the_package_and_its_types(built: Mapping[str, Path]) -> None:
     with zipfile.ZipFile(built[".whl"]) as wheel:
         names = wheel.namelist()
         metadata = wheel.read(f"oci_tagger-{__version__}.dist-info/METADATA").decode()
@@ -120,7 +120,7 @@ def test_the_installed_wheel_passes_tests_of_the_command_line(built: Mapping[str
 
 @pytest.mark.long
 @pytest.mark.parametrize("version", ["3.11", "3.12", "3.13", "3.14"])
-def test_every_python_passes_all_of_them(built: Mapping[str, Path], tmp_path: Path, version: str) -> None:
+def test_every_python_passes_the_tests(built: Mapping[str, Path], tmp_path: Path, version: str) -> None:
     passes_the_tests(environment(tmp_path / version, python_of(version), built[".whl"]), tmp_path)
 
 
@@ -139,12 +139,12 @@ LOWEST = [
     *TESTS,
     *(str(ROOT / "tests/real" / f"test_{name}.py") for name in ("connection", "engine", "registry", "live")),
     f"{ROOT}/tests/unit/test_scheme.py",
-    f"{ROOT}/tests/project/test_packaging.py::test_the_wheel_holds_the_package_alone_and_its_types",
+    f"{ROOT}/tests/project/test_packaging.py::test_the_wheel_contains_only_the_package_and_its_types",
 ]
 
 
 @pytest.mark.long
-def test_the_lowest_versions_that_are_allowed_pass_the_tests(built: Mapping[str, Path], tmp_path: Path) -> None:
+def test_the_lowest_allowed_versions_pass_the_tests(built: Mapping[str, Path], tmp_path: Path) -> None:
     run([sys.executable, "-m", "venv", tmp_path / "lowest"], tmp_path)
     python = tmp_path / "lowest/bin/python"
     pip = tmp_path / "lowest/bin/pip"
@@ -282,7 +282,7 @@ def pyz(source: Path, built: Mapping[str, Path]) -> Path:
 
 @pytest.mark.engine
 @pytest.mark.long
-def test_the_one_file_runs_where_python_sees_no_other_package(
+def test_the_one_file_runs_without_any_other_package(
     pyz: Path, engine: Engine, registry: Registry, repository: str, tmp_path: Path
 ) -> None:
     engine.image(repository, "the gallery")
@@ -305,7 +305,7 @@ def test_the_one_file_runs_on_every_python(pyz: Path, tmp_path: Path, version: s
 
 
 @pytest.mark.long
-def test_the_one_file_is_pure_python_and_its_bill_lists_all_that_is_in_it(pyz: Path, source: Path) -> None:
+def test_the_one_file_is_pure_python_and_its_bill_lists_its_whole_content(pyz: Path, source: Path) -> None:
     digest = hashlib.sha256(pyz.read_bytes()).hexdigest()
     assert (pyz.parent / "tagger.pyz.sha256").read_text() == f"{digest}  tagger.pyz\n"
     bill = json.loads((pyz.parent / "tagger.pyz.cdx.json").read_text())
@@ -367,7 +367,7 @@ def test_every_requirement_is_locked_with_hashes() -> None:
     assert not any("://" in (ROOT / lock).read_text() for lock in LOCKS)
 
 
-def test_the_lowest_versions_that_are_allowed_are_those_that_are_tested() -> None:
+def test_the_lowest_allowed_versions_are_the_tested_ones() -> None:
     content = tomllib.loads((ROOT / "pyproject.toml").read_text())
     groups = content["dependency-groups"]
     allowed = required([*content["project"]["dependencies"], *groups["test"], *groups["pictures"]])

@@ -66,7 +66,7 @@ def test_every_action_is_pinned_to_a_commit() -> None:
 
 
 @pytest.mark.parametrize("script", [step["run"] for _, step in STEPS if "run" in step])
-def test_every_script_parses_and_takes_nothing_from_outside_as_code(script: str) -> None:
+def test_every_script_parses_and_runs_no_outside_text_as_code(script: str) -> None:
     subprocess.run(["bash", "-n", "-c", script], check=True)
     assert "${{" not in script
 
@@ -87,7 +87,7 @@ def test_a_tag_that_is_not_the_version_or_has_no_changes_ends_the_workflow(
     assert ran.returncode == code
 
 
-def test_the_files_that_jobs_hand_on_are_those_that_were_built() -> None:
+def test_the_jobs_pass_on_exactly_the_files_that_were_built() -> None:
     given = {step["with"]["name"] for _, step in STEPS if step.get("uses", "").startswith("actions/upload-artifact@")}
     taken = {step["with"]["name"] for _, step in STEPS if step.get("uses", "").startswith("actions/download-artifact@")}
     assert given == taken == {"dist", "image", "signatures"}

@@ -54,7 +54,7 @@ def test_a_tag_moves_by_a_manifest_put(engine: Engine, registry: Registry, repos
 
 
 @pytest.mark.engine
-def test_only_a_user_with_the_password_gets_in(engine: Engine, repository: str, tmp_path: Path) -> None:
+def test_only_a_user_with_the_password_has_access(engine: Engine, repository: str, tmp_path: Path) -> None:
     with Registry.start(tmp_path, htpasswd={"ann": "correct horse"}) as registry:
         name = f"{registry.host}/{repository}:1"
         engine.image(name, "one")
@@ -112,7 +112,7 @@ def test_an_index_is_pushed_whole(
 
 
 @pytest.mark.containerd
-def test_an_index_without_all_its_platforms_is_narrowed_to_one(
+def test_an_index_with_missing_platforms_is_narrowed_to_one(
     containerd_engine: ContainerdEngine, registry_local: Registry, repository: str
 ) -> None:
     name = f"registry.local:5000/{repository}:1"

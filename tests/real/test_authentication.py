@@ -58,7 +58,7 @@ def nothing_was_written(ran: Ran, engine: Engine, registry: Registry, host: str,
 # -- Basic ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_password_serves_engine_and_registry(
+def test_one_password_works_for_engine_and_registry(
     engine: Engine, guarded_registry: Registry, image: str, repository: str, tmp_path: Path
 ) -> None:
     host = guarded_registry.host
@@ -68,7 +68,7 @@ def test_a_password_serves_engine_and_registry(
 
 @pytest.mark.parametrize("password", ["", "wrong"])
 @pytest.mark.usefixtures("hurried")
-def test_a_wrong_password_or_none_moves_nothing(
+def test_a_wrong_or_missing_password_moves_nothing(
     engine: Engine, guarded_registry: Registry, image: str, repository: str, tmp_path: Path, *, password: str
 ) -> None:
     host = guarded_registry.host
@@ -96,7 +96,7 @@ def token_registry(folder: Path) -> Iterator[tuple[Registry, TokenServer, Proxy]
 @pytest.mark.parametrize(
     "entry", [LOGIN, {**LOGIN, "identitytoken": "an-identity-token"}], ids=["password", "identity"]
 )
-def test_a_token_serves_engine_and_registry(
+def test_one_token_works_for_engine_and_registry(
     engine: Engine, image: str, repository: str, tmp_path: Path, entry: dict[str, str]
 ) -> None:
     with token_registry(tmp_path) as (registry, server, proxy):
@@ -109,7 +109,7 @@ def test_a_token_serves_engine_and_registry(
         assert (listed.code, "2.1.106" in listed.out) == (0, True), listed.err
 
 
-def test_a_promotion_within_a_registry_that_wants_tokens_mounts_by_one_for_both_repositories(
+def test_a_promotion_within_a_registry_mounts_blobs_with_one_token_for_both_repositories(
     registry: Registry, repository: str, tmp_path: Path
 ) -> None:
     source = pushed.Repository(registry, repository)
@@ -126,7 +126,7 @@ def test_a_promotion_within_a_registry_that_wants_tokens_mounts_by_one_for_both_
         assert {f"repository:{repository}/ui:pull"} <= {*server.issued}
 
 
-def test_a_token_that_the_registry_takes_no_more_is_renewed_once(
+def test_a_token_that_the_registry_no_longer_accepts_is_renewed_once(
     engine: Engine, image: str, repository: str, tmp_path: Path
 ) -> None:
     with token_registry(tmp_path) as (_, server, proxy):
@@ -145,14 +145,16 @@ def test_a_token_that_the_registry_takes_no_more_is_renewed_once(
         assert len(server.issued) - before < 10, "it does not ask for ever"
 
 
-def test_tokens_that_live_for_a_second_are_enough(engine: Engine, image: str, repository: str, tmp_path: Path) -> None:
+def test_tokens_that_expire_after_a_second_are_enough(
+    engine: Engine, image: str, repository: str, tmp_path: Path
+) -> None:
     with token_registry(tmp_path) as (registry, server, _):
         server.expires_in = 1
         ran = release(engine, image, registry.host, repository, **configured(tmp_path, registry.host, LOGIN))
         assert ran.code == 0, ran.err
 
 
-def test_a_token_for_less_than_was_asked_moves_nothing(
+def test_a_token_with_fewer_rights_than_requested_moves_nothing(
     engine: Engine, image: str, repository: str, tmp_path: Path
 ) -> None:
     with token_registry(tmp_path) as (registry, server, _):
@@ -210,7 +212,7 @@ def trusted() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-def test_an_authority_in_certs_d_serves_engine_and_registry_through_a_proxy(
+def test_an_authority_in_certs_d_works_for_engine_and_registry_through_a_proxy(
     repository: str, tmp_path: Path, trusted: Path
 ) -> None:
     with secure(tmp_path) as (registry, made, proxy), behind(proxy) as (engine, environment, image):
@@ -225,7 +227,7 @@ def test_an_authority_in_certs_d_serves_engine_and_registry_through_a_proxy(
         assert (without.code, "no host registry.test" in without.error) == (2, True), without.err
 
 
-def test_a_client_certificate_in_certs_d_is_shown(repository: str, tmp_path: Path, trusted: Path) -> None:
+def test_a_client_certificate_in_certs_d_is_used(repository: str, tmp_path: Path, trusted: Path) -> None:
     with secure(tmp_path, clients=True) as (registry, made, proxy), behind(proxy) as (engine, environment, image):
         shutil.copy(made.authority, trusted / "ca.crt")
         missing = release(engine, image, NAME, repository, **environment)
@@ -239,7 +241,7 @@ def test_a_client_certificate_in_certs_d_is_shown(repository: str, tmp_path: Pat
         assert (ran.code, set(registry.tags(repository))) == (0, TAGS), ran.err
 
 
-def test_ssl_cert_file_names_the_authorities(repository: str, tmp_path: Path) -> None:
+def test_ssl_cert_file_sets_the_authorities(repository: str, tmp_path: Path) -> None:
     with secure(tmp_path) as (_, made, proxy):
         environment = {"HTTPS_PROXY": f"http://ann:{quote(canary.PASSWORD, safe='')}@{proxy.address}"}
         words = ("ls", f"{NAME}/{repository}")
@@ -270,7 +272,7 @@ def quoting(how: str) -> Rule:
 
 
 @pytest.mark.parametrize("how", ["a complaint", "a redirect", "a header"])
-def test_a_registry_that_quotes_the_password_gets_it_shown_as_stars(
+def test_a_password_that_a_registry_quotes_is_shown_as_stars(
     engine: Engine, guarded_registry: Registry, image: str, repository: str, tmp_path: Path, *, how: str
 ) -> None:
     with Proxy(guarded_registry.host) as proxy:
@@ -281,7 +283,7 @@ def test_a_registry_that_quotes_the_password_gets_it_shown_as_stars(
 
 
 @pytest.mark.usefixtures("no_waiting")
-def test_no_exception_holds_the_password_whichever_request_fails(
+def test_no_exception_contains_the_password_whichever_request_fails(
     engine: Engine, guarded_registry: Registry, image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = (Response(drop=True), Response(404), as_json(403, {}), Response(200, b"<html>"))

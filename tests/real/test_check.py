@@ -35,11 +35,11 @@ def drifted(found: Check) -> dict[str, tuple[str | None, str]]:
     return {s.tag: (str(s.version) if s.version else None, str(s.expected)) for s in found.drift}
 
 
-def test_a_repository_without_drift_is_right() -> None:
+def test_a_repository_without_drift_passes_the_check() -> None:
     assert check(shelf("1.0.0", "2.0.7", "2.1.106", "2.2.0-rc.1", nightly="other"), [SCHEME]).ok
 
 
-def test_drift_says_what_is_held_and_what_should_be() -> None:
+def test_drift_is_shown_with_the_actual_and_the_expected_image() -> None:
     repository = shelf("1.0.0", "2.0.7", "2.1.105", "2.1.106", latest="2.0.7", **{"2": "other"})
     del repository.held[Tag("2.0")]
     assert drifted(check(repository, [SCHEME])) == {
@@ -49,18 +49,18 @@ def test_drift_says_what_is_held_and_what_should_be() -> None:
     }
 
 
-def test_a_listed_tag_that_leads_nowhere_is_drift_and_a_version_that_does_counts_not() -> None:
+def test_a_listed_but_absent_floating_tag_is_drift_and_an_absent_version_does_not_count() -> None:
     repository = shelf("1.0.0", "1.0.1")
     repository.ghosts = {Tag("9.9.9"), Tag("latest")}
     del repository.held[Tag("latest")]
     assert drifted(check(repository, [SCHEME])) == {"latest": (None, "1.0.1")}
 
 
-def test_tags_that_no_version_claims_are_nobody_s_drift() -> None:
+def test_tags_that_belong_to_no_version_are_not_drift() -> None:
     assert check(shelf("2.2.0-rc.1", latest="other", **{"20240101": "other", "3": "other"}), [SCHEME]).ok
 
 
-def test_a_check_says_what_it_checked_and_what_belongs_to_lines_that_it_was_not_told_of() -> None:
+def test_a_check_says_what_it_checked_and_which_tags_belong_to_unknown_lines() -> None:
     others = {"alpine": "x", "2.1.106-alpine": "x", "lts": "x", "build-77": "x", "20240101": "x", "sha256-0f.sig": "x"}
     found = check(shelf("2.1.106", "2.2.0-rc.1", **others), [SCHEME])
     assert (found.ok, found.checked, found.not_looked_at) == (True, ("2.1", "2", "latest"), ("alpine", "lts"))
@@ -78,12 +78,12 @@ def test_a_check_says_what_it_checked_and_what_belongs_to_lines_that_it_was_not_
         (["3", "1.9"], ["1.9", "3"]),
     ],
 )
-def test_tags_of_other_lines_are_named_by_what_floats_there(further: list[str], named: list[str]) -> None:
+def test_tags_of_other_lines_are_named_by_their_floating_tags(further: list[str], named: list[str]) -> None:
     repository = shelf("2.1.106", **dict.fromkeys(further, "other"))
     assert [*check(repository, [SCHEME]).not_looked_at] == named
 
 
-def test_the_lines_that_one_command_leaves_out_are_named() -> None:
+def test_lines_that_a_command_leaves_out_are_named() -> None:
     plain, alpine = lines(Scheme(), ["default", "alpine"])
     repository = shelf("2.1.106", **dict.fromkeys(("2.1.106-alpine", "2.1-alpine", "2-alpine", "alpine"), "other"))
     assert check(repository, [plain]).not_looked_at == ("2-alpine", "2.1-alpine", "alpine")
@@ -102,7 +102,7 @@ def test_a_named_line_without_any_version_is_bad_input() -> None:
             check(shelf("2.1.106", nightly="other"), named)
 
 
-def test_a_floating_tag_that_holds_a_yanked_version_is_drift_whoever_claims_it() -> None:
+def test_a_floating_tag_that_holds_a_yanked_version_is_always_drift() -> None:
     repository = shelf("2.0.7", "2.1.105", **{"2.1.106-yanked": "bad", "2.1": "bad", "latest": "bad", "2": "2.1.105"})
     repository.hold("2.2.0-yanked", "worse")
     repository.hold("2.2", "worse")
@@ -119,11 +119,11 @@ def test_a_floating_tag_that_holds_a_yanked_version_is_drift_whoever_claims_it()
     assert [s.tag for s in check(repository, [SCHEME]).drift] == ["2.1", "latest"], "that may be a build number"
 
 
-def test_an_image_that_was_yanked_under_one_version_and_released_under_another_is_right() -> None:
+def test_an_image_that_was_yanked_under_one_version_may_be_released_under_another() -> None:
     assert check(shelf("2.1.107", **{"2.1.106-yanked": "2.1.107"}), [SCHEME]).ok
 
 
-def test_what_is_missing_is_told_from_what_is_listed_and_leads_nowhere() -> None:
+def test_a_missing_tag_is_distinguished_from_a_listed_tag_without_an_image() -> None:
     repository = shelf("2.0.7", "2.1.106")
     repository.ghosts = {Tag("latest")}
     for tag in ("latest", "2.0"):
@@ -148,13 +148,13 @@ def test_a_check_asks_about_two_digests_for_each_floating_tag() -> None:
     assert len([operation for operation in asked if operation.startswith("head")]) <= 2 * floats
 
 
-def test_an_absent_repository_is_told_from_an_empty_one() -> None:
+def test_an_absent_repository_is_distinguished_from_an_empty_one() -> None:
     with pytest.raises(InputError, match=r"there is no repository gallery/ui at registry\.local:5000: check the name"):
         check(Shelf(), [SCHEME])
     assert check(shelf(nightly="other"), [SCHEME]).ok
 
 
-def test_a_repair_moves_what_drifted_digest_for_digest_and_then_has_nothing_to_do() -> None:
+def test_a_repair_moves_every_drifted_tag_to_the_right_digest_and_then_has_nothing_to_do() -> None:
     repository = shelf("1.0.0", "2.0.7", "2.1.106", latest="2.0.7", **{"2": "other"})
     planned = repair(repository, [SCHEME], dry_run=True)
     assert repository.held[Tag("latest")] == image("2.0.7").manifest.digest
@@ -174,7 +174,7 @@ def test_a_repair_says_which_tags_it_creates_and_which_it_moves() -> None:
     assert sorted(line.partition(": sha256:")[0] for line in said[1:3]) == ["  create 2.0", "  move latest"]
 
 
-def test_a_tag_that_nobody_can_read_is_healed_by_the_write() -> None:
+def test_a_write_repairs_an_unreadable_tag() -> None:
     repository = shelf("1.0.0", "2.1.106")
     repository.unreadable = {Tag("latest")}
     assert drifted(check(repository, [SCHEME])) == {"latest": (None, "2.1.106")}
@@ -201,7 +201,7 @@ def test_a_real_registry_is_checked_and_repaired_with_an_index_among_its_images(
 
 
 @pytest.mark.engine
-def test_a_torn_tag_of_a_real_registry_is_healed(registry: Registry, repository: str) -> None:
+def test_a_damaged_tag_of_a_real_registry_is_repaired(registry: Registry, repository: str) -> None:
     body = json.dumps({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": []})
     for tag in ("1.0.0", "1.0", "1", "latest"):
         registry.put(repository, tag, body.encode(), "application/vnd.oci.image.index.v1+json")

@@ -38,7 +38,7 @@ def test_tags_prints_the_cascade_offline() -> None:
     assert tagger(None, "tags", "2.1.106+build.5", "--build-metadata", "drop").out.split()[0] == "2.1.106"
 
 
-def test_version_and_help_are_there() -> None:
+def test_the_version_and_the_help_are_printed() -> None:
     for word in ("--version", "-V"):
         assert re.fullmatch(r"tagger \d+\.\d+\.\d+\n", tagger(None, word).out)
     assert "--dry-run" in tagger(None, "release", "--help").out
@@ -68,7 +68,7 @@ BAD_VERSIONS = [
 
 
 @pytest.mark.parametrize("version", BAD_VERSIONS)
-def test_what_is_no_version_is_said_to_be_none(version: str) -> None:
+def test_a_word_that_is_not_a_version_is_refused(version: str) -> None:
     for words in (["tags", version], ["release", IMAGE, version, "--registry", "registry.local:5000"]):
         ran = tagger(None, *words)
         assert (ran.code, ran.out) == (2, ""), ran
@@ -76,7 +76,7 @@ def test_what_is_no_version_is_said_to_be_none(version: str) -> None:
         assert is_one_sentence(ran.error)
 
 
-def test_build_metadata_is_refused_with_the_choice() -> None:
+def test_refused_build_metadata_is_reported_with_the_option_that_drops_it() -> None:
     ran = tagger(None, "tags", "2.1.106+build.5")
     assert (ran.code, "--build-metadata drop" in ran.error) == (3, True)
     assert tagger(None, "tags", "2.1.106", "--build-metadata", "maybe").code == 2
@@ -110,7 +110,7 @@ BAD_TARGETS = [
 
 
 @pytest.mark.parametrize(("words", "code", "says"), BAD_TARGETS)
-def test_a_target_that_cannot_be_is_refused_before_anyone_is_asked(words: list[str], code: int, says: str) -> None:
+def test_an_impossible_target_is_refused_before_any_request(words: list[str], code: int, says: str) -> None:
     ran = tagger(None, "release", words[0], "2.1.106", *words[1:], "--json")
     assert (ran.code, says in ran.error, is_one_sentence(ran.error)) == (code, True, True), ran.err
     assert ran.json == {
@@ -126,7 +126,7 @@ def test_a_target_that_cannot_be_is_refused_before_anyone_is_asked(words: list[s
 # -- an Engine or a registry that is not there, or is not what it should be ----------------------------------------
 
 
-def test_no_engine_at_the_socket_is_said(model: ModelRegistry, tmp_path: Path) -> None:
+def test_a_missing_engine_at_the_socket_is_reported(model: ModelRegistry, tmp_path: Path) -> None:
     nowhere = f"unix://{tmp_path}/docker.sock"
     ran = tagger(None, "release", IMAGE, "2.1.106", "--registry", model.host, DOCKER_HOST=nowhere)
     assert (ran.code, "DOCKER_HOST" in ran.error, nowhere in ran.error) == (2, True, True)
@@ -147,24 +147,24 @@ def test_an_image_that_the_engine_does_not_have_is_named(fake: FakeEngine, model
     assert (ran.code, "nope" in ran.error, "build or pull" in ran.error) == (2, True, True)
 
 
-def test_a_registry_that_refuses_the_connection_is_said(fake: FakeEngine) -> None:
+def test_a_registry_that_refuses_the_connection_is_reported(fake: FakeEngine) -> None:
     ran = release(fake, f"127.0.0.1:{free_port()}")
     assert (ran.code, "no registry answers" in ran.error, ran.json["outcome"]) == (2, True, "failed")
 
 
-def test_a_registry_of_an_unknown_host_is_said(fake: FakeEngine) -> None:
+def test_a_registry_on_an_unknown_host_is_reported(fake: FakeEngine) -> None:
     ran = release(fake, "nosuch.invalid:5000")
     assert (ran.code, "nosuch.invalid" in ran.error) == (2, True)
 
 
 @pytest.mark.parametrize("status", [200, 404])
-def test_a_web_server_is_no_registry(fake: FakeEngine, model: ModelRegistry, status: int) -> None:
+def test_a_web_server_is_not_taken_for_a_registry(fake: FakeEngine, model: ModelRegistry, status: int) -> None:
     model.intercept(lambda _: Response(status, b"<html>hello", {"Content-Type": "text/html"}))
     ran = release(fake, model.host)
     assert (ran.code, "not a registry" in ran.error) == (2, True)
 
 
-def test_something_that_speaks_no_http_is_no_registry(fake: FakeEngine) -> None:
+def test_a_server_without_http_is_not_taken_for_a_registry(fake: FakeEngine) -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         mute.settimeout(5)
         host = f"127.0.0.1:{mute.getsockname()[1]}"
@@ -173,7 +173,7 @@ def test_something_that_speaks_no_http_is_no_registry(fake: FakeEngine) -> None:
 
 
 @pytest.mark.engine
-def test_no_right_to_push_moves_nothing(engine: Engine, repository: str, tmp_path: Path) -> None:
+def test_nothing_moves_without_the_right_to_push(engine: Engine, repository: str, tmp_path: Path) -> None:
     engine.image(IMAGE, "the gallery")
     with Registry.start(tmp_path, htpasswd={"ann": "canary-password"}) as registry:
         words = ("release", IMAGE, "2.1.106", "--registry", registry.host, "--repository", repository)
@@ -188,7 +188,7 @@ def test_no_right_to_push_moves_nothing(engine: Engine, repository: str, tmp_pat
 
 
 @pytest.mark.engine
-def test_credentials_of_the_docker_configuration_serve_engine_and_registry(
+def test_credentials_of_the_docker_configuration_work_for_engine_and_registry(
     engine: Engine, repository: str, tmp_path: Path
 ) -> None:
     engine.image(IMAGE, "the gallery")
@@ -203,13 +203,13 @@ def test_credentials_of_the_docker_configuration_serve_engine_and_registry(
         assert "canary" not in ran.err + ran.out
 
 
-def test_credentials_over_plain_http_go_to_loopback_alone(fake: FakeEngine, model: ModelRegistry) -> None:
+def test_credentials_are_sent_over_plain_http_to_loopback_only(fake: FakeEngine, model: ModelRegistry) -> None:
     model.auth = Basic("ann", "canary-password")
     ran = release(fake, model.host)
     assert (ran.code, "docker login" in ran.error) == (3, True)
 
 
-def test_a_short_image_id_is_no_repository(fake: FakeEngine, model: ModelRegistry) -> None:
+def test_a_short_image_id_is_not_a_repository(fake: FakeEngine, model: ModelRegistry) -> None:
     short = fake.load("other", b"another")[:19]
     ran = tagger(fake, "release", short, "2.1.106", "--registry", model.host)
     assert (ran.code, "--repository" in ran.error) == (2, True), ran.err
@@ -222,7 +222,7 @@ def test_a_password_in_a_registry_s_name_is_not_repeated(fake: FakeEngine) -> No
     assert (ran.code, "canary" in ran.err + ran.out) == (2, False)
 
 
-def test_a_push_of_another_image_than_ours_is_withdrawn(fake: FakeEngine, model: ModelRegistry) -> None:
+def test_a_push_of_the_wrong_image_is_withdrawn(fake: FakeEngine, model: ModelRegistry) -> None:
     before = dict(model.seed(IMAGE, {"2.1.105": b"older"}))
     theirs = fake.load("theirs", b"what another program tagged meanwhile")
     push = fake.push
@@ -247,7 +247,7 @@ def test_a_refusal_of_the_push_reports_nothing_as_done(fake: FakeEngine, model: 
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
-def test_a_signal_while_the_registry_is_silent_ends_it_at_once(
+def test_a_signal_ends_a_release_at_once_while_the_registry_is_silent(
     fake: FakeEngine, model: ModelRegistry, number: signal.Signals, code: int
 ) -> None:
     asked, done = threading.Event(), threading.Event()
@@ -310,7 +310,7 @@ def test_json_is_one_object_in_every_outcome(fake: FakeEngine, model: ModelRegis
     assert outcome(release(fake, model.host)) == (1, "failed", True)
 
 
-def test_json_has_the_shape_that_was_promised(fake: FakeEngine, model: ModelRegistry) -> None:
+def test_json_has_the_documented_shape(fake: FakeEngine, model: ModelRegistry) -> None:
     done = release(fake, model.host).json
     digest = model.repositories[IMAGE]["latest"]
     assert done == {
@@ -379,7 +379,7 @@ def test_ls_shows_versions_drift_and_other_tags(gallery: str) -> None:
     assert lines[6] == "other tags: nightly"
 
 
-def test_the_json_of_ls_check_repair_and_rm_has_the_shape_that_was_promised(gallery: str, model: ModelRegistry) -> None:
+def test_the_json_of_ls_check_repair_and_rm_has_the_documented_shape(gallery: str, model: ModelRegistry) -> None:
     held = dict(model.repositories["gallery/ui"])
     ls = tagger(None, "ls", gallery, "--json").json
     assert ls["versions"][0] == {
@@ -422,7 +422,7 @@ def test_next_prints_a_version_for_release(gallery: str) -> None:
         assert tagger(None, "next", gallery, *words).code == 2
 
 
-def test_next_wants_to_be_told_that_a_version_is_the_first(gallery: str) -> None:
+def test_next_needs_an_option_for_the_first_version(gallery: str) -> None:
     absent = gallery.replace("/ui", "/absent")
     ran = tagger(None, "next", absent, "--minor")
     assert (ran.code, ran.out, "there is no repository gallery/absent" in ran.error, "--first" in ran.error) == (
@@ -449,12 +449,12 @@ def test_next_wants_to_be_told_that_a_version_is_the_first(gallery: str) -> None
     ],
 )
 @pytest.mark.parametrize("before", [[], ["--verbose"]])
-def test_a_command_that_has_another_name_is_named(word: str, says: str, before: list[str]) -> None:
+def test_a_command_from_another_tool_is_answered_with_ours(word: str, says: str, before: list[str]) -> None:
     ran = tagger(None, *before, word, "x", "--json")
     assert (ran.code, ran.out, f"there is no command '{word}': " in ran.error, says in ran.error) == (2, "", True, True)
 
 
-def test_a_command_that_is_misspelt_is_named_by_its_likeness() -> None:
+def test_a_misspelt_command_is_answered_with_the_similar_one() -> None:
     ran = tagger(None, "relase")
     assert (ran.code, "Did you mean 'release'?" in ran.err) == (2, True)
 
@@ -468,12 +468,12 @@ def test_a_command_that_is_misspelt_is_named_by_its_likeness() -> None:
         (["prune", "127.0.0.1:9/gallery"], "give --keep N, or set keep in the settings"),
     ],
 )
-def test_a_word_that_is_missing_is_named(words: list[str], says: str) -> None:
+def test_a_missing_argument_is_named(words: list[str], says: str) -> None:
     ran = tagger(None, *words)
     assert (ran.code, ran.out, says in ran.err) == (2, "", True), ran.err
 
 
-def test_rm_wants_names_or_all(gallery: str) -> None:
+def test_rm_needs_names_or_all(gallery: str) -> None:
     for words in ([], ["1.0.0", "--all"]):
         ran = tagger(None, "rm", gallery, *words, "--json")
         assert (ran.code, "--all" in ran.error, ran.json["error"]) == (2, True, ran.error)
@@ -499,7 +499,7 @@ def held(model: ModelRegistry) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("words", "going"), REMOVING.values(), ids=REMOVING)
-def test_what_removes_shows_what_would_go_and_asks(
+def test_a_command_that_removes_shows_what_it_would_remove_and_asks(
     words: list[str], going: set[str], shop: str, model: ModelRegistry
 ) -> None:
     command = [words[0], shop, *words[1:]]
@@ -515,7 +515,7 @@ def test_what_removes_shows_what_would_go_and_asks(
 
 
 @pytest.mark.parametrize(("words", "going"), REMOVING.values(), ids=REMOVING)
-def test_nothing_is_removed_where_nobody_can_answer(
+def test_nothing_is_removed_without_a_terminal_to_ask(
     words: list[str], going: set[str], shop: str, model: ModelRegistry
 ) -> None:
     command = [words[0], shop, *words[1:]]
@@ -528,7 +528,7 @@ def test_nothing_is_removed_where_nobody_can_answer(
 
 
 @pytest.mark.parametrize("words", [["--all"], ["2.1.106"]])
-def test_nothing_goes_that_nobody_agreed_to(words: list[str], shop: str, model: ModelRegistry) -> None:
+def test_nothing_is_removed_without_consent(words: list[str], shop: str, model: ModelRegistry) -> None:
     def answer() -> str:
         tags = model.repositories["gallery/ui"]
         tags["latest"] = tags["2.1"] = model.seed("gallery/ui", {"2.1.107": b"meanwhile"})["2.1.107"]
@@ -539,7 +539,9 @@ def test_nothing_goes_that_nobody_agreed_to(words: list[str], shop: str, model: 
     assert {*VERSIONS, "2.1.107", "latest"} <= {*held(model)}
 
 
-def test_a_repository_that_does_not_exist_is_told_from_one_without_tags(gallery: str, model: ModelRegistry) -> None:
+def test_a_repository_that_does_not_exist_is_distinguished_from_one_without_tags(
+    gallery: str, model: ModelRegistry
+) -> None:
     model.repositories["gallery/empty"] = {}
     for command in (["ls"], ["check"], ["repair"]):
         ran = tagger(None, *command, gallery.replace("/ui", "/absent"))
@@ -553,7 +555,9 @@ def test_a_tag_list_that_is_refused_names_docker_login(gallery: str, model: Mode
     assert (ran.code, f"docker login {model.host}" in ran.error) == (3, True)
 
 
-def test_plain_http_where_https_is_wanted_names_the_way_out(gallery: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_registry_over_plain_http_is_reported_with_the_option_that_allows_it(
+    gallery: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tagger.wiring.access.is_at_loopback", lambda _: False)
     host = gallery.partition("/")[0]
     with pytest.raises(RegistryUnreachable, match=f"insecure-registries, or pass --insecure {host}"):
@@ -578,7 +582,7 @@ def test_a_shell_completes_commands_options_and_the_tags_of_a_repository(gallery
     assert complete("tagger rm 127.0.0.1:9/gallery 2") == []
 
 
-def test_completing_a_tag_asks_for_the_list_alone(gallery: str, model: ModelRegistry) -> None:
+def test_completing_a_tag_requests_only_the_list(gallery: str, model: ModelRegistry) -> None:
     model.requests.clear()
     assert "2.1.106" in complete(f"tagger rm {gallery} 2")
     assert [request.path for request in model.requests] == ["/v2/gallery/ui/tags/list"]
@@ -591,7 +595,7 @@ def test_the_script_for_a_shell_is_printed(shell: str) -> None:
 
 
 @pytest.mark.engine
-def test_bash_itself_takes_the_script(gallery: str, tmp_path: Path) -> None:
+def test_bash_itself_accepts_the_script(gallery: str, tmp_path: Path) -> None:
     script = tmp_path / "completion"
     script.write_text(tagger(None, "completion", "bash").out)
     ask = f"source {script}; COMP_WORDS=(tagger rm {gallery} 2.1.1); COMP_CWORD=3; _tagger_completion tagger"

@@ -43,7 +43,7 @@ def offered(engine: HasUrl | None, line: str) -> list[str]:
     return ran.out.split()
 
 
-def test_words_of_which_one_is_chosen_are_offered() -> None:
+def test_the_allowed_values_of_an_option_are_offered() -> None:
     assert offered(None, "tagger release --floats-via ") == ["engine", "registry"]
     assert offered(None, "tagger tags 1.0.0 --build-metadata d") == ["drop"]
     assert offered(None, "tagger promote --require s") == ["signature", "sbom"]
@@ -64,7 +64,7 @@ def test_images_of_the_settings_are_offered_for_a_repository(tmp_path: Path) -> 
         assert (ran.out.split(), ran.err) == (["gallery", "gate"], ""), command
 
 
-def test_what_a_shell_could_run_is_not_offered(tmp_path: Path) -> None:
+def test_text_that_a_shell_would_run_is_not_offered(tmp_path: Path) -> None:
     names = ("gallery", "x\\\\", "<(touch ran)", "$(touch ran)", "`touch ran`", "-rf", "a b", "*", "';touch ran;'")
     (tmp_path / "tagger.toml").write_text("".join(f'[images."{name}"]\nrepository = "a/b"\n' for name in names))
     for shell in ("bash", "zsh", "fish", "powershell"):
@@ -72,7 +72,7 @@ def test_what_a_shell_could_run_is_not_offered(tmp_path: Path) -> None:
         assert ("gallery" in said, "touch" in said, "\\" in said, "rf" in said) == (True, False, False, False), shell
 
 
-def test_tags_are_offered_where_a_repository_is_named(model: ModelRegistry) -> None:
+def test_tags_are_offered_after_a_repository(model: ModelRegistry) -> None:
     model.seed("gallery/ui", {"2.1.105": b"old", "2.1.106": b"new", "build-77": b"build"})
     ui = f"{model.host}/gallery/ui"
     assert sorted(offered(None, f"tagger yank {ui} 2.1.")) == ["2.1.105", "2.1.106"]
@@ -81,7 +81,7 @@ def test_tags_are_offered_where_a_repository_is_named(model: ModelRegistry) -> N
     assert {request.path for request in model.requests} == {"/v2/gallery/ui/tags/list"}, "the list alone"
 
 
-def test_nothing_is_offered_and_nothing_said_where_nothing_can_be_asked(model: ModelRegistry, tmp_path: Path) -> None:
+def test_completion_stays_silent_when_it_can_ask_nothing(model: ModelRegistry, tmp_path: Path) -> None:
     (tmp_path / "tagger.toml").write_text("nonsense =")
     model.auth = Basic("ann", "another-password")
     for words in (f"rm {model.host}/gallery/ui ", f"promote {model.host}/gallery/ui:", "release ", "ls ", "rm Ui "):
@@ -89,7 +89,7 @@ def test_nothing_is_offered_and_nothing_said_where_nothing_can_be_asked(model: M
         assert (ran.code, ran.out.strip(), ran.err) == (0, "", ""), words
 
 
-def test_what_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_completion_does_not_wait_for_a_silent_server(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(offer, "_SECONDS", 0.01)
     answers = threading.Event()
 
@@ -102,7 +102,7 @@ def test_what_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "powershell"])
-def test_every_shell_is_answered_in_its_own_form(model: ModelRegistry, shell: str) -> None:
+def test_every_shell_gets_its_own_format(model: ModelRegistry, shell: str) -> None:
     model.seed("gallery/ui", {"2.1.105": b"old"})
     said = completed(None, f"tagger rm {model.host}/gallery/ui 2.1.", shell)
     assert (said.code, "2.1.105" in said.out, said.err) == (0, True, "")
@@ -120,7 +120,7 @@ def typed(words: Sequence[str], folder: Path, script: str) -> list[str]:
 
 @pytest.mark.long
 @pytest.mark.shell("fish")
-def test_fish_itself_takes_the_script(model: ModelRegistry, tmp_path: Path) -> None:
+def test_fish_itself_accepts_the_script(model: ModelRegistry, tmp_path: Path) -> None:
     model.seed("gallery/ui", {"2.1.105": b"old", "2.1.106": b"new"})
     (tmp_path / "script.fish").write_text(tagger(None, "completion", "fish").out)
     ask = f"source script.fish; complete --do-complete 'tagger rm {model.host}/gallery/ui 2.1.1'"
@@ -129,7 +129,7 @@ def test_fish_itself_takes_the_script(model: ModelRegistry, tmp_path: Path) -> N
 
 @pytest.mark.long
 @pytest.mark.shell("zsh")
-def test_zsh_itself_takes_the_script(model: ModelRegistry, tmp_path: Path) -> None:
+def test_zsh_itself_accepts_the_script(model: ModelRegistry, tmp_path: Path) -> None:
     model.seed("gallery/ui", {"2.1.105": b"old", "2.1.106": b"new"})
     (tmp_path / "script.zsh").write_text(tagger(None, "completion", "zsh").out)
     # compdef and _arguments need a line editor: they print what they get.

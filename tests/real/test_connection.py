@@ -176,7 +176,7 @@ def test_a_certificate_that_docker_trusts_is_trusted(
         assert connect(registry.host, trust=Trust()).request("GET", TAGS).status == 200
 
 
-def test_an_unknown_authority_is_refused_and_the_place_for_it_named(connect: Connect, secure: ModelRegistry) -> None:
+def test_an_unknown_authority_is_refused_with_the_place_to_put_it(connect: Connect, secure: ModelRegistry) -> None:
     place = f"put its CA into /etc/docker/certs.d/{secure.host}/ca.crt"
     with pytest.raises(RegistryUnreachable, match=f"{secure.host} fails the TLS check .*{place}") as caught:
         connect(secure.host, ANN, Trust()).request("GET", TAGS)
@@ -210,7 +210,7 @@ def test_a_certificate_that_cannot_be_used_is_named(
 
 
 @pytest.mark.parametrize("name", ["ca.crt", "client.cert", "client.key"])
-def test_a_certificate_that_is_a_pipe_is_not_waited_for(connect: Connect, secure: ModelRegistry, name: str) -> None:
+def test_a_certificate_that_is_a_pipe_does_not_block(connect: Connect, secure: ModelRegistry, name: str) -> None:
     folder = certificates_of(secure.host)
     (folder / "client.cert").write_bytes(b"")
     (folder / name).unlink(missing_ok=True)
@@ -218,7 +218,7 @@ def test_a_certificate_that_is_a_pipe_is_not_waited_for(connect: Connect, secure
         connect(secure.host, trust=Trust()).request("GET", TAGS)
 
 
-def test_a_client_certificate_is_shown_to_who_asks(connect: Connect, certified: Certificate) -> None:
+def test_a_client_certificate_is_sent_on_request(connect: Connect, certified: Certificate) -> None:
     context = certified.context()
     context.load_verify_locations(certified.authority)
     context.verify_mode = ssl.CERT_REQUIRED
@@ -239,13 +239,13 @@ def test_plain_http_is_used_only_where_it_is_allowed(connect: Connect, registry:
     assert connect(registry.host, trust=Trust(insecure=True)).request("GET", TAGS).status == 200
 
 
-def test_an_insecure_registry_that_speaks_tls_is_spoken_to_in_tls(connect: Connect, secure: ModelRegistry) -> None:
+def test_an_insecure_registry_that_supports_tls_is_used_over_tls(connect: Connect, secure: ModelRegistry) -> None:
     opened = connect(secure.host, trust=Trust(insecure=True))
     assert opened.request("GET", TAGS).status == 200
     assert opened.site.origin == f"https://{secure.host}"
 
 
-def test_whether_it_speaks_tls_is_asked_once(connect: Connect, secure: ModelRegistry) -> None:
+def test_tls_support_is_probed_once(connect: Connect, secure: ModelRegistry) -> None:
     opened = connect(secure.host)
     for _ in range(3):
         opened.request("GET", TAGS)
@@ -274,12 +274,12 @@ def test_an_unknown_host_is_named(connect: Connect, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:0", "127.0.0.1:99999", f"{'a' * 64}.test:5000"])
-def test_a_host_that_cannot_be_is_unreachable(connect: Connect, host: str) -> None:
+def test_an_impossible_host_is_unreachable(connect: Connect, host: str) -> None:
     with pytest.raises(RegistryUnreachable, match=": check the "):
         connect(host, trust=Trust()).request("GET", TAGS)
 
 
-def test_docker_hub_is_asked_where_its_interface_is(connect: Connect) -> None:
+def test_docker_hub_is_reached_at_its_api_host(connect: Connect) -> None:
     assert connect("docker.io", trust=Trust()).site.origin == "https://registry-1.docker.io"
 
 
@@ -293,7 +293,7 @@ def test_a_request_never_leaves_the_registry(connect: Connect, path: str) -> Non
 # Basic
 
 
-def test_basic_credentials_are_sent_when_asked_for_and_then_at_once(connect: Connect) -> None:
+def test_basic_credentials_are_sent_after_a_challenge_and_then_with_every_request(connect: Connect) -> None:
     with ModelRegistry(auth=Basic("ann", CANARY)) as registry:
         registry.seed("gallery/ui", {"1": b"one"})
         opened = connect(registry.host, ANN)
@@ -311,20 +311,20 @@ def test_a_wrong_password_is_tried_once(connect: Connect) -> None:
 
 
 @pytest.mark.parametrize("credential", [None, TOKEN_OF_ANN])
-def test_without_a_password_basic_is_not_answered(connect: Connect, credential: Credential | None) -> None:
+def test_a_basic_challenge_is_not_answered_without_a_password(connect: Connect, credential: Credential | None) -> None:
     with ModelRegistry(auth=Basic("ann", CANARY)) as registry:
         assert connect(registry.host, credential).request("GET", TAGS, scope=SCOPE).status == 401
         assert authorizations(registry) == [None]
 
 
-def test_a_challenge_that_cannot_be_answered_is_the_answer(connect: Connect, registry: ModelRegistry) -> None:
+def test_a_challenge_that_cannot_be_met_is_returned(connect: Connect, registry: ModelRegistry) -> None:
     registry.intercept(on("GET", TAGS, Response(401, b"", {"WWW-Authenticate": ["Negotiate", 'Digest realm="x"']})))
     assert connect(registry.host, ANN).request("GET", TAGS).status == 401
     assert authorizations(registry) == [None]
 
 
 @pytest.mark.parametrize("asked", ['Basic realm="x"', 'Bearer realm="https://127.0.0.1/token"'])
-def test_credentials_never_cross_plain_http_unless_that_is_meant(
+def test_credentials_are_sent_over_plain_http_only_on_request(
     connect: Connect, registry: ModelRegistry, asked: str
 ) -> None:
     registry.intercept(on("GET", TAGS, Response(401, b"", {"WWW-Authenticate": asked})))
@@ -334,7 +334,7 @@ def test_credentials_never_cross_plain_http_unless_that_is_meant(
     assert authorizations(registry) == [None]
 
 
-def test_a_helper_is_asked_only_when_the_registry_asks(registry: ModelRegistry) -> None:
+def test_a_helper_runs_only_when_the_registry_asks_for_a_login(registry: ModelRegistry) -> None:
     with contextlib.closing(Connection(Registry(registry.host), lambda: pytest.fail("asked"), LOOPBACK)) as opened:
         assert opened.request("GET", TAGS).status == 200
 
@@ -348,7 +348,7 @@ def bearer_registry(auth: Bearer, tls: ssl.SSLContext | None = None) -> ModelReg
     return model
 
 
-def test_a_token_is_asked_for_once_with_the_scope(connect: Connect) -> None:
+def test_a_token_is_requested_once_with_the_scope(connect: Connect) -> None:
     with bearer_registry(Bearer("ann", CANARY)) as registry:
         opened = connect(registry.host, ANN)
         assert [opened.request("GET", TAGS, scope=SCOPE).status for _ in range(3)] == [200] * 3
@@ -364,7 +364,7 @@ def test_the_realms_own_query_is_kept(connect: Connect) -> None:
         assert registry.requests[1].query == {"account": ["x"], "service": ["model"], "scope": [SCOPE]}
 
 
-def test_without_credentials_an_anonymous_token_is_asked_for(connect: Connect) -> None:
+def test_an_anonymous_token_is_requested_without_credentials(connect: Connect) -> None:
     with bearer_registry(Bearer("ann", CANARY, anonymous=frozenset({"pull"}))) as registry:
         assert connect(registry.host).request("GET", TAGS, scope=SCOPE).status == 200
         assert authorizations(registry) == [None, None, "Bearer token-1"]
@@ -397,13 +397,13 @@ def test_a_token_that_expired_is_renewed_once(connect: Connect) -> None:
 @pytest.mark.parametrize(
     "auth", [Bearer("ann", CANARY, expires_in=0), Bearer("ann", CANARY, grants=frozenset({"pull"}))]
 )
-def test_a_token_that_does_not_help_is_no_reason_to_ask_forever(connect: Connect, auth: Bearer) -> None:
+def test_a_token_that_does_not_help_is_not_requested_forever(connect: Connect, auth: Bearer) -> None:
     with bearer_registry(auth) as registry:
         answer = connect(registry.host, ANN).request("PUT", "/v2/gallery/ui/manifests/1", scope=SCOPE, body=b"{}")
         assert (answer.status, auth.issued) == (401, 1)
 
 
-def test_each_scope_has_a_token_of_its_own(connect: Connect) -> None:
+def test_each_scope_has_its_own_token(connect: Connect) -> None:
     auth = Bearer("ann", CANARY)
     with bearer_registry(auth) as registry:
         opened = connect(registry.host, ANN)
@@ -457,7 +457,7 @@ def test_a_token_server_without_a_token_is_named(connect: Connect, answer: Respo
         assert_hidden(caught.value)
 
 
-def test_a_token_is_not_longer_than_any_token(connect: Connect) -> None:
+def test_an_oversized_token_is_refused(connect: Connect) -> None:
     with bearer_registry(Bearer("ann", CANARY)) as registry:
         registry.intercept(on("GET", "/token", as_json(200, {"token": "x" * 100_000})))
         with pytest.raises(RegistryError, match=r"more than 65536 bytes.*: check the host"):
@@ -488,7 +488,7 @@ def hides(status: int) -> Rule:
         (f"DELETE {MANIFESTS}/{DIGEST}", DELETE, 202),
     ],
 )
-def test_what_is_not_there_for_strangers_is_asked_for_once_more_with_the_login(
+def test_content_that_is_hidden_from_anonymous_users_is_requested_again_with_the_login(
     connect: Connect, status: int, auth: Basic | Bearer, sent: str, scope: str, *, found: int
 ) -> None:
     with ModelRegistry(auth=auth) as registry:
@@ -499,7 +499,7 @@ def test_what_is_not_there_for_strangers_is_asked_for_once_more_with_the_login(
         assert answer.status == found
 
 
-def test_a_blob_that_is_not_there_for_strangers_is_asked_for_once_more_with_the_login(connect: Connect) -> None:
+def test_a_blob_that_is_hidden_from_anonymous_users_is_requested_again_with_the_login(connect: Connect) -> None:
     with bearer_registry(Bearer("ann", CANARY)) as registry:
         registry.blobs["gallery/ui", DIGEST] = b"layer"
         registry.intercept(hides(404))
@@ -507,14 +507,14 @@ def test_a_blob_that_is_not_there_for_strangers_is_asked_for_once_more_with_the_
             assert (answer.status, b"".join(pieces)) == (200, b"layer")
 
 
-def test_a_401_that_does_not_say_how_to_log_in_is_answered_as_the_root_says(connect: Connect) -> None:
+def test_a_401_without_a_challenge_is_answered_with_the_challenge_of_the_root(connect: Connect) -> None:
     with bearer_registry(Bearer("ann", CANARY)) as registry:
         silent = refusal(401, "UNAUTHORIZED", "authentication required")
         registry.intercept(on("GET", TAGS, lambda sent: None if sent.headers["Authorization"] else silent))
         assert connect(registry.host, ANN).request("GET", TAGS, scope=PULL).status == 200
 
 
-def test_an_open_registry_is_asked_once_whether_it_wants_a_login(connect: Connect, registry: ModelRegistry) -> None:
+def test_an_open_registry_is_asked_once_whether_it_needs_a_login(connect: Connect, registry: ModelRegistry) -> None:
     opened = connect(registry.host, ANN)
     for _ in range(3):
         assert opened.request("GET", "/v2/gallery/none/tags/list", scope=PULL).status == 404
@@ -522,12 +522,12 @@ def test_an_open_registry_is_asked_once_whether_it_wants_a_login(connect: Connec
     assert paths(registry).count("GET /v2/") == 1
 
 
-def test_without_a_login_nobody_asks_whether_one_is_wanted(connect: Connect, registry: ModelRegistry) -> None:
+def test_the_registry_is_not_asked_about_logins_when_there_is_none(connect: Connect, registry: ModelRegistry) -> None:
     assert connect(registry.host).request("GET", "/v2/gallery/none/tags/list", scope=PULL).status == 404
     assert paths(registry) == ["GET /v2/gallery/none/tags/list"]
 
 
-def test_a_broken_helper_matters_only_where_a_login_is_wanted(registry: ModelRegistry) -> None:
+def test_a_broken_helper_matters_only_where_a_login_is_needed(registry: ModelRegistry) -> None:
     def broken() -> Credential | None:
         raise CredentialsError("docker-credential-x cannot be started: install it")
 
@@ -540,7 +540,7 @@ def test_a_broken_helper_matters_only_where_a_login_is_wanted(registry: ModelReg
             opened.request("GET", TAGS, scope=PULL)
 
 
-def test_nobody_logs_in_for_what_another_host_does_not_have(
+def test_a_404_of_another_host_causes_no_login(
     connect: Connect, registry: ModelRegistry, secure: ModelRegistry
 ) -> None:
     registry.intercept(on("GET", TAGS, redirect(f"{secure.url}/gone")))
@@ -579,7 +579,7 @@ def rights_asked(server: ModelRegistry) -> list[str]:
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 422])
-def test_a_right_to_delete_that_the_token_server_does_not_know_is_called_something_else(
+def test_a_right_to_delete_that_the_token_server_does_not_know_is_requested_under_another_name(
     connect: Connect, status: int
 ) -> None:
     auth = Bearer("ann", CANARY)
@@ -592,7 +592,7 @@ def test_a_right_to_delete_that_the_token_server_does_not_know_is_called_somethi
         assert rights_asked(registry) == ["delete", "pull,push", "*", "*"], "what worked once is asked for at once"
 
 
-def test_a_registry_that_deletes_with_the_right_to_push_is_asked_for_that(connect: Connect) -> None:
+def test_a_registry_that_deletes_with_the_right_to_push_is_asked_for_that_right(connect: Connect) -> None:
     with bearer_registry(Bearer("ann", CANARY)) as registry:
         registry.intercept(refuses("delete"))
         deleted = on("DELETE", "", lambda sent: Response(202) if sent.headers["Authorization"] else None)
@@ -602,7 +602,7 @@ def test_a_registry_that_deletes_with_the_right_to_push_is_asked_for_that(connec
         assert rights_asked(registry) == ["delete", "pull,push"]
 
 
-def test_what_a_registry_wants_in_the_end_is_asked_for_once(connect: Connect) -> None:
+def test_the_right_that_a_registry_finally_needs_is_requested_once(connect: Connect) -> None:
     with bearer_registry(Bearer("ann", CANARY)) as registry:
         registry.intercept(on("DELETE", "", lambda _: challenges()(registry), times=1))
         opened = connect(registry.host, ANN)
@@ -611,7 +611,7 @@ def test_what_a_registry_wants_in_the_end_is_asked_for_once(connect: Connect) ->
 
 
 @pytest.mark.parametrize("right", ["", "delete", "*", "delete,pull"])
-def test_a_right_that_is_never_granted_is_not_asked_for_without_end(connect: Connect, right: str) -> None:
+def test_a_right_that_is_never_granted_is_not_requested_forever(connect: Connect, right: str) -> None:
     with bearer_registry(Bearer("ann", CANARY)) as registry:
         registry.intercept(on("DELETE", "", lambda _: challenges(right)(registry)))
         answer = connect(registry.host, ANN).request("DELETE", f"{MANIFESTS}/{DIGEST}", scope=DELETE)
@@ -619,7 +619,7 @@ def test_a_right_that_is_never_granted_is_not_asked_for_without_end(connect: Con
         assert len(rights_asked(registry)) <= 3
 
 
-def test_a_registry_that_wants_another_right_each_time_is_given_up(connect: Connect) -> None:
+def test_tagger_gives_up_on_a_registry_that_needs_another_right_each_time(connect: Connect) -> None:
     rights = (challenges(f"right{number}") for number in range(1000))
     with bearer_registry(Bearer("ann", CANARY)) as registry:
         registry.intercept(on("PUT", "", lambda _: next(rights)(registry)))
@@ -627,7 +627,7 @@ def test_a_registry_that_wants_another_right_each_time_is_given_up(connect: Conn
         assert len(rights_asked(registry)) <= 5
 
 
-def test_a_token_to_push_is_never_replaced_by_one_that_cannot(connect: Connect) -> None:
+def test_a_token_to_push_is_never_replaced_by_one_without_that_right(connect: Connect) -> None:
     upload = "/v2/gallery/ui/blobs/uploads/"
     with bearer_registry(Bearer("ann", CANARY)) as registry:
         registry.intercept(on("DELETE", "/uploads/", lambda _: challenges("delete")(registry)))
@@ -639,7 +639,7 @@ def test_a_token_to_push_is_never_replaced_by_one_that_cannot(connect: Connect) 
 
 
 @pytest.mark.parametrize("right", ["pull,push", "*", "delete", ""])
-def test_a_read_never_asks_for_more_than_reading(connect: Connect, right: str) -> None:
+def test_a_read_never_requests_more_than_the_right_to_pull(connect: Connect, right: str) -> None:
     with bearer_registry(Bearer("ann", CANARY)) as registry:
         registry.intercept(on("GET", TAGS, lambda _: challenges(right)(registry)))
         assert connect(registry.host, ANN).request("GET", TAGS, scope=PULL).status == 401
@@ -665,7 +665,7 @@ def refused(answer: Answer) -> str:
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
-def test_a_login_that_is_good_and_lacks_a_right_is_not_asked_for_once_more(connect: Connect, method: str) -> None:
+def test_a_valid_login_that_lacks_a_right_is_not_sent_to_docker_login(connect: Connect, method: str) -> None:
     with bearer_registry(Bearer("ann", CANARY, grants=frozenset({"pull"}))) as registry:
         scope, right = (SCOPE, "push") if method == "PUT" else (DELETE, "delete")
         answer = connect(registry.host, ANN).request(method, f"{MANIFESTS}/1", scope=scope, body=b"{}")
@@ -677,7 +677,7 @@ def by_policy(request: Request) -> Response | None:
     return refusal(403, "DENIED", "by policy") if request.headers["Authorization"] else None
 
 
-def test_a_refusal_of_a_good_login_may_have_another_reason_than_the_right(connect: Connect) -> None:
+def test_a_valid_login_may_be_refused_for_another_reason_than_a_missing_right(connect: Connect) -> None:
     for auth in (Basic("ann", CANARY), Bearer("ann", CANARY)):
         with ModelRegistry(auth=auth) as registry:
             registry.intercept(on("PUT", "", by_policy))
@@ -685,7 +685,7 @@ def test_a_refusal_of_a_good_login_may_have_another_reason_than_the_right(connec
             assert "DENIED: by policy): your login is valid, so if it is the right to push that" in refused(answer)
 
 
-def test_a_registry_that_does_not_take_its_own_token_servers_token_is_to_blame(connect: Connect) -> None:
+def test_a_registry_that_refuses_its_own_token_server_s_token_is_blamed(connect: Connect) -> None:
     with bearer_registry(Bearer("ann", CANARY, expires_in=0)) as registry:
         answer = connect(registry.host, ANN).request("GET", TAGS, scope=PULL)
         assert "its own token server gave that token, so ask the administrator of registry.local:5000" in refused(
@@ -702,7 +702,7 @@ def test_a_registry_that_does_not_take_its_own_token_servers_token_is_to_blame(c
         (Bearer("ann", CANARY, anonymous=frozenset({"pull"})), None),
     ],
 )
-def test_a_login_that_is_missing_or_no_good_is_what_is_asked_for(
+def test_a_missing_or_invalid_login_is_reported(
     connect: Connect, auth: Basic | Bearer, credential: Credential | None
 ) -> None:
     with ModelRegistry(auth=auth) as registry:
@@ -722,7 +722,7 @@ def test_a_token_server_that_gave_a_token_once_knows_the_login(connect: Connect)
             opened.request("PUT", f"{MANIFESTS}/1", scope=SCOPE, body=b"{}")
 
 
-def test_a_token_server_that_gives_strangers_nothing_asks_for_a_login(connect: Connect) -> None:
+def test_a_token_server_that_refuses_anonymous_users_asks_for_a_login(connect: Connect) -> None:
     with bearer_registry(Bearer("ann", CANARY)) as registry:
         registry.intercept(on("GET", "/token", refusal(403, "DENIED", "no anonymous access")))
         with pytest.raises(Denied, match=r"gives no anonymous token .*no anonymous access\): run docker login"):
@@ -735,7 +735,7 @@ BOTH = Credential("", Secret("an-identity-token"), ANN)
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 500, 503])
-def test_where_no_identity_token_is_taken_the_password_is_tried(connect: Connect, status: int) -> None:
+def test_the_password_is_tried_where_identity_tokens_are_not_accepted(connect: Connect, status: int) -> None:
     with bearer_registry(Bearer("ann", CANARY)) as registry:
         registry.intercept(on("POST", "/token", Response(status)))
         opened = connect(registry.host, BOTH)
@@ -745,7 +745,7 @@ def test_where_no_identity_token_is_taken_the_password_is_tried(connect: Connect
         assert opened.auth.credential() == ANN, "the Engine gets what the token server takes"
 
 
-def test_where_an_identity_token_is_taken_the_password_stays_here(connect: Connect) -> None:
+def test_the_password_is_not_sent_where_an_identity_token_is_accepted(connect: Connect) -> None:
     with bearer_registry(Bearer("ann", "other", identity_token="an-identity-token")) as registry:
         opened = connect(registry.host, BOTH)
         assert opened.request("GET", TAGS, scope=PULL).status == 200
@@ -754,7 +754,9 @@ def test_where_an_identity_token_is_taken_the_password_stays_here(connect: Conne
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 405, 500])
-def test_without_a_password_a_token_server_that_takes_no_identity_token_is_named(connect: Connect, status: int) -> None:
+def test_a_token_server_that_accepts_no_identity_token_is_named_without_a_password(
+    connect: Connect, status: int
+) -> None:
     with bearer_registry(Bearer("ann", CANARY)) as registry:
         registry.intercept(on("POST", "/token", Response(status)))
         message = rf"accepts no identity token \(HTTP {status}\), and your login has no password: run docker login"
@@ -763,7 +765,7 @@ def test_without_a_password_a_token_server_that_takes_no_identity_token_is_named
         assert_hidden(caught.value)
 
 
-def test_a_password_that_is_no_good_either_is_what_is_named(connect: Connect) -> None:
+def test_a_password_that_is_wrong_too_is_reported(connect: Connect) -> None:
     with bearer_registry(Bearer("ann", "other")) as registry:
         opened = connect(registry.host, BOTH)
         with pytest.raises(Denied, match=r"refuses the credentials .*: run docker login"):
@@ -795,18 +797,18 @@ def test_a_registry_that_asks_for_a_password_gets_the_one_beside_an_identity_tok
         ("https://registry.example", "https://registry.example:x/v2/", False),
     ],
 )
-def test_an_origin_is_the_same_however_it_is_spelt(one: str, other: str, *, same: bool) -> None:
+def test_every_spelling_of_an_origin_is_the_same_origin(one: str, other: str, *, same: bool) -> None:
     assert (origin_of(one) == origin_of(other)) is same
 
 
 @pytest.mark.parametrize(
     "realm", ["https://REGISTRY.Test/token", "https://registry.test:443/token", "HTTPS://registry.test"]
 )
-def test_a_realm_on_the_registrys_own_host_is_its_own_however_it_is_spelt(connect: Connect, realm: str) -> None:
+def test_every_spelling_of_a_realm_on_the_registrys_own_host_is_trusted(connect: Connect, realm: str) -> None:
     connect("Registry.test:443", ANN, Trust()).auth._tokens.check_realm(realm, ANN)
 
 
-def test_an_insecure_registry_is_not_verified_whatever_the_case_of_its_name(
+def test_the_name_of_an_insecure_registry_is_case_insensitive(
     connect: Connect, secure: ModelRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", at_loopback(socket.getaddrinfo))
@@ -820,7 +822,7 @@ def at_loopback(look_up: Callable[..., object]) -> Callable[..., object]:
 
 @pytest.mark.parametrize("port", ["", ":443", ":5000"])
 @pytest.mark.parametrize("method", ["GET", "PUT"])
-def test_a_proxy_that_hides_https_from_the_registry_is_what_is_named(connect: Connect, port: str, method: str) -> None:
+def test_a_proxy_that_hides_https_from_the_registry_is_reported(connect: Connect, port: str, method: str) -> None:
     opened = connect(f"registry.test{port}", ANN, Trust())
     plain = f"http://Registry.test{'' if port == ':443' else port}/v2/gallery/ui/blobs/uploads/1"
     with pytest.raises(RegistryError, match=r"reached over https and points to http:.* X-Forwarded-Proto: https"):
@@ -843,7 +845,7 @@ def foreign(server: ModelRegistry) -> str:
     return f"http://localhost:{server.port}/token"
 
 
-def test_credentials_are_not_given_to_a_stranger(connect: Connect, elsewhere: ModelRegistry) -> None:
+def test_credentials_are_not_sent_to_an_unknown_token_server(connect: Connect, elsewhere: ModelRegistry) -> None:
     with bearer_registry(Bearer("ann", CANARY, realm=foreign(elsewhere))) as registry:
         with pytest.raises(
             Denied, match=r"wants its credentials sent to localhost: .*allow it with --auth-host localhost"
@@ -852,7 +854,7 @@ def test_credentials_are_not_given_to_a_stranger(connect: Connect, elsewhere: Mo
         assert elsewhere.requests == []
 
 
-def test_a_token_server_that_was_named_gets_them(connect: Connect, elsewhere: ModelRegistry) -> None:
+def test_credentials_are_sent_to_a_token_server_that_the_user_named(connect: Connect, elsewhere: ModelRegistry) -> None:
     auth = Bearer("ann", CANARY, realm=foreign(elsewhere))
     elsewhere.auth = auth
     trust = Trust(insecure=True, plain_credentials=True, token_hosts=frozenset({"localhost"}))
@@ -880,7 +882,9 @@ def test_the_settings_name_a_token_server_on_another_host(
         assert "auth_hosts in tagger.toml" in ran.err or where != "nowhere"
 
 
-def test_a_token_server_is_named_with_its_port_and_in_any_case(connect: Connect, elsewhere: ModelRegistry) -> None:
+def test_the_option_for_a_token_server_takes_a_port_and_ignores_case(
+    connect: Connect, elsewhere: ModelRegistry
+) -> None:
     auth = Bearer("ann", CANARY, realm=foreign(elsewhere))
     elsewhere.auth = auth
     with bearer_registry(auth) as registry:
@@ -889,7 +893,7 @@ def test_a_token_server_is_named_with_its_port_and_in_any_case(connect: Connect,
             assert connect(registry.host, ANN, trust).request("GET", TAGS, scope=SCOPE).status == 200
 
 
-def test_a_stranger_may_give_an_anonymous_token(connect: Connect, elsewhere: ModelRegistry) -> None:
+def test_an_unknown_token_server_may_issue_an_anonymous_token(connect: Connect, elsewhere: ModelRegistry) -> None:
     auth = Bearer("ann", CANARY, anonymous=frozenset({"pull"}), realm=foreign(elsewhere))
     elsewhere.auth = auth
     with bearer_registry(auth) as registry:
@@ -902,7 +906,7 @@ def test_a_stranger_may_give_an_anonymous_token(connect: Connect, elsewhere: Mod
     "realm",
     ["", "/token", "file:///etc/passwd", "ftp://127.0.0.1/", "http://", "https://ann:pw@127.0.0.1/", "https://[", "::"],
 )
-def test_a_realm_that_is_no_address_is_refused(connect: Connect, realm: str, credential: Credential | None) -> None:
+def test_a_realm_that_is_not_an_address_is_refused(connect: Connect, realm: str, credential: Credential | None) -> None:
     with ModelRegistry() as registry:
         asked = {"WWW-Authenticate": f'Bearer realm="{realm}",service="x"'}
         registry.intercept(on("GET", TAGS, Response(401, b"", asked)))
@@ -911,7 +915,7 @@ def test_a_realm_that_is_no_address_is_refused(connect: Connect, realm: str, cre
 
 
 @pytest.mark.parametrize("credential", [None, ANN])
-def test_a_registry_over_tls_has_no_token_server_without(
+def test_a_registry_over_tls_may_not_have_a_token_server_over_plain_http(
     connect: Connect, certified: Certificate, elsewhere: ModelRegistry, credential: Credential | None
 ) -> None:
     realm = f"http://127.0.0.1:{elsewhere.port}/token"
@@ -1011,9 +1015,7 @@ def test_a_redirect_is_shown_without_its_user(registry: ModelRegistry, scheme: s
 @pytest.mark.parametrize(
     "location", ["file:///etc/passwd", "http://localhost/", "gopher://127.0.0.1/", "//localhost:1/"]
 )
-def test_a_redirect_to_another_kind_of_place_is_refused(
-    connect: Connect, registry: ModelRegistry, location: str
-) -> None:
+def test_a_redirect_to_another_url_scheme_is_refused(connect: Connect, registry: ModelRegistry, location: str) -> None:
     registry.intercept(on("GET", TAGS, redirect(location)))
     with pytest.raises(RegistryError, match="which tagger does not follow: ask its administrator"):
         connect(registry.host).request("GET", TAGS)
@@ -1034,14 +1036,14 @@ def test_a_write_follows_no_redirect(connect: Connect, registry: ModelRegistry, 
     assert len(registry.requests) == 1
 
 
-def test_redirects_in_circles_end(connect: Connect, registry: ModelRegistry) -> None:
+def test_redirects_in_a_circle_end(connect: Connect, registry: ModelRegistry) -> None:
     registry.intercept(on("GET", "/v2/", redirect(TAGS)))
     with pytest.raises(RegistryError, match="redirects in circles: ask its administrator"):
         connect(registry.host).request("GET", TAGS)
     assert len(registry.requests) == 6
 
 
-def test_a_redirect_without_a_place_is_the_answer(connect: Connect, registry: ModelRegistry) -> None:
+def test_a_redirect_without_a_location_is_returned(connect: Connect, registry: ModelRegistry) -> None:
     registry.intercept(on("GET", TAGS, Response(302)))
     assert connect(registry.host).request("GET", TAGS).status == 302
 
@@ -1070,13 +1072,13 @@ def test_an_endless_body_is_not_read_to_its_end(connect: Connect, registry: Mode
         connect(registry.host).request("GET", TAGS)
 
 
-def test_not_even_the_first_answer_of_all_is_read_without_end(connect: Connect, secure: ModelRegistry) -> None:
+def test_the_very_first_answer_has_a_size_limit_too(connect: Connect, secure: ModelRegistry) -> None:
     secure.intercept(on("GET", "/v2/", lambda _: Response(200, endless())))
     with pytest.raises(RegistryError, match="more than 65536 bytes"):
         connect(secure.host).request("GET", TAGS)
 
 
-def test_nothing_compressed_is_asked_for(connect: Connect, registry: ModelRegistry) -> None:
+def test_no_compressed_answer_is_requested(connect: Connect, registry: ModelRegistry) -> None:
     connect(registry.host).request("GET", TAGS)
     assert registry.requests[0].headers["Accept-Encoding"] == "identity"
 
@@ -1086,7 +1088,7 @@ def test_nothing_compressed_is_asked_for(connect: Connect, registry: ModelRegist
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE"])
-def test_a_passing_failure_is_tried_again(
+def test_a_temporary_failure_is_retried(
     connect: Connect, registry: ModelRegistry, waits: list[str], status: int, method: str
 ) -> None:
     registry.intercept(on(method, "/v2/x", Response(status), times=2))
@@ -1095,7 +1097,7 @@ def test_a_passing_failure_is_tried_again(
     assert waits == ["0.2", "0.6"]
 
 
-def test_a_failure_that_stays_is_the_answer(connect: Connect, registry: ModelRegistry, waits: list[str]) -> None:
+def test_a_permanent_failure_is_returned(connect: Connect, registry: ModelRegistry, waits: list[str]) -> None:
     registry.intercept(on("GET", TAGS, Response(503)))
     assert connect(registry.host).request("GET", TAGS).status == 503
     assert (len(registry.requests), waits) == (4, ["0.2", "0.6", "1.5"])
@@ -1125,7 +1127,7 @@ def test_a_registry_says_how_long_to_wait_within_bounds(
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-def test_a_connection_that_drops_is_tried_again(connect: Connect, registry: ModelRegistry, method: str) -> None:
+def test_a_dropped_connection_is_retried(connect: Connect, registry: ModelRegistry, method: str) -> None:
     registry.intercept(on(method, "/v2/x", Response(drop=True), times=3))
     registry.intercept(on(method, "/v2/x", Response(201)))
     assert connect(registry.host).request(method, "/v2/x", body=b"{}").status == 201
@@ -1144,7 +1146,7 @@ def cut() -> Iterator[bytes]:
         Response(200, b"{}", {f"X-{number}": "y" for number in range(200)}),
     ],
 )
-def test_a_connection_that_always_drops_leaves_us_knowing_nothing(
+def test_a_connection_that_always_drops_is_unreadable(
     connect: Connect, registry: ModelRegistry, answer: Response
 ) -> None:
     registry.intercept(on("GET", TAGS, answer))
@@ -1154,7 +1156,7 @@ def test_a_connection_that_always_drops_leaves_us_knowing_nothing(
 
 
 @pytest.mark.parametrize("tls", [False, True])
-def test_a_body_that_is_cut_off_is_not_an_answer(
+def test_a_body_that_is_cut_off_is_refused(
     connect: Connect, registry: ModelRegistry, secure: ModelRegistry, *, tls: bool
 ) -> None:
     server = secure if tls else registry
@@ -1163,7 +1165,7 @@ def test_a_body_that_is_cut_off_is_not_an_answer(
         connect(server.host).request("GET", TAGS)
 
 
-def test_a_registry_that_falls_silent_leaves_us_knowing_nothing(registry: ModelRegistry) -> None:
+def test_a_registry_that_falls_silent_is_unreadable(registry: ModelRegistry) -> None:
     go = threading.Event()
 
     def hold(_: Request) -> Response:
@@ -1239,7 +1241,7 @@ def test_plain_http_goes_through_the_proxy_too(connect: Connect, monkeypatch: py
     assert proxy.heads[-1].startswith(f"GET http://registry.test:5000{TAGS} ")
 
 
-def test_a_proxy_that_does_not_answer_is_what_is_named(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_that_does_not_answer_is_named(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", f"http://ann:{CANARY}@127.0.0.1:{free_port()}")
     message = r"the proxy on the way to registry\.test:5000 fails \(Connection refused\): check HTTPS_PROXY, HTTP_PROXY"
     with pytest.raises(RegistryUnreachable, match=message) as caught:
@@ -1315,7 +1317,7 @@ def test_which_proxy_a_request_takes(url: str, environment: Mapping[str, str], p
         ("https://registry.example/", "other, *", True),
     ],
 )
-def test_no_proxy_covers_what_it_covers_in_go(url: str, exceptions: str, *, excepted: bool) -> None:
+def test_no_proxy_matches_the_same_hosts_as_in_go(url: str, exceptions: str, *, excepted: bool) -> None:
     proxy = proxy_of(urlsplit(url), {"HTTPS_PROXY": "http://proxy:1", "no_proxy": exceptions})
     assert (proxy is None) is excepted
 

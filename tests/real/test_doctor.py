@@ -105,7 +105,7 @@ def test_with_a_real_engine_and_a_real_registry_no_check_finds_a_problem(
 
 
 @pytest.mark.parametrize(("local", "level"), [(True, "ok"), (False, "note")])
-def test_plain_http_is_told_with_its_reason(
+def test_plain_http_is_reported_with_its_reason(
     model: ModelRegistry, monkeypatch: pytest.MonkeyPatch, local: bool, level: str
 ) -> None:
     monkeypatch.setattr(doctor, "is_at_loopback", lambda _: local)
@@ -116,7 +116,7 @@ def test_plain_http_is_told_with_its_reason(
     assert (f"--insecure {model.host}" in finding.advice) is not local
 
 
-def test_an_engine_that_could_not_push_over_plain_http_is_told(model: ModelRegistry) -> None:
+def test_an_engine_that_cannot_push_over_plain_http_is_reported(model: ModelRegistry) -> None:
     with FakeEngine(insecure=()) as engine:
         ran = launched(engine, "doctor", f"{model.host}/{PATH}", "--json")
     level, text = checks(ran)["scheme"]
@@ -124,7 +124,7 @@ def test_an_engine_that_could_not_push_over_plain_http_is_told(model: ModelRegis
     assert f"add {model.host} to the Engine's insecure-registries" in text
 
 
-def test_an_engine_that_finds_another_registry_at_that_name_is_a_problem(
+def test_an_engine_that_finds_another_registry_under_that_name_is_a_problem(
     model: ModelRegistry, fake: FakeEngine
 ) -> None:
     engine = engine_module.Engine(DockerConfig(), lambda _: None, {"DOCKER_HOST": fake.url})
@@ -166,7 +166,7 @@ EVERY: dict[type[Imitation], dict[str, tuple[str, str]]] = {
 
 @pytest.mark.engine
 @pytest.mark.parametrize("host", EVERY)
-def test_what_a_host_does_in_its_own_way_is_told_and_nothing_is_changed(
+def test_the_peculiarities_of_a_host_are_reported_and_nothing_changes(
     host: type[Imitation], registry: Registry, repository: str, tmp_path: Path
 ) -> None:
     login = {"auth": base64.b64encode(f"{hosts.USER}:{hosts.PASSWORD}".encode()).decode()}
@@ -189,7 +189,9 @@ def test_what_a_host_does_in_its_own_way_is_told_and_nothing_is_changed(
 
 
 @pytest.mark.engine
-def test_what_is_hidden_from_a_stranger_is_not_told_to_be_well(registry: Registry, repository: str) -> None:
+def test_a_repository_that_is_hidden_without_a_login_is_not_reported_as_fine(
+    registry: Registry, repository: str
+) -> None:
     with Ghcr(registry) as imitation:
         imitation.seed(repository, {"2.1.105": b"one"})
         ran = examined(imitation, path=repository)
@@ -201,9 +203,7 @@ def test_what_is_hidden_from_a_stranger_is_not_told_to_be_well(registry: Registr
 
 
 @pytest.mark.engine
-def test_a_repository_that_a_push_does_not_create_is_a_problem_with_the_way_out(
-    registry: Registry, repository: str
-) -> None:
+def test_a_repository_that_a_push_does_not_create_is_a_problem_with_advice(registry: Registry, repository: str) -> None:
     with Ecr(registry) as imitation:
         ran = examined(imitation, path=repository)
     assert (ran.code, problems(ran)) == (1, {"push"}), ran.out
@@ -217,7 +217,7 @@ def test_a_repository_that_a_push_does_not_create_is_a_problem_with_the_way_out(
     )
 
 
-def test_referrers_are_told_where_the_registry_lists_them() -> None:
+def test_referrers_are_reported_where_the_registry_lists_them() -> None:
     for lists, level in ((True, "ok"), (False, "note")):
         with ModelRegistry(referrers=lists) as registry:
             registry.seed(PATH, {"2.1.106": b"one"})
@@ -227,7 +227,7 @@ def test_referrers_are_told_where_the_registry_lists_them() -> None:
 # -- what is wrong -------------------------------------------------------------------------------------------------
 
 
-def test_without_an_engine_the_rest_is_told(model: ModelRegistry, nowhere: dict[str, str]) -> None:
+def test_without_an_engine_the_other_checks_are_reported(model: ModelRegistry, nowhere: dict[str, str]) -> None:
     model.seed(PATH, {"2.1.106": b"one"})
     ran = launched(None, "doctor", f"{model.host}/{PATH}", "--json", **nowhere)
     assert (ran.code, problems(ran)) == (1, {"Engine"}), ran.out
@@ -235,7 +235,7 @@ def test_without_an_engine_the_rest_is_told(model: ModelRegistry, nowhere: dict[
     assert checks(ran)["pull"][0] == "ok"
 
 
-def test_a_broken_docker_configuration_keeps_nothing_else_from_being_told(model: ModelRegistry, tmp_path: Path) -> None:
+def test_a_broken_docker_configuration_does_not_stop_the_other_checks(model: ModelRegistry, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{")
     model.seed(PATH, {"2.1.106": b"one"})
     ran = examined(model, DOCKER_CONFIG=str(tmp_path))
@@ -245,7 +245,9 @@ def test_a_broken_docker_configuration_keeps_nothing_else_from_being_told(model:
 
 
 @pytest.mark.parametrize("auth", [Basic(canary.USER, "another"), Bearer(canary.USER, "another")])
-def test_a_wrong_password_is_a_problem_of_every_right_and_is_not_shown(auth: Basic | Bearer, tmp_path: Path) -> None:
+def test_a_wrong_password_is_a_problem_in_every_check_of_rights_and_is_not_shown(
+    auth: Basic | Bearer, tmp_path: Path
+) -> None:
     with ModelRegistry(auth=auth) as registry:
         registry.seed(PATH, {"2.1.106": b"one"})
         ran = examined(registry, "--verbose", **canary.docker_config(tmp_path, registry.host))
@@ -256,7 +258,7 @@ def test_a_wrong_password_is_a_problem_of_every_right_and_is_not_shown(auth: Bas
         assert told["credential"][0] == told["clock"][0] == "ok"
 
 
-def test_a_right_that_is_missing_is_told_of_a_login_that_is_good(tmp_path: Path) -> None:
+def test_a_missing_right_is_distinguished_from_a_wrong_login(tmp_path: Path) -> None:
     auth = Bearer(canary.USER, canary.PASSWORD, grants=frozenset({"pull"}))
     with ModelRegistry(auth=auth) as registry:
         registry.seed(PATH, {"2.1.106": b"one"})
@@ -300,7 +302,7 @@ def test_a_registry_that_does_not_answer_is_one_problem() -> None:
     assert "cannot be reached" in checks(ran)["pull"][1]
 
 
-def test_what_is_no_repository_is_bad_input() -> None:
+def test_a_word_that_is_not_a_repository_is_bad_input() -> None:
     ran = launched(None, "doctor", "registry.local:5000/Gallery")
     assert ran.code == 2
     assert "lower case" in ran.error
@@ -314,7 +316,7 @@ def test_what_is_no_repository_is_bad_input() -> None:
         (None, "Docker Engine, which hides its version and its image store"),
     ],
 )
-def test_the_engine_and_its_image_store_are_told(
+def test_the_engine_and_its_image_store_are_reported(
     fake: FakeEngine, tmp_path: Path, info: Mapping[str, Any] | None, said: str
 ) -> None:
     if info is None:
@@ -327,7 +329,7 @@ def test_the_engine_and_its_image_store_are_told(
 
 
 @pytest.mark.engine
-def test_a_policy_that_holds_an_image_back_is_no_problem(registry: Registry, repository: str) -> None:
+def test_a_policy_that_blocks_an_image_is_not_a_problem(registry: Registry, repository: str) -> None:
     with Harbor(registry) as imitation:
         imitation.seed(repository, {"2.1.105": b"one"})
         imitation.vulnerable |= set(imitation.tags(repository).values())
@@ -337,7 +339,7 @@ def test_a_policy_that_holds_an_image_back_is_no_problem(registry: Registry, rep
         assert problems(ran) == set(), ran.out
 
 
-def test_a_fault_in_a_check_is_its_own_line() -> None:
+def test_an_internal_error_in_a_check_is_reported_on_its_own_line() -> None:
     finding = found("clock", lambda: (Level.OK, str(1 // 0), ""))
     assert finding.level is Level.PROBLEM
     assert "ZeroDivisionError" in finding.text
@@ -380,7 +382,7 @@ def in_store(_: str, folder: Path) -> tuple[dict[str, Any], dict[str, str]]:
         (in_store, "docker-credential-canary, which credsStore of {folder}/config.json names"),
     ],
 )
-def test_a_credential_is_told_by_its_place_and_never_by_its_value(
+def test_the_place_of_a_credential_is_reported_and_never_its_value(
     made: Callable[[str, Path], tuple[Mapping[str, Any], Mapping[str, str]]], said: str, tmp_path: Path
 ) -> None:
     with ModelRegistry(auth=Basic(canary.USER, canary.PASSWORD)) as registry:
@@ -397,29 +399,27 @@ def test_a_credential_is_told_by_its_place_and_never_by_its_value(
 # -- settings, proxies, clocks -------------------------------------------------------------------------------------
 
 
-def test_without_a_repository_the_machine_alone_is_looked_at(fake: FakeEngine, tmp_path: Path) -> None:
+def test_without_a_repository_only_the_machine_is_checked(fake: FakeEngine, tmp_path: Path) -> None:
     ran = tagger_in(tmp_path, "doctor", "--json", DOCKER_HOST=fake.url)
     assert ran.code == 0, ran.out
     assert [row["check"] for row in ran.json["findings"]] == MACHINE
 
 
-def test_the_target_of_the_settings_is_looked_at(fake: FakeEngine, model: ModelRegistry, tmp_path: Path) -> None:
+def test_the_target_of_the_settings_is_checked(fake: FakeEngine, model: ModelRegistry, tmp_path: Path) -> None:
     (tmp_path / "tagger.toml").write_text(f'registries = ["{model.host}"]\n[images.app]\nrepository = "{PATH}"\n')
     ran = tagger_in(tmp_path, "doctor", "--json", DOCKER_HOST=fake.url)
     assert {row["repository"] for row in ran.json["findings"]} == {None, f"{model.host}/{PATH}"}
     assert str(tmp_path / "tagger.toml") in checks(ran, of_machine=True)["settings"][1]
 
 
-def test_broken_settings_keep_nothing_else_from_being_told(
-    fake: FakeEngine, model: ModelRegistry, tmp_path: Path
-) -> None:
+def test_broken_settings_do_not_stop_the_other_checks(fake: FakeEngine, model: ModelRegistry, tmp_path: Path) -> None:
     (tmp_path / "tagger.toml").write_text("registry = 1\n")
     ran = tagger_in(tmp_path, "doctor", f"{model.host}/{PATH}", "--json", DOCKER_HOST=fake.url)
     assert (ran.code, problems(ran)) == (1, {"settings"}), ran.out
     assert "unknown key registry" in checks(ran, of_machine=True)["settings"][1]
 
 
-def test_a_proxy_is_told_without_its_login(fake: FakeEngine, tmp_path: Path) -> None:
+def test_a_proxy_is_reported_without_its_login(fake: FakeEngine, tmp_path: Path) -> None:
     login = f"{canary.USER}:{quote(canary.PASSWORD, safe='')}"
     ran = tagger_in(
         tmp_path, "doctor", "--json", DOCKER_HOST=fake.url, HTTPS_PROXY=f"http://{login}@proxy.example:3128"
@@ -437,7 +437,7 @@ def test_a_proxy_is_told_without_its_login(fake: FakeEngine, tmp_path: Path) -> 
         (4000, Level.PROBLEM, "4000 s ahead"),
     ],
 )
-def test_a_clock_that_is_wrong_is_told(model: ModelRegistry, ahead: int, level: Level, words: str) -> None:
+def test_a_wrong_clock_is_reported(model: ModelRegistry, ahead: int, level: Level, words: str) -> None:
     opened = opened_at(model)
     told = opened.connection.site.greeting().time()
     assert told is not None

@@ -123,7 +123,7 @@ def test_an_image_is_found_by_name_and_by_id(store: Literal["overlay2", "contain
                 assert engine.image(ImageName.parse(name)) == found
 
 
-def test_an_image_that_is_not_there_is_named(fake: FakeEngine) -> None:
+def test_a_missing_image_is_named(fake: FakeEngine) -> None:
     with (
         open_engine(fake) as engine,
         pytest.raises(ImageNotFound, match="has no image absent:1: build or pull it") as e,
