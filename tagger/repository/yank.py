@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import field, replace
 from functools import partial
 
-from tagger.errors import BadAnswer, InputError, NotThere, Refused, TaggerError, Unreadable, Unsettled
+from tagger.errors import BadAnswer, CalledOff, InputError, NotThere, Refused, TaggerError, Unreadable, Unsettled
 from tagger.names import Digest, Repository, Tag
 from tagger.repository.ending import ended
 from tagger.repository.floating import Move, is_half_removed, moved
@@ -91,18 +91,28 @@ def yank(repository: Removable, schemes: Sequence[Scheme], text: str, *, dry_run
         gone = [tag for part in parts for tag in part.doomed] if deletes else []
     else:
         moves, gone = _withdrawn(repository, parts, version, deletes=deletes)
-    kept = _kept(repository, every[0].tags, {part.digest for part in parts}, {*gone, *(move.tag for move in moves)})
+    warnings: list[str] = []
+    try:
+        kept = _kept(repository, every[0].tags, {part.digest for part in parts}, {*gone, *(move.tag for move in moves)})
+    except (TaggerError, KeyboardInterrupt) as problem:
+        if dry_run:
+            raise
+        if isinstance(problem, KeyboardInterrupt | CalledOff):
+            said = f"{version} is yanked, and tagger did not see which tags still hold its image"
+            raise ended(problem, said, ()) from None
+        kept = []
+        warnings = [f"tagger could not see which other tags hold the image of {version}, because {problem}"]
     marks = tuple(part.mark for part in parts)
     floats = {tag for part in parts for tag in part.scheme.floating_tags(part.version)}
     further = tuple(tag for tag in kept if tag not in marks)
-    warnings = tuple(
+    warnings += [
         f"{repository.name}:{tag} still holds the yanked {version}, and no other version can take it: remove it by the"
         " registry's own tool, or release a version that takes it"
         for tag in further
         if tag in floats
-    )
+    ]
     digests = tuple(dict.fromkeys(part.digest for part in parts))
-    return Yank(repository.name, dry_run, version, marks, digests, moves, tuple(gone), further, warnings)
+    return Yank(repository.name, dry_run, version, marks, digests, moves, tuple(gone), further, tuple(warnings))
 
 
 def _look(repository: Removable, published: Published, version: Version, gone: Collection[Version]) -> _Part | None:

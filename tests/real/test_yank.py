@@ -421,6 +421,19 @@ def test_a_registry_that_goes_away_in_the_middle_has_the_tags_named(registry: Re
     assert held(shop)["latest"] == held(shop)["2.1.105"]
 
 
+def test_a_yank_is_done_though_nobody_sees_which_other_tags_hold_its_image(registry: Registry, repository: str) -> None:
+    shop = filled(Repository(registry, repository))
+    shop.image("stable", "2.1.106")
+    with Proxy(registry.host) as proxy:
+        proxy.intercept(on("HEAD", "/manifests/stable$", refusal(401, "UNAUTHORIZED", "log in")))
+        ran = tagger(None, "yank", f"{proxy.host}/{shop.path}", "2.1.106", "--json")
+    assert ran.code == 0, ran.err
+    assert ran.json["removed"] == ["2.1.106"]
+    (warning,) = ran.json["warnings"]
+    assert "tagger could not see which other tags hold the image of 2.1.106, because" in warning
+    assert held(shop)["latest"] == held(shop)["2.1.105"]
+
+
 def test_the_only_version_of_a_line_takes_its_floating_tags_along(registry: Registry, repository: str) -> None:
     shop = Repository(registry, repository)
     shop.image("1.0.0", "only")
