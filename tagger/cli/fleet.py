@@ -194,7 +194,10 @@ class Run:
         if (idle := shared.idle_rates()) and shared.requests():
             say(f"note: --rate names {', '.join(idle)}, but no request went there")
         if self.many.metrics is not None:
-            _write_metrics(self.many, self.ran, journal, shared, complete=ended is None)
+            try:
+                _write_metrics(self.many, self.ran, journal, shared, complete=ended is None)
+            except InputError as error:
+                codes.add(failure(error).exit_code)
         if isinstance(ended, TimedOut):
             again = AGAIN if self.many.resume else "allow more time, or use --resume FILE to continue later"
             seconds = f"{self.many.timeout:g} s"
