@@ -9,10 +9,10 @@ from http import HTTPStatus
 from tagger.errors import BadAnswer, InvalidReference, Refused
 from tagger.names import Registry, Repository
 from tagger.registry.connection import Connection
-from tagger.registry.tag_list import following
+from tagger.registry.tag_list import following, is_about_size
 
 _PATH, _SCOPE = "/v2/_catalog", "registry:catalog:*"
-_PAGE_NAMES = 1000
+_FIRST = f"{_PATH}?n=1000"
 _PAGE_BYTES = 32 * 1024 * 1024
 _MOST_PAGES = 100_000
 _NOT_SERVED = frozenset({401, 403, 404, 405, 501})
@@ -24,13 +24,16 @@ def catalog(connection: Connection) -> Iterator[Repository]:
     Raises Refused where the registry does not serve the list, BadAnswer for half a list, and RegistryUnreachable.
     """
     registry = connection.registry
-    url: str | None = f"{_PATH}?n={_PAGE_NAMES}"
+    url: str | None = _FIRST
     visited: set[str] = set()
     while url is not None:
         if url in visited or len(visited) > _MOST_PAGES:
             raise BadAnswer(f"{registry} sends an endless list of repositories", "ask its administrator")
         visited.add(url)
         answer = connection.request("GET", url, scope=_SCOPE, limit=_PAGE_BYTES)
+        if is_about_size(answer) and url == _FIRST:
+            url = _PATH  # some registries allow only smaller pages, and answer 400
+            continue
         names = answer.content().get("repositories", ())
         if answer.status in _NOT_SERVED or (answer.status == HTTPStatus.OK and names == ()):
             raise Refused(
@@ -39,6 +42,8 @@ def catalog(connection: Connection) -> Iterator[Repository]:
             )
         if answer.status != HTTPStatus.OK:
             raise BadAnswer(f"{registry} failed to list its repositories ({answer.complaint()})", "try again later")
+        if not isinstance(names, list | None):
+            raise BadAnswer(f"{registry} lists its repositories in an unknown form", "ask its administrator")
         texts = [name for name in names or () if isinstance(name, str)]
         yield from _valid(registry, texts)
         url = following(answer, _PATH)

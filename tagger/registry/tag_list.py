@@ -104,8 +104,7 @@ class TagList:
 
     def _first_page(self) -> Answer:
         answer = self._ask(self._first)
-        about_size = 400 <= answer.status < 500 and answer.status not in _NOT_ABOUT_SIZE  # noqa: PLR2004 - HTTP's own
-        if about_size and self._first != self._path:
+        if is_about_size(answer) and self._first != self._path:
             self._first = self._path  # some registries allow only smaller pages, and answer 400
             answer = self._ask(self._first)
         return answer
@@ -164,6 +163,11 @@ class NoList:
     def is_shown(self) -> bool:
         """Return that no list was read."""
         return False
+
+
+def is_about_size(answer: Answer) -> bool:
+    """Whether a registry may have refused a list for the size of its pages alone."""
+    return 400 <= answer.status < 500 and answer.status not in _NOT_ABOUT_SIZE  # noqa: PLR2004 - HTTP's own
 
 
 def following(answer: Answer, path: str) -> str | None:

@@ -147,6 +147,27 @@ def test_the_repositories_of_a_registry_are_listed_page_by_page(model: ModelRegi
     assert [request.path for request in model.requests] == ["/v2/_catalog"] * 3
 
 
+def test_repositories_are_listed_where_pages_have_to_be_smaller_than_the_page_that_is_asked_for(
+    model: ModelRegistry,
+) -> None:
+    refused = refusal(400, "PAGINATION_NUMBER_INVALID", "invalid number of results requested")
+
+    def page(request: Request) -> Response:
+        return refused if request.query.get("n") == ["1000"] else as_json(200, {"repositories": ["team/app"]})
+
+    model.intercept(on("GET", "^/v2/_catalog$", page))
+    ran = tagger(None, "repos", model.host)
+    assert (ran.code, ran.out) == (0, f"{model.host}/team/app\n")
+
+
+@pytest.mark.parametrize("repositories", ["team/app", {"team": "app"}])
+def test_what_is_no_list_of_repositories_is_not_taken_for_one(model: ModelRegistry, repositories: object) -> None:
+    model.intercept(on("GET", "^/v2/_catalog$", as_json(200, {"repositories": repositories})))
+    ran = tagger(None, "repos", model.host)
+    assert (ran.code, ran.out) == (1, "")
+    assert "lists its repositories in an unknown form" in ran.error
+
+
 def test_a_registry_that_lists_no_repositories_says_what_to_do(model: ModelRegistry) -> None:
     ran = tagger(None, "repos", model.host)
     assert (ran.code, ran.out) == (3, "")
@@ -248,6 +269,15 @@ def test_a_run_whose_time_is_over_ends_cleanly_and_goes_on_later(
     assert found["tagger_last_complete_run_timestamp_seconds", (("command", "check"),)] > 1.7e9
     asked = found["tagger_requests", (("command", "check"), ("host", model.host), ("status", "200"))]
     assert asked == 7 * (30 - some.total())
+
+
+def test_metrics_that_cannot_be_written_hide_no_worse_end_of_a_run(
+    model: ModelRegistry, file: Callable[[Sequence[str]], str], tmp_path: Path
+) -> None:
+    names = file(shelf(model, 1))
+    model.intercept(on("GET", "/tags/list$", Response(500)))
+    ran = tagger(None, "check", "--from", names, "--metrics", str(tmp_path / "gone" / "tagger.prom"))
+    assert (ran.code, "cannot be written (No such file or directory): give another file" in ran.error) == (1, True)
 
 
 def test_an_interrupted_run_finishes_what_it_writes_and_goes_on_later(
