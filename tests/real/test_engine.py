@@ -150,7 +150,7 @@ def test_a_missing_image_is_named(fake: FakeEngine) -> None:
         "a//b",
     ],
 )
-def test_what_is_no_name_never_reaches_the_engine(fake: FakeEngine, name: str) -> None:
+def test_an_invalid_name_never_reaches_the_engine(fake: FakeEngine, name: str) -> None:
     with open_engine(fake) as engine:
         asked = len(fake.requests)
         with pytest.raises(InvalidReference) as caught:
@@ -170,11 +170,11 @@ def test_what_is_no_name_never_reaches_the_engine(fake: FakeEngine, name: str) -
         (("other:1",), "other:1", True),
     ],
 )
-def test_the_beginning_of_an_id_is_no_name(names: tuple[str, ...], text: str, *, named: bool) -> None:
+def test_the_beginning_of_an_id_is_not_a_name(names: tuple[str, ...], text: str, *, named: bool) -> None:
     assert Image(Digest("sha256:abcdef" + "0" * 58), names).is_named(ImageName.parse(text)) is named
 
 
-def test_a_tag_is_made_from_an_id_and_taken_away(fake: FakeEngine) -> None:
+def test_a_local_tag_is_created_from_an_id_and_removed(fake: FakeEngine) -> None:
     with open_engine(fake) as engine:
         image = engine.image(ImageName.parse("image-gallery:build-7"))
         assert engine.tagged(reference(f"{NAME}:2")) is None
@@ -187,7 +187,7 @@ def test_a_tag_is_made_from_an_id_and_taken_away(fake: FakeEngine) -> None:
         engine.untag(reference(f"{NAME}:2"))
 
 
-def test_an_images_last_name_stays(fake: FakeEngine) -> None:
+def test_the_last_name_of_an_image_stays(fake: FakeEngine) -> None:
     with open_engine(fake) as engine:
         engine.untag(reference())
         assert list(fake.tags) == ["image-gallery:build-7"]
@@ -212,7 +212,7 @@ def test_an_engine_that_fails_is_quoted_safely(fake: FakeEngine, answer: Respons
     assert str(caught.value).isprintable()
 
 
-def test_local_tags_are_made_one_after_the_other_and_seen(fake: FakeEngine) -> None:
+def test_local_tags_are_created_one_after_the_other_and_checked(fake: FakeEngine) -> None:
     running = threading.Lock()
 
     def lose(_: Request) -> Response | None:  # as Podman 4.3 does: it loses one of two, and sometimes either of them
@@ -232,7 +232,7 @@ def test_local_tags_are_made_one_after_the_other_and_seen(fake: FakeEngine) -> N
     assert {tag: fake.tags.get(tag) for tag in tags} == dict.fromkeys(tags, image)
 
 
-def test_a_local_tag_that_an_engine_never_has_is_a_failure(fake: FakeEngine) -> None:
+def test_a_local_tag_that_never_appears_is_a_failure(fake: FakeEngine) -> None:
     fake.intercept(on("POST", "/tag$", Response(201)))
     image = Digest(fake.tags["image-gallery:build-7"])
     with open_engine(fake) as engine, pytest.raises(EngineError, match=r"created the local tag .*:2, but"):
@@ -253,7 +253,7 @@ def podman(fake: FakeEngine, *lists: str) -> None:
     fake.intercept(on("GET", r"/v4\.3\.1/libpod/manifests/.*/exists$", exists))
 
 
-def test_a_manifest_list_of_podman_is_refused_with_the_way_to_release_it(fake: FakeEngine) -> None:
+def test_a_refused_manifest_list_of_podman_is_named_with_another_way_to_release_it(fake: FakeEngine) -> None:
     podman(fake, "localhost/gallery:1")
     with open_engine(fake) as engine:
         assert engine.image(ImageName.parse("localhost/gallery:2")).id
@@ -264,7 +264,7 @@ def test_a_manifest_list_of_podman_is_refused_with_the_way_to_release_it(fake: F
 
 
 @pytest.mark.parametrize("status_code", [403, 404, 405])
-def test_an_engine_whose_configuration_is_kept_from_us_is_used_without(fake: FakeEngine, status_code: int) -> None:
+def test_an_engine_that_hides_its_configuration_is_used_without_it(fake: FakeEngine, status_code: int) -> None:
     page = Response(status_code, b"<html><body><h1>Forbidden</h1></body></html>", {"Content-Type": "text/html"})
     fake.intercept(on("GET", "/info$", page))
     with open_engine(fake) as engine:
@@ -304,7 +304,7 @@ RECORDINGS = sorted(f"{file.parent.name}/{file.stem}" for file in (DATA / "push-
 
 
 @pytest.mark.parametrize("recording", RECORDINGS)
-def test_a_recorded_push_is_what_it_was(fake: FakeEngine, recording: str) -> None:
+def test_a_recorded_push_gives_its_recorded_result(fake: FakeEngine, recording: str) -> None:
     folder, name = recording.split("/")
     tag, error, message = OUTCOMES[name]
     fake.tags[f"{NAME}:{tag}"] = fake.tags["image-gallery:build-7"]
@@ -319,7 +319,7 @@ def test_a_recorded_push_is_what_it_was(fake: FakeEngine, recording: str) -> Non
         assert not isinstance(caught.value, WrongImage) or caught.value.digest == NARROWED
 
 
-def test_every_kind_of_recording_is_there() -> None:
+def test_every_kind_of_recording_exists() -> None:
     assert {recording.split("/")[1] for recording in RECORDINGS} == OUTCOMES.keys()
 
 
@@ -375,7 +375,7 @@ def test_a_digest_counts_without_a_size_too() -> None:
 
 
 @pytest.mark.parametrize("landed", [True, False])
-def test_after_a_push_that_says_no_digest_the_registry_is_asked(model: ModelRegistry, *, landed: bool) -> None:
+def test_the_registry_is_asked_after_a_push_without_a_digest(model: ModelRegistry, *, landed: bool) -> None:
     with FakeEngine(model) as fake:
         image = fake.load("image-gallery", b"the gallery")
 
@@ -407,7 +407,7 @@ PIECES: list[tuple[Message, str]] = [
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=6))
-def test_a_push_succeeds_if_and_only_if_it_says_one_digest_for_our_tag(pieces: list[tuple[Message, str]]) -> None:
+def test_a_push_succeeds_only_if_it_reports_one_digest_for_our_tag(pieces: list[tuple[Message, str]]) -> None:
     messages, said = [message for message, _ in pieces], {meaning for _, meaning in pieces if meaning}
     if len(said) == 1 and said <= {A, B}:
         assert {pushed_digest(messages, Tag("2.1"))} == said
@@ -428,7 +428,7 @@ MESSAGES = JSON | st.dictionaries(
 
 
 @given(st.lists(MESSAGES, max_size=5))
-def test_whatever_a_stream_says_it_gives_a_digest_or_a_clear_error(messages: list[object]) -> None:
+def test_every_stream_gives_a_digest_or_a_clear_error(messages: list[object]) -> None:
     with contextlib.suppress(EngineError, Denied):
         assert pushed_digest(messages, Tag("2.1")) == A
 
@@ -446,9 +446,7 @@ LINE = json.dumps(status("2.1.106", A)).encode()
 
 
 @given(sent=st.lists(st.binary(min_size=1) | st.sampled_from([LINE, b"\n", b"{", b"[" * 99, b'"\xff"']), max_size=5))
-def test_whatever_bytes_come_they_give_a_digest_or_a_clear_error(
-    stream: tuple[Engine, list[bytes]], sent: list[bytes]
-) -> None:
+def test_any_bytes_give_a_digest_or_a_clear_error(stream: tuple[Engine, list[bytes]], sent: list[bytes]) -> None:
     engine, chunks = stream
     chunks[:] = sent
     with contextlib.suppress(EngineError, Denied):
@@ -483,7 +481,7 @@ def test_a_push_that_is_cut_off_is_a_failure(fake: FakeEngine) -> None:
         assert_hidden(caught.value)
 
 
-def test_a_push_that_falls_silent_is_given_up(fake: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tagger_gives_up_on_a_silent_push(fake: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     go = threading.Event()
 
     def push(_: str, tag: str) -> Iterator[Message]:
@@ -501,7 +499,7 @@ def test_a_push_that_falls_silent_is_given_up(fake: FakeEngine, monkeypatch: pyt
     go.set()
 
 
-def test_an_interrupted_push_is_given_up_by_the_engine(fake: FakeEngine) -> None:
+def test_the_engine_gives_up_an_interrupted_push(fake: FakeEngine) -> None:
     given_up = threading.Event()
 
     def push(_: str, __: str) -> Iterator[Message]:
@@ -521,7 +519,7 @@ def test_an_interrupted_push_is_given_up_by_the_engine(fake: FakeEngine) -> None
         assert engine.image(ImageName.parse("image-gallery:build-7")).names
 
 
-def test_pushes_at_once_do_not_mix() -> None:
+def test_concurrent_pushes_do_not_mix() -> None:
     tags = [f"{number}.0.0" for number in range(16)]
     with ModelRegistry() as registry, FakeEngine(registry) as server, open_engine(server) as engine:
         names = {tag: f"{registry.host}/gallery/ui:{tag}" for tag in tags}
@@ -611,7 +609,7 @@ def test_docker_host_comes_before_every_context(fake: FakeEngine, tmp_path: Path
 
 
 @pytest.mark.parametrize("current", ["{}", '{"currentContext": ""}', '{"currentContext": "default"}'])
-def test_without_a_context_it_is_the_local_one(
+def test_the_local_engine_is_used_without_a_context(
     fake: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, current: str
 ) -> None:
     monkeypatch.setattr(contexts, "DEFAULT_HOST", fake.url)
@@ -663,7 +661,7 @@ def test_a_context_that_cannot_be_read_is_named(tmp_path: Path, meta: str) -> No
         found(tmp_path, DOCKER_CONTEXT="lab")
 
 
-def test_a_context_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_context_that_is_a_pipe_does_not_block(tmp_path: Path) -> None:
     context(tmp_path, "lab", "")
     (file,) = tmp_path.rglob("meta.json")
     file.unlink()
@@ -731,7 +729,7 @@ def test_a_contexts_tls_settings_are_used_and_no_others(
         ({"DOCKER_TLS_VERIFY": "1"}, True),
     ],
 )
-def test_the_environment_asks_for_tls_as_it_does_of_docker(
+def test_the_environment_sets_tls_as_for_docker(
     tmp_path: Path, certified: Certificate, environment: dict[str, str], *, secure: bool
 ) -> None:
     (tmp_path / "ca.pem").write_bytes(certified.authority.read_bytes())
@@ -758,7 +756,7 @@ def test_the_environment_asks_for_tls_as_it_does_of_docker(
         ),
     ],
 )
-def test_where_no_engine_answers_the_place_is_named(tmp_path: Path, host: str, advice: str) -> None:
+def test_an_address_without_an_engine_is_named(tmp_path: Path, host: str, advice: str) -> None:
     with pytest.raises(EngineUnreachable, match=f"no Docker Engine answers at {host}: {advice}") as caught:
         found(tmp_path, DOCKER_HOST=host)
     assert caught.value.exit_code == 2
@@ -766,7 +764,7 @@ def test_where_no_engine_answers_the_place_is_named(tmp_path: Path, host: str, a
 
 @leaky
 @pytest.mark.usefixtures("_leaky")
-def test_a_socket_that_may_not_be_used_is_named(fake: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_socket_without_permission_is_named(fake: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     def connect(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
@@ -784,7 +782,7 @@ def test_a_socket_that_may_not_be_used_is_named(fake: FakeEngine, monkeypatch: p
 @leaky
 @pytest.mark.usefixtures("_leaky")
 @pytest.mark.parametrize("answer", [Response(404), Response(200, b"<html>"), as_json(200, {}), Response(drop=True)])
-def test_what_is_not_an_engine_is_not_taken_for_one(fake: FakeEngine, tmp_path: Path, answer: Response) -> None:
+def test_another_server_is_not_taken_for_an_engine(fake: FakeEngine, tmp_path: Path, answer: Response) -> None:
     fake.intercept(on("GET", "/version$", answer))
     with pytest.raises(EngineUnreachable, match=r"no Docker Engine answers at unix:.*: start it, or set its address"):
         found(tmp_path, DOCKER_HOST=fake.url)
@@ -804,7 +802,7 @@ def test_what_is_not_an_engine_is_not_taken_for_one(fake: FakeEngine, tmp_path: 
     ],
 )
 @pytest.mark.parametrize("known_by", ["DOCKER_CONFIG", "HOME"])
-def test_what_the_configuration_says_of_others_does_not_matter(
+def test_the_configuration_of_other_hosts_does_not_matter(
     fake: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: object, known_by: str
 ) -> None:
     folder = tmp_path / ".docker"
@@ -821,7 +819,7 @@ def test_what_the_configuration_says_of_others_does_not_matter(
 
 
 @pytest.mark.parametrize("variable", ["DOCKER_CONFIG", "HOME"])
-def test_while_an_engine_is_opened_other_threads_keep_their_credentials(
+def test_other_threads_keep_their_credentials_while_an_engine_is_opened(
     fake: FakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     auth = base64.b64encode(b"eve:other").decode()
@@ -881,7 +879,7 @@ def test_the_configurations_headers_are_sent_with_every_request(fake: FakeEngine
         ([], "127.0.0.1:5000", False),
     ],
 )
-def test_insecure_is_what_the_engine_calls_insecure(
+def test_a_registry_is_insecure_if_the_engine_says_so(
     monkeypatch: pytest.MonkeyPatch, insecure: list[str], host: str, *, allowed: bool
 ) -> None:
     known = {"loopback.test": "127.0.0.5", "public.test": "192.0.2.1", "docker.io": "192.0.2.2"}
@@ -897,7 +895,7 @@ def test_insecure_is_what_the_engine_calls_insecure(
         assert engine.allows_insecure(Registry.parse(host)) is allowed
 
 
-def test_an_engine_that_says_nothing_of_registries_allows_none(fake: FakeEngine) -> None:
+def test_an_engine_without_registry_settings_allows_no_insecure_one(fake: FakeEngine) -> None:
     fake.info["RegistryConfig"] = None
     with open_engine(fake) as engine:
         assert engine.allows_insecure(Registry("127.0.0.1:5000")) is False
@@ -907,7 +905,7 @@ def test_an_engine_that_says_nothing_of_registries_allows_none(fake: FakeEngine)
 
 
 @pytest.mark.engine
-def test_a_real_engine_finds_an_image_by_whatever_names_it(
+def test_a_real_engine_finds_an_image_by_each_of_its_names(
     engine: RealEngine, registry: RealRegistry, repository: str
 ) -> None:
     name = f"{registry.host}/{repository}:2.1.106"
@@ -950,7 +948,7 @@ def test_a_real_push_fails_with_a_next_step(engine: RealEngine, registry: RealRe
 
 
 @pytest.mark.engine
-def test_a_real_registry_refuses_who_has_no_password(engine: RealEngine, repository: str, tmp_path: Path) -> None:
+def test_a_real_registry_refuses_a_user_without_a_password(engine: RealEngine, repository: str, tmp_path: Path) -> None:
     with RealRegistry.start(tmp_path, htpasswd={"ann": CANARY}) as server:
         target = reference(f"{server.host}/{repository}:2.1.106")
         engine.image(str(target), repository)
@@ -962,7 +960,7 @@ def test_a_real_registry_refuses_who_has_no_password(engine: RealEngine, reposit
 
 
 @pytest.mark.engine
-def test_a_real_images_last_name_stays(engine: RealEngine, repository: str) -> None:
+def test_the_last_name_of_a_real_image_stays(engine: RealEngine, repository: str) -> None:
     image = engine.image(f"build/{repository}:1", repository)
     with open_engine(engine) as real:
         real.tag(Digest(image), reference(f"{NAME}/{repository}:2"))
@@ -975,7 +973,7 @@ def test_a_real_images_last_name_stays(engine: RealEngine, repository: str) -> N
 
 
 @pytest.mark.engine
-def test_a_real_engine_is_never_led_to_its_volumes(engine: RealEngine) -> None:
+def test_a_name_never_reaches_a_real_engine_s_volumes(engine: RealEngine) -> None:
     engine.docker("volume", "create", "victim")
     try:
         with open_engine(engine) as real, pytest.raises(InvalidReference):
@@ -1012,7 +1010,7 @@ def test_a_real_engine_says_which_registries_it_trusts_without_tls(engine: RealE
         ("https://192.0.2.7:2376", False),
     ],
 )
-def test_an_engine_on_another_machine_is_told_by_its_address(host: str, local: bool) -> None:
+def test_an_engine_on_another_machine_is_recognized_by_its_address(host: str, local: bool) -> None:
     assert is_local(host) is local
 
 
@@ -1046,7 +1044,9 @@ REASONS = [json.loads(line) for line in (DATA / "push-reasons.jsonl").read_text(
 
 @pytest.mark.parametrize("reason", REASONS, ids=[reason["text"][:60] for reason in REASONS])
 @pytest.mark.parametrize("logged_in", [False, True])
-def test_what_kept_a_push_out_is_shown_whole_with_advice_that_fits(reason: dict[str, str], *, logged_in: bool) -> None:
+def test_the_reason_of_a_refused_push_is_shown_whole_with_matching_advice(
+    reason: dict[str, str], *, logged_in: bool
+) -> None:
     text, advice = reason["text"], ADVICE[reason["advice"]]
     with pytest.raises(TaggerError) as caught:
         pushed_digest([push_error(text)], Tag("2.1.503"), logged_in=logged_in)
@@ -1058,7 +1058,7 @@ def test_what_kept_a_push_out_is_shown_whole_with_advice_that_fits(reason: dict[
     assert (LOGIN in said) is (advice == LOGIN or (advice == RIGHT and not logged_in))
 
 
-def test_a_refusal_that_comes_with_an_http_error_is_one_of_the_registry(fake: FakeEngine) -> None:
+def test_a_refusal_inside_an_http_error_comes_from_the_registry(fake: FakeEngine) -> None:
     fake.intercept(on("POST", "/push$", as_json(500, push_error("tag invalid: 2.1.503 is immutable"))))  # Podman 5
     with open_engine(fake) as engine, pytest.raises(Immutable, match=r"tag invalid: 2\.1\.503 is immutable: release"):
         engine.push(reference())

@@ -114,7 +114,7 @@ def is_released(repository: Repository) -> bool:
 # -- where it may be -----------------------------------------------------------------------------------------------
 
 
-def test_what_is_required_and_missing_keeps_every_tag_where_it_is(ui: Repository) -> None:
+def test_missing_required_evidence_moves_no_tag(ui: Repository) -> None:
     image = ui.image("build-77", "gallery")
     ran = promoted(ui, "--require", "signature", "--require", "sbom")
     assert (ran.code, ran.json["outcome"], is_released(ui)) == (6, "failed", False)
@@ -124,7 +124,7 @@ def test_what_is_required_and_missing_keeps_every_tag_where_it_is(ui: Repository
     assert "verified" not in ran.out
 
 
-def test_a_gate_signs_and_the_signature_is_present(ui: Repository, tmp_path: Path) -> None:
+def test_a_signature_that_a_gate_adds_is_found(ui: Repository, tmp_path: Path) -> None:
     subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", "key.pem"], cwd=tmp_path, check=True)
     (tmp_path / "sign.py").write_text(_SIGN)
     image = ui.image("build-77", "gallery")
@@ -144,7 +144,7 @@ def test_a_referrer_with_a_statement_about_the_digest_counts(ui: Repository) -> 
     assert [each["where"] for each in ran.json["evidence"]] == [[f"referrer {referrer.digest}"]] * 2
 
 
-def test_what_the_registry_itself_lists_as_a_referrer_counts() -> None:
+def test_a_referrer_that_the_registry_lists_counts() -> None:
     with ModelRegistry(referrers=True) as model:
 
         def manifest(*layers: tuple[str, bytes], **more: object) -> bytes:
@@ -183,7 +183,7 @@ def test_the_attestations_of_buildx_count_if_every_platform_has_one(ui: Reposito
     assert promoted(ui, "--require", "provenance").code == 0
 
 
-def test_evidence_is_copied_before_it_is_looked_for(ui: Repository, elsewhere: Registry) -> None:
+def test_evidence_is_copied_before_it_is_checked(ui: Repository, elsewhere: Registry) -> None:
     target = Repository(elsewhere, f"{ui.path}/golden")
     image = ui.image("build-77", "gallery")
     referring(ui, image, statement(image.digest, SLSA))
@@ -252,7 +252,7 @@ def test_a_referrer_of_something_else_is_no_evidence(ui: Repository) -> None:
     assert (ran.code, "refers to something else" in ran.error) == (6, True), ran.err
 
 
-def test_a_list_of_referrers_that_does_not_end_is_not_read_to_its_end() -> None:
+def test_an_endless_list_of_referrers_is_not_read_to_the_end() -> None:
     image = digest_of(b"gallery")
     with ModelRegistry(referrers=True, page_size=1000) as model:
         for number in range(MOST_REFERRERS + 1):
@@ -276,6 +276,6 @@ def test_evidence_that_cannot_be_read_does_not_count(ui: Repository) -> None:
     assert (ran.code, "cannot be read" in ran.error, is_released(ui)) == (6, True, False), ran.err
 
 
-def test_a_kind_that_is_none_is_refused_before_anything_is_asked() -> None:
+def test_an_unknown_kind_of_evidence_is_refused_before_any_request() -> None:
     ran = tagger(None, "promote", "registry.example/ui:1", "2.1.106", "--require", "luck")
     assert (ran.code, "signature, provenance, sbom" in ran.error) == (2, True), ran.err

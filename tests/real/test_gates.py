@@ -133,7 +133,7 @@ def until(true: Callable[[], bool]) -> None:
 # -- what a second client sees -------------------------------------------------------------------------------------
 
 
-def test_nothing_that_users_pull_has_moved_while_a_gate_runs(bench: Bench) -> None:
+def test_no_tag_that_users_pull_moves_while_a_gate_runs(bench: Bench) -> None:
     old = bench.repository.image("2.1.105", "old").digest
     for tag in ("2.1", "2", "latest"):
         bench.repository.image(tag, "old")
@@ -155,7 +155,7 @@ def test_nothing_that_users_pull_has_moved_while_a_gate_runs(bench: Bench) -> No
     assert local == set(CASCADE), "nor is the candidate in the Engine"
 
 
-def test_a_second_client_sees_no_tag_of_the_cascade_move_before_the_last_gate_has_ended(bench: Bench) -> None:
+def test_a_second_client_sees_no_tag_of_the_cascade_move_before_the_last_gate_ends(bench: Bench) -> None:
     for tag in ("2.1.105", "2.1", "2", "latest"):
         bench.repository.image(tag, "old")
     before = {tag: digest for tag, digest in bench.held().items() if tag in CASCADE}
@@ -191,7 +191,7 @@ def test_a_gate_that_fails_leaves_the_candidate_and_nothing_else(bench: Bench) -
     assert bench.held() == {**before, **dict.fromkeys(CASCADE, digest)}
 
 
-def test_a_gate_that_signs_and_one_that_verifies_see_the_digest_that_is_released(bench: Bench) -> None:
+def test_a_signing_gate_and_a_verifying_gate_see_the_released_digest(bench: Bench) -> None:
     for command in ("genpkey -algorithm ed25519 -out key.pem", "pkey -in key.pem -pubout -out public.pem"):
         subprocess.run(["openssl", *command.split()], cwd=bench.folder, check=True)
     sign = bench.shell(
@@ -228,19 +228,19 @@ def alive(process: int) -> bool:
     return False
 
 
-def test_the_time_of_the_whole_command_ends_a_gate_too(bench: Bench) -> None:
+def test_the_timeout_of_the_command_ends_a_gate_too(bench: Bench) -> None:
     ran = bench.release("new", "--gate", "sh -c 'echo it began; sleep 600'", "--timeout", "8", "--json")
     assert (ran.code, "--timeout" in ran.error) == (1, True), ran.err
     assert [(gate["ok"], gate["output"]) for gate in ran.json["gates"]] == [(False, ["it began"])]
     assert not {*CASCADE} & {*bench.held()}
 
 
-def test_a_gate_that_is_killed_has_failed(bench: Bench) -> None:
+def test_a_killed_gate_counts_as_failed(bench: Bench) -> None:
     ran = bench.release("new", "--gate", "sh -c 'kill -9 $$'")
     assert (ran.code, "was killed by signal 9" in ran.error) == (6, True), ran.err
 
 
-def test_a_gate_that_writes_a_hundred_megabytes_is_cut_short_and_believed(bench: Bench) -> None:
+def test_a_gate_may_write_a_hundred_megabytes_and_its_result_counts(bench: Bench) -> None:
     lines = bench.script(
         "flood", "import sys\nfor _ in range(1000): sys.stdout.write(('x' * 99 + '\\n') * 1000)\nprint('end')"
     )
@@ -256,13 +256,13 @@ def test_a_gate_that_writes_a_hundred_megabytes_is_cut_short_and_believed(bench:
     assert ran.json["gates"][0]["output"][-1] == "end"
 
 
-def test_a_gate_that_is_not_there_or_empty_is_found_before_anything_is_pushed(bench: Bench) -> None:
+def test_a_missing_or_empty_gate_is_reported_before_anything_is_pushed(bench: Bench) -> None:
     for gate in ("no-such-program {reference}", "", "sh -c 'open"):
         assert bench.release("new", "--gate", gate).code == 2
     assert bench.held() == {}
 
 
-def test_a_gate_that_publishes_another_image_under_the_version_is_found_out(bench: Bench) -> None:
+def test_a_gate_that_publishes_another_image_under_the_version_is_detected(bench: Bench) -> None:
     other = bench.repository.image("scratch", "other")
     lie = bench.script(
         "lie",
@@ -302,7 +302,7 @@ def test_ctrl_c_during_a_gate_ends_the_gate_and_moves_no_tag(bench: Bench, numbe
 # -- candidates ----------------------------------------------------------------------------------------------------
 
 
-def test_a_candidate_that_a_killed_run_left_is_used_and_then_removed(bench: Bench) -> None:
+def test_a_candidate_of_a_killed_run_is_used_again_and_removed(bench: Bench) -> None:
     running = bench.folder / "running"
     process = start(bench.engine, *bench.words("new", "--gate", f"sh -c 'echo $$ >{running}; sleep 600; true'"))
     until(lambda: running.exists() and bool(running.read_text()))
@@ -317,7 +317,7 @@ def test_a_candidate_that_a_killed_run_left_is_used_and_then_removed(bench: Benc
     assert bench.held() == dict.fromkeys(CASCADE, digest)
 
 
-def test_a_candidate_that_a_rival_overwrites_changes_nothing_and_stays_the_rivals(bench: Bench) -> None:
+def test_a_candidate_that_a_rival_overwrote_changes_nothing_and_is_left_to_the_rival(bench: Bench) -> None:
     other = bench.repository.image("scratch", "other")
     rival = bench.script(
         "rival",
@@ -336,7 +336,7 @@ def test_a_candidate_that_a_rival_overwrites_changes_nothing_and_stays_the_rival
     assert "somebody else has moved it" in ran.json["warnings"][0]
 
 
-def test_a_candidate_that_cannot_be_removed_is_named_and_floats_nowhere(keeping: Bench) -> None:
+def test_a_candidate_that_cannot_be_removed_is_named_and_has_no_floating_tag(keeping: Bench) -> None:
     ran = keeping.release("new", "--gate", "true", "--json")
     assert ran.code == 0, ran.err
     held = keeping.held()
@@ -354,7 +354,7 @@ def test_a_candidate_that_cannot_be_removed_is_named_and_floats_nowhere(keeping:
 
 
 @pytest.mark.parametrize("command", ["release", "promote"])
-def test_a_candidate_of_an_immutable_registry_is_used_again_and_stays(bench: Bench, command: str) -> None:
+def test_a_candidate_in_an_immutable_registry_is_used_again_and_stays(bench: Bench, command: str) -> None:
     behind = bench.repository
 
     def immutable(request: Request) -> Response | None:
@@ -388,7 +388,7 @@ def promoting(source: Repository, target: Repository, *options: str) -> Ran:
     return tagger(None, "promote", f"{source}:build-77", "2.1.106", "--to", str(target), *options)
 
 
-def test_a_promotion_waits_for_its_gates_where_it_goes(bench: Bench, elsewhere: Registry) -> None:
+def test_a_promotion_waits_for_its_gates_in_the_target_repository(bench: Bench, elsewhere: Registry) -> None:
     source, target = bench.repository, Repository(elsewhere, f"{bench.repository.path}/golden")
     built = source.index("build-77", "gallery")
     signed = source.referrer(built, "signature")
@@ -415,7 +415,7 @@ def test_a_promotion_waits_for_its_gates_where_it_goes(bench: Bench, elsewhere: 
     }
 
 
-def test_promoting_again_after_the_version_tag_alone_was_written_starts_with_the_gates(bench: Bench) -> None:
+def test_a_promotion_that_wrote_only_the_version_tag_starts_again_with_the_gates(bench: Bench) -> None:
     built = bench.repository.image("2.1.106", "gallery")
     words = ["promote", f"{bench.repository}:2.1.106", "2.1.106"]
     assert tagger(None, *words, "--gate", "false").code == 6
@@ -457,7 +457,7 @@ def test_commands_after_a_release_see_every_tag_and_their_failure_is_a_warning(b
 
 
 @pytest.mark.parametrize("how", ["signal", "timeout"])
-def test_what_ends_a_command_after_a_release_leaves_the_tags_where_they_belong(bench: Bench, how: str) -> None:
+def test_an_interrupted_command_after_a_release_leaves_the_tags_where_they_belong(bench: Bench, how: str) -> None:
     running = bench.folder / "running"
     limit = [] if how == "signal" else ["--gate-timeout", "1"]
     after = f"sh -c 'echo $$ >{running}; sleep 600; true'"
@@ -490,7 +490,7 @@ def test_every_gate_of_every_repository_comes_before_any_version_tag(bench: Benc
     assert len({digest for tag, digest in bench.held().items() if tag in CASCADE}) == 1
 
 
-def test_gates_of_the_settings_count_and_the_command_line_goes_before_them(bench: Bench) -> None:
+def test_gates_come_from_the_settings_unless_the_command_line_gives_others(bench: Bench) -> None:
     (bench.folder / "tagger.toml").write_text(f"gates = [{json.dumps(bench.watching())}, 'false']\n")
     (bench.folder / ".git").mkdir()
     process = start(bench.engine, *bench.words("new"), folder=str(bench.folder))
@@ -499,7 +499,7 @@ def test_gates_of_the_settings_count_and_the_command_line_goes_before_them(bench
     assert wait(start(bench.engine, *bench.words("new", "--gate", "true"), folder=str(bench.folder))).code == 0
 
 
-def test_images_that_are_released_as_one_have_one_set_of_gates(bench: Bench) -> None:
+def test_images_that_are_released_together_have_one_set_of_gates(bench: Bench) -> None:
     images = [bench.image("one"), bench.image("two")]
     tables = [
         f'[images."{image}"]\ngates = ["{gate}"]\n' for image, gate in zip(images, ("true", "false"), strict=True)

@@ -46,7 +46,7 @@ def test_the_version_is_the_semver_tag_at_head(checkout: Path) -> None:
     )
 
 
-def test_a_version_of_another_commit_is_none_of_head(checkout: Path) -> None:
+def test_a_version_tag_at_another_commit_does_not_count(checkout: Path) -> None:
     git(checkout, "tag", "v2.1.106")
     (checkout / "file").write_text("2")
     git(checkout, "commit", "-am", "two")
@@ -54,21 +54,21 @@ def test_a_version_of_another_commit_is_none_of_head(checkout: Path) -> None:
         parse_asked("git", folder=checkout, environment={})
 
 
-def test_two_versions_are_not_one(checkout: Path) -> None:
+def test_two_versions_at_head_are_refused(checkout: Path) -> None:
     git(checkout, "tag", "v2.1.106")
     git(checkout, "tag", "v2.2.0")
     with pytest.raises(InputError, match=r"several versions at HEAD, v2\.2\.0 and v2\.1\.106"):
         parse_asked("git", folder=checkout, environment={})
 
 
-def test_what_is_not_committed_is_in_no_version(checkout: Path) -> None:
+def test_uncommitted_changes_are_refused(checkout: Path) -> None:
     git(checkout, "tag", "v2.1.106")
     (checkout / "file").write_text("2")
     with pytest.raises(InputError, match="uncommitted changes, such as file"):
         parse_asked("git", folder=checkout, environment={})
 
 
-def test_a_file_that_git_does_not_track_changes_no_version(checkout: Path) -> None:
+def test_an_untracked_file_does_not_matter(checkout: Path) -> None:
     git(checkout, "tag", "v2.1.106")
     (checkout / "tagger.env").write_text("")
     assert str(parse_asked("git", folder=checkout, environment={}).version) == "2.1.106"
@@ -124,21 +124,23 @@ def test_a_job_that_runs_for_no_version_changes_nothing(checkout: Path, environm
     assert str(parse_asked("git", folder=checkout, environment=environment).version) == "2.1.106"
 
 
-def test_a_shallow_clone_without_tags_is_told_how_to_get_them(checkout: Path, tmp_path: Path) -> None:
+def test_a_shallow_clone_without_tags_is_reported_with_the_way_to_fetch_them(checkout: Path, tmp_path: Path) -> None:
     git(checkout, "tag", "v2.1.106")
     git(tmp_path, "clone", "--quiet", "--depth", "1", "--no-tags", f"file://{checkout}", "shallow")
     with pytest.raises(InputError, match="shallow and has no tag at HEAD: fetch the tags with git fetch --tags"):
         parse_asked("git", folder=tmp_path / "shallow", environment={})
 
 
-def test_a_checkout_of_another_user_is_told_how_to_trust_it(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_checkout_of_another_user_is_reported_with_the_way_to_trust_it(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     git(checkout, "tag", "v2.1.106")
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
     with pytest.raises(InputError, match=f"git config --global --add safe.directory {checkout}, or give the version"):
         parse_asked("git", folder=checkout, environment={})
 
 
-def test_tags_at_head_that_are_no_versions_are_named(checkout: Path) -> None:
+def test_tags_at_head_that_are_not_versions_are_named(checkout: Path) -> None:
     git(checkout, "tag", "nightly")
     with pytest.raises(InputError, match="no semver tag at HEAD among nightly: git tag"):
         parse_asked("git", folder=checkout, environment={})
@@ -150,28 +152,28 @@ MARKS = ["2.1.106-yanked", "v2.1.106-yanked", "2.2.0-rc.1.yanked", "2.1.106-yank
 
 
 @pytest.mark.parametrize("version", MARKS)
-def test_no_command_writes_what_would_mark_a_version_as_yanked(version: str) -> None:
+def test_no_command_writes_a_tag_that_would_mark_a_version_as_yanked(version: str) -> None:
     for words in (["tags"], ["release", "x"], ["promote", "127.0.0.1:9/x:build"]):
         ran = tagger(None, *words, version, DOCKER_HOST="unix:///nowhere")
         assert (ran.code, "would mark a version as yanked" in ran.error) == (2, True), ran.err
 
 
 @pytest.mark.parametrize("tag", MARKS)
-def test_nor_does_a_tag_at_head(checkout: Path, tag: str) -> None:
+def test_a_git_tag_that_would_mark_a_version_as_yanked_is_refused(checkout: Path, tag: str) -> None:
     git(checkout, "tag", tag)
     with pytest.raises(InputError, match="would mark a version as yanked"):
         parse_asked("git", folder=checkout, environment={})
 
 
 @pytest.mark.parametrize("name", ["yanked", "yanked-alpine", "alpine.yanked"])
-def test_nor_does_the_name_of_a_variant_or_a_channel(name: str) -> None:
+def test_a_variant_or_channel_that_would_mark_a_version_as_yanked_is_refused(name: str) -> None:
     with pytest.raises(InputError, match="would mark versions as yanked"):
         api.Scheme(variant=name)
     with pytest.raises(InputError, match="not a pre-release label"):
         api.Scheme(channels=(name,))
 
 
-def test_no_checkout_no_commit_and_no_git_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_checkout_commit_or_git_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="run this in a checkout"):
         parse_asked("git", folder=tmp_path)
     git(tmp_path, "init")
@@ -192,7 +194,7 @@ def test_the_commands_take_the_tag_that_the_job_runs_for(checkout: Path, monkeyp
     assert tagger(None, "tags", "git", **job).out.split() == ["2.1.106", "2.1", "2", "latest"]
 
 
-def test_the_commands_take_it(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_commands_accept_git_as_the_version(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     git(checkout, "tag", "v2.1.106")
     monkeypatch.chdir(checkout)
     assert tagger(None, "tags", "git").out.split() == ["2.1.106", "2.1", "2", "latest"]
@@ -211,7 +213,7 @@ def test_only_tags_of_an_images_own_form_are_its_versions(checkout: Path) -> Non
     assert str(parse_asked("git", folder=checkout, environment={}).version) == "9.0.0"
 
 
-def test_without_a_tag_of_that_form_the_form_is_named(checkout: Path) -> None:
+def test_a_missing_tag_of_that_form_is_reported_with_the_form(checkout: Path) -> None:
     with pytest.raises(
         InputError, match=r"no tag like gallery/v\{version\} at HEAD: git tag gallery/v1\.2\.3, or give"
     ):
@@ -236,7 +238,7 @@ def test_the_tag_of_a_job_counts_for_the_images_whose_form_it_has(checkout: Path
 
 
 @pytest.mark.parametrize("form", ["gallery/v", "", "{version}{version}", "{image}/v{version}", "v{version}}"])
-def test_a_form_that_does_not_say_where_the_version_is_is_refused(
+def test_a_form_without_a_place_for_the_version_is_refused(
     checkout: Path, monkeypatch: pytest.MonkeyPatch, form: str
 ) -> None:
     monkeypatch.chdir(checkout)
@@ -248,7 +250,7 @@ def test_a_form_that_does_not_say_where_the_version_is_is_refused(
 
 
 @pytest.mark.engine
-def test_images_are_released_by_their_own_tags_and_together_where_those_say_one_version(
+def test_images_are_released_by_their_own_git_tags_and_together_if_these_agree(
     engine: Engine, registry: Registry, repository: str, checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ui, server = f"{repository}-ui", f"{repository}-api"
@@ -287,7 +289,7 @@ def labelled(repository: Repository, tag: str, architecture: str = "amd64", /, *
 
 
 @pytest.mark.engine
-def test_labels_that_contradict_the_version_or_the_commit_are_told_and_refused_when_asked(
+def test_labels_that_contradict_the_version_or_the_commit_are_reported_and_refused_with_strict(
     registry: Registry, repository: str, checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop = Repository(registry, repository)
@@ -303,7 +305,7 @@ def test_labels_that_contradict_the_version_or_the_commit_are_told_and_refused_w
 
 @pytest.mark.engine
 @pytest.mark.parametrize("label", ["2.1.106", "v2.1.106", "2.1.106-alpine"])
-def test_labels_that_say_the_version_in_any_spelling_are_right(registry: Registry, repository: str, label: str) -> None:
+def test_labels_with_any_spelling_of_the_version_are_right(registry: Registry, repository: str, label: str) -> None:
     shop = Repository(registry, repository)
     labelled(shop, "build-77", version=label, revision="0" * 40)
     schemes = api.lines(api.Scheme(), ["alpine"])
@@ -312,7 +314,7 @@ def test_labels_that_say_the_version_in_any_spelling_are_right(registry: Registr
 
 
 @pytest.mark.engine
-def test_an_image_without_the_labels_that_would_prove_it_is_refused_when_asked(
+def test_an_image_without_the_labels_is_refused_with_strict(
     registry: Registry, repository: str, checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shop = Repository(registry, repository)
@@ -331,7 +333,7 @@ def test_an_image_without_the_labels_that_would_prove_it_is_refused_when_asked(
 
 
 @pytest.mark.engine
-def test_every_platform_of_an_image_is_asked_for_its_labels(registry: Registry, repository: str) -> None:
+def test_the_labels_of_every_platform_are_checked(registry: Registry, repository: str) -> None:
     shop = Repository(registry, repository)
     labelled(shop, "one", "amd64", version="2.1.105")
     labelled(shop, "two", "arm64", version="2.1.104")
@@ -348,7 +350,7 @@ def test_every_platform_of_an_image_is_asked_for_its_labels(registry: Registry, 
 
 
 @pytest.mark.engine
-def test_the_engines_image_is_asked_for_its_labels_too(
+def test_the_labels_of_the_engines_image_are_checked_too(
     engine: Engine, registry: Registry, repository: str, tmp_path: Path
 ) -> None:
     name = f"labelled-{repository.rpartition('-')[2]}"

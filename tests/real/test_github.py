@@ -37,7 +37,7 @@ def variables(file: Path) -> dict[str, str]:
     return dict(line.split("=", 1) for line in file.read_text().splitlines())
 
 
-def test_a_release_writes_what_the_next_step_needs(fake: FakeEngine, model: ModelRegistry, tmp_path: Path) -> None:
+def test_a_release_writes_the_outputs_for_the_next_step(fake: FakeEngine, model: ModelRegistry, tmp_path: Path) -> None:
     file, summary = tmp_path / "env", tmp_path / "summary.md"
     file.write_text("BEFORE=1")  # without a line break at its end
     ran = release(fake, model, "--env-file", str(file), "--summary", str(summary))
@@ -60,7 +60,9 @@ def test_a_release_writes_what_the_next_step_needs(fake: FakeEngine, model: Mode
 
 
 @pytest.mark.parametrize("outcome", ["refused", "failed", "never begun"])
-def test_a_failure_writes_them_too(fake: FakeEngine, model: ModelRegistry, tmp_path: Path, outcome: str) -> None:
+def test_a_failed_release_writes_the_outputs_too(
+    fake: FakeEngine, model: ModelRegistry, tmp_path: Path, outcome: str
+) -> None:
     file, summary = tmp_path / "env", tmp_path / "summary.md"
     options = ["--env-file", str(file), "--summary", str(summary)]
     if outcome == "refused":
@@ -79,7 +81,7 @@ def test_a_failure_writes_them_too(fake: FakeEngine, model: ModelRegistry, tmp_p
     assert "> **" in summary.read_text()
 
 
-def test_of_several_registries_the_reference_is_the_first_and_the_references_are_all() -> None:
+def test_the_reference_is_in_the_first_registry_and_the_references_are_in_all() -> None:
     digest, tag = parse_digest(f"sha256:{'0' * 64}"), parse_tag("2.1.106")
     change = Change(tag, Action.CREATE, Version.parse("2.1.106"), None, digest)
     places = [
@@ -91,7 +93,7 @@ def test_of_several_registries_the_reference_is_the_first_and_the_references_are
     assert f"TAGGER_REFERENCES=a.local/gallery@{digest},b.local:5000/gallery@{digest}" in lines
 
 
-def test_what_a_registry_says_is_neither_markdown_nor_a_line_of_its_own(
+def test_text_of_a_registry_becomes_neither_markdown_nor_a_new_line(
     fake: FakeEngine, model: ModelRegistry, tmp_path: Path
 ) -> None:
     file, summary = tmp_path / "env", tmp_path / "summary.md"
@@ -108,7 +110,7 @@ def test_what_a_registry_says_is_neither_markdown_nor_a_line_of_its_own(
     assert len([line for line in ran.err.splitlines() if line.startswith("::error")]) == 1
 
 
-def test_a_file_of_variables_can_be_sourced_whatever_the_version_was_called(tmp_path: Path) -> None:
+def test_a_file_of_variables_can_be_sourced_with_any_version(tmp_path: Path) -> None:
     file, planted = tmp_path / "env", tmp_path / "planted"
     ran = tagger(None, "release", IMAGE, f"$(touch {planted})", "--env-file", str(file))
     assert ran.code == 2
@@ -116,7 +118,7 @@ def test_a_file_of_variables_can_be_sourced_whatever_the_version_was_called(tmp_
     assert not planted.exists()
 
 
-def test_a_file_that_cannot_be_written_is_said_before_anything_is(
+def test_a_file_that_cannot_be_written_is_reported_before_anything_is_done(
     fake: FakeEngine, model: ModelRegistry, tmp_path: Path
 ) -> None:
     for option in ("--env-file", "--summary"):
@@ -126,7 +128,7 @@ def test_a_file_that_cannot_be_written_is_said_before_anything_is(
 
 
 @pytest.mark.parametrize("option", ["--env-file", "--summary"])
-def test_a_pipe_that_nobody_reads_is_said_before_anything_is_done(
+def test_a_pipe_without_a_reader_is_reported_before_anything_is_done(
     fake: FakeEngine, model: ModelRegistry, tmp_path: Path, option: str
 ) -> None:
     pipe = tmp_path / "pipe"
@@ -137,7 +139,7 @@ def test_a_pipe_that_nobody_reads_is_said_before_anything_is_done(
 
 
 @pytest.mark.parametrize("option", ["--env-file", "--summary"])
-def test_who_reads_a_pipe_gets_it_all_and_its_end(
+def test_the_reader_of_a_pipe_gets_everything_and_its_end(
     fake: FakeEngine, model: ModelRegistry, tmp_path: Path, option: str
 ) -> None:
     pipe = tmp_path / "pipe"
@@ -160,7 +162,7 @@ def test_a_full_disk_changes_nothing_about_the_release(fake: FakeEngine, model: 
     assert (ran.code, "/dev/full cannot be written" in ran.err) == (0, True), ran.err
 
 
-def test_what_a_full_disk_took_half_of_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_half_written_file_on_a_full_disk_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "env"
     file.write_text("BEFORE=1\n")
     write = os.write
@@ -219,7 +221,7 @@ def words_of_the_action(folder: Path, options: str) -> subprocess.CompletedProce
         ),
     ],
 )
-def test_options_of_the_action_are_split_as_a_shell_does_and_evaluated_by_nobody(
+def test_options_of_the_action_are_split_like_shell_words_and_never_evaluated(
     tmp_path: Path, options: str, words: list[str]
 ) -> None:
     ran = words_of_the_action(tmp_path, options)
@@ -230,7 +232,7 @@ def test_options_of_the_action_are_split_as_a_shell_does_and_evaluated_by_nobody
     assert not (tmp_path / "here").exists()
 
 
-def test_options_of_the_action_with_a_quote_that_does_not_end_are_one_sentence(tmp_path: Path) -> None:
+def test_options_of_the_action_with_an_open_quote_give_one_sentence(tmp_path: Path) -> None:
     ran = words_of_the_action(tmp_path, "--strict\n--prefix 'v")
     assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (1, "", 1)
     assert "a line of options has an unclosed quote" in ran.stderr

@@ -23,7 +23,7 @@ def filled(registry: Registry, path: str, tags: dict[str, str]) -> Repository:
     return repository
 
 
-def test_after_init_a_check_of_years_of_tags_is_green(registry: Registry, tmp_path: Path) -> None:
+def test_a_check_of_years_of_tags_passes_after_init(registry: Registry, tmp_path: Path) -> None:
     repository = filled(registry, "init/years", YEARS)
     before = {tag: registry.manifest("init/years", tag) for tag in YEARS}
     ran = tagger_in(tmp_path, "init", str(repository), "--write")
@@ -58,7 +58,7 @@ def test_after_init_a_check_of_years_of_tags_is_green(registry: Registry, tmp_pa
     )
 
 
-def test_after_init_builds_and_rebuilds_beside_versions_are_checked_too(registry: Registry, tmp_path: Path) -> None:
+def test_builds_and_rebuilds_beside_versions_are_checked_after_init_too(registry: Registry, tmp_path: Path) -> None:
     versions = {"1.2.4-r1": "a", "1.2.4-r2": "b", "1.2.4": "b", "1.2": "b", "1": "b", "latest": "b"}
     builds = {"main-98": "c", "main-1233": "d", "main-1234": "e", "edge": "e"}
     repository = filled(registry, "init/lines", versions | builds)
@@ -89,7 +89,7 @@ def test_init_overwrites_no_settings_and_prints_them_without_write(registry: Reg
     assert (found["written"], tomllib.loads(found["file"])["floats"]) == (None, ["latest"])
 
 
-def test_init_reads_the_repository_that_the_settings_name(registry: Registry, tmp_path: Path) -> None:
+def test_init_reads_the_repository_of_the_settings(registry: Registry, tmp_path: Path) -> None:
     filled(registry, "init/named", {"1.0.0": "a", "1.0": "a", "1": "a", "latest": "a"})
     (tmp_path / "tagger.toml").write_text(f'registries = ["{registry.host}"]\nrepository = "init/named"\n')
     ran = tagger_in(tmp_path, "init")
@@ -106,7 +106,7 @@ def test_init_reads_the_repository_that_the_settings_name(registry: Registry, tm
     assert tagger_in(tmp_path, "init").code == 2
 
 
-def test_init_of_what_is_not_there_is_bad_input_and_writes_nothing(registry: Registry, tmp_path: Path) -> None:
+def test_init_of_a_missing_repository_is_bad_input_and_writes_nothing(registry: Registry, tmp_path: Path) -> None:
     assert tagger(None, "init", f"{registry.host}/init/nowhere").code == 2
     only = filled(registry, "init/branches", {"main": "a", "pr-12": "b"})
     refused = tagger_in(tmp_path, "init", str(only), "--write")

@@ -76,7 +76,7 @@ def test_an_image_of_an_index_is_chosen_by_its_digest(layout: Layout, target: Re
     assert cascade_of(target) == dict.fromkeys(CASCADE, child)
 
 
-def test_several_images_are_named_with_the_way_to_choose(layout: Layout, target: Repository) -> None:
+def test_several_images_are_listed_with_the_way_to_choose(layout: Layout, target: Repository) -> None:
     one, two = layout.image("build-77", "one"), layout.image("", "two")
     ran = tagger(None, "promote", str(layout), "2.1.106", "--to", str(target))
     assert ran.code == 2, ran.err
@@ -87,7 +87,7 @@ def test_several_images_are_named_with_the_way_to_choose(layout: Layout, target:
     assert target.tags() == []
 
 
-def test_one_image_of_several_names_needs_no_choice(layout: Layout, target: Repository) -> None:
+def test_one_image_with_several_names_needs_no_choice(layout: Layout, target: Repository) -> None:
     built = layout.image("2.1.106", "gallery")
     layout.list(built, **{"io.containerd.image.name": "docker.io/library/gallery:latest"})
     api.promote(str(layout), "2.1.106", to=str(target))
@@ -101,7 +101,7 @@ def test_a_path_may_have_a_colon(layout: Layout, target: Repository, tmp_path: P
     assert cascade_of(target) == dict.fromkeys(CASCADE, built.digest)
 
 
-def test_what_refers_to_an_image_of_a_layout_goes_along(layout: Layout, target: Repository) -> None:
+def test_referrers_of_an_image_in_a_layout_are_copied_too(layout: Layout, target: Repository) -> None:
     built = layout.image("build-77", "gallery")
     config, text = layout.blob(b"{}", "application/vnd.oci.empty.v1+json"), layout.blob(b"signed", "text/plain")
     signature = layout.put(
@@ -130,7 +130,7 @@ def test_images_of_two_layouts_are_joined(tmp_path: Path, target: Repository) ->
 
 
 @pytest.mark.containerd
-def test_what_an_engine_saves_is_promoted_with_all_platforms(
+def test_the_output_of_docker_save_is_promoted_with_all_platforms(
     containerd_engine: ContainerdEngine, target: Repository, tmp_path: Path, repository: str
 ) -> None:
     name = f"saved-{repository.rpartition('-')[2]}"
@@ -143,7 +143,9 @@ def test_what_an_engine_saves_is_promoted_with_all_platforms(
 
 
 @pytest.mark.podman
-def test_what_podman_saves_is_promoted(podman: Podman, target: Repository, tmp_path: Path, repository: str) -> None:
+def test_the_output_of_podman_save_is_promoted(
+    podman: Podman, target: Repository, tmp_path: Path, repository: str
+) -> None:
     name = f"localhost/saved-{repository.rpartition('-')[2]}:1"
     podman.image(name, "saved")
     path = tmp_path / "saved.tar"
@@ -164,7 +166,7 @@ def refused(source: str, target: Repository, code: int = 2) -> str:
     return ran.error
 
 
-def test_a_layout_is_promoted_to_a_repository_that_is_named(layout: Layout) -> None:
+def test_a_layout_is_promoted_to_the_named_repository(layout: Layout) -> None:
     layout.image("", "gallery")
     ran = tagger(None, "promote", str(layout), "2.1.106")
     assert (ran.code, "choose with --to" in ran.error) == (2, True), ran.err
@@ -183,7 +185,7 @@ def test_missing_blobs_and_manifests_are_named(layout: Layout, target: Repositor
 
 @pytest.mark.parametrize("change", [b"x", b""], ids=["longer", "other"])
 @pytest.mark.parametrize("what", ["layer", "manifest"])
-def test_content_that_is_not_what_its_digest_says_is_not_promoted(
+def test_content_that_does_not_match_its_digest_is_not_promoted(
     layout: Layout, target: Repository, change: bytes, what: str
 ) -> None:
     built = layout.image("", "gallery")
@@ -253,7 +255,7 @@ def test_a_hostile_tar_is_refused(layout: Layout, target: Repository, tmp_path: 
     assert says in refused(f"oci:{path}", target)
 
 
-def test_a_link_in_a_tar_is_no_blob(layout: Layout, target: Repository, tmp_path: Path) -> None:
+def test_a_link_in_a_tar_is_not_read_as_a_blob(layout: Layout, target: Repository, tmp_path: Path) -> None:
     built = layout.image("", "gallery")
     digest = json.loads(built.body)["layers"][0]["digest"]
     outside = tmp_path / "outside"
@@ -288,13 +290,13 @@ def test_a_tar_that_is_cut_off_is_refused(layout: Layout, target: Repository, tm
         (b"", "is not a complete tar"),
     ],
 )
-def test_a_file_that_is_no_tar_is_named(tmp_path: Path, target: Repository, content: bytes, says: str) -> None:
+def test_a_file_that_is_not_a_tar_is_named(tmp_path: Path, target: Repository, content: bytes, says: str) -> None:
     path = tmp_path / "image.tar"
     path.write_bytes(content)
     assert says in refused(f"oci:{path}", target)
 
 
-def test_what_is_no_layout_is_named(tmp_path: Path, layout: Layout, target: Repository) -> None:
+def test_a_folder_that_is_not_a_layout_is_named(tmp_path: Path, layout: Layout, target: Repository) -> None:
     assert f"no file or folder '{tmp_path}/no'" in refused(f"oci:{tmp_path}/no", target)
     assert "give an OCI layout as oci:PATH" in refused("oci:", target)
     assert "is not an OCI layout" in refused(f"oci:{tmp_path}", target)
@@ -327,7 +329,7 @@ def test_a_chart_is_promoted_byte_for_byte_with_its_cascade(
     assert (wrong.code, "has the label org.opencontainers.image.version=2.1.106" in wrong.error) == (3, True), wrong.err
 
 
-def test_the_build_metadata_of_a_chart_is_dropped_where_that_is_wanted(target: Repository) -> None:
+def test_the_build_metadata_of_a_chart_is_dropped_on_request(target: Repository) -> None:
     chart = target.chart("2.1.106_build.5", "gallery", "2.1.106+build.5")  # as helm spells it
     source = f"{target}:2.1.106_build.5"
     assert tagger(None, "promote", source, "2.1.106+build.5").code == 3
@@ -340,7 +342,7 @@ def test_the_build_metadata_of_a_chart_is_dropped_where_that_is_wanted(target: R
     assert tagger(None, "check", str(target)).code == 0
 
 
-def test_artifacts_of_any_kind_pass(target: Repository, elsewhere: Registry) -> None:
+def test_artifacts_of_any_kind_are_promoted(target: Repository, elsewhere: Registry) -> None:
     there = Repository(elsewhere, f"{target.path}/there")
     empty = target.blob(b"{}", "application/vnd.oci.empty.v1+json")
     file = target.blob(b"\0asm", "application/wasm")

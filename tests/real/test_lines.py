@@ -66,7 +66,7 @@ def rebuilt(shop: Repository) -> None:
 REVISIONS = {"2.1.106-r0": "a", "2.1.106-r1": "b", "2.1.106-r2": "c"}
 
 
-def test_a_rebuild_is_immutable_and_its_version_follows_it(shop: Repository) -> None:
+def test_a_rebuild_is_immutable_and_the_plain_tag_follows_it(shop: Repository) -> None:
     rebuilt(shop)
     floats = dict.fromkeys(("2.1.106", "2.1", "2", "latest"), "c")
     assert held(shop) == {"2.1.105": "p", **REVISIONS, **floats}
@@ -77,7 +77,7 @@ def test_a_rebuild_is_immutable_and_its_version_follows_it(shop: Repository) -> 
     assert (refused.code, "publish this image as the next revision with --revision" in refused.err) == (3, True)
 
 
-def test_a_dry_run_shows_the_name_that_the_image_before_it_keeps(shop: Repository) -> None:
+def test_a_dry_run_shows_the_tag_that_the_previous_image_keeps(shop: Repository) -> None:
     settings(REBUILT)
     promote(shop, "a", "2.1.106")
     before = held(shop)
@@ -87,7 +87,7 @@ def test_a_dry_run_shows_the_name_that_the_image_before_it_keeps(shop: Repositor
     assert held(shop) == before
 
 
-def test_two_rebuilds_at_once_are_both_published(shop: Repository) -> None:
+def test_two_concurrent_rebuilds_are_both_published(shop: Repository) -> None:
     settings(REBUILT)
     promote(shop, "a", "2.1.106")
     source = Repository(shop.registry, f"{shop.path}-ci")
@@ -102,7 +102,7 @@ def test_two_rebuilds_at_once_are_both_published(shop: Repository) -> None:
     assert {after[tag] for tag in ("2.1.106", "2.1", "2", "latest")} == {after["2.1.106-r2"]}
 
 
-def test_a_rebuild_that_a_gate_refuses_names_and_moves_nothing(shop: Repository) -> None:
+def test_a_rebuild_that_a_gate_refuses_creates_and_moves_no_tag(shop: Repository) -> None:
     settings(REBUILT)
     promote(shop, "a", "2.1.106")
     before = held(shop)
@@ -130,7 +130,7 @@ def test_an_engine_releases_a_rebuild(shop: Repository, engine: Daemon) -> None:
     assert {digests[tag] for tag in ("2.1.106", "2.1", "2", "latest")} == {digests["2.1.106-r2"]}
 
 
-def test_reading_commands_know_rebuilds(shop: Repository) -> None:
+def test_commands_that_read_understand_rebuilds(shop: Repository) -> None:
     rebuilt(shop)
     assert tagger(None, "check", str(shop)).code == 0
     shown = tagger(None, "ls", str(shop), "--json").json
@@ -190,7 +190,7 @@ def test_old_rebuilds_are_pruned(shop: Repository) -> None:
     assert held(shop) == {"2.1.106-r2": "c", **floats}
 
 
-def test_numbers_alone_may_count_rebuilds(shop: Repository) -> None:
+def test_rebuilds_may_be_numbered_without_a_letter(shop: Repository) -> None:
     settings('revisions = "-{n}"\n')
     promote(shop, "a", "2.1.106")
     promote(shop, "b", "2.1.106", "--revision")
@@ -205,7 +205,7 @@ def test_numbers_alone_may_count_rebuilds(shop: Repository) -> None:
 # -- builds and calendars --------------------------------------------------------------------------------------------
 
 
-def test_the_older_build_that_ends_last_does_not_take_the_tag_back(shop: Repository) -> None:
+def test_an_older_build_that_ends_last_does_not_move_the_tag_back(shop: Repository) -> None:
     settings('versions = "main-{n}"\nfloats = ["edge"]\n')
     promote(shop, "b", "main-1234")
     assert held(shop) == {"main-1234": "b", "edge": "b"}
@@ -227,7 +227,7 @@ def test_the_older_build_that_ends_last_does_not_take_the_tag_back(shop: Reposit
         ("build-{n:04}", ["newest"], "build-0042", ["build-0042", "newest"]),
     ],
 )
-def test_calendars_and_builds_have_the_floating_tags_of_their_fields(
+def test_calendar_versions_and_builds_have_the_floating_tags_of_their_fields(
     shop: Repository, versions: str, floats: list[str] | None, released: str, after: list[str]
 ) -> None:
     settings(f"versions = {json.dumps(versions)}\n" + (f"floats = {json.dumps(floats)}\n" if floats else ""))
@@ -238,7 +238,7 @@ def test_calendars_and_builds_have_the_floating_tags_of_their_fields(
     assert (wrong.code, "does not match the template" in wrong.err) == (2, True)
 
 
-def test_several_lines_share_a_repository_and_never_see_each_other(shop: Repository) -> None:
+def test_several_lines_share_a_repository_and_ignore_each_other(shop: Repository) -> None:
     settings(EDGE)
     promote(shop, "a", "2.1.106")
     promote(shop, "b", "main-7", "--line", "edge")
@@ -264,7 +264,7 @@ def test_lines_that_could_spell_the_same_tag_are_refused(shop: Repository) -> No
     assert (ran.code, "1212.12.12" in ran.err) == (2, True)
 
 
-def test_without_settings_for_them_versions_that_look_like_rebuilds_are_named(shop: Repository) -> None:
+def test_versions_that_look_like_rebuilds_are_named_without_settings_for_them(shop: Repository) -> None:
     for tag in ("2.1.106", "2.1.106-r1", "2.1.106-r2", "2.1.105", "2.1.105-r1"):
         shop.image(tag, tag)
     api.repair(str(shop))

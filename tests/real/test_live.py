@@ -58,7 +58,7 @@ def words(registry: Registry, repository: str, engine: Engine) -> list[str]:
 
 
 @pytest.mark.engine
-def test_a_plan_is_a_table_that_reads_without_colour_too(
+def test_a_plan_is_a_table_that_is_readable_without_colour(
     engine: Engine, words: list[str], environment: Callable[..., dict[str, str]]
 ) -> None:
     plan = [*words, "--dry-run"]
@@ -72,7 +72,7 @@ def test_a_plan_is_a_table_that_reads_without_colour_too(
 
 
 @pytest.mark.engine
-def test_a_release_shows_each_tag_live_and_leaves_the_result_alone(
+def test_a_release_shows_each_tag_live_and_ends_with_only_the_result(
     engine: Engine, words: list[str], registry: Registry, environment: Callable[..., dict[str, str]]
 ) -> None:
     with Proxy(registry.host) as proxy:
@@ -97,14 +97,14 @@ def test_a_narrow_terminal_gets_plain_lines_and_nothing_is_cut_off(
 
 
 @pytest.mark.engine
-def test_a_log_gets_plain_lines_one_for_each_event(engine: Engine, words: list[str]) -> None:
+def test_a_log_gets_one_plain_line_for_each_event(engine: Engine, words: list[str]) -> None:
     ran = tagger(engine, *words)
     assert ran.code == 0
     assert not CONTROL.search(ran.out + ran.err)
     assert [line.split()[1] for line in ran.err.splitlines()] == ["pushing", *["pushed"] * 4, "verified"]
 
 
-def test_a_dumb_terminal_gets_what_a_log_gets(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dumb_terminal_gets_the_same_lines_as_a_log(monkeypatch: pytest.MonkeyPatch) -> None:
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
             return True
@@ -122,7 +122,7 @@ def test_colour_can_be_forced_and_nothing_moves_the_cursor(engine: Engine, words
     assert set(re.findall(r"\x1b\[[0-9;]*(.)", ran.out)) == {"m"}
 
 
-def test_quiet_says_the_result_and_errors_alone() -> None:
+def test_quiet_shows_only_the_result_and_errors() -> None:
     with ModelRegistry() as registry, FakeEngine(registry) as engine:
         engine.load(IMAGE, b"the gallery")
         target = ["--registry", registry.host, "--quiet"]
@@ -141,7 +141,7 @@ def test_a_long_wait_says_what_it_waits_for() -> None:
     assert (ran.code, f"waiting 1 s: {registry.host} answered HTTP 503" in ran.err) == (0, True), ran.err
 
 
-def test_a_registry_that_reads_late_is_what_is_waited_for() -> None:
+def test_a_wait_for_a_stale_registry_is_shown() -> None:
     with ModelRegistry() as registry, FakeEngine(registry) as engine:
         engine.load(IMAGE, b"the gallery")
         late = refusal(404, "MANIFEST_UNKNOWN", "manifest unknown")
@@ -153,7 +153,7 @@ def test_a_registry_that_reads_late_is_what_is_waited_for() -> None:
 # -- the live part by itself ---------------------------------------------------------------------------------------
 
 
-def test_three_thousand_tags_are_a_count(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_three_thousand_tags_are_shown_as_a_count(monkeypatch: pytest.MonkeyPatch) -> None:
     watch = Watch(quiet=False)
     monkeypatch.setattr(watch, "_live", object())
     monkeypatch.setattr(watch, "_refresh", lambda: None)
@@ -170,7 +170,7 @@ def test_three_thousand_tags_are_a_count(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "and 11 more layers" in lines[-1]
 
 
-def test_a_picture_is_what_the_terminal_showed() -> None:
+def test_a_picture_shows_the_same_as_the_terminal() -> None:
     screen = Screen(20, 3)
     pyte.ByteStream(screen).feed(b"\x1b[1;31mno\x1b[0m <tag>\r\n")
     drawn = picture(screen)
@@ -190,7 +190,7 @@ def harmless(ran: Ran) -> bool:
     return all(line.isprintable() and "##" not in line and not line.startswith("::") for line in lines)
 
 
-def test_names_in_a_checkout_are_text_wherever_they_are_shown(tmp_path: Path) -> None:
+def test_names_in_a_checkout_are_shown_as_text_everywhere(tmp_path: Path) -> None:
     folder = tmp_path / HOSTILE.replace("/", "")
     folder.mkdir()
     table = json.dumps(HOSTILE)
@@ -211,7 +211,7 @@ def test_names_in_a_checkout_are_text_wherever_they_are_shown(tmp_path: Path) ->
             assert harmless(ran), (content, words, ran)
 
 
-def test_words_and_the_environment_are_text_wherever_they_are_shown(tmp_path: Path) -> None:
+def test_arguments_and_the_environment_are_shown_as_text_everywhere(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(
         json.dumps({"auths": {"127.0.0.1:1": {"auth": HOSTILE}}, "credsStore": HOSTILE})
     )
@@ -241,7 +241,7 @@ def test_a_file_may_have_any_name(tmp_path: Path) -> None:
         assert (tmp_path / ("a\n##b", "c\n##d")[number]).exists()
 
 
-def test_a_terminal_gets_names_as_text_too() -> None:
+def test_a_terminal_shows_names_as_text_too() -> None:
     watch = Watch(quiet=False)
     file = io.StringIO()
     console = Console(width=100, file=file, force_terminal=True, color_system=None)
@@ -266,7 +266,7 @@ def test_no_password_of_an_address_is_shown(model: ModelRegistry, password: str)
         assert canary.USER not in each.out + each.err
 
 
-def test_what_a_stream_cannot_encode_is_escaped(tmp_path: Path) -> None:
+def test_characters_that_a_stream_cannot_encode_are_escaped(tmp_path: Path) -> None:
     folder = tmp_path / "caf\u00e9"
     folder.mkdir()
     (folder / "tagger.toml").write_text('prefix = "v"')

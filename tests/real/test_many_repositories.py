@@ -69,7 +69,7 @@ def piped(names: str, *words: str) -> Ran:
 # -- which repositories, and what is said of each ----------------------------------------------------------------------
 
 
-def test_repositories_come_from_stdin_or_a_file_and_each_has_a_line(
+def test_repositories_are_read_from_stdin_or_a_file_and_each_gets_a_line(
     model: ModelRegistry, file: Callable[[Sequence[str]], str]
 ) -> None:
     every = shelf(model, 40, drifted=3)
@@ -83,7 +83,7 @@ def test_repositories_come_from_stdin_or_a_file_and_each_has_a_line(
         assert "40 repositories: 3 drift, 37 ok; 6 tags drifted" in ran.err
 
 
-def test_every_command_on_many_repositories_says_what_it_says_of_one(
+def test_every_command_gives_the_same_result_for_one_and_for_many_repositories(
     model: ModelRegistry, file: Callable[[Sequence[str]], str]
 ) -> None:
     model.deletes = "tag"
@@ -124,7 +124,9 @@ def test_a_repository_that_cannot_be_read_is_a_result_and_not_the_end(
     assert found["127.0.0.1:1/app"][0] == "failed"
 
 
-def test_shards_share_the_repositories_out(model: ModelRegistry, file: Callable[[Sequence[str]], str]) -> None:
+def test_every_repository_belongs_to_exactly_one_of_the_shards(
+    model: ModelRegistry, file: Callable[[Sequence[str]], str]
+) -> None:
     every = shelf(model, 30)
     names = file(every)
     ran = [tagger(None, "check", "--from", names, "--shard", f"{index}/4", "--json-lines") for index in range(4)]
@@ -203,7 +205,7 @@ def test_options_that_contradict_each_other_are_refused(
 # -- a run that ends before its time -----------------------------------------------------------------------------------
 
 
-def test_a_run_that_is_killed_anywhere_and_resumed_decides_every_repository_exactly_once(
+def test_a_killed_and_resumed_run_decides_every_repository_exactly_once(
     model: ModelRegistry, file: Callable[[Sequence[str]], str], tmp_path: Path, tell: Callable[[str], None]
 ) -> None:
     every = shelf(model, 150, drifted=150)
@@ -232,7 +234,7 @@ def test_a_run_that_is_killed_anywhere_and_resumed_decides_every_repository_exac
 
 
 @pytest.mark.usefixtures("on_the_path")
-def test_a_state_may_be_what_stdout_is_appended_to(
+def test_the_state_may_be_the_file_that_stdout_is_appended_to(
     model: ModelRegistry, file: Callable[[Sequence[str]], str], tmp_path: Path
 ) -> None:
     every = shelf(model, 8)
@@ -245,7 +247,7 @@ def test_a_state_may_be_what_stdout_is_appended_to(
     assert decided(state.read_text()) == Counter(every)
 
 
-def test_a_run_whose_time_is_over_ends_cleanly_and_goes_on_later(
+def test_a_run_out_of_time_ends_cleanly_and_continues_later(
     model: ModelRegistry, file: Callable[[Sequence[str]], str], tmp_path: Path
 ) -> None:
     every = shelf(model, 30)
@@ -280,7 +282,7 @@ def test_metrics_that_cannot_be_written_hide_no_worse_end_of_a_run(
     assert (ran.code, "cannot be written (No such file or directory): give another file" in ran.error) == (1, True)
 
 
-def test_an_interrupted_run_finishes_what_it_writes_and_goes_on_later(
+def test_an_interrupted_run_finishes_its_write_and_continues_later(
     model: ModelRegistry, file: Callable[[Sequence[str]], str], tmp_path: Path
 ) -> None:
     every = shelf(model, 40, drifted=40)
@@ -335,7 +337,7 @@ def holds(model: ModelRegistry, name: str) -> dict[str, str]:
     return dict(model.repositories[name.partition("/")[2]])
 
 
-def test_a_plan_is_applied_where_it_holds_and_refused_where_a_tag_has_moved(
+def test_a_plan_is_applied_where_it_still_fits_and_refused_where_a_tag_has_moved(
     model: ModelRegistry, file: Callable[[Sequence[str]], str], tmp_path: Path
 ) -> None:
     every = shelf(model, 6, drifted=4)
@@ -363,7 +365,7 @@ def test_a_plan_is_applied_where_it_holds_and_refused_where_a_tag_has_moved(
         assert holds(model, name) == (right if name in every[2:4] else moved[name])
 
 
-def test_a_plan_to_prune_removes_what_it_names_and_no_image_that_came_later(
+def test_a_plan_to_prune_removes_only_what_it_names_and_no_later_image(
     model: ModelRegistry, file: Callable[[Sequence[str]], str], tmp_path: Path
 ) -> None:
     model.deletes = "tag"
@@ -383,7 +385,7 @@ def test_a_plan_to_prune_removes_what_it_names_and_no_image_that_came_later(
     assert ["1.1.0" in holds(model, name) for name in every] == [True, False, False]
 
 
-def test_a_plan_that_is_torn_or_none_changes_nothing(
+def test_a_damaged_or_wrong_plan_changes_nothing(
     model: ModelRegistry, file: Callable[[Sequence[str]], str], tmp_path: Path
 ) -> None:
     every = shelf(model, 3, drifted=3)
@@ -490,7 +492,7 @@ def test_four_shards_together_never_exceed_the_rate_with_the_token_server(
     tell(f"4 shards with --rate 60/s sent {quota.count} requests, and none was too many")
 
 
-def test_a_registry_that_wants_to_be_left_alone_is(model: ModelRegistry, file: Callable[[Sequence[str]], str]) -> None:
+def test_a_registry_that_asks_for_a_pause_gets_it(model: ModelRegistry, file: Callable[[Sequence[str]], str]) -> None:
     every = shelf(model, 12)
     times: list[float] = []
     refused: list[float] = []
@@ -537,7 +539,7 @@ def test_the_repositories_of_a_real_registry_are_listed_checked_and_repaired(
 
 
 @pytest.mark.engine
-def test_a_registry_without_tls_is_looked_for_once_for_all_repositories(
+def test_a_registry_without_tls_is_probed_once_for_all_repositories(
     registry_local: Registry, repository: str, file: Callable[[Sequence[str]], str], tmp_path: Path
 ) -> None:
     shops = [Repository(registry_local, f"{repository}/app{number}") for number in range(5)]

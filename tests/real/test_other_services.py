@@ -42,7 +42,7 @@ def podman_lab(request: pytest.FixtureRequest, repository: str) -> Lab:
 
 
 @pytest.mark.parametrize("row", ["a new repository", "a backport to an old minor"])
-def test_a_release_and_the_same_again_keep_the_tag_rules(lab: Lab, row: str) -> None:
+def test_a_release_and_a_repeat_keep_the_tag_rules(lab: Lab, row: str) -> None:
     test_release.test_every_row_of_the_tag_rules_holds(lab, row)
 
 
@@ -80,7 +80,7 @@ def test_an_image_is_promoted_with_its_signature(lab: Lab, elsewhere: Registry) 
     assert [entry["digest"] for entry in listed] == [signature.digest]
 
 
-def test_podman_keeps_every_one_of_many_tags_that_are_made_at_once(podman_lab: Lab) -> None:
+def test_podman_keeps_each_of_many_tags_that_are_created_together(podman_lab: Lab) -> None:
     podman_lab.image("a")
     image = Digest(podman_lab.images["a"])
     names = {f"{number}.0.0" for number in range(24)}
@@ -91,7 +91,7 @@ def test_podman_keeps_every_one_of_many_tags_that_are_made_at_once(podman_lab: L
     assert names <= podman_lab.local()  # Podman lists an image with all of its names
 
 
-def test_a_manifest_list_of_podman_is_refused_with_the_way_out(podman_lab: Lab) -> None:
+def test_a_refused_manifest_list_of_podman_is_reported_with_advice(podman_lab: Lab) -> None:
     podman = podman_lab.engine
     assert isinstance(podman, Podman)
     name = f"localhost/{podman_lab.path}/both"

@@ -40,7 +40,7 @@ def children(body: bytes) -> list[str]:
     return [entry["digest"] for entry in json.loads(body)["manifests"]]
 
 
-def test_a_check_names_what_an_index_lists_and_is_gone_and_a_promotion_brings_it_back(
+def test_a_check_names_missing_parts_of_an_index_and_a_promotion_restores_them(
     source: Repository, target: Repository
 ) -> None:
     built = source.index("build-77", "gallery")
@@ -66,7 +66,7 @@ def test_a_check_names_what_an_index_lists_and_is_gone_and_a_promotion_brings_it
     assert api.promote(f"{source}:build-77", "2.1.106", to=str(target)).outcome == "unchanged"
 
 
-def test_what_is_gone_below_an_index_of_indexes_is_seen(source: Repository) -> None:
+def test_missing_parts_below_an_index_of_indexes_are_found(source: Repository) -> None:
     inner = source.index(None, "gallery")
     tagged = ["1.0.0", "1.0", "1", "latest"]
     for tag in tagged:
@@ -79,7 +79,7 @@ def test_what_is_gone_below_an_index_of_indexes_is_seen(source: Repository) -> N
 
 @pytest.mark.parametrize("status", [401, 403, 412, 429, 500, 503])
 @pytest.mark.usefixtures("no_waiting")
-def test_what_cannot_be_read_is_not_said_to_be_gone(source: Repository, status: int) -> None:
+def test_an_unreadable_part_is_not_reported_as_missing(source: Repository, status: int) -> None:
     built = source.index("build-77", "gallery")
     api.promote(f"{source}:build-77", "2.1.106")
     with Proxy(source.registry.host) as proxy:
@@ -88,7 +88,7 @@ def test_what_cannot_be_read_is_not_said_to_be_gone(source: Repository, status: 
         assert api.check(f"{proxy.host}/{source.path}").ok
 
 
-def test_a_registry_that_denies_by_head_what_it_serves_has_lost_nothing(source: Repository) -> None:
+def test_an_image_that_only_head_denies_is_not_missing(source: Repository) -> None:
     built = source.index("build-77", "gallery")
     api.promote(f"{source}:build-77", "2.1.106")
     with Proxy(source.registry.host) as proxy:
@@ -96,7 +96,7 @@ def test_a_registry_that_denies_by_head_what_it_serves_has_lost_nothing(source: 
         assert api.check(f"{proxy.host}/{source.path}").ok
 
 
-def test_an_image_whose_platforms_are_gone_where_it_is_promoted_from_is_not_released(source: Repository) -> None:
+def test_an_image_with_missing_platforms_in_the_source_is_not_released(source: Repository) -> None:
     built = source.index("build-77", "gallery")
     clean_up(source, children(built.body)[0])
     ran = tagger(None, "promote", f"{source}:build-77", "2.1.106")
@@ -108,7 +108,7 @@ Push = Callable[[str, str], Iterator[Message]]
 
 
 @pytest.mark.parametrize("heals", [True, False])
-def test_a_release_of_the_same_image_pushes_again_what_is_gone(source: Repository, *, heals: bool) -> None:
+def test_a_release_of_the_same_image_pushes_missing_parts_again(source: Repository, *, heals: bool) -> None:
     with ModelRegistry() as registry, FakeEngine(registry, store="containerd") as engine:
         image = engine.load("build", b"gallery")
         child = engine.manifests[image]

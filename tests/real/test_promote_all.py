@@ -107,7 +107,7 @@ def test_a_dry_run_shows_every_image_and_writes_nothing(shop: Shop) -> None:
     ("source", "words"),
     [("", ["--source-tag", "build-77"]), (":build-77", []), (":v{version}", []), ("", ["--source-tag", "v{version}"])],
 )
-def test_a_source_has_a_tag_or_is_given_one(shop: Shop, source: str, words: list[str]) -> None:
+def test_a_source_has_a_tag_or_gets_one_from_the_command(shop: Shop, source: str, words: list[str]) -> None:
     for name in IMAGES:
         for tag in ("build-77", "v2.1.106"):
             status = shop.sources[name].registry.put(
@@ -141,7 +141,7 @@ def test_images_of_layouts_and_charts_take_part(shop: Shop) -> None:
     assert [held[name]["latest"] for name in IMAGES] == [built.digest, chart.digest, shop.built["worker"].digest]
 
 
-def test_variants_of_one_repository_come_from_sources_of_their_own(shop: Shop) -> None:
+def test_variants_of_one_repository_have_their_own_sources(shop: Shop) -> None:
     target, slim = shop.targets["api"], shop.sources["api"].image("slim", "slim")
     (shop.folder / "tagger.toml").write_text(
         f'registries = ["{target.registry.host}"]\n'
@@ -171,7 +171,7 @@ def test_one_image_may_come_from_two_sources_to_two_repositories(shop: Shop) -> 
 # -- nothing moved, or everything ------------------------------------------------------------------------------------
 
 
-def test_all_is_copied_before_a_version_tag_and_all_versions_before_a_floating_tag(shop: Shop) -> None:
+def test_every_image_is_copied_before_a_version_tag_and_every_version_before_a_floating_tag(shop: Shop) -> None:
     moments: list[tuple[str, dict[str, dict[str, str]]]] = []
     with Proxy(shop.targets["api"].registry.host) as proxy:
 
@@ -210,7 +210,7 @@ def test_all_is_copied_before_a_version_tag_and_all_versions_before_a_floating_t
     ],
     ids=["a blob", "a manifest", "the version", "2.1", "latest"],
 )
-def test_one_image_that_fails_at_a_step_leaves_no_floating_tag_moved(
+def test_one_image_that_fails_at_any_step_leaves_no_floating_tag_moved(
     shop: Shop, failing: str, method: str, path: str, left: str
 ) -> None:
     with Proxy(shop.targets["api"].registry.host) as proxy:
@@ -237,7 +237,7 @@ def test_a_source_that_is_missing_moves_nothing(shop: Shop) -> None:
     assert shop.held() == shop.before()
 
 
-def test_a_version_that_one_image_has_with_other_content_is_refused_for_all(shop: Shop) -> None:
+def test_a_version_that_one_repository_has_with_another_image_is_refused_for_all(shop: Shop) -> None:
     shop.targets["web"].image("2.1.106", "other")
     before = shop.held()
     ran = tagger(None, "promote", "--all", "2.1.106")
@@ -246,7 +246,7 @@ def test_a_version_that_one_image_has_with_other_content_is_refused_for_all(shop
 
 
 @pytest.mark.parametrize("nth", [1, 4, 8, 11])
-def test_a_promotion_that_is_killed_is_finished_by_the_same_command(shop: Shop, nth: int) -> None:
+def test_the_same_command_finishes_a_killed_promotion(shop: Shop, nth: int) -> None:
     with Proxy(shop.targets["api"].registry.host) as proxy:
         shop.settings(proxy.host)
         seen: list[str] = []
@@ -295,7 +295,7 @@ def test_gates_judge_every_image_before_any_moves(shop: Shop) -> None:
         ([], ":{revision}", "give SOURCE and VERSION"),
     ],
 )
-def test_what_does_not_go_together_is_refused(shop: Shop, words: list[str], source: str, says: str) -> None:
+def test_options_that_exclude_each_other_are_refused(shop: Shop, words: list[str], source: str, says: str) -> None:
     shop.settings(source=source)
     ran = tagger(None, "promote", *words)
     assert (ran.code, says in ran.error) == (2, True), ran.err
@@ -318,7 +318,7 @@ def test_a_commit_without_a_checkout_is_refused(shop: Shop, tmp_path_factory: py
     assert (ran.code, "git does not know the commit" in ran.error) == (2, True), ran.err
 
 
-def test_the_api_takes_promotions(shop: Shop) -> None:
+def test_the_api_promotes_all_images_too(shop: Shop) -> None:
     wanted = [api.Promotion(f"{shop.sources[name]}:{{revision}}", [str(shop.targets[name])]) for name in IMAGES]
     assert api.promote_all(wanted, "2.1.106").outcome == "released"
     assert shop.held() == shop.released()

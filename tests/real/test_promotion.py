@@ -91,7 +91,7 @@ def test_a_dry_run_of_a_promotion_writes_nothing(source: Repository, target: Rep
 # -- from one to another -------------------------------------------------------------------------------------------
 
 
-def test_an_index_is_copied_with_all_that_it_lists(source: Repository, target: Repository) -> None:
+def test_an_index_is_copied_with_everything_it_lists(source: Repository, target: Repository) -> None:
     built = source.index("build-77", "gallery")
     ran = tagger(None, "promote", f"{source}:build-77", "2.1.106", "--to", str(target))
     assert ran.code == 0, ran.err
@@ -119,7 +119,7 @@ def test_within_one_registry_blobs_are_mounted(source: Repository, registry: Reg
     assert [line for line in read_or_sent if config not in line] == [], "its labels are looked at"
 
 
-def test_what_is_there_is_not_sent_again(source: Repository, target: Repository) -> None:
+def test_existing_blobs_are_not_sent_again(source: Repository, target: Repository) -> None:
     built = source.image("build-77", "gallery", layers=3)
     content = json.loads(built.body)
     layer = content["layers"][1]
@@ -143,7 +143,7 @@ def test_a_repository_without_tags_is_asked_only_for_large_blobs(source: Reposit
     assert target.holds_all_of(built)
 
 
-def test_variants_are_promoted_as_one(source: Repository, target: Repository) -> None:
+def test_variants_are_promoted_together(source: Repository, target: Repository) -> None:
     built = source.image("build-77", "gallery")
     done = api.promote(
         f"{source}:build-77", "2.1.106", to=str(target), schemes=api.lines(api.Scheme(), ["default", "trixie"])
@@ -158,7 +158,7 @@ def test_variants_are_promoted_as_one(source: Repository, target: Repository) ->
 
 
 @pytest.mark.usefixtures("no_waiting")
-def test_what_refers_to_an_image_goes_along(source: Repository, target: Repository) -> None:
+def test_referrers_of_an_image_are_copied_too(source: Repository, target: Repository) -> None:
     built = source.index("build-77", "gallery")
     child = json.loads(built.body)["manifests"][0]["digest"]
     signature = source.referrer(built, "signed")
@@ -175,7 +175,7 @@ def test_what_refers_to_an_image_goes_along(source: Repository, target: Reposito
         assert listed[0]["annotations"] == json.loads(referring.body)["annotations"]
 
 
-def test_a_list_of_referrers_that_is_there_is_added_to(source: Repository, target: Repository) -> None:
+def test_an_existing_list_of_referrers_is_extended(source: Repository, target: Repository) -> None:
     built = source.image("build-77", "gallery")
     target.image("mine", "gallery")
     here = target.referrer(built, "approved here")
@@ -185,7 +185,7 @@ def test_a_list_of_referrers_that_is_there_is_added_to(source: Repository, targe
     assert {entry["digest"] for entry in listed} == {here.digest, there.digest}
 
 
-def test_a_listed_referrer_that_is_gone_keeps_nothing_back(source: Repository, target: Repository) -> None:
+def test_a_missing_referrer_does_not_stop_a_promotion(source: Repository, target: Repository) -> None:
     built = source.image("build-77", "gallery")
     gone, there = source.referrer(built, "gone"), source.referrer(built, "there")
     assert source.registry.request("DELETE", f"/v2/{source.path}/manifests/{gone.digest}")[0] == 202
@@ -194,7 +194,7 @@ def test_a_listed_referrer_that_is_gone_keeps_nothing_back(source: Repository, t
     assert [entry["digest"] for entry in listed] == [there.digest]
 
 
-def test_a_registry_with_a_list_of_referrers_keeps_it_itself(source: Repository, target: Repository) -> None:
+def test_a_registry_with_a_referrers_api_gets_no_list_under_a_tag(source: Repository, target: Repository) -> None:
     built = source.index("build-77", "gallery")
     signed = [source.referrer(built, text) for text in ("one", "two", "three")]
     with ModelRegistry(referrers=True, page_size=2) as modern:
@@ -208,7 +208,7 @@ def test_a_registry_with_a_list_of_referrers_keeps_it_itself(source: Repository,
     assert all(map(target.holds_all_of, (built, *signed)))
 
 
-def test_what_hangs_on_an_image_by_a_tag_goes_along(source: Repository, target: Repository) -> None:
+def test_signatures_under_a_tag_are_copied_too(source: Repository, target: Repository) -> None:
     built = source.image("build-77", "gallery")
     signature = source.attached(built, "sig", "signature")
     sbom = source.attached(built, "sbom", "sbom")
@@ -224,7 +224,7 @@ def test_what_hangs_on_an_image_by_a_tag_goes_along(source: Repository, target: 
     assert all(map(target.holds_all_of, (signature, sbom, of_sbom)))
 
 
-def test_an_index_that_hangs_on_an_image_goes_along_with_all_that_it_lists(
+def test_an_index_that_refers_to_an_image_is_copied_with_everything_it_lists(
     source: Repository, target: Repository
 ) -> None:
     built = source.image("build-77", "gallery")
@@ -234,7 +234,7 @@ def test_an_index_that_hangs_on_an_image_goes_along_with_all_that_it_lists(
     assert target.holds_all_of(sboms)
 
 
-def test_signatures_of_the_targets_own_are_left_alone_and_told(source: Repository, target: Repository) -> None:
+def test_existing_signatures_in_the_target_are_kept_and_reported(source: Repository, target: Repository) -> None:
     built = source.image("build-77", "gallery")
     source.attached(built, "sig", "theirs")
     target.image("mine", "gallery")
@@ -246,7 +246,7 @@ def test_signatures_of_the_targets_own_are_left_alone_and_told(source: Repositor
     assert target.registry.digest(target.path, name) == own.digest
 
 
-def test_what_was_signed_after_a_promotion_comes_with_the_next_one(source: Repository, target: Repository) -> None:
+def test_later_signatures_are_copied_by_the_next_promotion(source: Repository, target: Repository) -> None:
     built = source.image("build-77", "gallery")
     api.promote(f"{source}:build-77", "2.1.106", to=str(target))
     signature = source.attached(built, "sig", "late")
@@ -302,7 +302,7 @@ ELSEWHERE = {"Location": "https://127.0.0.1:1/login"}
     ],
 )
 @pytest.mark.usefixtures("no_waiting")
-def test_whatever_is_no_list_of_referrers_leads_to_the_tag_for_it(
+def test_an_invalid_list_of_referrers_makes_tagger_use_the_tag_for_it(
     source: Repository, target: Repository, answer: Response
 ) -> None:
     built = source.image("build-77", "gallery")
@@ -325,7 +325,7 @@ def listed_by_tag(repository: Repository, subject: str) -> set[str]:
 
 @pytest.mark.parametrize("media_type", ["application/json", "text/plain", INDEX, f"{INDEX}; charset=utf-8", ""])
 @pytest.mark.parametrize("empty", [False, True])
-def test_a_list_of_referrers_is_one_whatever_its_media_type(
+def test_a_list_of_referrers_may_have_any_media_type(
     source: Repository, target: Repository, media_type: str, *, empty: bool
 ) -> None:
     built = source.image("build-77", "gallery")
@@ -340,7 +340,7 @@ def test_a_list_of_referrers_is_one_whatever_its_media_type(
     assert target.holds_all_of(signature) is not empty
 
 
-def test_a_list_of_referrers_that_breaks_off_gives_what_it_has_and_a_warning(
+def test_an_interrupted_list_of_referrers_gives_its_beginning_and_a_warning(
     source: Repository, target: Repository
 ) -> None:
     built = source.image("build-77", "gallery")
@@ -357,7 +357,9 @@ def test_a_list_of_referrers_that_breaks_off_gives_what_it_has_and_a_warning(
 
 
 @pytest.mark.parametrize("of", ["image", "index"])
-def test_a_tag_that_answers_with_the_image_itself_is_no_list(source: Repository, target: Repository, of: str) -> None:
+def test_a_tag_that_serves_the_image_itself_is_not_a_list_of_referrers(
+    source: Repository, target: Repository, of: str
+) -> None:
     built = source.image("build-77", "gallery") if of == "image" else source.index("build-77", "gallery")
     itself = Response(200, built.body, {"Content-Type": built.media_type, "Docker-Content-Digest": built.digest})
     with Proxy(source.registry.host) as here, Proxy(target.registry.host) as there:
@@ -370,9 +372,7 @@ def test_a_tag_that_answers_with_the_image_itself_is_no_list(source: Repository,
 
 
 @pytest.mark.usefixtures("no_waiting")
-def test_a_target_that_answers_with_the_image_itself_still_gets_what_refers_to_it(
-    source: Repository, target: Repository
-) -> None:
+def test_a_target_that_serves_the_image_itself_still_gets_its_referrers(source: Repository, target: Repository) -> None:
     built = source.image("build-77", "gallery")
     signature = source.referrer(built, "signed")
     with Proxy(target.registry.host) as proxy:
@@ -398,9 +398,7 @@ def test_an_index_of_images_under_the_tag_for_referrers_is_left_alone(source: Re
     assert set(beside.tags()) == set(CASCADE)
 
 
-def test_what_is_listed_and_refers_to_something_else_stays_behind_and_is_named(
-    source: Repository, target: Repository
-) -> None:
+def test_a_listed_referrer_of_another_image_is_not_copied_but_named(source: Repository, target: Repository) -> None:
     built = source.image("build-77", "gallery")
     signature = source.referrer(built, "signed")
     other = source.referrer(source.image("build-78", "other"), "of another image")
@@ -414,7 +412,7 @@ def test_what_is_listed_and_refers_to_something_else_stays_behind_and_is_named(
 @pytest.mark.parametrize("status", [403, 404, 412, 500])
 @pytest.mark.parametrize("what", ["manifest", "blob"])
 @pytest.mark.usefixtures("no_waiting")
-def test_a_referrer_that_cannot_be_fetched_is_named_and_keeps_nothing_back(
+def test_a_referrer_that_cannot_be_fetched_is_named_and_does_not_stop_a_promotion(
     source: Repository, target: Repository, what: str, status: int
 ) -> None:
     built = source.image("build-77", "gallery")
@@ -433,7 +431,7 @@ def test_a_referrer_that_cannot_be_fetched_is_named_and_keeps_nothing_back(
 @pytest.mark.parametrize("status", [400, 403, 413, 500])
 @pytest.mark.parametrize("what", ["manifest", "blob", "list"])
 @pytest.mark.usefixtures("no_waiting")
-def test_a_referrer_that_cannot_be_stored_is_named_and_keeps_nothing_back(
+def test_a_referrer_that_cannot_be_stored_is_named_and_does_not_stop_a_promotion(
     source: Repository, target: Repository, what: str, status: int
 ) -> None:
     built = source.image("build-77", "gallery")
@@ -471,7 +469,7 @@ def test_a_referrer_that_cannot_be_stored_is_named_and_keeps_nothing_back(
     ],
 )
 @pytest.mark.usefixtures("no_waiting")
-def test_whatever_fails_about_signatures_is_a_warning_and_no_failure(
+def test_a_problem_with_signatures_is_a_warning_and_not_a_failure(
     source: Repository, target: Repository, failing: tuple[str, str], side: str
 ) -> None:
     built = source.image("build-77", "gallery")
@@ -484,7 +482,7 @@ def test_whatever_fails_about_signatures_is_a_warning_and_no_failure(
 
 
 @pytest.mark.usefixtures("no_waiting")
-def test_what_a_list_says_of_a_referrer_is_carried_over_and_a_second_promotion_adds(
+def test_entries_of_a_list_of_referrers_are_copied_and_a_second_promotion_adds_more(
     source: Repository, target: Repository
 ) -> None:
     built = source.image("build-77", "gallery")
@@ -503,7 +501,7 @@ def test_what_a_list_says_of_a_referrer_is_carried_over_and_a_second_promotion_a
     assert entries[1]["annotations"] == {"of": "second"}
 
 
-def test_a_broken_entry_of_a_list_of_referrers_hides_no_other_one_and_stays_in_the_targets(
+def test_a_broken_entry_in_a_list_of_referrers_hides_no_other_one_and_stays_in_the_target(
     source: Repository, target: Repository
 ) -> None:
     built = source.image("build-77", "gallery")
@@ -590,7 +588,7 @@ def test_a_target_with_another_image_for_the_version_is_refused_before_anything_
 # -- platforms -----------------------------------------------------------------------------------------------------
 
 
-def test_images_of_single_platforms_are_joined_to_the_same_index_in_any_order(
+def test_images_of_single_platforms_are_joined_into_the_same_index_in_any_order(
     source: Repository, target: Repository
 ) -> None:
     amd = source.image("build-77-amd64", "gallery amd", platform="linux/amd64")
@@ -639,7 +637,7 @@ def test_two_images_of_one_platform_are_not_joined(source: Repository) -> None:
     assert cascade_of(source) == {}
 
 
-def test_an_image_that_says_no_platform_is_not_joined(source: Repository) -> None:
+def test_an_image_without_a_platform_is_not_joined(source: Repository) -> None:
     source.image("a", "gallery a", platform=None)
     with pytest.raises(api.InputError, match="does not say which platform"):
         api.promote([f"{source}:a"], "2.1.106")
@@ -667,7 +665,9 @@ def test_an_index_without_a_platform_is_not_promoted(source: Repository) -> None
         (["127.0.0.1:9/gallery:a", "1.0.0"], 2, "no registry answers"),
     ],
 )
-def test_what_cannot_be_promoted_is_one_sentence(registry: Registry, words: list[str], code: int, says: str) -> None:
+def test_a_source_that_cannot_be_promoted_gives_one_sentence(
+    registry: Registry, words: list[str], code: int, says: str
+) -> None:
     ran = tagger(None, "promote", *(word.replace("HOST", registry.host) for word in words), "--json")
     assert (ran.code, says in ran.error) == (code, True), ran.err
     assert ran.json["outcome"] == ("refused" if code == 3 else "failed")
@@ -700,7 +700,7 @@ def test_a_source_that_vanishes_during_the_copy_moves_nothing(source: Repository
 
 
 @pytest.mark.usefixtures("no_waiting")
-def test_a_blob_that_breaks_off_half_way_is_read_again(source: Repository, target: Repository) -> None:
+def test_an_interrupted_blob_is_read_again(source: Repository, target: Repository) -> None:
     built = source.image("build-77", "gallery", layers=1, size=300_000)
     layer = json.loads(built.body)["layers"][0]
     with Proxy(source.registry.host) as proxy:
@@ -718,7 +718,7 @@ def test_a_blob_that_breaks_off_half_way_is_read_again(source: Repository, targe
 
 
 @pytest.mark.usefixtures("no_waiting")
-def test_an_upload_that_breaks_off_half_way_is_made_again(source: Repository, target: Repository) -> None:
+def test_an_interrupted_upload_is_repeated(source: Repository, target: Repository) -> None:
     built = source.image("build-77", "gallery", layers=4, size=300_000)
     with Proxy(target.registry.host) as proxy:
         broken = [0]
@@ -746,7 +746,7 @@ BUSY = refusal(429, "TOOMANYREQUESTS", "slow down", Retry_After="17")
 
 @pytest.mark.usefixtures("no_waiting")
 @pytest.mark.parametrize("busy", [("GET", "/blobs/sha256"), ("POST", "/blobs/uploads/"), ("PUT", "/blobs/uploads/")])
-def test_a_blob_waits_as_long_as_a_busy_registry_asks(
+def test_a_blob_is_requested_again_after_the_pause_that_a_busy_registry_asks_for(
     source: Repository, target: Repository, busy: tuple[str, str]
 ) -> None:
     built = source.image("build-77", "gallery", layers=1)
@@ -761,7 +761,7 @@ def test_a_blob_waits_as_long_as_a_busy_registry_asks(
     assert target.holds_all_of(built)
 
 
-def test_the_limit_of_a_proxy_is_one_sentence_without_its_page(source: Repository, target: Repository) -> None:
+def test_the_size_limit_of_a_proxy_is_one_sentence_without_its_page(source: Repository, target: Repository) -> None:
     source.image("build-77", "gallery")
     page = b"<html><head><title>413 Request Entity Too Large</title></head><body>nginx</body></html>"
     with Proxy(target.registry.host) as proxy:
@@ -818,7 +818,7 @@ FOREIGN = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
 )
 @pytest.mark.parametrize("kept", [True, False])
 @pytest.mark.parametrize("takes", [True, False])
-def test_a_foreign_layer_is_copied_where_it_is_kept_and_else_left_to_the_target(
+def test_a_foreign_layer_is_copied_if_the_source_has_it_and_otherwise_left_to_the_target(
     source: Repository, media_type: str, *, urls: bool, kept: bool, takes: bool
 ) -> None:
     body, layer = windows_image(source, media_type, kept=kept, urls=urls)
@@ -852,7 +852,7 @@ def test_a_registry_that_refuses_an_upload_fails_the_promotion(source: Repositor
     assert target.tags() == []
 
 
-def test_content_that_is_not_what_its_digest_says_is_not_sent(source: Repository, target: Repository) -> None:
+def test_content_that_does_not_match_its_digest_is_not_sent(source: Repository, target: Repository) -> None:
     built = source.image("build-77", "gallery")
     layer = json.loads(built.body)["layers"][0]
     with Proxy(source.registry.host) as proxy:
@@ -882,7 +882,7 @@ def test_a_floating_tag_that_cannot_be_written_puts_every_registry_back(
 
 
 @pytest.mark.parametrize(("how", "code"), [("signal", 130), ("timeout", 1)])
-def test_a_promotion_that_is_ended_during_the_copy_moves_nothing(
+def test_a_promotion_that_is_interrupted_during_the_copy_moves_nothing(
     source: Repository, target: Repository, how: str, code: int
 ) -> None:
     built = source.image("build-77", "gallery", layers=1, size=300_000)
@@ -909,7 +909,7 @@ def test_a_promotion_that_is_ended_during_the_copy_moves_nothing(
     assert target.tags() == ["1.0.0"]
 
 
-def test_a_blob_that_is_said_to_be_on_a_stranger_is_not_fetched_from_there(
+def test_a_blob_is_not_fetched_from_an_untrusted_host(
     guarded_registry: Registry, target: Repository, tmp_path: Path
 ) -> None:
     built = Repository(guarded_registry, target.path).image("build-77", "gallery", layers=1)
@@ -926,7 +926,7 @@ def test_a_blob_that_is_said_to_be_on_a_stranger_is_not_fetched_from_there(
     assert target.tags() == []
 
 
-def test_a_blob_of_many_megabytes_passes_in_pieces(source: Repository, target: Repository, tmp_path: Path) -> None:
+def test_a_large_blob_is_copied_in_pieces(source: Repository, target: Repository, tmp_path: Path) -> None:
     built = source.image("build-77", "gallery", layers=1, size=40 * 1024 * 1024)
     script = tmp_path / "promote.py"
     script.write_text(
@@ -955,7 +955,7 @@ def layer_of(pushed: Pushed) -> str:
 
 
 @pytest.mark.parametrize("platforms", [False, True], ids=["an image", "an index"])
-def test_base_layers_are_mounted_from_what_the_settings_name(
+def test_base_layers_are_mounted_from_the_repositories_of_the_settings(
     source: Repository, target: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, platforms: bool
 ) -> None:
     built = on_base(source, "build-77", "gallery")
@@ -988,7 +988,7 @@ def test_base_layers_of_images_that_are_promoted_together_are_sent_once(source: 
 
 @pytest.mark.parametrize("answer", [Response(202), Response(404), refusal(403, "DENIED", "no"), Response(500)])
 @pytest.mark.usefixtures("hurried")
-def test_a_neighbour_that_is_of_no_use_keeps_nothing_back(
+def test_an_unusable_base_repository_does_not_stop_a_promotion(
     source: Repository, target: Repository, answer: Response
 ) -> None:
     built = on_base(source, "build-77", "gallery")

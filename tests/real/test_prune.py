@@ -41,7 +41,7 @@ policies = st.builds(Policy, st.integers(1, 4), st.none() | st.integers(1, 3))
 
 
 @given(versions, policies)
-def test_without_a_bound_on_lines_no_floating_tag_loses_its_version(found: set[Version], policy: Policy) -> None:
+def test_without_a_limit_on_lines_no_floating_tag_loses_its_version(found: set[Version], policy: Policy) -> None:
     going = set(superseded(found, Policy(policy.keep)))
     owners = resolve(found, Scheme())
     assert not going & set(owners.values())
@@ -49,7 +49,7 @@ def test_without_a_bound_on_lines_no_floating_tag_loses_its_version(found: set[V
 
 
 @given(versions, policies)
-def test_every_series_that_is_kept_keeps_its_newest(found: set[Version], policy: Policy) -> None:
+def test_every_kept_series_keeps_its_newest_version(found: set[Version], policy: Policy) -> None:
     left = found - set(superseded(found, policy))
     for major in {version.numbers[0] for version in found if not version.prerelease}:
         minors = sorted({v.numbers[1] for v in found if v.numbers[0] == major and not v.prerelease}, reverse=True)
@@ -59,7 +59,7 @@ def test_every_series_that_is_kept_keeps_its_newest(found: set[Version], policy:
 
 
 @given(versions, policies)
-def test_pruning_again_takes_nothing_more(found: set[Version], policy: Policy) -> None:
+def test_pruning_again_removes_nothing_more(found: set[Version], policy: Policy) -> None:
     assert superseded(found - set(superseded(found, policy)), policy) == []
 
 
@@ -72,7 +72,9 @@ KINDS = st.sampled_from(["tag", "digest"])
 
 
 @given(SHELVES, policies, KINDS)
-def test_what_is_not_understood_stays_and_is_named(tags: dict[str, str], policy: Policy, kind: str) -> None:
+def test_tags_that_tagger_does_not_understand_stay_and_are_named(
+    tags: dict[str, str], policy: Policy, kind: str
+) -> None:
     shelf = shelved(tags, kind)
     done = prune(shelf, [Scheme()], policy)
     strange = {tag for tag in tags if tag.endswith(STRANGE)}
@@ -84,7 +86,9 @@ def test_what_is_not_understood_stays_and_is_named(tags: dict[str, str], policy:
 
 
 @given(SHELVES, policies, KINDS)
-def test_no_tag_goes_whose_image_another_tag_holds_that_stays(tags: dict[str, str], policy: Policy, kind: str) -> None:
+def test_no_tag_is_pruned_while_a_remaining_tag_holds_its_image(
+    tags: dict[str, str], policy: Policy, kind: str
+) -> None:
     shelf = shelved(tags, kind)
     before = dict(shelf.held)
     planned = prune(shelf, [Scheme()], policy, dry_run=True)
@@ -130,7 +134,7 @@ def test_the_newest_image_of_a_variant_and_a_rebuild_are_not_pruned(further: str
     assert f"  not understood: {further}" in pruning_text(done)
 
 
-def test_a_known_stage_goes_and_a_channel_of_the_settings_is_one() -> None:
+def test_pre_releases_of_known_stages_and_configured_channels_are_pruned() -> None:
     stages = ["alpha", "beta.2", "rc1", "pre", "preview.1", "dev.20240101", "SNAPSHOT", "nightly", "canary.3"]
     tags = {f"1.0.1-{stage}": stage for stage in [*stages, "edge.1"]} | {"1.0.0": "before", "1.0.1": "released"}
     done = prune(shelved(tags), [Scheme()], Policy(1))
@@ -141,21 +145,21 @@ def test_a_known_stage_goes_and_a_channel_of_the_settings_is_one() -> None:
     assert "1.0.1-edge.1" in prune(shelved(tags), [Scheme(channels=("edge",))], Policy(1)).removed
 
 
-def test_a_candidate_goes_with_the_versions_that_it_was_before() -> None:
+def test_a_candidate_is_pruned_with_the_versions_of_its_time() -> None:
     old, new = "1.0.1-candidate.0123456789ab", "1.0.3-candidate.0123456789ab"
     tags = {"1.0.0": "a", old: "failed its gate", "1.0.1": "b", "1.0.2": "c", new: "waits"}
     done = prune(shelved(tags), [Scheme()], Policy(1))
     assert ({*done.removed}, done.not_understood) == ({"1.0.0", old, "1.0.1"}, ())
 
 
-def test_a_tag_whose_image_another_tag_holds_stays_and_names_it() -> None:
+def test_a_tag_whose_image_another_tag_holds_stays_and_that_tag_is_named() -> None:
     shelf = shelved({"1.0.0": "a", "v1.0.0": "a", "1.0.1": "b", "1.0.2": "c", "prod": "b", "1.0.0-amd64": "d"})
     done = prune(shelf, [Scheme()], Policy(1))
     assert (done.removed, done.held) == (("1.0.0", "v1.0.0"), (("1.0.1", ("prod",)),))
     assert "  held by other tags: 1.0.1 (prod)" in pruning_text(done)
 
 
-def test_nothing_goes_while_a_tag_cannot_be_read() -> None:
+def test_nothing_is_pruned_while_a_tag_cannot_be_read() -> None:
     shelf = shelved({"1.0.0": "a", "1.0.1": "b", "prod": "a"})
     shelf.unreadable = {Tag("prod")}
     with pytest.raises(RegistryError, match="cannot say what prod holds"):
@@ -163,7 +167,7 @@ def test_nothing_goes_while_a_tag_cannot_be_read() -> None:
     assert Tag("1.0.0") in shelf.held
 
 
-def test_nothing_to_prune_is_no_dry_run() -> None:
+def test_a_prune_with_nothing_to_do_is_not_reported_as_a_dry_run() -> None:
     done = prune(shelved({"1.0.0": "a"}), [Scheme()], Policy(1))
     assert (done.dry_run, pruning_text(done)) == (False, f"{done.repository}: nothing to prune")
 
@@ -185,7 +189,7 @@ def shop(registry: Registry, repository: str) -> Repository:
 
 
 @pytest.mark.engine
-def test_old_versions_go_and_everything_else_stays(shop: Repository) -> None:
+def test_only_old_versions_are_pruned(shop: Repository) -> None:
     before = shop.registry.snapshot(shop.path)
     ran = tagger(None, "prune", str(shop), "--keep", "1", "--yes", "--json")
     assert ran.code == 0, ran.err
@@ -197,7 +201,7 @@ def test_old_versions_go_and_everything_else_stays(shop: Repository) -> None:
 
 
 @pytest.mark.engine
-def test_whole_lines_go_but_for_what_a_floating_tag_points_at(shop: Repository) -> None:
+def test_whole_lines_are_pruned_except_for_images_with_a_floating_tag(shop: Repository) -> None:
     ran = tagger(None, "prune", str(shop), "--keep", "5", "--keep-minors", "1", "--dry-run", "--json")
     assert set(ran.json["removed"]) == {"2.0.0", "2.0.1"}, "2.0 points at 2.0.2"
     held = shop.registry.snapshot(shop.path)
@@ -212,7 +216,7 @@ def _body(repository: Repository, digest: str) -> dict[str, object]:
 
 
 @pytest.mark.engine
-def test_what_is_young_or_says_no_age_stays(registry: Registry, repository: str) -> None:
+def test_a_young_image_or_one_without_a_date_stays(registry: Registry, repository: str) -> None:
     shop = Repository(registry, repository)
     days = {"1.0.0": "2020-01-01", "1.0.1": "1970-01-01", "1.0.2": None, "1.0.3": "2100-01-01"}
     for version, day in days.items():
@@ -232,6 +236,6 @@ def test_what_is_young_or_says_no_age_stays(registry: Registry, repository: str)
         (["--keep", "1", "--keep-minors", "-1"], "must be at least 1"),
     ],
 )
-def test_a_policy_that_keeps_nothing_is_none(words: list[str], says: str) -> None:
+def test_a_policy_that_keeps_nothing_is_refused(words: list[str], says: str) -> None:
     ran = tagger(None, "prune", "127.0.0.1:9/gallery", "--yes", *words)
     assert (ran.code, says in ran.error) == (2, True), ran.err

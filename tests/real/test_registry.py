@@ -124,14 +124,14 @@ def page(tags: object, following: str | None = None) -> Response:
         f'{LIST}?next_page=x; rel="next"',
     ],
 )
-def test_the_link_to_the_next_page_is_followed_as_it_stands(remote: Open, model: ModelRegistry, link: str) -> None:
+def test_the_link_to_the_next_page_is_followed_unchanged(remote: Open, model: ModelRegistry, link: str) -> None:
     model.intercept(lambda sent: page(["2"]) if sent.path == LIST and sent.query == {"next_page": ["x"]} else None)
     model.intercept(on("GET", LIST, page(["1"], link)))
     assert remote(model.host).tags() == ["1", "2"]
 
 
 @pytest.mark.parametrize("path", ["/v2/ui/tags/list", "/artifactory/v2/gallery/ui/tags/list", "/", "list", "../x"])
-def test_of_the_link_only_the_query_counts(remote: Open, model: ModelRegistry, path: str) -> None:
+def test_only_the_query_of_the_link_counts(remote: Open, model: ModelRegistry, path: str) -> None:
     model.seed("ui", {"9.0.0": b"somebody else's"})
     model.intercept(lambda sent: page(["2"]) if sent.path == LIST and sent.query == {"last": ["1"]} else None)
     model.intercept(on("GET", LIST, page(["1"], f'<{path}?last=1>; rel="next"')))
@@ -140,7 +140,7 @@ def test_of_the_link_only_the_query_counts(remote: Open, model: ModelRegistry, p
 
 
 @pytest.mark.parametrize("status", [400, 405, 412, 422])
-def test_a_registry_with_smaller_pages_is_asked_for_its_own_size(
+def test_a_registry_with_smaller_pages_is_asked_for_its_own_page_size(
     remote: Open, model: ModelRegistry, status: int
 ) -> None:
     refused = refusal(status, "PAGINATION_NUMBER_INVALID", "invalid number of results requested")
@@ -161,7 +161,7 @@ def test_a_list_of_sixty_thousand_images_in_one_answer_is_read(remote: Open, mod
     assert remote(model.host).tags() == tags
 
 
-def test_a_list_that_is_too_large_is_no_list(
+def test_a_list_that_is_too_large_is_refused(
     remote: Open, model: ModelRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(taglist, "_PAGE_BYTES", 1 << 20)
@@ -172,7 +172,7 @@ def test_a_list_that_is_too_large_is_no_list(
 
 
 @pytest.mark.parametrize("answer", [refusal(403, "DENIED", "no"), refusal(401, "UNAUTHORIZED", "no")])
-def test_a_denied_list_may_mean_that_there_is_no_repository_yet(
+def test_a_denied_list_may_mean_that_the_repository_does_not_exist_yet(
     remote: Open, model: ModelRegistry, answer: Response
 ) -> None:
     model.intercept(on("GET", LIST, answer))
@@ -185,13 +185,13 @@ def test_a_denied_list_may_mean_that_there_is_no_repository_yet(
 @pytest.mark.parametrize(
     "link", ["", f"<{LIST}?x>", f'<{LIST}?x>; rel="prev"', f'<{LIST}?x>; rel="nextish"', "rel=next"]
 )
-def test_without_a_link_to_the_next_page_there_is_none(remote: Open, model: ModelRegistry, link: str) -> None:
+def test_a_page_without_a_link_is_the_last(remote: Open, model: ModelRegistry, link: str) -> None:
     model.intercept(on("GET", LIST, page(["1"], link)))
     assert remote(model.host).tags() == ["1"]
 
 
 @pytest.mark.parametrize("link", [f"<{LIST}>; rel=next", f"<{LIST}?n=1000>; rel=next", "<>; rel=next"])
-def test_a_list_in_circles_is_no_list(remote: Open, model: ModelRegistry, link: str) -> None:
+def test_a_list_that_goes_in_circles_is_refused(remote: Open, model: ModelRegistry, link: str) -> None:
     model.intercept(on("GET", LIST, page(["1"], link)))
     with pytest.raises(
         RegistryError, match=r"sends an endless list of tags, .* half a list: ask the registry's administrator"
@@ -201,14 +201,16 @@ def test_a_list_in_circles_is_no_list(remote: Open, model: ModelRegistry, link: 
 
 
 @pytest.mark.parametrize("tags", [[], None, ["1", "2"]])
-def test_pages_that_bring_nothing_new_end(remote: Open, model: ModelRegistry, tags: list[str] | None) -> None:
+def test_pages_without_new_tags_are_refused(remote: Open, model: ModelRegistry, tags: list[str] | None) -> None:
     model.intercept(on("GET", LIST, lambda _: page(tags, f"<{LIST}?page={len(model.requests)}>; rel=next")))
     with pytest.raises(RegistryError, match="sends an endless list of tags"):
         remote(model.host).tags()
     assert len(model.requests) < 20
 
 
-def test_a_list_of_ever_new_tags_ends(remote: Open, model: ModelRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endless_list_of_new_tags_is_refused(
+    remote: Open, model: ModelRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def more(_: object) -> Response:
         number = len(model.requests)
         return page([f"{number}.0.0", f"not a tag {number}"], f"<{LIST}?page={number}>; rel=next")
@@ -246,7 +248,7 @@ def test_a_link_to_nonsense_is_refused(remote: Open, model: ModelRegistry, link:
         Response(drop=True),
     ],
 )
-def test_half_a_list_is_never_given(remote: Open, answer: Response) -> None:
+def test_an_incomplete_list_is_never_returned(remote: Open, answer: Response) -> None:
     with ModelRegistry(page_size=1) as server:
         server.seed(PATH, {V1: b"one", V2: b"two"})
         server.intercept(lambda sent: answer if "last" in sent.query else None)
@@ -262,7 +264,7 @@ def test_a_repository_whose_tags_were_all_deleted_has_none(
     assert remote(model.host).tags() == []
 
 
-def test_a_page_without_tags_at_all_is_empty(remote: Open, model: ModelRegistry) -> None:
+def test_a_page_without_a_key_for_tags_is_empty(remote: Open, model: ModelRegistry) -> None:
     model.intercept(on("GET", LIST, as_json(200, {"name": PATH})))
     assert remote(model.host).tags() == []
 
@@ -271,14 +273,14 @@ def test_a_repository_that_does_not_exist_has_no_tags(remote: Open, model: Model
     assert remote(model.host, "no/such/repository").tags() == []
 
 
-def test_what_is_no_tag_is_not_in_the_list(remote: Open, model: ModelRegistry) -> None:
+def test_a_name_that_is_not_a_tag_is_left_out_of_the_list(remote: Open, model: ModelRegistry) -> None:
     hostile = ["../x", "-a", ".a", "a/b", "", "a\nb", "a:b", "\x1b[2J", "é", "x" * 129, "1.0.0", "1.0.0", "latest"]
     model.intercept(on("GET", LIST, page(hostile)))
     assert remote(model.host).tags() == ["1.0.0", "latest"]
 
 
 @pytest.mark.parametrize("tags", ["1.0.0", [1], [None], [["1.0.0"]], {"1.0.0": {}}, 5, True])
-def test_a_list_of_anything_but_texts_is_refused(remote: Open, model: ModelRegistry, tags: object) -> None:
+def test_a_list_with_anything_but_strings_is_refused(remote: Open, model: ModelRegistry, tags: object) -> None:
     model.intercept(on("GET", LIST, page(tags)))
     with pytest.raises(
         RegistryError, match="lists tags that are not strings: the registry is broken, so ask its administrator"
@@ -300,7 +302,9 @@ def test_a_list_of_anything_but_texts_is_refused(remote: Open, model: ModelRegis
         as_json(404, {"detail": "Not Found"}),
     ],
 )
-def test_what_is_not_a_registry_is_called_that(remote: Open, model: ModelRegistry, answer: Response) -> None:
+def test_a_server_that_is_not_a_registry_is_reported_as_such(
+    remote: Open, model: ModelRegistry, answer: Response
+) -> None:
     model.intercept(on("GET", LIST, answer))
     with pytest.raises(
         RegistryUnreachable, match=f"{model.host} is not a registry: check the host and the port"
@@ -322,7 +326,7 @@ def test_what_is_not_a_registry_is_called_that(remote: Open, model: ModelRegistr
         (Response(drop=True), Unreadable),
     ],
 )
-def test_a_list_that_fails_is_no_empty_list(
+def test_a_failed_list_is_not_an_empty_list(
     remote: Open, model: ModelRegistry, answer: Response, error: type[TaggerError]
 ) -> None:
     model.intercept(on("GET", LIST, answer))
@@ -333,7 +337,7 @@ def test_a_list_that_fails_is_no_empty_list(
 # Where a tag points
 
 
-def test_the_digest_is_the_headers(remote: Open, model: ModelRegistry) -> None:
+def test_the_digest_comes_from_the_header(remote: Open, model: ModelRegistry) -> None:
     found = remote(model.host)
     assert {tag: found.digest(tag) for tag in (V1, V2, LATEST)} == model.repositories[PATH]
     assert {request.method for request in model.requests} == {"HEAD"}
@@ -349,13 +353,13 @@ def test_without_a_digest_in_the_header_the_content_is_read(
     assert remote(model.host).digest(V1) == digest_of(ONE)
 
 
-def test_a_tag_that_goes_between_two_looks_is_absent(remote: Open, model: ModelRegistry) -> None:
+def test_a_tag_that_is_removed_between_two_reads_is_absent(remote: Open, model: ModelRegistry) -> None:
     model.intercept(on("HEAD", "/1.0.0$", Response(200, ONE, {"Content-Type": DOCKER_MANIFEST})))
     del model.repositories[PATH][V1]
     assert remote(model.host).digest(V1) is None
 
 
-def test_every_look_names_every_type_of_manifest(remote: Open, model: ModelRegistry) -> None:
+def test_every_read_accepts_every_type_of_manifest(remote: Open, model: ModelRegistry) -> None:
     found = remote(model.host)
     found.digest(V1)
     found.manifest(V1)
@@ -363,7 +367,7 @@ def test_every_look_names_every_type_of_manifest(remote: Open, model: ModelRegis
 
 
 @pytest.mark.parametrize("media_type", [OCI_INDEX, OCI_MANIFEST, DOCKER_MANIFEST])
-def test_a_manifest_of_every_type_is_there(remote: Open, model: ModelRegistry, media_type: str) -> None:
+def test_a_manifest_of_every_type_is_found(remote: Open, model: ModelRegistry, media_type: str) -> None:
     body = index({"linux/amd64": ONE}) if media_type == OCI_INDEX else manifest(b"new", media_type=media_type)
     digest = model.put(PATH, "3", body)
     found = remote(model.host)
@@ -372,7 +376,7 @@ def test_a_manifest_of_every_type_is_there(remote: Open, model: ModelRegistry, m
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 405, 406, 410, 412, 415, 501])
-def test_a_head_that_says_no_is_not_the_last_word(remote: Open, model: ModelRegistry, status: int) -> None:
+def test_a_get_follows_a_head_that_denies_a_tag(remote: Open, model: ModelRegistry, status: int) -> None:
     model.intercept(on("HEAD", "/manifests/", Response(status, b"x" * 100)))
     found = remote(model.host)
     found.tags()
@@ -382,16 +386,14 @@ def test_a_head_that_says_no_is_not_the_last_word(remote: Open, model: ModelRegi
     assert found.digest(Tag("3.0.0")) is None
 
 
-def test_a_tag_that_no_list_names_is_absent_after_one_head(remote: Open, model: ModelRegistry) -> None:
+def test_an_unlisted_tag_is_absent_after_one_head(remote: Open, model: ModelRegistry) -> None:
     found = remote(model.host)
     found.tags()
     assert found.digest(Tag("3.0.0")) is None
     assert [request.method for request in model.requests if "/manifests/" in request.path] == ["HEAD"]
 
 
-def test_a_tag_that_is_listed_and_denied_twice_is_absent_and_heads_are_trusted(
-    remote: Open, model: ModelRegistry
-) -> None:
+def test_a_listed_tag_that_is_denied_twice_is_absent_and_heads_are_trusted(remote: Open, model: ModelRegistry) -> None:
     found = remote(model.host)
     found.tags()
     del model.repositories[PATH][V1]
@@ -401,7 +403,7 @@ def test_a_tag_that_is_listed_and_denied_twice_is_absent_and_heads_are_trusted(
 
 @pytest.mark.parametrize("method", ["HEAD", "GET"])
 @pytest.mark.parametrize("status", [403, 412, 423, 451])
-def test_an_image_that_a_policy_holds_back_is_unreadable_and_no_denial(
+def test_an_image_that_a_policy_blocks_is_unreadable_and_not_denied(
     remote: Open, model: ModelRegistry, method: str, status: int
 ) -> None:
     said = "current image with 7 vulnerabilities cannot be pulled"
@@ -416,7 +418,7 @@ def test_an_image_that_a_policy_holds_back_is_unreadable_and_no_denial(
 
 
 @pytest.mark.parametrize("status", [403, 412])
-def test_a_repository_that_is_held_back_as_a_whole_is_no_unreadable_tag(
+def test_a_blocked_repository_is_not_reported_as_an_unreadable_tag(
     remote: Open, model: ModelRegistry, status: int
 ) -> None:
     model.intercept(lambda _: refusal(status, "DENIED", "no"))
@@ -467,14 +469,14 @@ def test_nothing_but_a_404_is_absent(
         found.digest(V1) if method == "HEAD" else found.manifest(V1)
 
 
-def test_content_that_is_not_what_the_header_says_is_refused(remote: Open, model: ModelRegistry) -> None:
+def test_content_that_does_not_match_the_header_is_refused(remote: Open, model: ModelRegistry) -> None:
     wrong = {"Content-Type": DOCKER_MANIFEST, "Docker-Content-Digest": digest_of(TWO)}
     model.intercept(on("GET", "/1.0.0$", Response(200, ONE, wrong)))
     with pytest.raises(RegistryError, match=f"digest {digest_of(ONE)}, not {digest_of(TWO)}: push the image again"):
         remote(model.host).manifest(V1)
 
 
-def test_content_that_is_not_what_was_asked_for_is_refused(remote: Open, model: ModelRegistry) -> None:
+def test_content_that_does_not_match_the_request_is_refused(remote: Open, model: ModelRegistry) -> None:
     asked = Manifest.of(DOCKER_MANIFEST, TWO).digest
     model.intercept(on("GET", asked, Response(200, ONE, {"Content-Type": DOCKER_MANIFEST})))
     with pytest.raises(RegistryError, match=f"serves {asked} with the digest {digest_of(ONE)}"):
@@ -491,7 +493,7 @@ def test_another_algorithm_is_checked_too(remote: Open, model: ModelRegistry) ->
 
 
 @pytest.mark.parametrize("media_type", [SCHEMA_1, "application/json", "text/html", "", "\x1b[2J"])
-def test_what_is_no_manifest_of_today_is_refused(remote: Open, model: ModelRegistry, media_type: str) -> None:
+def test_an_obsolete_or_unknown_manifest_is_refused(remote: Open, model: ModelRegistry, media_type: str) -> None:
     model.intercept(on("GET", "/1.0.0$", Response(200, ONE, {"Content-Type": media_type})))
     with pytest.raises(RegistryError, match="is not a current image manifest: push the image again") as caught:
         remote(model.host).manifest(V1)
@@ -549,7 +551,7 @@ def test_a_tag_is_put_byte_for_byte(remote: Open, model: ModelRegistry) -> None:
         (Response(200 + 4), RegistryError, "HTTP 204.*check that the registry's rules"),
     ],
 )
-def test_a_write_that_fails_says_so(
+def test_a_failed_write_is_reported(
     remote: Open, model: ModelRegistry, answer: Response, error: type[TaggerError], message: str
 ) -> None:
     model.intercept(on("PUT", "/latest$", answer))
@@ -558,7 +560,7 @@ def test_a_write_that_fails_says_so(
 
 
 @pytest.mark.parametrize("status", [403, 412, 500, 503])
-def test_a_write_that_is_refused_for_good_is_not_repeated(remote: Open, model: ModelRegistry, status: int) -> None:
+def test_a_permanently_refused_write_is_not_repeated(remote: Open, model: ModelRegistry, status: int) -> None:
     model.intercept(on("PUT", "/latest$", refusal(status, "DENIED", "tag latest is immutable")))
     with pytest.raises(Immutable):
         remote(model.host).put(LATEST, Manifest.of(DOCKER_MANIFEST, ONE))
@@ -593,7 +595,7 @@ def test_a_refusal_is_shown_whole(remote: Open, model: ModelRegistry, errors: ob
 
 
 @pytest.mark.parametrize("body", [b'{"message": "bad"}', b'{"error": "bad"}', b'{"detail": "bad"}'])
-def test_an_error_in_another_form_is_shown_too(remote: Open, model: ModelRegistry, body: bytes) -> None:
+def test_an_error_in_another_format_is_shown_too(remote: Open, model: ModelRegistry, body: bytes) -> None:
     model.intercept(on("PUT", "/latest$", Response(400, body)))
     with pytest.raises(RegistryError, match=r"\(HTTP 400, bad\)"):
         remote(model.host).put(LATEST, Manifest.of(DOCKER_MANIFEST, ONE))
@@ -610,7 +612,9 @@ def put_together(found: RemoteRepository, tags: Sequence[str]) -> set[Tag]:
 
 
 @pytest.mark.parametrize(("tags", "requests"), [(["3.0", "3", "latest"], 1), ([f"3.{n}" for n in range(12)], 2)])
-def test_a_registry_that_can_takes_ten_tags_by_one_request(remote: Open, tags: Sequence[str], requests: int) -> None:
+def test_a_registry_that_supports_it_gets_ten_tags_in_one_request(
+    remote: Open, tags: Sequence[str], requests: int
+) -> None:
     with ModelRegistry(tags_at_once=10) as server:
         server.seed(PATH, {V1: b"one"})
         assert put_together(remote(server.host), tags) == set(tags)
@@ -618,27 +622,27 @@ def test_a_registry_that_can_takes_ten_tags_by_one_request(remote: Open, tags: S
         assert len(server.requests) == requests
 
 
-def test_only_tags_that_the_registry_names_count_as_taken(remote: Open) -> None:
+def test_only_tags_that_the_registry_names_count_as_written(remote: Open) -> None:
     with ModelRegistry(tags_at_once=2) as server:
         server.seed(PATH, {V1: b"one"})
         assert put_together(remote(server.host), ["3.0", "3", "latest"]) == {"3.0", "3"}
         assert LATEST not in server.repositories[PATH]
 
 
-def test_a_registry_that_ignores_tags_beside_a_digest_took_none(remote: Open, model: ModelRegistry) -> None:
+def test_a_registry_that_ignores_tags_beside_a_digest_wrote_none(remote: Open, model: ModelRegistry) -> None:
     before = dict(model.repositories[PATH])
     assert put_together(remote(model.host), ["3.0", "3"]) == set()
     assert model.repositories[PATH] == before
 
 
 @pytest.mark.parametrize("status", [202, 400, 404, 405, 414, 500])
-def test_a_registry_that_refuses_tags_beside_a_digest_took_none(remote: Open, status: int) -> None:
+def test_a_registry_that_refuses_tags_beside_a_digest_wrote_none(remote: Open, status: int) -> None:
     with ModelRegistry(tags_at_once=10) as server:
         server.intercept(on("PUT", "/sha256:", Response(status, headers={"OCI-Tag": "3.0, 3"})))
         assert put_together(remote(server.host), ["3.0", "3"]) == set()
 
 
-def test_a_registry_that_breaks_off_at_tags_beside_a_digest_took_none(remote: Open) -> None:
+def test_a_registry_that_closes_the_connection_at_tags_beside_a_digest_wrote_none(remote: Open) -> None:
     with ModelRegistry(tags_at_once=10) as server:
         server.intercept(on("PUT", "/sha256:", Response(drop=True)))
         assert put_together(remote(server.host), ["3.0", "3"]) == set()
@@ -655,7 +659,7 @@ def test_docker_s_lineage_is_only_tried_with_more_tags_than_can_be_put_at_once(
 
 
 @pytest.mark.parametrize("auth", [Basic("ann", CANARY), Bearer("ann", CANARY), Bearer("ann", "x", identity_token="y")])
-def test_without_credentials_nothing_is_allowed(remote: Open, auth: Basic | Bearer) -> None:
+def test_nothing_is_allowed_without_credentials(remote: Open, auth: Basic | Bearer) -> None:
     with ModelRegistry(auth=auth) as server:
         found = remote(server.host)
         for ask in (found.tags, lambda: found.digest(V1), lambda: found.manifest(V1), lambda: found.remove(V1)):
@@ -664,7 +668,7 @@ def test_without_credentials_nothing_is_allowed(remote: Open, auth: Basic | Bear
             assert caught.value.exit_code == 3
 
 
-def test_a_token_that_grants_less_than_was_asked_is_denied(remote: Open) -> None:
+def test_a_token_with_fewer_rights_than_requested_is_denied(remote: Open) -> None:
     auth = Bearer("ann", CANARY, grants=frozenset({"pull"}))
     with ModelRegistry(auth=auth) as server:
         server.seed(PATH, {V1: b"one"})
@@ -680,7 +684,7 @@ def test_a_token_that_grants_less_than_was_asked_is_denied(remote: Open) -> None
         assert list(server.repositories[PATH]) == [V1]
 
 
-def test_a_token_that_expires_is_renewed_on_the_way(remote: Open) -> None:
+def test_a_token_that_expires_between_requests_is_renewed(remote: Open) -> None:
     auth = Bearer("ann", CANARY)
     with ModelRegistry(auth=auth) as server:
         server.seed(PATH, {V1: b"one"})
@@ -696,7 +700,7 @@ def test_a_token_that_expires_is_renewed_on_the_way(remote: Open) -> None:
 
 @pytest.mark.parametrize("deletes", ["tag", "digest"])
 @pytest.mark.parametrize("auth", [None, Basic("ann", CANARY), Bearer("ann", CANARY)])
-def test_a_tag_goes_alone(remote: Open, deletes: Literal["tag", "digest"], auth: Basic | Bearer | None) -> None:
+def test_a_tag_is_removed_alone(remote: Open, deletes: Literal["tag", "digest"], auth: Basic | Bearer | None) -> None:
     with ModelRegistry(deletes=deletes, auth=auth) as server:
         before = server.seed(PATH, {V2: b"two", "2.1": b"two", "2": b"two", LATEST: b"two"})
         remote(server.host, credential=ANN).remove(LATEST)
@@ -705,7 +709,7 @@ def test_a_tag_goes_alone(remote: Open, deletes: Literal["tag", "digest"], auth:
 
 
 @pytest.mark.parametrize("deletes", ["tag", "digest"])
-def test_a_tag_that_is_not_there_is_removed(remote: Open, deletes: Literal["tag", "digest"]) -> None:
+def test_removing_a_missing_tag_succeeds(remote: Open, deletes: Literal["tag", "digest"]) -> None:
     with ModelRegistry(deletes=deletes) as server:
         before = server.seed(PATH, {V2: b"two"})
         remote(server.host).remove(LATEST)
@@ -743,7 +747,9 @@ NO_SUCH_ROUTE = [
 
 
 @pytest.mark.parametrize("answer", NO_SUCH_ROUTE)
-def test_what_names_no_unknown_manifest_deletes_nothing(remote: Open, model: ModelRegistry, answer: Response) -> None:
+def test_nothing_is_deleted_unless_the_registry_names_an_unknown_manifest(
+    remote: Open, model: ModelRegistry, answer: Response
+) -> None:
     before = dict(model.repositories[PATH])
     model.intercept(on("DELETE", "/manifests/", answer))
     found = remote(model.host)
@@ -756,7 +762,7 @@ def test_what_names_no_unknown_manifest_deletes_nothing(remote: Open, model: Mod
 
 
 @pytest.mark.parametrize("code", ["MANIFEST_UNKNOWN", "NAME_UNKNOWN", "NOT_FOUND"])
-def test_a_404_that_names_an_unknown_manifest_shows_that_single_tags_can_go(
+def test_a_404_that_names_an_unknown_manifest_shows_that_single_tags_can_be_deleted(
     remote: Open, model: ModelRegistry, code: str
 ) -> None:
     model.intercept(on("DELETE", "/manifests/", refusal(404, code, "unknown")))
@@ -766,13 +772,13 @@ def test_a_404_that_names_an_unknown_manifest_shows_that_single_tags_can_go(
 
 
 @pytest.mark.parametrize("status", [403, 405, 412])
-def test_a_tag_that_is_immutable_is_not_deleted_and_says_so(remote: Open, model: ModelRegistry, status: int) -> None:
+def test_an_immutable_tag_is_not_deleted_and_is_reported(remote: Open, model: ModelRegistry, status: int) -> None:
     model.intercept(on("DELETE", f"/{LATEST}$", refusal(status, "PRECONDITION", "'ui:latest' configured as immutable")))
     with pytest.raises(Immutable, match=r"delete latest .*configured as immutable.*: keep it, or exempt it from"):
         remote(model.host).deleting.delete(LATEST)
 
 
-def test_a_tag_that_is_immutable_does_not_become_a_placeholder(remote: Open, model: ModelRegistry) -> None:
+def test_an_immutable_tag_does_not_become_a_placeholder(remote: Open, model: ModelRegistry) -> None:
     before = dict(model.repositories[PATH])
     model.intercept(on("PUT", f"/{LATEST}$", refusal(412, "PRECONDITION", "'ui:latest' configured as immutable")))
     with pytest.raises(Immutable, match=r"does not let you delete latest .*configured as immutable.*: keep it"):
@@ -780,7 +786,7 @@ def test_a_tag_that_is_immutable_does_not_become_a_placeholder(remote: Open, mod
     assert model.repositories[PATH] == before
 
 
-def test_who_may_not_delete_is_told_so_and_is_not_sent_to_docker_login(remote: Open, model: ModelRegistry) -> None:
+def test_a_missing_right_to_delete_is_reported_without_docker_login(remote: Open, model: ModelRegistry) -> None:
     before = dict(model.repositories[PATH])
     model.intercept(on("DELETE", "/manifests/", refusal(403, "DENIED", "no")))
     with pytest.raises(
@@ -790,7 +796,7 @@ def test_who_may_not_delete_is_told_so_and_is_not_sent_to_docker_login(remote: O
     assert model.repositories[PATH] == before
 
 
-def test_a_repository_that_is_locked_deletes_nothing_and_says_why(remote: Open, model: ModelRegistry) -> None:
+def test_a_locked_repository_deletes_nothing_and_the_reason_is_shown(remote: Open, model: ModelRegistry) -> None:
     model.intercept(on("DELETE", "/manifests/", refusal(405, "REGISTRY_DISALLOWED_OPERATION", "disallowed")))
     with pytest.raises(Immutable, match=r"REGISTRY_DISALLOWED_OPERATION.*: keep it, or exempt it from"):
         remote(model.host).deleting.takes_single_tags()
@@ -804,7 +810,7 @@ def test_a_repository_that_is_locked_deletes_nothing_and_says_why(remote: Open, 
         ("012345678901.dkr.ecr.eu-west-1.amazonaws.com", "aws ecr"),
     ],
 )
-def test_who_deletes_nothing_is_told_where_it_can_be_done(
+def test_a_registry_without_deletes_is_reported_with_the_place_to_delete(
     monkeypatch: pytest.MonkeyPatch, host: str, page: str
 ) -> None:
     found = RemoteRepository(Repository.at(Registry(host), PATH), Connection(Registry(host), lambda: None))
@@ -814,7 +820,7 @@ def test_who_deletes_nothing_is_told_where_it_can_be_done(
 
 
 @pytest.mark.parametrize("failure", [Response(500), Response(405), Response(403)])
-def test_a_tag_that_does_not_go_after_all_is_put_back(remote: Open, model: ModelRegistry, failure: Response) -> None:
+def test_a_tag_that_cannot_be_removed_is_put_back(remote: Open, model: ModelRegistry, failure: Response) -> None:
     before = dict(model.repositories[PATH])
     held = {f"/v2/{PATH}/manifests/{digest}" for _, digest in model.manifests}
 
@@ -905,7 +911,7 @@ def test_a_real_registry_keeps_an_index_byte_for_byte(remote: Open, registry: Re
 
 
 @pytest.mark.engine
-def test_a_tag_goes_from_a_real_registry_alone(remote: Open, registry: RealRegistry, repository: str) -> None:
+def test_a_tag_is_removed_alone_from_a_real_registry(remote: Open, registry: RealRegistry, repository: str) -> None:
     body = publish(registry, repository, b"one", V2, "2.1", "2", LATEST)
     found = remote(registry.host, repository)
     found.remove(LATEST)
@@ -916,7 +922,9 @@ def test_a_tag_goes_from_a_real_registry_alone(remote: Open, registry: RealRegis
 
 
 @pytest.mark.engine
-def test_the_last_tag_of_a_real_repository_goes_too(remote: Open, registry: RealRegistry, repository: str) -> None:
+def test_the_last_tag_of_a_real_repository_is_removed_too(
+    remote: Open, registry: RealRegistry, repository: str
+) -> None:
     publish(registry, repository, b"one", V2)
     found = remote(registry.host, repository)
     found.remove(V2)
@@ -936,7 +944,7 @@ def test_a_real_registry_without_deletes_keeps_the_tag(remote: Open) -> None:
 
 
 @pytest.mark.engine
-def test_a_tag_that_a_real_registry_tore_is_neither_there_nor_absent(
+def test_a_damaged_tag_of_a_real_registry_is_neither_present_nor_absent(
     remote: Open, registry: RealRegistry, repository: str
 ) -> None:
     body = publish(registry, repository, b"one", V2, LATEST)
@@ -974,7 +982,7 @@ def test_a_real_registry_that_is_restarted_is_found_again(remote: Open, tmp_path
 # The right to push
 
 
-def test_the_right_to_push_is_checked_by_an_upload_that_is_given_up(remote: Open) -> None:
+def test_the_right_to_push_is_checked_by_a_cancelled_upload(remote: Open) -> None:
     with ModelRegistry() as server:
         given_up = threading.Event()
         server.intercept(on("DELETE", "/uploads/", lambda _: given_up.set()))
@@ -985,7 +993,7 @@ def test_the_right_to_push_is_checked_by_an_upload_that_is_given_up(remote: Open
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_who_may_not_push_is_told_before_anything_is_pushed(remote: Open, status: int) -> None:
+def test_a_missing_right_to_push_is_reported_before_anything_is_pushed(remote: Open, status: int) -> None:
     with ModelRegistry() as server:
         server.intercept(on("POST", "/blobs/uploads/", refusal(status, "DENIED", "no push for you")))
         with pytest.raises(Denied, match=r"does not let you push in gallery/ui \(HTTP \d+, DENIED: no push for you\)"):
@@ -1000,7 +1008,7 @@ def test_who_may_not_push_is_told_before_anything_is_pushed(remote: Open, status
         (refusal(405, "REGISTRY_DISALLOWED_OPERATION", "The operation is disallowed"), Immutable),
     ],
 )
-def test_what_forbids_every_push_is_told_before_anything_is_pushed(
+def test_an_obstacle_to_every_push_is_reported_before_anything_is_pushed(
     remote: Open, answer: Response, error: type[TaggerError]
 ) -> None:
     with ModelRegistry() as server:
@@ -1011,7 +1019,9 @@ def test_what_forbids_every_push_is_told_before_anything_is_pushed(
 
 
 @pytest.mark.parametrize("answer", [Response(404), Response(405), Response(500), Response(202), Response(drop=True)])
-def test_what_says_nothing_about_the_right_to_push_is_left_to_the_push(remote: Open, answer: Response) -> None:
+def test_an_answer_that_says_nothing_about_the_right_to_push_is_left_to_the_push(
+    remote: Open, answer: Response
+) -> None:
     with ModelRegistry() as server:
         server.intercept(on("POST", "/blobs/uploads/", answer))
         remote(server.host).check_push()
