@@ -214,6 +214,7 @@ def _explained(share: Share, order: Order, seen: Observed) -> Observed:
     if order.assume_newest:
         return seen
     known = {share.first.digests[tag] for tag in (*share.first.holders, *share.first.nearly)}
+    known |= {share.before, share.published_before}
 
     def strange() -> dict[Tag, Digest]:
         found = _unknown(share.scheme, order.version, seen, share.digest)

@@ -181,13 +181,13 @@ def test_another_image_under_a_published_version_is_refused(lab: Lab) -> None:
     assert lab.local() == set()
 
 
-@pytest.mark.usefixtures("hurried")
 def test_force_overwrites_and_says_what(lab: Lab) -> None:
     lab.publish({**CASCADE, "scratch": "b"})
     held = lab.registry.digest(lab.path, "2.1.106")
     ran = lab.release("b", "2.1.106", "--force")
     assert (ran.code, lab.tags()) == (0, {**dict.fromkeys(CASCADE, "b"), "scratch": "b"})
     assert f"forced: overwrites {held}" in ran.out
+    assert "waiting" not in ran.err
 
 
 @pytest.mark.parametrize("via", ["engine", "registry"])

@@ -206,6 +206,16 @@ def test_a_foreign_push_of_a_floating_tag_is_named_and_never_taken_for_the_versi
     assert done.warnings == (f"{repository.name}:{tag} held an image of no known version: {nightly}",)
 
 
+@pytest.mark.parametrize("spelt", ["2.1.106", "v2.1.106"])
+def test_the_image_that_force_overwrites_is_no_unknown_one(spelt: str) -> None:
+    repository = ModelRepository.published(["2.1.105"])
+    for tag in (spelt, *FLOATS):
+        repository.hold(tag, "2.1.106")
+    done = attempt(repository, force=True)
+    assert isinstance(done, Release)
+    assert done.warnings == ()
+
+
 def test_the_only_floating_tag_of_a_release_may_be_pushed_by_anybody() -> None:
     repository = ModelRepository.published(["2.0.6", "2.1.0"])
     engine = during_the_push(repository, lambda: repository.hold("2.0", "a nightly build"), version="2.0.7")
