@@ -43,8 +43,7 @@ class TagList:
         self._scope = scope
         self._path = f"/v2/{name.path}/tags/list"
         self._first = f"{self._path}?n={_PAGE_TAGS}"
-        self._named: frozenset[str] = frozenset()
-        self._read = False
+        self._named: frozenset[str] | None = None
         self.pages: tuple[int, ...] = ()
         """How many tags each page had when the list was read last."""
 
@@ -59,7 +58,7 @@ class TagList:
         pages: list[int] = []
         answer = self._first_page()
         if answer.status == HTTPStatus.NOT_FOUND and "errors" in answer.content():
-            self._read, self._named, self.pages = True, frozenset(), ()
+            self._named, self.pages = frozenset(), ()
             return None
         while True:
             page = dict.fromkeys(self._tags(answer))
@@ -68,7 +67,7 @@ class TagList:
             pages.append(len(page))
             url = following(answer, self._path)
             if url is None:
-                self._read, self._named, self.pages = True, frozenset(found), tuple(pages)
+                self._named, self.pages = frozenset(found), tuple(pages)
                 return list(_valid(found))
             if url in visited or barren > _MOST_BARREN_PAGES or len(found) > _MOST_TAGS:
                 raise BadAnswer(
@@ -80,11 +79,11 @@ class TagList:
 
     def named(self, tag: str) -> bool:
         """Whether the list named a tag when it was read last."""
-        return tag in self._named
+        return tag in (self._named or ())
 
     def is_empty(self) -> bool:
         """Whether the list was read, and named no tag when it was read last."""
-        return self._read and not self._named
+        return self._named == frozenset()
 
     def is_shown(self) -> bool:
         """Whether the registry shows this list."""
