@@ -344,7 +344,7 @@ def test_a_yanked_version_does_not_count_whether_or_not_its_tag_is_removed(shop:
 
 
 @tried("undo", "A yank is undone; a mark that cannot be deleted has no effect.", needs="rm", without="yes")
-def test_an_undone_yank_leaves_the_tags_as_they_were(shop: Shop) -> None:
+def test_undoing_a_yank_restores_every_tag(shop: Shop) -> None:
     before = shop.tags
     assert shop.run("yank", shop.name, "2.1.105").code == 0
     ran = shop.run("yank", shop.name, "2.1.105", "--undo", "--json")

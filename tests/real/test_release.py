@@ -181,7 +181,7 @@ def test_another_image_under_a_published_version_is_refused(lab: Lab) -> None:
     assert lab.local() == set()
 
 
-def test_force_overwrites_and_says_what(lab: Lab) -> None:
+def test_force_overwrites_a_version_and_names_the_old_image(lab: Lab) -> None:
     lab.publish({**CASCADE, "scratch": "b"})
     held = lab.registry.digest(lab.path, "2.1.106")
     ran = lab.release("b", "2.1.106", "--force")
@@ -191,7 +191,7 @@ def test_force_overwrites_and_says_what(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("via", ["engine", "registry"])
-def test_the_four_tags_share_one_digest_there_and_one_image_here(lab: Lab, via: str) -> None:
+def test_the_four_tags_share_one_digest_in_the_registry_and_one_image_in_the_engine(lab: Lab, via: str) -> None:
     ran = lab.release("a", "2.1.106", "--floats-via", via)
     digests = lab.registry.snapshot(lab.path)
     assert (ran.code, set(digests), len(set(digests.values()))) == (0, set(CASCADE), 1)
@@ -229,7 +229,7 @@ def test_the_command_of_the_first_page_works_by_name(engine: Daemon, registry_lo
     assert set(registry_local.snapshot("image-gallery")) == set(CASCADE)
 
 
-def test_an_image_that_carries_its_registry_goes_there(lab: Lab) -> None:
+def test_an_image_whose_name_has_a_registry_is_released_there(lab: Lab) -> None:
     name = f"{lab.host}/{lab.path}:build-77"
     lab.engine.docker("tag", lab.image("a"), name)
     ran = tagger(lab.engine, "release", name, "2.1.106")
@@ -250,7 +250,7 @@ def test_an_id_and_a_digest_are_images_too(lab: Lab) -> None:
 
 
 @pytest.mark.usefixtures("hurried")
-def test_assume_newest_takes_every_floating_tag_without_asking_for_the_others(faulty: tuple[Lab, Proxy]) -> None:
+def test_assume_newest_moves_every_floating_tag_without_reading_other_versions(faulty: tuple[Lab, Proxy]) -> None:
     lab, proxy = faulty
     lab.publish({**CASCADE, "scratch": "b"})
     ran = lab.release("b", "1.0.0", "--assume-newest")
@@ -290,7 +290,7 @@ def test_a_failed_floating_tag_puts_the_others_back(faulty: tuple[Lab, Proxy], v
 
 
 @pytest.mark.usefixtures("hurried")
-def test_the_first_release_that_fails_takes_its_floating_tags_away_again(faulty: tuple[Lab, Proxy]) -> None:
+def test_a_failed_first_release_removes_its_floating_tags_again(faulty: tuple[Lab, Proxy]) -> None:
     lab, proxy = faulty
     proxy.intercept(on("PUT", writes("latest"), Response(403)))
     ran = lab.release("a", "2.1.106")
@@ -307,7 +307,7 @@ def test_a_version_tag_that_cannot_be_pushed_moves_nothing(faulty: tuple[Lab, Pr
     assert "docker login" in ran.error
 
 
-def test_without_the_right_to_push_nothing_is_written_here_or_there(faulty: tuple[Lab, Proxy]) -> None:
+def test_without_the_right_to_push_nothing_is_written_locally_or_remotely(faulty: tuple[Lab, Proxy]) -> None:
     lab, proxy = faulty
     lab.publish(CASCADE)
     proxy.requests.clear()
@@ -321,9 +321,7 @@ def test_without_the_right_to_push_nothing_is_written_here_or_there(faulty: tupl
 
 @pytest.mark.parametrize("status", [429, 500, 503])
 @pytest.mark.usefixtures("hurried")
-def test_a_push_of_the_version_tag_that_the_registry_fails_once_is_made_again(
-    faulty: tuple[Lab, Proxy], status: int
-) -> None:
+def test_a_push_of_the_version_tag_that_fails_once_is_repeated(faulty: tuple[Lab, Proxy], status: int) -> None:
     lab, proxy = faulty
     proxy.intercept(on("PUT", writes("2.1.106"), refusal(status, "UNAVAILABLE", "come back later"), times=1))
     ran = lab.release("a", "2.1.106")
@@ -333,7 +331,7 @@ def test_a_push_of_the_version_tag_that_the_registry_fails_once_is_made_again(
     assert "2.1.106 again in 1 s, because" in ran.err or isinstance(lab.engine, ContainerdEngine)
 
 
-def test_the_time_that_a_release_has_ends_it_with_the_tags_where_they_were(faulty: tuple[Lab, Proxy]) -> None:
+def test_a_release_that_runs_out_of_time_leaves_the_tags_where_they_were(faulty: tuple[Lab, Proxy]) -> None:
     lab, proxy = faulty
     lab.publish(CASCADE)
     held = threading.Event()
@@ -349,7 +347,7 @@ def test_the_time_that_a_release_has_ends_it_with_the_tags_where_they_were(fault
     assert "the command did not finish within the 6 s of --timeout" in ran.error
 
 
-def test_every_request_is_shown_with_its_time_when_asked(lab: Lab) -> None:
+def test_every_request_is_shown_with_its_time_on_request(lab: Lab) -> None:
     ran = lab.release("a", "2.1.106", "--verbose")
     assert re.search(r"tagger: GET http://\S+/tags/list 404 in \d+ ms", ran.err), ran.err
     assert re.search(r"tagger: Engine: POST /v\S+/push 200 in \d+ ms", ran.err), ran.err
@@ -357,7 +355,7 @@ def test_every_request_is_shown_with_its_time_when_asked(lab: Lab) -> None:
 
 
 @pytest.mark.usefixtures("hurried")
-def test_a_lost_answer_to_a_floating_tag_is_no_failure_of_the_release(faulty: tuple[Lab, Proxy]) -> None:
+def test_a_lost_answer_for_a_floating_tag_does_not_fail_the_release(faulty: tuple[Lab, Proxy]) -> None:
     lab, proxy = faulty
     proxy.intercept(on("PUT", writes("2.1"), proxy.lose_answer, times=1))
     assert lab.release("a", "2.1.106", "--floats-via", "registry").code == 0
@@ -404,7 +402,7 @@ BEFORE = {"2.1.105": "a", "2.1": "a", "2": "a", "latest": "a"}
 
 
 @pytest.mark.usefixtures("hurried")
-def test_a_registry_that_stops_between_floating_tags_has_the_moved_ones_named(outage: tuple[Lab, Outage]) -> None:
+def test_the_moved_floating_tags_are_named_when_the_registry_stops(outage: tuple[Lab, Outage]) -> None:
     lab, stop = outage
     ran = lab.release("b", "2.1.106", "--json")
     assert (ran.code, ran.json["outcome"]) == (4, "partial"), ran.err
@@ -418,7 +416,7 @@ def test_a_registry_that_stops_between_floating_tags_has_the_moved_ones_named(ou
     assert lab.tags() == {**dict.fromkeys((*BEFORE, "2.1.106", "scratch"), "b"), "2.1.105": "a"}
 
 
-def test_a_registry_that_comes_back_in_time_gets_what_it_missed(outage: tuple[Lab, Outage]) -> None:
+def test_a_registry_that_comes_back_in_time_gets_the_missing_tags(outage: tuple[Lab, Outage]) -> None:
     lab, stop = outage
     process = start(lab.engine, *lab.words("b", "2.1.106"))
     assert stop.begun.wait(30)
@@ -456,7 +454,7 @@ def test_an_interruption_puts_the_floating_tags_back(
     assert lab.local() == {"2.1.106"}
 
 
-def test_an_interruption_of_the_first_push_moves_no_floating_tag_and_does_not_say_more(
+def test_an_interruption_of_the_first_push_moves_no_floating_tag_and_reports_no_more(
     faulty: tuple[Lab, Proxy],
 ) -> None:
     lab, proxy = faulty
@@ -505,7 +503,7 @@ def test_a_second_signal_names_the_pushes_that_it_leaves_running(faulty: tuple[L
     assert lab.tags()["latest"] == "b"
 
 
-def test_a_rival_that_publishes_meanwhile_keeps_what_it_has_earned(faulty: tuple[Lab, Proxy]) -> None:
+def test_a_rival_that_publishes_during_a_release_keeps_its_floating_tags(faulty: tuple[Lab, Proxy]) -> None:
     lab, proxy = faulty
     lab.publish({"2.1.105": "a", "2.1": "a", "2": "a", "latest": "a", "scratch": "b"})
 
@@ -521,7 +519,7 @@ def test_a_rival_that_publishes_meanwhile_keeps_what_it_has_earned(faulty: tuple
 
 
 @pytest.mark.usefixtures("hurried")
-def test_a_rival_that_fixes_drift_meanwhile_is_not_taken_for_one_with_our_version(faulty: tuple[Lab, Proxy]) -> None:
+def test_a_rival_that_fixes_drift_is_not_taken_for_a_release_of_the_same_version(faulty: tuple[Lab, Proxy]) -> None:
     lab, proxy = faulty
     newer = {"2.1.0": "y", "2.1": "y", "2": "y", "latest": "y"}
     lab.publish({"2.0.0": "a", "2.0": "z", **newer})
@@ -552,7 +550,7 @@ def test_a_rival_with_another_image_for_the_same_version_is_reported(faulty: tup
 
 
 @pytest.mark.containerd
-def test_an_index_that_lacks_a_platform_is_never_released_as_one_platform(
+def test_an_index_with_a_missing_platform_is_never_released_as_one_platform(
     containerd_engine: ContainerdEngine, registry: Registry, repository: str
 ) -> None:
     name = f"multi-{repository.rpartition('-')[2]}"
@@ -563,7 +561,7 @@ def test_an_index_that_lacks_a_platform_is_never_released_as_one_platform(
 
 
 @pytest.mark.containerd
-def test_a_whole_index_is_released_whole(
+def test_a_complete_index_is_released_whole(
     containerd_engine: ContainerdEngine, registry: Registry, repository: str
 ) -> None:
     name = f"multi-{repository.rpartition('-')[2]}"

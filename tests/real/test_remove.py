@@ -58,7 +58,7 @@ def names(repository: Shelf) -> dict[str, str]:
 # -- what goes and what stays --------------------------------------------------------------------------------------
 
 
-def test_floating_tags_fall_back_and_the_version_goes() -> None:
+def test_floating_tags_fall_back_and_the_version_is_removed() -> None:
     repository = shelf("2.0.7", "2.1.105", "2.1.106", nightly="other")
     done = remove(repository, [SCHEME], ["2.1.106"])
     assert names(repository) == {
@@ -71,7 +71,7 @@ def test_floating_tags_fall_back_and_the_version_goes() -> None:
     }  # fmt: skip
 
 
-def test_floating_tags_that_nothing_is_left_for_go_too() -> None:
+def test_floating_tags_without_a_version_are_removed_too() -> None:
     repository = shelf("1.0.0", "2.1.106")
     done = remove(repository, [SCHEME], ["2.1.106"])
     assert names(repository) == {"1.0.0": "1.0.0", "1.0": "1.0.0", "1": "1.0.0", "latest": "1.0.0"}
@@ -86,7 +86,7 @@ def test_a_sibling_that_shares_the_digest_stays() -> None:
     assert done.removed == ("2.1.106",)
 
 
-def test_a_registry_that_deletes_siblings_too_gets_every_tag_back() -> None:
+def test_other_tags_are_put_back_in_a_registry_that_deletes_all_tags_of_an_image() -> None:
     repository = shelf("1.0.0", "2.1.105", "2.1.106", nightly="2.1.106")
     repository.deletes = "siblings"
     before = dict(repository.held)
@@ -95,7 +95,7 @@ def test_a_registry_that_deletes_siblings_too_gets_every_tag_back() -> None:
     assert repository.held == before
 
 
-def test_a_floating_tag_that_drifted_is_left_to_a_repair() -> None:
+def test_a_drifted_floating_tag_is_left_to_a_repair() -> None:
     repository = shelf("2.0.7", "2.1.105", "2.1.106", latest="2.0.7", **{"2": "other"})
     done = remove(repository, [SCHEME], ["2.1.106"])
     assert (names(repository)["2.1"], names(repository)["2"], names(repository)["latest"]) == (
@@ -107,7 +107,7 @@ def test_a_floating_tag_that_drifted_is_left_to_a_repair() -> None:
 
 
 @pytest.mark.parametrize("at", ["remove 2.2", "remove 2.2.0", "put 2"])
-def test_a_write_that_a_second_interruption_left_running_lets_every_tag_be_named(at: str) -> None:
+def test_every_tag_is_named_when_a_second_interruption_leaves_a_write_running(at: str) -> None:
     repository = shelf("2.1.106", "2.2.0")
 
     @contextlib.contextmanager
@@ -123,7 +123,7 @@ def test_a_write_that_a_second_interruption_left_running_lets_every_tag_be_named
     assert caught.value.exit_code == 4
 
 
-def test_a_tag_that_somebody_moves_meanwhile_is_left_and_named() -> None:
+def test_a_tag_that_somebody_moves_during_a_removal_is_left_and_named() -> None:
     repository = shelf("1.0.0", "2.1.106", nightly="other")
     looks: list[str] = []
 
@@ -141,7 +141,7 @@ def test_a_tag_that_somebody_moves_meanwhile_is_left_and_named() -> None:
 
 
 @pytest.mark.parametrize("at", ["remove 2.1.106", "remove 2.1", "head 2.1"])
-def test_a_release_into_the_line_that_is_removed_keeps_its_floating_tags(at: str) -> None:
+def test_a_release_during_a_removal_keeps_its_floating_tags(at: str) -> None:
     repository = shelf("1.0.0", "2.1.106")
     engine = ModelEngine([repository], [image("2.1.105")])
     done: list[str] = []
@@ -159,7 +159,7 @@ def test_a_release_into_the_line_that_is_removed_keeps_its_floating_tags(at: str
     assert {names(repository).get(tag) for tag in ("2.1.107", "2.1", "2", "latest")} == {"2.1.105"}
 
 
-def test_floating_tags_that_a_rival_moves_to_what_is_removed_fall_back() -> None:
+def test_floating_tags_that_a_rival_moves_to_the_removed_version_fall_back() -> None:
     repository = shelf("1.0.0", "2.0.7", "2.1.105", "2.1.106")
     done: list[str] = []
 
@@ -181,7 +181,7 @@ def test_floating_tags_that_a_rival_moves_to_what_is_removed_fall_back() -> None
     assert {(move.tag, str(move.version)) for move in removed.moved} == {("2", "2.0.7"), ("latest", "2.0.7")}
 
 
-def test_floating_tags_that_a_rival_moves_to_what_is_yanked_fall_back() -> None:
+def test_floating_tags_that_a_rival_moves_to_the_yanked_version_fall_back() -> None:
     repository = shelf("1.0.0", "2.0.7", "2.1.105", "2.1.106")
     done: list[str] = []
 
@@ -201,7 +201,7 @@ def test_floating_tags_that_a_rival_moves_to_what_is_yanked_fall_back() -> None:
     assert {(move.tag, str(move.version)) for move in yanked.moved} == {("2", "2.0.7"), ("latest", "2.0.7")}
 
 
-def test_a_signature_stays_while_nobody_knows_whether_another_tag_holds_its_image() -> None:
+def test_a_signature_stays_while_an_unreadable_tag_may_hold_its_image() -> None:
     repository = shelf("1.0.0", "2.1.106", nightly="2.1.106")
     signature = f"{repository.held[Tag('2.1.106')].replace(':', '-')}.sig"
     repository.hold(signature, "a signature")
@@ -210,7 +210,7 @@ def test_a_signature_stays_while_nobody_knows_whether_another_tag_holds_its_imag
     assert {signature, "nightly"} <= repository.held.keys()
 
 
-def test_signatures_go_with_the_last_tag_of_their_image() -> None:
+def test_signatures_are_removed_with_the_last_tag_of_their_image() -> None:
     repository = shelf("1.0.0", "2.1.105", "2.1.106", nightly="2.1.105")
     hanging = {v: repository.held[Tag(v)].replace(":", "-") for v in ("2.1.105", "2.1.106")}
     for version, name in hanging.items():
@@ -257,7 +257,7 @@ def test_a_broken_entry_of_an_index_hides_no_other_one(broken: object) -> None:
     assert set(repository.held) == {"1.0.0", "1.0", "1", "latest", "multi"}
 
 
-def test_an_index_that_cannot_be_read_may_list_what_is_to_go() -> None:
+def test_an_unreadable_index_prevents_the_removal_of_what_it_may_list() -> None:
     repository = shelf("1.0.0", "2.1.106")
     inner = index_of({"digest": repository.held[Tag("2.1.106")]})
     repository.manifests[inner.digest] = inner
@@ -274,7 +274,7 @@ def test_an_index_that_cannot_be_read_may_list_what_is_to_go() -> None:
     assert set(repository.held) == {"1.0.0", "1.0", "1", "latest", "nested"}
 
 
-def test_a_floating_tag_goes_when_it_is_named() -> None:
+def test_a_floating_tag_is_removed_when_it_is_named() -> None:
     repository = shelf("2.1.106")
     assert remove(repository, [SCHEME], ["latest"]).removed == ("latest",)
     assert set(repository.held) == {"2.1.106", "2.1", "2"}
@@ -286,7 +286,7 @@ def test_a_version_is_found_under_its_other_spelling() -> None:
     assert remove(repository, [SCHEME], ["1.0.0"]).removed == ("v1.0.0",)
 
 
-def test_what_is_not_there_is_said_and_does_not_keep_the_rest() -> None:
+def test_a_missing_tag_is_reported_and_does_not_stop_the_rest() -> None:
     repository = shelf("2.1.106")
     said: list[str] = []
     assert remove(repository, [SCHEME], ["2.1.106", "9.9.9"], note=said.append).removed[0] == "2.1.106"
@@ -295,7 +295,7 @@ def test_what_is_not_there_is_said_and_does_not_keep_the_rest() -> None:
         remove(shelf("1.0.0"), [SCHEME], ["9.9.9"])
 
 
-def test_deletes_that_are_off_move_nothing() -> None:
+def test_nothing_moves_where_deletes_are_off() -> None:
     repository = shelf("2.1.105", "2.1.106")
     repository.deletes = "nothing"
     before = dict(repository.held)
@@ -304,7 +304,7 @@ def test_deletes_that_are_off_move_nothing() -> None:
     assert (repository.held, repository.writes) == (before, [])
 
 
-def test_a_dry_run_says_the_same_and_writes_nothing() -> None:
+def test_a_dry_run_shows_the_same_and_writes_nothing() -> None:
     repository = shelf("1.0.0", "2.1.105", "2.1.106")
     before = dict(repository.held)
     planned = remove(repository, [SCHEME], ["2.1.106", "2.1.105"], dry_run=True)
@@ -321,7 +321,7 @@ def test_all_empties_the_repository() -> None:
     assert remove_all(repository, [SCHEME]).removed == ()
 
 
-def test_a_delete_that_fails_is_followed_by_a_read_and_the_floating_tags_return() -> None:
+def test_after_a_failed_delete_the_tag_is_read_and_the_floating_tags_go_back() -> None:
     repository = shelf("2.1.105", "2.1.106")
     before = dict(repository.held)
     repository.stuck = frozenset({image("2.1.106").manifest.digest})
@@ -330,7 +330,7 @@ def test_a_delete_that_fails_is_followed_by_a_read_and_the_floating_tags_return(
     assert repository.held == before
 
 
-def test_what_is_left_of_several_is_named() -> None:
+def test_the_remaining_ones_of_several_versions_are_named() -> None:
     repository = shelf("1.0.0", "2.1.105", "2.1.106")
     repository.stuck = frozenset({image("2.1.105").manifest.digest})
     with pytest.raises(Unsettled, match=r"still there, or unknown: 2\.1\.105") as caught:
@@ -341,7 +341,7 @@ def test_what_is_left_of_several_is_named() -> None:
 
 
 @pytest.mark.parametrize("after", [False, True])
-def test_a_removal_that_fails_anywhere_loses_no_other_tag_and_finishes_when_run_again(after: bool) -> None:
+def test_a_removal_that_fails_anywhere_loses_no_other_tag_and_the_next_run_finishes_it(after: bool) -> None:
     steps = Fault(-1)
     trial = shelf("1.0.0", "2.1.105", "2.1.106", nightly="other")
     trial.around = steps
@@ -360,7 +360,7 @@ def test_a_removal_that_fails_anywhere_loses_no_other_tag_and_finishes_when_run_
         assert correct(repository)
 
 
-def test_a_version_that_stays_has_its_floating_tags_back() -> None:
+def test_a_version_that_stays_gets_its_floating_tags_back() -> None:
     repository = shelf("2.1.106", "2.2.0")
     before = dict(repository.held)
 
@@ -379,7 +379,7 @@ def test_a_version_that_stays_has_its_floating_tags_back() -> None:
 
 
 @pytest.mark.parametrize("at", ["put 2", "remove 2.2", "remove 2.2.0"])
-def test_the_same_command_finishes_a_removal_that_was_killed(at: str) -> None:
+def test_the_same_command_finishes_a_killed_removal(at: str) -> None:
     repository = shelf("2.1.106", "2.2.0")
 
     @contextlib.contextmanager
@@ -437,7 +437,7 @@ def test_an_interruption_puts_the_tag_back(
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
 @pytest.mark.parametrize("applied", [False, True])
 @pytest.mark.usefixtures("no_waiting")
-def test_an_answer_that_is_always_lost_leaves_the_tag_as_it_was_or_gone(
+def test_a_lost_answer_leaves_the_tag_unchanged_or_removed(
     beside: tuple[ModelRegistry, dict[str, str]], method: str, applied: bool
 ) -> None:
     model, before = beside
@@ -464,7 +464,7 @@ def test_an_answer_that_is_always_lost_leaves_the_tag_as_it_was_or_gone(
 
 
 @pytest.mark.usefixtures("no_waiting")
-def test_a_registry_that_goes_away_in_the_middle_has_the_tag_and_its_image_named(
+def test_a_registry_that_goes_away_during_a_removal_makes_the_error_name_the_tag_and_its_image(
     beside: tuple[ModelRegistry, dict[str, str]],
 ) -> None:
     model, before = beside
@@ -484,7 +484,7 @@ def test_a_registry_that_goes_away_in_the_middle_has_the_tag_and_its_image_named
     assert before["1.0.1"] in str(caught.value)
 
 
-def test_the_other_spelling_of_a_version_takes_over() -> None:
+def test_the_floating_tags_move_to_the_other_spelling_of_a_removed_version() -> None:
     repository = shelf("1.0.0")
     repository.hold("v1.0.0", "other")
     done = remove(repository, [SCHEME], ["1.0.0"])
@@ -494,7 +494,7 @@ def test_the_other_spelling_of_a_version_takes_over() -> None:
     assert repository.held == {}
 
 
-def test_a_tag_that_nobody_can_read_can_go_and_keeps_no_other_from_going() -> None:
+def test_an_unreadable_tag_can_be_removed_and_does_not_stop_other_removals() -> None:
     repository = shelf("1.0.0", "1.0.1", nightly="other")
     repository.unreadable = {Tag("nightly")}
     remove(repository, [SCHEME], ["1.0.1"])
@@ -504,7 +504,7 @@ def test_a_tag_that_nobody_can_read_can_go_and_keeps_no_other_from_going() -> No
 
 
 @pytest.mark.engine
-def test_a_tag_that_leads_nowhere_goes_from_a_real_registry_s_list(
+def test_a_listed_tag_without_an_image_is_removed_from_a_real_registry_s_list(
     engine: Engine, registry: Registry, repository: str
 ) -> None:
     publish(engine, registry, repository, {"1.0.0": "a", "ghost": "b"})
@@ -538,7 +538,7 @@ OPERATIONS = st.lists(
 
 
 @given(operations=OPERATIONS)
-def test_any_sequence_keeps_every_floating_tag_right_and_loses_none_that_was_not_named(
+def test_any_sequence_of_commands_keeps_every_floating_tag_right_and_loses_no_other_tag(
     operations: list[tuple[str, str, str]],
 ) -> None:
     repository = Shelf()
@@ -587,7 +587,7 @@ WITHOUT_106 = {k: v for k, v in STATE.items() if k != "2.1.106"} | {"2.1": "a", 
 
 
 @pytest.mark.engine
-def test_a_real_registry_that_deletes_by_digest_loses_what_was_named(
+def test_the_named_tags_are_removed_from_a_real_registry_that_deletes_by_digest(
     engine: Engine, registry: Registry, repository: str
 ) -> None:
     digests = publish(engine, registry, repository, STATE)
@@ -598,7 +598,7 @@ def test_a_real_registry_that_deletes_by_digest_loses_what_was_named(
 
 
 @pytest.mark.engine
-def test_one_of_two_versions_with_one_digest_goes_from_a_real_registry_without_the_other(
+def test_one_of_two_versions_with_one_digest_is_removed_alone_from_a_real_registry(
     engine: Engine, registry: Registry, repository: str
 ) -> None:
     digests = publish(
@@ -617,7 +617,7 @@ def test_a_real_registry_is_emptied(engine: Engine, registry: Registry, reposito
 
 
 @pytest.mark.engine
-def test_a_real_registry_with_deletes_off_keeps_everything_and_says_how_to_switch_them_on(
+def test_a_real_registry_with_deletes_off_keeps_everything_and_the_error_says_how_to_allow_them(
     engine: Engine, repository: str
 ) -> None:
     with private_folder() as folder, Registry.start(folder, deletes=False) as registry:
@@ -628,7 +628,9 @@ def test_a_real_registry_with_deletes_off_keeps_everything_and_says_how_to_switc
 
 
 @pytest.mark.crane
-def test_a_real_registry_that_deletes_by_tag_loses_what_was_named(engine: Engine, crane: Path, repository: str) -> None:
+def test_the_named_tags_are_removed_from_a_real_registry_that_deletes_by_tag(
+    engine: Engine, crane: Path, repository: str
+) -> None:
     with private_folder() as folder, CraneRegistry.serve(crane, folder) as registry:
         digests = publish(engine, registry, repository, STATE)
         target = f"{registry.host}/{repository}"

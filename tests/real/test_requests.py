@@ -98,7 +98,7 @@ def known(engine: Engine, registry: Registry) -> Iterator[Known]:
 
 
 @pytest.mark.engine
-def test_a_release_of_four_tags_looks_three_times_and_once_more_at_the_version(known: Known) -> None:
+def test_a_release_of_four_tags_reads_three_times_and_the_version_once_more(known: Known) -> None:
     registry, engine = known.release()
     assert registry == BEFORE_THE_PUSH + CONFIRM + VERIFY
     assert engine == {
@@ -118,14 +118,14 @@ def test_a_release_via_the_registry_writes_each_floating_tag_once(known: Known) 
 
 
 @pytest.mark.engine
-def test_a_dry_run_looks_once(known: Known) -> None:
+def test_a_dry_run_reads_once(known: Known) -> None:
     registry, engine = known.release("--dry-run")
     assert registry == ASK_FIRST
     assert engine == {"/version": 1, "/info": 1, "/images/NAME/json": 1}
 
 
 @pytest.mark.engine
-def test_a_release_again_looks_once_and_compares_the_image(known: Known) -> None:
+def test_a_repeated_release_reads_once_and_compares_the_image(known: Known) -> None:
     known.release()
     registry, engine = known.release()
     assert registry == LOOK + Counter(["GET digest"]), "its image"
@@ -165,7 +165,7 @@ COMPARE = Counter(f"HEAD {tag}" for tag in ("1.0", "1.1", "1", "latest", "1.0.3"
 
 
 @pytest.mark.engine
-def test_a_check_asks_once_for_what_it_compares(drifted: tuple[Proxy, str]) -> None:
+def test_a_check_reads_each_tag_once(drifted: tuple[Proxy, str]) -> None:
     proxy, path = drifted
     assert run(proxy, path, "check", code=5) == (COMPARE | VERSIONS) + Counter(["GET list"])
     run(proxy, path, "repair")
@@ -173,7 +173,7 @@ def test_a_check_asks_once_for_what_it_compares(drifted: tuple[Proxy, str]) -> N
 
 
 @pytest.mark.engine
-def test_init_asks_for_no_digest_twice_and_for_others_only_to_find_what_a_word_holds(
+def test_init_reads_no_digest_twice_and_others_only_to_explain_a_named_tag(
     drifted: tuple[Proxy, str],
 ) -> None:
     proxy, path = drifted
@@ -183,12 +183,12 @@ def test_init_asks_for_no_digest_twice_and_for_others_only_to_find_what_a_word_h
 
 
 @pytest.mark.engine
-def test_a_list_asks_for_each_digest_that_it_shows(drifted: tuple[Proxy, str]) -> None:
+def test_a_list_requests_only_the_digests_that_it_shows(drifted: tuple[Proxy, str]) -> None:
     assert run(*drifted, "ls", "--limit", "0") == (COMPARE | VERSIONS) + Counter(["GET list"])
 
 
 @pytest.mark.engine
-def test_a_repair_looks_writes_what_drifted_and_looks_again(drifted: tuple[Proxy, str]) -> None:
+def test_a_repair_reads_writes_the_drifted_tags_and_reads_again(drifted: tuple[Proxy, str]) -> None:
     write, verify = Counter(["GET digest", "PUT latest"]), Counter(["GET list", "HEAD latest", "HEAD 1.1.3"])
     assert run(*drifted, "repair") == (COMPARE | VERSIONS) + Counter(["GET list"]) + write + verify
     assert run(*drifted, "repair") == COMPARE + Counter(["GET list"])
@@ -216,19 +216,19 @@ def release(engine: HasUrl, registry: ModelRegistry, **environment: str) -> Coun
     return asked(registry.requests)
 
 
-def test_floating_tags_are_written_by_one_request_where_the_registry_names_them_all() -> None:
+def test_floating_tags_are_written_by_one_request_where_the_registry_confirms_them_all() -> None:
     with scripted(ModelRegistry(tags_at_once=10)) as (registry, engine):
         assert release(engine, registry) == BEFORE_THE_PUSH + CONFIRM + VERIFY + Counter(["PUT 2.1+2+latest"])
 
 
-def test_floating_tags_that_the_registry_does_not_name_are_written_one_by_one() -> None:
+def test_floating_tags_that_the_registry_does_not_confirm_are_written_one_by_one() -> None:
     with scripted(ModelRegistry(tags_at_once=1)) as (registry, engine):
         written = Counter(["PUT 2.1+2+latest", "PUT 2", "PUT latest"])
         assert release(engine, registry) == BEFORE_THE_PUSH + CONFIRM + VERIFY + written
 
 
 @pytest.mark.parametrize("auth", [Basic(canary.USER, canary.PASSWORD), Bearer(canary.USER, canary.PASSWORD)])
-def test_a_release_asks_for_a_token_to_read_and_one_to_write_and_keeps_its_connections(
+def test_a_release_requests_one_token_to_read_and_one_to_write_and_keeps_its_connections(
     auth: Basic | Bearer, tmp_path: Path
 ) -> None:
     with scripted(ModelRegistry(auth=auth)) as (registry, engine):
@@ -258,7 +258,7 @@ def test_a_release_asks_for_a_token_to_read_and_one_to_write_and_keeps_its_conne
         "next HOST/known/app --patch",
     ],
 )
-def test_what_writes_nothing_asks_for_no_right_to_push(words: str, tmp_path: Path) -> None:
+def test_a_command_that_writes_nothing_requests_no_right_to_push(words: str, tmp_path: Path) -> None:
     with scripted(ModelRegistry(auth=Bearer(canary.USER, canary.PASSWORD))) as (registry, engine):
         registry.seed("known/app", {"2.1.104": b"older"})
         registry.put("known/app", "built", manifest(b"new", config=digest_of(b"{}")))

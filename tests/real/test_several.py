@@ -77,7 +77,7 @@ def test_an_image_is_released_as_several_variants_at_once(
     assert [change["tag"] for change in parts[1]["tags"]] == list(ALPINE)
 
 
-def test_variants_never_see_each_other(
+def test_variants_ignore_each_other(
     engine: Engine, registry: Registry, repository: str, build: Callable[[str], str]
 ) -> None:
     target = ["--registry", registry.host, "--repository", repository]
@@ -92,7 +92,7 @@ def test_variants_never_see_each_other(
     assert listed["other"] == []
 
 
-def test_a_prefix_stands_before_every_version(
+def test_a_prefix_begins_every_version_tag(
     engine: Engine, registry: Registry, repository: str, build: Callable[[str], str]
 ) -> None:
     target = ["--registry", registry.host, "--repository", repository]
@@ -100,7 +100,7 @@ def test_a_prefix_stands_before_every_version(
     assert names(registry.snapshot(repository)) == {"v2.1.106", "v2.1", "v2", "latest"}
 
 
-def test_the_commands_that_read_and_mend_take_every_line(registry: Registry, repository: str) -> None:
+def test_the_commands_that_read_and_repair_cover_every_line(registry: Registry, repository: str) -> None:
     pushed = Repository(registry, repository)
     plain, alpine = pushed.image("2.1.106", "plain"), pushed.image("2.1.106-alpine", "alpine")
     target, both = str(pushed), ["--variant", "default", "--variant", "alpine"]
@@ -142,7 +142,7 @@ def _content(body: bytes) -> dict[str, object]:
 # -- registries ----------------------------------------------------------------------------------------------------
 
 
-def test_the_version_tag_is_everywhere_before_a_floating_tag_moves_anywhere(
+def test_the_version_tag_is_in_every_registry_before_any_floating_tag_moves(
     engine: Engine, registry: Registry, elsewhere: Registry, repository: str, build: Callable[[str], str]
 ) -> None:
     with Proxy(registry.host) as one, Proxy(elsewhere.host) as other:
@@ -173,7 +173,7 @@ def test_a_version_tag_that_fails_in_one_registry_moves_no_floating_tag_in_any(
     assert (registry.tags(repository), elsewhere.tags(repository)) == (["2.1.106"], [])
 
 
-def test_digests_that_differ_are_told(
+def test_different_digests_are_reported(
     engine: Engine, registry: Registry, elsewhere: Registry, repository: str, build: Callable[[str], str]
 ) -> None:
     image = build("a")
@@ -226,7 +226,7 @@ def release_all(engine: Engine, *options: str) -> Ran:
     return tagger(engine, "release", "--all", "2.1.106", "--json", *options)
 
 
-def test_every_image_of_the_settings_is_released_as_one(
+def test_all_images_of_the_settings_are_released_together(
     engine: Engine,
     registry: Registry,
     repository: str,
@@ -250,7 +250,7 @@ def test_every_image_of_the_settings_is_released_as_one(
     assert [part["image"] for part in ran.json["repositories"]] == [ui, ui, api_image]
 
 
-def test_one_image_that_is_refused_keeps_every_image_back(
+def test_one_refused_image_keeps_every_image_back(
     engine: Engine,
     registry: Registry,
     repository: str,
@@ -266,7 +266,7 @@ def test_one_image_that_is_refused_keeps_every_image_back(
 
 
 @pytest.mark.usefixtures("hurried")
-def test_one_floating_tag_that_fails_puts_every_image_back(
+def test_one_failed_floating_tag_puts_the_tags_of_every_image_back(
     engine: Engine,
     registry: Registry,
     repository: str,
@@ -283,7 +283,7 @@ def test_one_floating_tag_that_fails_puts_every_image_back(
     assert set(registry.snapshot(f"{repository}/ui")) == {"2.1.106", "2.1.106-trixie"}
 
 
-def test_two_images_for_one_tag_are_refused_before_anyone_is_asked(settings: Callable[[str], None]) -> None:
+def test_two_images_for_one_tag_are_refused_before_any_request(settings: Callable[[str], None]) -> None:
     settings('registries = ["127.0.0.1:9"]\nrepository = "app"\n[images.ui]\n[images.api]\n')
     ran = tagger(None, "release", "--all", "2.1.106", DOCKER_HOST="unix:///nowhere")
     assert (ran.code, "127.0.0.1:9/app:2.1.106 would be written twice" in ran.error) == (2, True), ran.err
@@ -303,7 +303,7 @@ def test_two_images_for_one_tag_are_refused_before_anyone_is_asked(settings: Cal
         ("aliases = { '2.1.0' = '2' }", ["ui", "2.1.106"], "spells 2.1.0, which is a version tag"),
     ],
 )
-def test_settings_that_cannot_be_are_one_sentence(
+def test_impossible_settings_give_one_sentence(
     settings: Callable[[str], None], text: str, words: list[str], says: str
 ) -> None:
     settings(text)
@@ -314,7 +314,9 @@ def test_settings_that_cannot_be_are_one_sentence(
 # -- settings ------------------------------------------------------------------------------------------------------
 
 
-def test_the_command_line_goes_before_the_environment_and_that_before_the_file(settings: Callable[[str], None]) -> None:
+def test_the_command_line_overrides_the_environment_and_that_overrides_the_file(
+    settings: Callable[[str], None],
+) -> None:
     settings('variants = ["alpine"]\nprefix = "v"\naliases = { lts = "2" }\n')
     assert tagger(None, "tags", "2.1.106").out.split() == [
         "v2.1.106-alpine", "v2.1-alpine", "v2-alpine", "alpine", "lts-alpine",
@@ -340,7 +342,7 @@ def test_config_says_what_is_in_force_and_where_from(settings: Callable[[str], N
     assert found["settings"]["channels"] == {"value": ["rc"], "source": file}
 
 
-def test_a_check_of_the_settings_names_all_that_is_wrong_and_exits_with_2(
+def test_a_check_of_the_settings_names_every_problem_and_exits_with_2(
     settings: Callable[[str], None], tmp_path: Path
 ) -> None:
     settings('registries = ["a.local"]\nprefixx = "v"\n[images.gallery]\nfloats = ["{minor}"]\n')
@@ -362,7 +364,7 @@ def test_the_schema_that_config_prints_is_that_of_the_docs() -> None:
 
 
 @pytest.mark.usefixtures("hurried")
-def test_settings_serve_a_release_and_what_reads_its_repository(
+def test_the_settings_apply_to_a_release_and_to_commands_that_read_its_repository(
     engine: Engine,
     registry: Registry,
     repository: str,
@@ -411,7 +413,7 @@ def test_one_image_is_not_written_for_each_table_of_its_repository(
     assert names(registry.snapshot(path)) == {*before, "2.1.107", "2.1", "2", "latest"}
 
 
-def test_what_reads_a_repository_has_every_variant_of_its_tables_whatever_their_names(
+def test_a_command_that_reads_a_repository_covers_the_variants_of_all_its_tables(
     registry: Registry, repository: str, settings: Callable[[str], None]
 ) -> None:
     shop = Repository(registry, repository)
@@ -429,7 +431,7 @@ def test_what_reads_a_repository_has_every_variant_of_its_tables_whatever_their_
     assert tagger(None, "check", str(shop)).code == 0
 
 
-def test_one_promotion_does_not_take_the_rules_of_one_repository_to_another(
+def test_a_promotion_does_not_apply_the_rules_of_one_repository_to_another(
     registry: Registry, repository: str, settings: Callable[[str], None]
 ) -> None:
     shop = Repository(registry, f"{repository}/shop")

@@ -30,14 +30,14 @@ def test_every_tag_of_an_image_is_listed_and_no_other(registry: Registry, reposi
     assert api.sharing(str(ui), image.digest).tags == ("2.1.106", "build-77", "nightly")
 
 
-def test_a_table_of_the_settings_stands_for_its_repositories(model: ModelRegistry, tmp_path: Path) -> None:
+def test_the_name_of_a_table_means_its_repositories(model: ModelRegistry, tmp_path: Path) -> None:
     digest = model.seed("gallery/ui", {"2.1.106": b"new"})["2.1.106"]
     (tmp_path / "tagger.toml").write_text(f'[images.ui]\nregistries = ["{model.host}"]\nrepository = "gallery/ui"\n')
     ran = tagger_in(tmp_path, "ls", f"ui@{digest}")
     assert (ran.code, ran.out.splitlines()[1:]) == (0, ["  2.1.106"])
 
 
-def test_an_image_without_a_tag_is_there_and_one_that_is_not_there_is_bad_input(model: ModelRegistry) -> None:
+def test_an_image_without_a_tag_is_found_and_a_missing_one_is_bad_input(model: ModelRegistry) -> None:
     digest = model.seed("gallery/ui", {"2.1.106": b"new", "2.1.105": b"old"})["2.1.106"]
     del model.repositories["gallery/ui"]["2.1.106"]
     ui = f"{model.host}/gallery/ui"
@@ -48,7 +48,7 @@ def test_an_image_without_a_tag_is_there_and_one_that_is_not_there_is_bad_input(
 
 
 @pytest.mark.usefixtures("no_waiting")
-def test_a_tag_that_cannot_be_read_is_named_since_it_may_hold_the_image_too(model: ModelRegistry) -> None:
+def test_an_unreadable_tag_is_named_because_it_may_hold_the_image_too(model: ModelRegistry) -> None:
     digest = model.seed("gallery/ui", {"2.1.106": b"new", "2.1.105": b"old"})["2.1.106"]
 
     model.rules.append(on("HEAD", "/manifests/2.1.105", Response(500)))
@@ -57,10 +57,10 @@ def test_a_tag_that_cannot_be_read_is_named_since_it_may_hold_the_image_too(mode
 
 
 @pytest.mark.parametrize("word", ["x/y@latest", "x/y@sha256:abc", "x/y@"])
-def test_what_is_no_digest_is_said_to_be_none(word: str) -> None:
+def test_a_word_that_is_not_a_digest_is_refused(word: str) -> None:
     ran = tagger(None, "ls", word)
     assert (ran.code, ran.out, "is not a digest" in ran.error) == (2, "", True)
 
 
-def test_a_limit_is_about_versions(model: ModelRegistry) -> None:
+def test_a_limit_counts_versions(model: ModelRegistry) -> None:
     assert tagger(None, "ls", f"{model.host}/x@{GONE}", "--limit", "3").code == 2

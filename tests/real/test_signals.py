@@ -134,7 +134,7 @@ def on_a_terminal(script: str) -> Iterator[tuple[Script, bytearray]]:
 
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_a_command_on_a_terminal_wherever_it_is(place: str, number: signal.Signals, code: int) -> None:
+def test_a_signal_ends_a_command_on_a_terminal_at_any_point(place: str, number: signal.Signals, code: int) -> None:
     with on_a_terminal(SCRIPT.format(body=PLACES[place])) as (process, shown):
         assert ended(process, number) == code
     assert b"interrupted: run the same command again" in shown
@@ -143,13 +143,13 @@ def test_a_signal_ends_a_command_on_a_terminal_wherever_it_is(place: str, number
 
 @pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("stuck", STUCK)
-def test_a_second_signal_ends_what_the_first_one_did_not(stuck: str, second: signal.Signals) -> None:
+def test_a_second_signal_ends_a_command_that_survived_the_first(stuck: str, second: signal.Signals) -> None:
     with on_a_terminal(SCRIPT.format(body=STUCK[stuck])) as (process, _):
         assert ended(process, signal.SIGINT, second) in (130, 143)
 
 
 @pytest.mark.parametrize("terminal", [False, True])
-def test_a_second_signal_ends_it_where_nobody_reads_what_it_says(*, terminal: bool) -> None:
+def test_a_second_signal_ends_a_command_whose_output_nobody_reads(*, terminal: bool) -> None:
     ours, theirs = pty.openpty() if terminal else os.pipe()
     process = Script(SCRIPT.format(body=FLOOD), theirs, TERM="xterm")
     os.close(theirs)
@@ -157,7 +157,7 @@ def test_a_second_signal_ends_it_where_nobody_reads_what_it_says(*, terminal: bo
     os.close(ours)
 
 
-def test_an_interruption_while_the_command_is_imported_ends_it_without_a_word(tmp_path: Path) -> None:
+def test_an_interruption_during_the_first_imports_ends_the_command_silently(tmp_path: Path) -> None:
     (tmp_path / "typer.py").write_text("import os, time\nos.write(1, b'1')\ntime.sleep(60)\n")
     process = subprocess.Popen(
         [sys.executable, "-m", "tagger", "tags", "1.0.0"],
@@ -189,7 +189,7 @@ run.main()
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 @pytest.mark.parametrize("words", [["ls", "r/a"], ["rm", "r/a", "--all"], ["promote", "r/a:b", "1.0.0"]])
-def test_a_signal_while_a_command_imports_what_it_needs_ends_it_as_any_other(
+def test_a_signal_during_a_later_import_ends_the_command_like_any_other(
     words: list[str], number: signal.Signals, code: int
 ) -> None:
     process = started(AT_AN_IMPORT.format(words=["tagger", *words]), subprocess.PIPE)
@@ -221,7 +221,7 @@ def test_a_signal_while_an_error_is_shown_does_not_hide_it() -> None:
     assert (process.returncode, b"tagger: error: latest is out of place\n" in shown) == (4, True), shown
 
 
-def test_an_interruption_is_shown_while_what_is_under_way_ends() -> None:
+def test_an_interruption_is_shown_while_running_work_ends() -> None:
     held, released = threading.Event(), threading.Event()
 
     def hold(_: Request) -> None:

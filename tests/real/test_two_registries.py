@@ -82,7 +82,9 @@ def test_check_without_a_name_checks_every_image_of_the_settings(
     assert (ran.code, [each["ok"] for each in ran.json]) == (5, [True, True, False])
 
 
-def test_check_without_a_name_needs_settings_that_say_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_without_a_name_needs_settings_with_a_repository_and_a_registry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     ran = tagger(None, "check")
     assert (ran.code, ran.error.partition(":")[0]) == (2, "the settings name no repository")
@@ -105,7 +107,7 @@ def test_doctor_examines_each_registry_of_a_name(pair: tuple[Repository, Reposit
 # -- where they disagree ----------------------------------------------------------------------------------------------
 
 
-def test_check_says_what_one_lacks_and_what_differs(pair: tuple[Repository, Repository]) -> None:
+def test_check_reports_what_one_registry_lacks_and_what_differs(pair: tuple[Repository, Repository]) -> None:
     one, other = pair
     newer = one.image("2.2.0", "2.2.0")
     api.repair(str(one))
@@ -132,7 +134,7 @@ def test_check_says_what_one_lacks_and_what_differs(pair: tuple[Repository, Repo
     assert len(lines) == 8
 
 
-def test_what_repositories_hold_is_compared_in_python_too(pair: tuple[Repository, Repository]) -> None:
+def test_the_python_api_compares_repositories_too(pair: tuple[Repository, Repository]) -> None:
     one, other = pair
     one.image("2.2.0", "2.2.0")
     (first, *_) = api.compare([api.ls(str(one)), api.ls(str(other))])
@@ -141,7 +143,7 @@ def test_what_repositories_hold_is_compared_in_python_too(pair: tuple[Repository
         api.compare([api.ls(str(one), limit=1), api.ls(str(other))])
 
 
-def test_a_registry_that_cannot_be_read_counts_for_more_than_drift(pair: tuple[Repository, Repository]) -> None:
+def test_an_unreadable_registry_outweighs_drift_in_the_exit_code(pair: tuple[Repository, Repository]) -> None:
     one, _ = pair
     one.image("2.2.0", "2.2.0")
     ran = tagger(None, "check", str(one), "--also", f"{UNREACHABLE}/{one.path}", "--json")
@@ -168,7 +170,9 @@ def test_repair_yank_rm_and_prune_write_to_both(pair: tuple[Repository, Reposito
     assert held(pair[0]).keys() == {"2.1.105", "2.1.106-yanked", "2.1", "2", "latest"}
 
 
-def test_what_one_of_two_lacks_is_said_and_the_other_is_done(pair: tuple[Repository, Repository]) -> None:
+def test_a_version_that_one_registry_lacks_is_reported_and_the_other_registry_is_changed(
+    pair: tuple[Repository, Repository],
+) -> None:
     one, other = pair
     one.image("2.2.0", "2.2.0")
     ran = tagger(None, "yank", str(other), "2.2.0", "--also", str(one), "--json")
@@ -202,7 +206,7 @@ def test_nothing_is_written_when_one_of_two_cannot_be_reached(
     assert (ran.json[1]["repository"], UNREACHABLE in ran.json[1]["error"]) == (gone, True)
 
 
-def test_one_that_fails_does_not_hold_up_the_other_and_the_worst_code_counts(
+def test_one_failed_registry_does_not_stop_the_other_and_the_worst_exit_code_counts(
     pair: tuple[Repository, Repository],
 ) -> None:
     one, other = pair
@@ -214,7 +218,7 @@ def test_one_that_fails_does_not_hold_up_the_other_and_the_worst_code_counts(
     assert held(other)["latest"] == held(other)["2.1.105"]
 
 
-def test_a_refusal_by_one_does_not_hide_that_the_other_has_changed(pair: tuple[Repository, Repository]) -> None:
+def test_a_refusal_by_one_registry_does_not_hide_a_change_in_the_other(pair: tuple[Repository, Repository]) -> None:
     one, other = pair
     with Proxy(other.registry.host) as proxy:
         proxy.intercept(on("PUT", r"/manifests/2\.1\.105$", refusal(403, "DENIED", "no")))
@@ -242,7 +246,7 @@ def test_rm_asks_once_for_both(pair: tuple[Repository, Repository], answer: str)
         ("PUT", r"/manifests/2\.1\.106-yanked$", (4, 130), "not started, because the command was interrupted"),
     ],
 )
-def test_a_signal_leaves_the_next_repository_alone(
+def test_no_further_repository_is_changed_after_a_signal(
     pair: tuple[Repository, Repository], method: str, path: str, code: tuple[int, ...], note: str
 ) -> None:
     one, other = pair
@@ -262,5 +266,5 @@ def test_a_signal_leaves_the_next_repository_alone(
     assert (held(other), ran.json[1]["note"]) == (before, note)
 
 
-def test_tags_that_are_out_of_place_count_for_more_than_anything_else() -> None:
+def test_misplaced_tags_outweigh_every_other_problem_in_the_exit_code() -> None:
     assert sorted([4, 0, 130, 2, 5, 1, 3], key=severity) == [0, 5, 3, 2, 1, 130, 4]

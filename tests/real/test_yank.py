@@ -40,7 +40,7 @@ def held(repository: Repository) -> dict[str, str]:
     return repository.registry.snapshot(repository.path)
 
 
-def test_a_yanked_version_is_kept_under_its_mark_and_nothing_floats_to_it(shop: Repository) -> None:
+def test_a_yanked_version_is_kept_under_its_mark_without_floating_tags(shop: Repository) -> None:
     before = held(shop)
     ran = tagger(None, "yank", str(shop), "2.1.106", "--json")
     assert ran.code == 0, ran.err
@@ -58,7 +58,9 @@ def test_a_yanked_version_is_kept_under_its_mark_and_nothing_floats_to_it(shop: 
     assert tagger(None, "next", str(shop), "--patch").out == "2.1.107\n", "2.1.106 is taken"
 
 
-def test_a_yanked_version_is_released_again_by_force_alone(engine: Engine, registry: Registry, repository: str) -> None:
+def test_a_yanked_version_is_released_again_only_with_force(
+    engine: Engine, registry: Registry, repository: str
+) -> None:
     shop = filled(Repository(registry, repository))
     name = f"yanked-{repository.rpartition('-')[2]}"
     engine.image(name, "better")
@@ -73,7 +75,7 @@ def test_a_yanked_version_is_released_again_by_force_alone(engine: Engine, regis
     assert {now[tag] for tag in ("2.1", "2", "latest")} == {now["2.1.106"]}
 
 
-def test_a_yanked_version_is_brought_back_as_unyank_is_told(registry: Registry, repository: str) -> None:
+def test_the_command_that_unyank_names_brings_a_yanked_version_back(registry: Registry, repository: str) -> None:
     shop = filled(Repository(registry, repository))
     before = held(shop)
     assert tagger(None, "yank", str(shop), "2.1.106").code == 0
@@ -86,7 +88,7 @@ def test_a_yanked_version_is_brought_back_as_unyank_is_told(registry: Registry, 
     assert held(shop) == before
 
 
-def test_an_undone_yank_leaves_every_tag_where_it_was(shop: Repository) -> None:
+def test_undoing_a_yank_puts_every_tag_where_it_was(shop: Repository) -> None:
     before = held(shop)
     deletes = "2.1.106" in api.yank(str(shop), "2.1.106").removed
     planned = tagger(None, "yank", str(shop), "2.1.106", "--undo", "--dry-run", "--json")
@@ -122,7 +124,7 @@ def test_an_undone_yank_leaves_every_tag_where_it_was(shop: Repository) -> None:
     assert held(shop)["latest"] == before["2.1.105"]
 
 
-def test_an_undone_yank_takes_only_the_floating_tags_that_belong_to_the_version(
+def test_undoing_a_yank_moves_only_the_floating_tags_that_belong_to_the_version(
     registry: Registry, repository: str
 ) -> None:
     shop = filled(Repository(registry, repository))
@@ -136,7 +138,7 @@ def test_an_undone_yank_takes_only_the_floating_tags_that_belong_to_the_version(
     assert (now["2.1"], now["2"], now["latest"]) == (image, now["2.2.0"], now["2.2.0"])
 
 
-def test_the_floating_tags_of_a_version_whose_mark_cannot_go_are_checked_and_repaired(repository: str) -> None:
+def test_the_floating_tags_of_a_version_whose_mark_cannot_be_removed_are_checked_and_repaired(repository: str) -> None:
     with private_folder() as folder, Registry.start(folder, deletes=False) as keeping:
         shop = filled(Repository(keeping, repository))
         only = shop.image("3.0.0", "3.0.0")
@@ -189,13 +191,15 @@ def test_another_image_under_a_yanked_version_is_not_overwritten_by_its_mark(
     ("version", "says"),
     [("9.9.9", "has no yanked version 9.9.9"), ("2.1.106-yanked", "give the version itself, 2.1.106")],
 )
-def test_what_is_not_yanked_is_not_brought_back(registry: Registry, repository: str, version: str, says: str) -> None:
+def test_undoing_a_yank_needs_a_yanked_version(registry: Registry, repository: str, version: str, says: str) -> None:
     shop = filled(Repository(registry, repository))
     ran = tagger(None, "yank", str(shop), version, "--undo")
     assert (ran.code, says in ran.error) == (2, True), ran.err
 
 
-def test_an_undo_that_may_not_touch_the_mark_puts_the_floating_tags_back(registry: Registry, repository: str) -> None:
+def test_an_undo_without_the_right_to_remove_the_mark_puts_the_floating_tags_back(
+    registry: Registry, repository: str
+) -> None:
     shop = filled(Repository(registry, repository))
     api.yank(str(shop), "2.1.106")
     before = held(shop)
@@ -209,7 +213,7 @@ def test_an_undo_that_may_not_touch_the_mark_puts_the_floating_tags_back(registr
     assert tagger(None, "yank", str(shop), "2.1.106", "--undo").code == 0
 
 
-def test_a_registry_that_deletes_all_tags_of_an_image_at_once_does_not_take_the_version_along(
+def test_a_registry_that_deletes_all_tags_of_an_image_does_not_lose_the_version(
     registry: Registry, repository: str
 ) -> None:
     shop = filled(Repository(registry, repository))
@@ -232,7 +236,7 @@ def test_a_registry_that_deletes_all_tags_of_an_image_at_once_does_not_take_the_
     assert held(shop) == before
 
 
-def test_a_yank_and_its_undo_at_once_never_lose_the_image(registry: Registry, repository: str) -> None:
+def test_a_concurrent_yank_and_undo_never_lose_the_image(registry: Registry, repository: str) -> None:
     shop = filled(Repository(registry, repository))
     image = held(shop)["2.1.106"]
     api.yank(str(shop), "2.1.106")
@@ -254,7 +258,7 @@ def test_a_yank_and_its_undo_at_once_never_lose_the_image(registry: Registry, re
     assert (now["2.1.106-yanked"], now["latest"]) == (image, now["2.1.105"])
 
 
-def test_the_same_image_is_taken_back_by_force(shop: Repository) -> None:
+def test_the_same_image_is_released_again_with_force(shop: Repository) -> None:
     before = held(shop)
     api.yank(str(shop), "2.1.106")
     again = f"{shop}@{before['2.1.106']}"
@@ -269,7 +273,7 @@ def test_the_same_image_is_taken_back_by_force(shop: Repository) -> None:
         assert held(shop) == before
 
 
-def test_a_release_that_is_forced_and_fails_leaves_the_version_yanked(registry: Registry, repository: str) -> None:
+def test_a_failed_forced_release_leaves_the_version_yanked(registry: Registry, repository: str) -> None:
     shop = filled(Repository(registry, repository))
     better = shop.image("better", "better")
     api.yank(str(shop), "2.1.106")
@@ -285,7 +289,7 @@ def test_a_release_that_is_forced_and_fails_leaves_the_version_yanked(registry: 
 PLACEHOLDER = placeholders("2.1.106")[0]
 
 
-def test_a_yank_that_was_killed_at_the_version_tag_keeps_the_image_when_it_runs_again(
+def test_a_yank_that_was_killed_at_the_version_tag_keeps_the_image_in_the_next_run(
     registry: Registry, repository: str
 ) -> None:
     shop = filled(Repository(registry, repository))
@@ -299,7 +303,7 @@ def test_a_yank_that_was_killed_at_the_version_tag_keeps_the_image_when_it_runs_
     assert (now["2.1.106-yanked"], now["latest"]) == (image, now["2.1.105"])
 
 
-def test_a_version_whose_removal_broke_off_is_absent_and_named(registry: Registry, repository: str) -> None:
+def test_a_version_with_an_unfinished_removal_is_absent_and_named(registry: Registry, repository: str) -> None:
     shop = filled(Repository(registry, repository))
     better = shop.image("better", "better")
     assert registry.put(shop.path, "2.1.106", PLACEHOLDER.body, PLACEHOLDER.media_type) == 201
@@ -390,7 +394,7 @@ def test_a_dry_run_of_a_yank_writes_nothing(shop: Repository) -> None:
     assert held(shop) == before
 
 
-def test_yanking_again_finishes_what_broke_off(registry: Registry, repository: str) -> None:
+def test_yanking_again_finishes_an_interrupted_yank(registry: Registry, repository: str) -> None:
     shop = filled(Repository(registry, repository))
     with Proxy(registry.host) as proxy:
         proxy.intercept(on("PUT", r"/manifests/latest$", refusal(403, "DENIED", "immutable"), times=1))
@@ -405,7 +409,9 @@ def test_yanking_again_finishes_what_broke_off(registry: Registry, repository: s
 
 
 @pytest.mark.usefixtures("no_waiting")
-def test_a_registry_that_goes_away_in_the_middle_has_the_tags_named(registry: Registry, repository: str) -> None:
+def test_a_registry_that_goes_away_during_a_yank_makes_the_error_name_the_tags(
+    registry: Registry, repository: str
+) -> None:
     shop = filled(Repository(registry, repository))
     with Proxy(registry.host) as proxy:
 
@@ -434,7 +440,7 @@ def test_a_yank_is_done_though_nobody_sees_which_other_tags_hold_its_image(regis
     assert held(shop)["latest"] == held(shop)["2.1.105"]
 
 
-def test_the_only_version_of_a_line_takes_its_floating_tags_along(registry: Registry, repository: str) -> None:
+def test_yanking_the_only_version_of_a_line_removes_its_floating_tags(registry: Registry, repository: str) -> None:
     shop = Repository(registry, repository)
     shop.image("1.0.0", "only")
     api.repair(str(shop))
@@ -443,14 +449,14 @@ def test_the_only_version_of_a_line_takes_its_floating_tags_along(registry: Regi
     assert set(held(shop)) == {"1.0.0-yanked"}
 
 
-def test_both_spellings_of_a_yanked_version_go(registry: Registry, repository: str) -> None:
+def test_both_spellings_of_a_yanked_version_are_removed(registry: Registry, repository: str) -> None:
     shop = filled(Repository(registry, repository))
     shop.image("v2.1.106", "2.1.106")
     assert set(api.yank(str(shop), "2.1.106").removed) == {"2.1.106", "v2.1.106"}
     assert set(held(shop)) == {"2.0.9", "2.0", "2.1.105", "2.1.106-yanked", "2.1", "2", "latest"}
 
 
-def test_a_pre_release_of_a_channel_is_yanked_out_of_it(registry: Registry, repository: str) -> None:
+def test_yanking_a_pre_release_moves_its_channel(registry: Registry, repository: str) -> None:
     shop = Repository(registry, repository)
     for version in ("2.2.0-rc.1", "2.2.0-rc.2"):
         shop.image(version, version)
@@ -462,7 +468,7 @@ def test_a_pre_release_of_a_channel_is_yanked_out_of_it(registry: Registry, repo
     assert now["rc"] == now["2.2.0-rc.1"]
 
 
-def test_a_listed_mark_that_leads_nowhere_marks_nothing(registry: Registry, repository: str) -> None:
+def test_a_listed_mark_without_an_image_marks_nothing(registry: Registry, repository: str) -> None:
     shop = filled(Repository(registry, repository))
     shop.image("2.1.106-yanked", "ghost")
     registry.link_file(repository, "2.1.106-yanked").unlink()
@@ -474,7 +480,7 @@ def test_a_listed_mark_that_leads_nowhere_marks_nothing(registry: Registry, repo
     ("version", "says"),
     [("9.9.9", "has no version 9.9.9"), ("2.1", "not a semantic version"), ("2.1.106-yanked", "is the mark")],
 )
-def test_what_is_not_there_is_not_yanked(registry: Registry, repository: str, version: str, says: str) -> None:
+def test_a_missing_version_cannot_be_yanked(registry: Registry, repository: str, version: str, says: str) -> None:
     shop = filled(Repository(registry, repository))
     ran = tagger(None, "yank", str(shop), version)
     assert (ran.code, says in ran.error) == (2, True), ran.err

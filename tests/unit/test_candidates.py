@@ -77,7 +77,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Callable[[], World]:
 @pytest.mark.parametrize(
     "error", [lambda _: KeyboardInterrupt(), lambda _: BadAnswer("it fails")], ids=["signal", "failure"]
 )
-def test_whatever_fails_a_candidate_is_named_and_the_next_attempt_finishes(
+def test_a_candidate_is_named_after_any_failure_and_the_next_attempt_finishes(
     world: Callable[[], World], error: Callable[[str], BaseException], *, after: bool
 ) -> None:
     counted = Fault(-1)
@@ -102,7 +102,7 @@ def test_whatever_fails_a_candidate_is_named_and_the_next_attempt_finishes(
         )
 
 
-def test_a_candidate_has_the_name_of_its_digest_and_what_it_was_uploaded_as_is_gone(world: Callable[[], World]) -> None:
+def test_a_candidate_is_named_after_its_digest_and_its_upload_tag_is_removed(world: Callable[[], World]) -> None:
     here = world()
     here.attempt()
     uploaded = Scheme().version_tag(candidate(VERSION, image("new").id))
@@ -121,7 +121,7 @@ class Greedy(ModelRepository):
         self.manifests.pop(gone)
 
 
-def test_a_registry_that_takes_every_tag_of_an_image_gets_them_back_before_a_floating_tag_moves(
+def test_tags_that_a_registry_deleted_with_the_candidate_are_put_back_before_a_floating_tag_moves(
     world: Callable[[], World],
 ) -> None:
     here = world()

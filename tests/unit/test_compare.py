@@ -34,7 +34,7 @@ def floating_tag(tag: str, version: str | None, versions: Mapping[str, str | Non
     return Floating(Tag(tag), Digest(held) if held else None, known, known, ok=True, unreadable=version is None)
 
 
-def test_what_holds_the_same_does_not_differ() -> None:
+def test_repositories_with_the_same_tags_do_not_differ() -> None:
     same = {"2.0.0": "a", "1.0.0": "b"}, {"2": "2.0.0", "latest": "2.0.0"}
     assert compare([listing("a.local", *same), listing("b.local", *same)]) == ()
     assert compare([listing("a.local", *same)]) == ()
@@ -53,7 +53,7 @@ def test_one_version_with_two_digests_is_one_difference_and_not_one_for_each_flo
     assert (found.tag, [each.digest for each in found.held]) == ("1.0.0", ["a", "b"])
 
 
-def test_a_candidate_that_one_repository_keeps_is_no_difference() -> None:
+def test_a_candidate_that_one_repository_keeps_is_not_a_difference() -> None:
     waits = "2.1.107-candidate.0123456789ab"
     assert not compare([listing("a.local", {"2.1.106": "a", waits: "b"}, {}), listing("b.local", {"2.1.106": "a"}, {})])
 
@@ -69,7 +69,7 @@ def test_the_third_of_three_is_compared_too() -> None:
 
 
 @pytest.mark.parametrize("other", [{"1.0.0": "a"}, {"1.0.0": None}, {}])
-def test_what_cannot_be_read_never_agrees(other: dict[str, str | None]) -> None:
+def test_an_unreadable_tag_never_agrees(other: dict[str, str | None]) -> None:
     (found,) = compare([listing("a.local", {"1.0.0": None}, {}), listing("b.local", other, {})])
     assert [each.unreadable for each in found.held] == [True, other == {"1.0.0": None}]
     (found,) = compare([listing("a.local", {}, {"latest": None}), listing("b.local", {}, {"latest": None})])

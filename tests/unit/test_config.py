@@ -84,7 +84,7 @@ def test_without_a_file_the_defaults_are_in_force(tmp_path: Path) -> None:
     assert found.schemes() == (Scheme(),)
 
 
-def test_a_file_may_say_everything(tmp_path: Path) -> None:
+def test_a_file_may_have_every_setting(tmp_path: Path) -> None:
     file = write(tmp_path / "tagger.toml", EVERYTHING)
     found = read(Given(), {}, tmp_path)
     assert found.settings == Settings(
@@ -143,7 +143,7 @@ def test_two_files_with_settings_in_one_folder_are_refused_by_their_names(tmp_pa
     assert read(Given(), {}, tmp_path).settings == Settings()
 
 
-def test_a_pyproject_without_our_table_is_passed_by(tmp_path: Path) -> None:
+def test_a_pyproject_without_our_table_is_skipped(tmp_path: Path) -> None:
     write(tmp_path / "tagger.toml", 'prefix = "v"')
     write(tmp_path / "a/pyproject.toml", "[tool.other]\n[project]\nname = 'x'")
     write(tmp_path / "a/b/pyproject.toml", "tool = 3")
@@ -174,7 +174,7 @@ def test_outside_a_checkout_only_the_working_directory_counts(tmp_path: Path) ->
 
 @pytest.mark.parametrize("name", ["tagger.toml", "pyproject.toml"])
 @pytest.mark.parametrize("link", [False, True])
-def test_a_file_of_another_user_steers_nothing(
+def test_a_file_of_another_user_has_no_effect(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, link: bool
 ) -> None:
     (tmp_path / ".git").mkdir()
@@ -194,7 +194,7 @@ def test_a_file_of_another_user_steers_nothing(
         assert read(Given(), {"SUDO_UID": "4711"}, tmp_path / "work").file == file
 
 
-def test_a_pyproject_of_another_user_without_our_table_is_passed_by(
+def test_a_pyproject_of_another_user_without_our_table_is_skipped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _of_another_user(write(tmp_path / "pyproject.toml", "[tool.other]"), monkeypatch)
@@ -209,7 +209,7 @@ def _of_another_user(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("tagger.config.file.os.geteuid", lambda: file.lstat().st_uid + 1)
 
 
-def test_a_folder_that_is_gone_has_no_settings_to_look_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_deleted_folder_has_no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()
     monkeypatch.chdir(gone)
@@ -222,7 +222,7 @@ def test_a_folder_that_is_gone_has_no_settings_to_look_for(tmp_path: Path, monke
 # -- what goes before what -------------------------------------------------------------------------------------------
 
 
-def test_the_command_line_goes_before_the_environment_and_that_before_the_file(tmp_path: Path) -> None:
+def test_the_command_line_overrides_the_environment_and_that_overrides_the_file(tmp_path: Path) -> None:
     file = write(tmp_path / "tagger.toml", 'prefix = "v"\nrepository = "file"\nregistries = ["file.local"]')
     environment = {"TAGGER_REPOSITORY": "environment", "TAGGER_REGISTRY": "environment.local"}
     found = read(Given(registries=("option.local",)), environment, tmp_path)
@@ -240,7 +240,7 @@ def test_the_command_line_can_take_a_value_away(tmp_path: Path) -> None:
     assert (found.settings.prefix, found.settings.channels, found.settings.zero_major) == ("", (), False)
 
 
-def test_the_environment_may_say_everything(tmp_path: Path) -> None:
+def test_the_environment_may_have_every_setting(tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
     environment = {
         "TAGGER_REGISTRY": "registry.local:5000, ghcr.io,",
@@ -272,7 +272,7 @@ def test_the_environment_may_say_everything(tmp_path: Path) -> None:
     assert set(origins(found).values()) == environment.keys()
 
 
-def test_an_empty_variable_says_nothing_and_another_name_is_somebody_elses(tmp_path: Path) -> None:
+def test_an_empty_variable_and_an_unknown_name_are_ignored(tmp_path: Path) -> None:
     file = write(tmp_path / "tagger.toml", 'prefix = "v"')
     assert origins(read(Given(), {"TAGGER_PREFIX": " ", "TAGGER_TEST": "x"}, tmp_path)) == {"prefix": str(file)}
 
@@ -288,18 +288,18 @@ def test_an_empty_variable_says_nothing_and_another_name_is_somebody_elses(tmp_p
         ("TAGGER_FLOATSVIA", "TAGGER_FLOATS_VIA"),
     ],
 )
-def test_a_misspelt_variable_is_refused_with_the_one_that_was_meant(tmp_path: Path, name: str, meant: str) -> None:
+def test_a_misspelt_variable_is_refused_with_the_right_name(tmp_path: Path, name: str, meant: str) -> None:
     with pytest.raises(InputError, match=rf"{name} in the environment is not a setting: did you mean {meant}\?"):
         read(Given(), {name: "x"}, tmp_path)
     assert origins(read(Given(), {name: " "}, tmp_path)) == {}
 
 
 @pytest.mark.parametrize("name", ["TAGGER_IMAGE", "TAGGER_TIMEOUT", "TAGGER_REGISTRY_USER", "TAGGER_TOKEN", "TAGGER_"])
-def test_a_variable_that_is_like_none_is_somebody_elses(tmp_path: Path, name: str) -> None:
+def test_a_variable_without_a_similar_setting_is_ignored(tmp_path: Path, name: str) -> None:
     assert origins(read(Given(), {name: "x"}, tmp_path)) == {}
 
 
-def test_what_a_release_told_the_jobs_after_it_is_no_misspelt_setting(tmp_path: Path) -> None:
+def test_the_outputs_of_a_release_are_not_misspelt_settings(tmp_path: Path) -> None:
     lines = release_variables(
         Release("a", "1.0.0", dry_run=False, outcome=Outcome.REFUSED, repositories=())
     ).splitlines()
@@ -308,14 +308,14 @@ def test_what_a_release_told_the_jobs_after_it_is_no_misspelt_setting(tmp_path: 
     assert origins(read(Given(), dict.fromkeys(told, "x"), tmp_path)) == {}
 
 
-def test_the_repository_that_a_gate_is_told_is_no_setting(tmp_path: Path) -> None:
+def test_the_repository_variable_of_a_gate_is_not_a_setting(tmp_path: Path) -> None:
     told = Subject(Repository.parse("a.local/gallery/ui"), Digest("sha256:" + "0" * 64), "1.0.0").variables()
     assert origins(read(Given(), told, tmp_path)) == {}
     mine = {**told, "TAGGER_REPOSITORY": "gallery/ui"}
     assert origins(read(Given(), mine, tmp_path)) == {"repository": "TAGGER_REPOSITORY"}
 
 
-def test_a_variant_that_is_not_asked_for_is_still_known(tmp_path: Path) -> None:
+def test_a_variant_that_is_not_requested_is_still_known(tmp_path: Path) -> None:
     write(tmp_path / "tagger.toml", 'variants = ["default", "alpine"]')
     (plain,) = read(Given(variants=("default",)), {}, tmp_path).schemes()
     assert plain.parse("2.1.106-alpine") is None
@@ -381,7 +381,7 @@ aliases = { stable = "1.30" }
         (None, None, "v"),
     ],
 )
-def test_an_image_has_its_own_table_and_the_top_for_the_rest(
+def test_an_image_has_its_own_table_and_takes_the_rest_from_the_top_of_the_file(
     tmp_path: Path, image: str | None, repository: str | None, prefix: str
 ) -> None:
     write(tmp_path / "tagger.toml", IMAGES)
@@ -390,7 +390,7 @@ def test_an_image_has_its_own_table_and_the_top_for_the_rest(
     assert found.settings.registries == ("registry.local:5000",)
 
 
-def test_a_table_of_aliases_is_replaced_whole_and_says_so(tmp_path: Path) -> None:
+def test_a_table_of_aliases_is_replaced_as_a_whole_and_its_source_is_shown(tmp_path: Path) -> None:
     file = write(tmp_path / "tagger.toml", IMAGES)
     found = read(Given(), {}, tmp_path, "api")
     assert found.settings.aliases == (("stable", "1.30"),)
@@ -431,13 +431,13 @@ registries = []
         ("docker.io/gallery", ["docker.io/gallery"]),
     ],
 )
-def test_a_name_stands_for_where_a_release_of_it_goes(tmp_path: Path, name: str, stands_for: list[str]) -> None:
+def test_a_name_means_the_repositories_of_its_release(tmp_path: Path, name: str, stands_for: list[str]) -> None:
     write(tmp_path / "tagger.toml", TABLES)
     assert [place.repository for place in places(Given(), {}, tmp_path, name)] == stands_for
     assert [place.repository for place in places(Given(), {}, tmp_path / "gone", name)] == [name]
 
 
-def test_a_repository_of_several_tables_is_one_place_with_the_variants_of_all(tmp_path: Path) -> None:
+def test_a_repository_of_several_tables_is_used_once_with_the_variants_of_all(tmp_path: Path) -> None:
     write(tmp_path / "tagger.toml", TABLES.partition("[images.here]")[0])
     (group,) = all_places(Given(), {}, tmp_path)
     assert [place.repository for place in group] == ["a.local/gallery/ui", "b.local/gallery/ui"]
@@ -452,13 +452,13 @@ def test_a_repository_of_several_tables_is_one_place_with_the_variants_of_all(tm
         ('[images.gallery]\nrepository = "gallery/ui"', "the settings name no registry for images.gallery"),
     ],
 )
-def test_settings_that_do_not_say_where_everything_is_are_refused(tmp_path: Path, text: str, message: str) -> None:
+def test_settings_that_leave_out_a_registry_are_refused(tmp_path: Path, text: str, message: str) -> None:
     write(tmp_path / "tagger.toml", text)
     with pytest.raises(InputError, match=message):
         all_places(Given(), {}, tmp_path)
 
 
-def test_without_tables_everything_is_what_the_top_names(tmp_path: Path) -> None:
+def test_without_tables_the_top_of_the_file_names_the_only_repository(tmp_path: Path) -> None:
     write(tmp_path / "tagger.toml", 'registries = ["a.local"]\nrepository = "gallery/ui"\n')
     ((place,),) = all_places(Given(), {}, tmp_path)
     assert place.repository == "a.local/gallery/ui"
@@ -500,7 +500,7 @@ WRONG = [
 
 @pytest.mark.parametrize(("text", "message"), WRONG)
 @pytest.mark.parametrize("name", ["tagger.toml", "pyproject.toml"])
-def test_an_unknown_key_and_a_wrong_type_name_file_key_and_what_is_allowed(
+def test_an_unknown_key_or_a_wrong_type_is_reported_with_file_key_and_allowed_values(
     tmp_path: Path, name: str, text: str, message: str
 ) -> None:
     ours = text.replace("[images", "[tool.tagger.images") if name == "pyproject.toml" else text
@@ -510,7 +510,7 @@ def test_an_unknown_key_and_a_wrong_type_name_file_key_and_what_is_allowed(
         read(Given(), {}, tmp_path)
 
 
-def test_a_table_that_is_none_is_told(tmp_path: Path) -> None:
+def test_a_value_that_is_not_a_table_is_reported(tmp_path: Path) -> None:
     write(tmp_path / "pyproject.toml", "[tool]\ntagger = 3")
     with pytest.raises(InputError, match=r"\[tool\.tagger\] is not a table"):
         read(Given(), {}, tmp_path)
@@ -525,7 +525,7 @@ def test_a_table_that_is_none_is_told(tmp_path: Path) -> None:
         ("TAGGER_ALIASES", "=2", "TAGGER_ALIASES takes name=line"),
     ],
 )
-def test_a_wrong_word_of_the_environment_is_told(tmp_path: Path, name: str, value: str, message: str) -> None:
+def test_a_wrong_value_in_the_environment_is_reported(tmp_path: Path, name: str, value: str, message: str) -> None:
     with pytest.raises(InputError, match=f"the environment: {message}"):
         read(Given(), {name: value}, tmp_path)
 
@@ -540,7 +540,7 @@ def test_a_wrong_word_of_the_environment_is_told(tmp_path: Path, name: str, valu
         (b"#" * (1 << 20) + b"#", r"is larger than 1048576 bytes"),
     ],
 )
-def test_a_broken_file_is_one_clear_sentence(tmp_path: Path, content: bytes, message: str) -> None:
+def test_a_broken_file_gives_one_clear_sentence(tmp_path: Path, content: bytes, message: str) -> None:
     file = tmp_path / "tagger.toml"
     file.write_bytes(content)
     with pytest.raises(InputError, match=message) as refusal:
@@ -549,13 +549,13 @@ def test_a_broken_file_is_one_clear_sentence(tmp_path: Path, content: bytes, mes
     assert str(refusal.value).isprintable()
 
 
-def test_a_file_that_is_none_is_not_opened(tmp_path: Path) -> None:
+def test_a_path_that_is_not_a_regular_file_is_not_opened(tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
     (tmp_path / "tagger.toml").mkdir()
     assert read(Given(), {}, tmp_path).file is None
 
 
-def test_settings_that_cannot_be_read_are_not_passed_by(tmp_path: Path) -> None:
+def test_unreadable_settings_are_not_skipped(tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
     (tmp_path / "pipe").mkdir()
     (tmp_path / "link").mkdir()
@@ -566,7 +566,7 @@ def test_settings_that_cannot_be_read_are_not_passed_by(tmp_path: Path) -> None:
             read(Given(), {}, tmp_path / name)
 
 
-def test_a_scheme_that_cannot_be_names_where_it_comes_from(tmp_path: Path) -> None:
+def test_an_impossible_scheme_is_reported_with_its_source(tmp_path: Path) -> None:
     file = write(tmp_path / "tagger.toml", 'ignore = ["9999"]')
     with pytest.raises(InvalidVersion, match=r"'9999' is not a semantic version.*tagger\.toml"):
         read(Given(), {}, tmp_path).schemes()
@@ -578,7 +578,7 @@ def test_a_scheme_that_cannot_be_names_where_it_comes_from(tmp_path: Path) -> No
 # -- what is in force ------------------------------------------------------------------------------------------------
 
 
-def test_what_is_in_force_is_shown_as_a_file_that_says_the_same(tmp_path: Path) -> None:
+def test_the_settings_in_force_are_shown_as_an_equivalent_file(tmp_path: Path) -> None:
     file = write(tmp_path / "a/tagger.toml", EVERYTHING)
     found = read(Given(prefix="api-"), {"TAGGER_CHANNELS": "beta"}, tmp_path / "a")
     text = as_text(found)
@@ -590,7 +590,7 @@ def test_what_is_in_force_is_shown_as_a_file_that_says_the_same(tmp_path: Path) 
     assert behind["registries"] == str(file)
 
 
-def test_a_value_that_there_is_none_of_is_not_shown_as_text(tmp_path: Path) -> None:
+def test_a_missing_value_is_not_shown_as_text(tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
     shown = tomllib.loads(as_text(read(Given(), {}, tmp_path)))
     assert shown["floats"] == [*Scheme().floats]
@@ -641,7 +641,7 @@ variants = ["default"]
         ("platform/api", ("default", "alpine"), ("signature",), 2),
     ],
 )
-def test_the_last_policy_that_matches_a_repository_comes_first(
+def test_the_last_matching_policy_wins(
     tmp_path: Path, repository: str, variants: tuple[str, ...], require: tuple[str, ...], keep: int
 ) -> None:
     file = write(tmp_path / "tagger.toml", POLICIES)
@@ -654,7 +654,7 @@ def test_the_last_policy_that_matches_a_repository_comes_first(
         assert origins(found)["prefix"] == str(file)
 
 
-def test_the_table_of_an_image_comes_before_policies_and_those_before_the_top_of_the_file(tmp_path: Path) -> None:
+def test_the_table_of_an_image_overrides_policies_and_those_override_the_top_of_the_file(tmp_path: Path) -> None:
     write(tmp_path / "tagger.toml", POLICIES)
     for name in ("gallery", "gallery:build-7", "b.example/platform/gallery"):
         found = read(Given(), {}, tmp_path, name).settings
@@ -666,7 +666,7 @@ def test_the_table_of_an_image_comes_before_policies_and_those_before_the_top_of
     assert (said.require, said.keep) == (("sbom",), 7)
 
 
-def test_a_policy_counts_for_where_an_image_goes(tmp_path: Path) -> None:
+def test_a_policy_applies_to_the_target_of_an_image(tmp_path: Path) -> None:
     write(tmp_path / "tagger.toml", '[[policy]]\nmatch = "prod.example/*"\nrequire = ["signature"]\n')
     asked = {"a": None, "prod.example/a": None, "test.example/a": "test.example", "b": "prod.example"}
     found = {
@@ -701,13 +701,13 @@ def test_a_release_follows_the_policies_of_the_repositories_that_it_goes_to(
         ('[[policy]]\nmatch = "*"\nfloats = ["{nonsense}"]', '[[policy]] 1 "*": '),
     ],
 )
-def test_a_policy_that_says_nothing_sensible_is_named(tmp_path: Path, text: str, says: str) -> None:
+def test_a_policy_that_makes_no_sense_is_named(tmp_path: Path, text: str, says: str) -> None:
     write(tmp_path / "tagger.toml", text)
     (problem, *_) = check({}, tmp_path).problems
     assert says in str(problem)
 
 
-def test_a_policy_may_say_everything_but_where_an_image_comes_from_and_goes_to() -> None:
+def test_a_policy_may_have_every_setting_except_source_and_target() -> None:
     assert {*KEYS} - {*POLICY_KEYS} == {"registries", "repository", "source", "line"}
     assert SCHEMA.is_valid(tomllib.loads(POLICIES))
     assert not SCHEMA.is_valid({"policy": [{"keep": 3}]})
@@ -715,7 +715,7 @@ def test_a_policy_may_say_everything_but_where_an_image_comes_from_and_goes_to()
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "five", "1.5", "\u0663"])
-def test_a_number_in_the_environment_is_one(tmp_path: Path, text: str) -> None:
+def test_a_number_in_the_environment_is_read_as_a_number(tmp_path: Path, text: str) -> None:
     with pytest.raises(InputError, match="TAGGER_KEEP takes a number of at least 1"):
         read(Given(), {"TAGGER_KEEP": text}, tmp_path)
 
@@ -765,7 +765,7 @@ registries = ["https://registry.local"]
     assert not [*heard]
 
 
-def test_a_check_finds_what_only_the_environment_spoils(tmp_path: Path) -> None:
+def test_a_check_finds_problems_that_only_the_environment_causes(tmp_path: Path) -> None:
     write(tmp_path / "tagger.toml", IMAGES)
     assert not check({"TAGGER_CHANNELS": "rc"}, tmp_path).problems
     (problem,) = check({"TAGGER_REGISTRIES": "x"}, tmp_path).problems
@@ -773,13 +773,13 @@ def test_a_check_finds_what_only_the_environment_spoils(tmp_path: Path) -> None:
     assert "alias '2.1.106'" in str(check({"TAGGER_ALIASES": "2.1.106=2"}, tmp_path).problems[0])
 
 
-def test_a_check_without_a_file_has_nothing_to_say_yes_to(tmp_path: Path) -> None:
+def test_a_check_without_a_file_reports_that_there_is_none(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"there is no tagger\.toml or pyproject\.toml in "):
         check({}, tmp_path)
 
 
 @pytest.mark.parametrize("text", ["", EVERYTHING, IMAGES])
-def test_the_schema_for_editors_takes_what_tagger_takes(text: str) -> None:
+def test_the_schema_for_editors_accepts_what_tagger_accepts(text: str) -> None:
     assert SCHEMA.is_valid(tomllib.loads(text))
 
 

@@ -109,7 +109,7 @@ REPOSITORY = "registry.local:5000/gallery/ui"
         (REPOSITORY, {HUB_KEY: "ann"}, None),
     ],
 )
-def test_an_entry_serves_its_host_or_its_path_and_no_other(
+def test_an_entry_applies_only_to_its_host_or_its_path(
     repository: str, auths: dict[str, str], user: str | None
 ) -> None:
     assert found(DockerConfig(auths=entries(**auths)), repository) == ((user, CANARY) if user else None)
@@ -177,7 +177,7 @@ def test_an_identity_token_is_known_by_its_user_name(username: str) -> None:
         ("team/app", Credential("ann", Secret("x")), {"username": "ann", "password": "x", "serveraddress": HUB_KEY}),
     ],
 )
-def test_the_engine_gets_what_its_interface_asks_for(
+def test_the_engine_gets_credentials_in_the_form_of_its_api(
     repository: str, credential: Credential, config: dict[str, str]
 ) -> None:
     assert credential.for_engine(Repository.parse(repository)) == config
@@ -195,7 +195,7 @@ def test_no_file_means_nobody_is_logged_in(tmp_path: Path) -> None:
     assert (config, found(config, REPOSITORY)) == (DockerConfig(folder=tmp_path / "absent"), None)
 
 
-def test_without_a_docker_config_the_home_folder_is_asked(tmp_path: Path) -> None:
+def test_without_docker_config_the_home_folder_is_read(tmp_path: Path) -> None:
     (tmp_path / ".docker").mkdir()
     (tmp_path / ".docker/config.json").write_text(json.dumps({"auths": entries(**{"registry.local:5000": "ann"})}))
     assert found(DockerConfig.load({"HOME": str(tmp_path)}), REPOSITORY) == ("ann", CANARY)
@@ -207,7 +207,7 @@ def test_an_empty_file_is_an_empty_configuration(configure: Callable[[object], D
 
 
 @pytest.mark.parametrize("key", ["registry.local:5000", "https://registry.local:5000/v1/"])
-def test_the_environments_entries_come_before_the_files(tmp_path: Path, key: str) -> None:
+def test_the_environments_entries_override_the_files(tmp_path: Path, key: str) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"auths": entries(**{key: "file", "other.local": "bob"})}))
     injected = json.dumps({"auths": entries(**{"registry.local:5000": "environment"})})
     config = DockerConfig.load({"DOCKER_CONFIG": str(tmp_path), "DOCKER_AUTH_CONFIG": injected})
@@ -244,7 +244,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         DockerConfig.load({"DOCKER_CONFIG": str(tmp_path)})
 
 
-def test_a_pipe_is_named_and_not_waited_for(tmp_path: Path) -> None:
+def test_a_pipe_is_named_and_does_not_block(tmp_path: Path) -> None:
     with (
         pipe(tmp_path / "config.json"),
         pytest.raises(CredentialsError, match=r"config\.json cannot be read \(it is a"),
@@ -252,14 +252,14 @@ def test_a_pipe_is_named_and_not_waited_for(tmp_path: Path) -> None:
         DockerConfig.load({"DOCKER_CONFIG": str(tmp_path)})
 
 
-def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+def test_a_file_that_is_not_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_bytes(b'{"auths": "\xff"}')
     with pytest.raises(CredentialsError, match=r"config\.json cannot be read \(it is not UTF-8\): fix it"):
         DockerConfig.load({"DOCKER_CONFIG": str(tmp_path)})
 
 
 @pytest.mark.parametrize("text", ["{", "[]", f'{{"auths": "{CANARY}"}}'])
-def test_a_broken_environment_is_named_and_not_quoted(tmp_path: Path, text: str) -> None:
+def test_a_broken_variable_is_named_and_not_quoted(tmp_path: Path, text: str) -> None:
     with pytest.raises(CredentialsError, match=r"DOCKER_AUTH_CONFIG is not .*: fix it") as caught:
         DockerConfig.load({"DOCKER_CONFIG": str(tmp_path), "DOCKER_AUTH_CONFIG": text})
     assert_hidden(caught.value)
@@ -299,7 +299,7 @@ def test_a_broken_entry_of_another_host_or_team_does_not_matter(
     assert found(config, REPOSITORY) == ("ann", CANARY)
 
 
-def test_a_broken_entry_of_the_environment_is_looked_for_there(tmp_path: Path) -> None:
+def test_a_broken_entry_of_the_environment_is_reported_as_such(tmp_path: Path) -> None:
     injected = json.dumps({"auths": {"registry.local:5000": {"auth": "%%%"}}})
     config = DockerConfig.load({"DOCKER_CONFIG": str(tmp_path), "DOCKER_AUTH_CONFIG": injected})
     with pytest.raises(
@@ -319,7 +319,7 @@ JSON = st.recursive(
     entry=JSON | st.dictionaries(st.sampled_from(["auth", "identitytoken", "username", "password"]), JSON),
     key=st.sampled_from(["registry.local:5000", "registry.local:5000/gallery"]) | st.text(),
 )
-def test_whatever_an_entry_holds_it_gives_a_credential_or_a_clear_error(entry: object, key: str) -> None:
+def test_every_entry_gives_a_credential_or_a_clear_error(entry: object, key: str) -> None:
     config = DockerConfig(auths={key: entry})
     with contextlib.suppress(CredentialsError):
         credential = config.credential(Repository.parse(REPOSITORY))
@@ -355,7 +355,7 @@ def test_a_helper_is_asked_for_the_host(
     assert asked.read_text() == f"get\n{server}"
 
 
-def test_a_helpers_identity_token_is_one(
+def test_a_helper_may_give_an_identity_token(
     configure: Callable[[object], DockerConfig], helper: Callable[[str], Path]
 ) -> None:
     helper("""echo '{"Username": "<token>", "Secret": "refresh"}'""")
@@ -364,7 +364,7 @@ def test_a_helpers_identity_token_is_one(
     assert credential.is_identity_token
 
 
-def test_an_entry_comes_before_the_helper(
+def test_an_entry_overrides_the_default_helper(
     configure: Callable[[object], DockerConfig], helper: Callable[[str], Path]
 ) -> None:
     asked = helper(f"echo '{ANSWER}'")
@@ -374,7 +374,7 @@ def test_an_entry_comes_before_the_helper(
 
 
 @pytest.mark.parametrize("key", ["registry.local:5000", "https://registry.local:5000/v1/"])
-def test_the_hosts_own_helper_comes_before_its_entry(
+def test_the_hosts_own_helper_overrides_its_entry(
     configure: Callable[[object], DockerConfig], helper: Callable[[str], Path], key: str
 ) -> None:
     helper(f"echo '{ANSWER}'")
@@ -382,7 +382,7 @@ def test_the_hosts_own_helper_comes_before_its_entry(
     assert found(configure({"auths": stale, "credHelpers": {key: "test"}}), REPOSITORY) == ("ann", CANARY)
 
 
-def test_an_entry_serves_where_another_host_has_a_helper(configure: Callable[[object], DockerConfig]) -> None:
+def test_an_entry_applies_although_another_host_has_a_helper(configure: Callable[[object], DockerConfig]) -> None:
     config = {"auths": entries(**{"registry.local:5000": "bob"}), "credHelpers": {"other.local": "absent"}}
     assert found(configure(config), REPOSITORY) == ("bob", CANARY)
 
@@ -395,7 +395,7 @@ def test_the_hosts_own_helper_that_knows_nothing_means_anonymous(
     assert found(configure({"auths": stale, "credHelpers": {"registry.local:5000": "test"}}), REPOSITORY) is None
 
 
-def test_the_environments_entry_comes_before_the_hosts_own_helper(tmp_path: Path) -> None:
+def test_the_environments_entry_overrides_the_hosts_own_helper(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"credHelpers": {"registry.local:5000": "absent"}}))
     injected = json.dumps({"auths": entries(**{"registry.local:5000": "environment"})})
     config = DockerConfig.load({"DOCKER_CONFIG": str(tmp_path), "DOCKER_AUTH_CONFIG": injected})
@@ -403,7 +403,7 @@ def test_the_environments_entry_comes_before_the_hosts_own_helper(tmp_path: Path
 
 
 @pytest.mark.parametrize("empty", ["", None])
-def test_a_host_whose_helper_is_empty_has_its_entry_and_nothing_else(
+def test_a_host_with_an_empty_helper_has_only_its_entry(
     configure: Callable[[object], DockerConfig], empty: str | None
 ) -> None:
     config = {"credHelpers": {"registry.local:5000": empty}, "credsStore": "absent"}
@@ -429,7 +429,7 @@ def test_a_helper_that_gives_null_means_anonymous(
     assert found(configure({"credsStore": "test"}), REPOSITORY) is None
 
 
-def test_a_helper_is_asked_once_for_a_host_whoever_else_asks(
+def test_a_helper_is_asked_only_once_for_a_host(
     configure: Callable[[object], DockerConfig], helper: Callable[[str], Path], tmp_path: Path
 ) -> None:
     helper(f"echo x >> {tmp_path}/asked-for; echo '{ANSWER}'")
@@ -441,7 +441,7 @@ def test_a_helper_is_asked_once_for_a_host_whoever_else_asks(
     assert (tmp_path / "asked-for").read_text() == "x\n"
 
 
-def test_a_helper_that_failed_is_not_asked_once_more(
+def test_a_failed_helper_is_not_asked_again(
     configure: Callable[[object], DockerConfig], helper: Callable[[str], Path], tmp_path: Path
 ) -> None:
     helper(f"echo x >> {tmp_path}/asked-for; exit 1")
@@ -452,7 +452,7 @@ def test_a_helper_that_failed_is_not_asked_once_more(
     assert (tmp_path / "asked-for").read_text() == "x\n"
 
 
-def test_a_long_wait_for_a_helper_is_told(
+def test_a_long_wait_for_a_helper_is_reported(
     configure: Callable[[object], DockerConfig], helper: Callable[[str], Path]
 ) -> None:
     helper(f"sleep 0.5; echo '{ANSWER}'")
@@ -463,7 +463,7 @@ def test_a_long_wait_for_a_helper_is_told(
     assert told == ["waiting for docker-credential-test to give the login of registry.local:5000"]
 
 
-def test_a_wait_for_a_helper_is_a_part_of_the_time_that_there_is(
+def test_a_wait_for_a_helper_counts_towards_the_timeout(
     configure: Callable[[object], DockerConfig], helper: Callable[[str], Path]
 ) -> None:
     helper("exec sleep 600")
@@ -498,7 +498,7 @@ def test_a_broken_helper_is_named_and_its_output_never_shown(
     assert_hidden(caught.value)
 
 
-def test_a_helper_that_hangs_is_given_up(
+def test_tagger_gives_up_on_a_helper_that_hangs(
     configure: Callable[[object], DockerConfig], helper: Callable[[str], Path]
 ) -> None:
     helper(f"echo {CANARY}; exec sleep 600")
@@ -544,7 +544,7 @@ CREDENTIAL = Credential("ann", Secret(CANARY))
     [repr, str, format, "{}".format, "{!r:>20}".format, "%s".__mod__, ascii, lambda shown: json.dumps(str(shown))],
 )
 @pytest.mark.parametrize("value", [Secret(CANARY), CREDENTIAL, CREDENTIAL.basic(), [CREDENTIAL], {"a": CREDENTIAL}])
-def test_a_secret_shows_itself_as_stars(value: object, show: Callable[[object], str]) -> None:
+def test_a_secret_is_shown_as_stars(value: object, show: Callable[[object], str]) -> None:
     shown = show(value)
     assert "***" in shown
     assert CANARY not in shown
@@ -583,7 +583,7 @@ def test_secrets_are_equal_when_their_texts_are() -> None:
     assert Secret("a") != "a"
 
 
-def test_a_token_is_hidden_while_it_is_used_and_a_password_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_is_hidden_while_it_is_used_and_a_password_always(monkeypatch: pytest.MonkeyPatch) -> None:
     from tagger import text
 
     monkeypatch.setattr(text, "_hidden", {})

@@ -87,7 +87,7 @@ def test_what_happens_to_the_version_tag(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_the_floating_tags_are_settled_without_a_new_version_unless_it_is_somebody_elses(name: str) -> None:
+def test_the_floating_tags_are_settled_without_the_new_version_unless_it_belongs_to_somebody_else(name: str) -> None:
     row = ROWS[name]
     failed = share(row.state, before=row.before, published=row.published)
     failed.written = {LATEST: {OWN}}
@@ -107,7 +107,7 @@ def test_a_mark_goes_back_whatever_the_version_tag_holds() -> None:
         assert decide(failed, row.sight).put_back[Tag("2.1.106-yanked")] == OLD
 
 
-def test_a_tag_is_in_doubt_from_the_moment_that_it_may_have_been_written() -> None:
+def test_a_tag_is_in_doubt_as_soon_as_it_may_have_been_written() -> None:
     assert touched(share(NotBegun(OWN))) == set()
     assert touched(share(Unknown(may_land=True))) == {TAG}
     failed = share(Ours(OWN))
@@ -115,7 +115,7 @@ def test_a_tag_is_in_doubt_from_the_moment_that_it_may_have_been_written() -> No
     assert touched(failed) == {TAG, LATEST}
 
 
-def test_our_image_stays_astray_where_nobody_could_say_what_a_tag_held() -> None:
+def test_our_image_counts_as_misplaced_under_a_tag_that_was_unreadable_before() -> None:
     failed = share(Ours(OWN))
     failed.first = replace(failed.first, unreadable=frozenset({LATEST}))
     failed.written = {LATEST: {OWN}}

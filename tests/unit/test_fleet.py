@@ -60,23 +60,23 @@ def test_a_repository_stays_in_its_shard_in_every_release_of_tagger() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "3", "3/3", "20/20", "-1/3", "1/0", "a/b", "1/2/3"])
-def test_what_is_no_shard_is_refused_rather_than_left_out(text: str) -> None:
+def test_an_invalid_shard_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="count from 0"):
         Shard.parse(text)
 
 
-def test_rates_are_by_second_minute_or_hour() -> None:
+def test_rates_are_per_second_minute_or_hour() -> None:
     given = ["a.example=20/s", "b.example:5000=90/m", "docker.io=100/h"]
     assert parse_rates(given) == {"a.example": 20.0, "b.example:5000": 1.5, "docker.io": 100 / 3600}
 
 
 @pytest.mark.parametrize("text", ["a.example", "a.example=20", "a.example=0/s", "=20/s", "a.example=20/d"])
-def test_what_is_no_rate_is_refused(text: str) -> None:
+def test_an_invalid_rate_is_refused(text: str) -> None:
     with pytest.raises(InputError):
         parse_rates([text])
 
 
-def test_a_list_without_a_name_is_no_success() -> None:
+def test_an_empty_list_of_names_is_not_a_success() -> None:
     with pytest.raises(InputError, match="stdin names no repository"):
         [*names(["# none", ""], "stdin")]
 
@@ -103,14 +103,14 @@ def entry(name: str, code: int = 0, **content: object) -> Entry:
         (Entry("a", Ran("repair", dry_run=False), 0, {}), "ok"),
     ],
 )
-def test_a_line_says_how_it_ended_and_is_read_again(made: Entry, outcome: str) -> None:
+def test_a_line_of_the_state_reads_back(made: Entry, outcome: str) -> None:
     found = read(made.line.encode())
     assert found
     assert (found.repository, found.ran, found.outcome) == ("a", made.ran, outcome)
 
 
 @given(st.text(max_size=40), st.integers(0, 200))
-def test_no_part_of_a_line_is_a_line(text: str, at: int) -> None:
+def test_no_part_of_a_line_counts_as_a_line(text: str, at: int) -> None:
     line = entry("registry.local:5000/a", 1, error=text).line.encode()
     assert line.count(b"\n") == 1
     assert read(line[: min(at, len(line) - 1)]) is None
@@ -133,7 +133,7 @@ def run(state: Path, every: list[str], ran: Ran = CHECK) -> list[str]:
 
 
 @given(st.integers(0, 2000))
-def test_whatever_a_kill_leaves_every_repository_is_decided_exactly_once(at: int) -> None:
+def test_every_repository_is_decided_exactly_once_after_any_kill(at: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         state, every = Path(folder, "out.ndjson"), [f"registry.local:5000/team/app{number}" for number in range(12)]
         assert run(state, every) == every
@@ -162,7 +162,7 @@ def test_a_state_of_another_command_is_not_taken_for_this_one(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("text", ["remember the milk", "the milk\nand the bread\n", '{"name": "milk"}\n', "1\n"])
-def test_a_file_that_is_no_state_is_not_written_over(tmp_path: Path, text: str) -> None:
+def test_a_file_that_is_not_a_state_is_not_overwritten(tmp_path: Path, text: str) -> None:
     state = tmp_path / "notes.txt"
     state.write_text(text)
     with pytest.raises(InputError, match=r"line 1 of .* is not a result of tagger"):
@@ -170,7 +170,7 @@ def test_a_file_that_is_no_state_is_not_written_over(tmp_path: Path, text: str) 
     assert state.read_text() == text
 
 
-def test_two_runs_do_not_write_one_state(tmp_path: Path) -> None:
+def test_two_runs_cannot_write_one_state(tmp_path: Path) -> None:
     first = Journal(CHECK, str(tmp_path / "out"))
     with pytest.raises(InputError, match="another tagger is writing"):
         Journal(CHECK, str(tmp_path / "out"))
@@ -178,7 +178,7 @@ def test_two_runs_do_not_write_one_state(tmp_path: Path) -> None:
     Journal(CHECK, str(tmp_path / "out")).close()
 
 
-def test_no_line_follows_one_that_could_not_be_written_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_written_after_an_incomplete_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     state = tmp_path / "out"
     journal = Journal(CHECK, str(state))
     written = os.write
@@ -217,7 +217,7 @@ def test_no_line_follows_one_that_could_not_be_written_whole(tmp_path: Path, mon
         ({"ratelimit-remaining": "0"}, 1.0),
     ],
 )
-def test_what_is_left_of_a_quota_is_spread_over_its_time(headers: dict[str, str], seconds: float | None) -> None:
+def test_the_rest_of_a_quota_is_spread_over_its_time(headers: dict[str, str], seconds: float | None) -> None:
     assert spacing(headers, 1_700_000_000) == seconds
 
 
@@ -237,7 +237,7 @@ def test_requests_follow_each_other_no_faster_than_the_rate() -> None:
     assert times == pytest.approx([number / 4 for number in range(9)])
 
 
-def test_nobody_asks_before_the_registry_wants_it() -> None:
+def test_no_request_is_sent_before_the_registry_allows_it() -> None:
     clock = Skipping()
     sent, deadline = traffic(clock)
     sent.heard("registry.local:5000", 429, {"retry-after": "90"})
@@ -264,7 +264,7 @@ def test_a_quota_that_runs_out_is_shared_with_the_other_shards() -> None:
 # -- a stream of work ------------------------------------------------------------------------------------------------
 
 
-def test_a_stream_is_read_only_as_far_as_there_is_room() -> None:
+def test_a_stream_is_read_no_further_than_there_is_room() -> None:
     read_so_far, gate, most = [], threading.Event(), []
 
     def work() -> None:
@@ -282,7 +282,7 @@ def test_a_stream_is_read_only_as_far_as_there_is_room() -> None:
     assert (most, len(read_so_far)) == ([5], 20)
 
 
-def test_nothing_begins_after_a_failure_and_it_is_raised_once_the_rest_has_ended() -> None:
+def test_nothing_starts_after_a_failure_and_it_is_raised_when_the_rest_has_ended() -> None:
     done: list[int] = []
 
     def fail() -> None:
@@ -307,7 +307,7 @@ def test_a_stream_ends_with_its_time() -> None:
     assert len(done) < 5
 
 
-def test_one_task_that_puts_back_leaves_the_time_of_the_others() -> None:
+def test_one_task_that_puts_tags_back_does_not_change_the_time_of_the_others() -> None:
     clock = Skipping()
     deadline = Deadline(100, clock=clock)
     one, other = deadline.part(), deadline.part()
@@ -318,13 +318,13 @@ def test_one_task_that_puts_back_leaves_the_time_of_the_others() -> None:
         other.check()
 
 
-def test_what_runs_at_hand_hands_on_its_error() -> None:
+def test_work_in_the_calling_thread_passes_its_error_on() -> None:
     found: Future[int] = AtHand().submit(int, "x")
     with pytest.raises(ValueError, match="invalid literal"):
         found.result()
 
 
-def test_a_wait_of_one_task_that_does_not_fit_into_the_time_ends_the_run() -> None:
+def test_a_wait_that_is_longer_than_the_time_left_ends_the_run() -> None:
     deadline = Deadline(100, clock=Skipping())
     one = deadline.part()
     with pytest.raises(TimedOut):
@@ -337,7 +337,7 @@ def test_a_wait_of_one_task_that_does_not_fit_into_the_time_ends_the_run() -> No
 # -- metrics ---------------------------------------------------------------------------------------------------------
 
 
-def test_metrics_are_what_prometheus_reads() -> None:
+def test_prometheus_can_read_the_metrics() -> None:
     tally = Tally()
     tally.add("ok", 0, {})
     tally.add("drift", 5, {"drift": [{"tag": "latest"}, {"tag": "2"}]})

@@ -88,7 +88,7 @@ PARSERS: dict[str, Callable[[str], object]] = {
 
 @pytest.mark.parametrize("kind", PARSERS)
 @given(text=texts)
-def test_what_a_parser_takes_means_the_same_when_spelt_out(kind: str, text: str) -> None:
+def test_a_parsed_value_means_the_same_when_written_again(kind: str, text: str) -> None:
     parse = PARSERS[kind]
     with contextlib.suppress(InputError, TaggerError):
         found = parse(text)
@@ -97,7 +97,7 @@ def test_what_a_parser_takes_means_the_same_when_spelt_out(kind: str, text: str)
 
 @pytest.mark.parametrize("kind", PARSERS)
 @pytest.mark.parametrize("unit", ["a", "a/", "a.", "1.", "a-", ":", "@", "1.1.1-", "0", "__", "[", "a:1/"])
-def test_a_long_text_is_read_to_its_end(kind: str, unit: str) -> None:
+def test_a_long_text_is_read_to_the_end(kind: str, unit: str) -> None:
     with contextlib.suppress(TaggerError):
         PARSERS[kind](unit * 50_000)
 
@@ -110,7 +110,7 @@ def test_a_target_is_a_repository_or_an_error(image: str, registry: str, reposit
 
 
 @given(text=texts)
-def test_a_tag_that_reads_as_a_version_is_how_that_is_spelt(text: str) -> None:
+def test_a_tag_that_reads_as_a_version_is_a_spelling_of_it(text: str) -> None:
     version = Scheme().parse(text)
     assert version is None or text in (str(version), f"v{version}")
 
@@ -124,7 +124,7 @@ pieces = st.sampled_from(
 @example(headers=['Bearer realm="' + "\\" * 1001])
 @example(headers=["," * 100_000])
 @example(headers=['Bearer realm="' + "a=b," * 20_000])
-def test_whatever_is_asked_for_is_read(headers: list[str]) -> None:
+def test_any_challenge_is_parsed_and_only_bearer_or_basic_is_chosen(headers: list[str]) -> None:
     for found in challenge.parse(headers):
         assert found.scheme == found.scheme.lower()
     chosen = challenge.choose(headers)
@@ -140,7 +140,7 @@ links = st.lists(
 @example(text="<" * 100_000)
 @example(text="<>" * 50_000)
 @example(text='<a>; rel="' + "n" * 100_000)
-def test_whatever_a_link_says_it_leads_somewhere_or_nowhere(text: str) -> None:
+def test_every_link_is_followed_or_refused(text: str) -> None:
     path = "/v2/x/tags/list"
     try:
         found = following(Answer(200, {"link": text}, b"", f"http://registry.local:5000{path}"), path)
@@ -174,7 +174,7 @@ def test_a_push_names_its_digest_or_proves_nothing(messages: list[object]) -> No
 
 
 @given(body=st.binary() | values.map(lambda value: json.dumps(value).encode()))
-def test_any_bytes_are_a_manifest_of_some_kind(body: bytes) -> None:
+def test_any_bytes_are_read_as_a_manifest(body: bytes) -> None:
     for media_type in (DOCKER_MANIFEST, OCI_INDEX):
         found = Manifest.of(media_type, body)
         assert found.body == body
@@ -186,7 +186,7 @@ def test_any_bytes_are_a_manifest_of_some_kind(body: bytes) -> None:
         st.sampled_from(["auths", "credHelpers", "credsStore", "HttpHeaders", "currentContext"]), values
     )
 )
-def test_any_configuration_is_read_or_named(
+def test_any_configuration_is_read_or_reported(
     content: dict[str, object], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = Path(tmp_path_factory.getbasetemp(), "fuzzed")
@@ -215,7 +215,7 @@ orders = st.lists(
 @example(text="###vso[task.complete]", limit=50)
 @example(text="#####[error]x", limit=50)
 @example(text="  ::error::x", limit=50)
-def test_what_is_shown_is_one_bounded_line_and_no_command(text: str, limit: int) -> None:
+def test_shown_text_is_one_bounded_line_without_terminal_commands(text: str, limit: int) -> None:
     shown = printable(text, limit)
     assert shown.isprintable()
     assert len(shown) <= limit
@@ -223,13 +223,13 @@ def test_what_is_shown_is_one_bounded_line_and_no_command(text: str, limit: int)
 
 
 @given(text=orders | st.text())
-def test_what_was_made_safe_to_show_is_not_escaped_twice(text: str) -> None:
+def test_text_that_is_safe_to_show_is_not_escaped_twice(text: str) -> None:
     assert one_line(one_line(text)) == one_line(text)
     assert one_line(printable(text)) == printable(text)
 
 
 @given(texts=st.lists(orders, max_size=4))
-def test_what_is_told_is_one_line_and_no_command(texts: list[str]) -> None:
+def test_a_message_is_one_line_without_terminal_commands(texts: list[str]) -> None:
     with contextlib.redirect_stderr(io.StringIO()) as told:
         say("".join(texts))
     (line,) = told.getvalue().split("\n")[:-1]
@@ -238,7 +238,7 @@ def test_what_is_told_is_one_line_and_no_command(texts: list[str]) -> None:
 
 
 @given(lines=st.lists(orders, min_size=1, max_size=4))
-def test_what_is_printed_has_its_own_line_breaks_and_no_command(lines: list[str]) -> None:
+def test_printed_text_has_only_its_own_line_breaks_and_no_terminal_commands(lines: list[str]) -> None:
     text = "\n".join(lines)
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         show(text)
@@ -257,7 +257,7 @@ def test_an_annotation_is_the_only_command_in_its_line(text: str, kind: str) -> 
 
 
 @given(values=st.recursive(orders, lambda inner: st.lists(inner) | st.dictionaries(orders, inner), max_leaves=6))
-def test_json_means_the_same_and_holds_no_command(values: object) -> None:
+def test_safe_json_means_the_same_and_has_no_terminal_commands(values: object) -> None:
     text = as_json({"x": values})
     assert json.loads(text) == json.loads(json.dumps({"x": values})), "JSON joins two halves of a surrogate pair"
     assert not any(COMMANDS.search(line) for line in text.split("\n"))
@@ -270,7 +270,7 @@ secrets = st.text("abc", min_size=4, max_size=8)
 @given(hidden=st.lists(secrets, min_size=1, max_size=4), between=st.lists(st.text("abc-", max_size=6), max_size=3))
 @example(hidden=["password", "password-of-gallery"], between=["password-of-gallery"])
 @example(hidden=["abcabc", "cabcab"], between=["abcabcab"])
-def test_of_secrets_that_overlap_nothing_is_shown(hidden: list[str], between: list[str]) -> None:
+def test_no_part_of_overlapping_secrets_is_shown(hidden: list[str], between: list[str]) -> None:
     text = "-".join([*between, *hidden])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tagger.text._hidden", {})
@@ -303,5 +303,5 @@ def test_no_url_is_shown_with_user_or_password(user: str, password: str, host: s
 @pytest.mark.parametrize(
     "text", ["https://registry.local:5000/gallery@sha256:0", "registry.local//x@sha256:0", "a@b//c"]
 )
-def test_an_at_sign_elsewhere_is_shown(text: str) -> None:
+def test_an_at_sign_outside_of_a_url_is_shown(text: str) -> None:
     assert printable(text) == text

@@ -43,7 +43,7 @@ from tagger.work import Deadline
         ("Wed, 21 Oct 2115 07:28:00 GMT", 30),
     ],
 )
-def test_a_registry_says_in_many_ways_when_to_ask_again(asked: str, seconds: float) -> None:
+def test_every_form_of_retry_after_is_understood(asked: str, seconds: float) -> None:
     assert seconds_to_wait(asked, time.time()) == pytest.approx(seconds)
 
 
@@ -104,17 +104,17 @@ def get() -> Iterator[Callable[[str, Deadline], object]]:
 
 
 @pytest.mark.parametrize("answer", ENDLESS)
-def test_an_answer_without_end_is_given_up(answer: str, get: Callable[[str, Deadline], object]) -> None:
+def test_tagger_gives_up_on_an_endless_answer(answer: str, get: Callable[[str, Deadline], object]) -> None:
     with sending(ENDLESS[answer]) as host, pytest.raises(Unreadable, match="run the same command again"):
         get(host, Deadline(clock=Racing(400)))
 
 
-def test_the_time_of_the_whole_command_ends_an_answer_too(get: Callable[[str, Deadline], object]) -> None:
+def test_the_timeout_of_the_command_ends_an_answer_too(get: Callable[[str, Deadline], object]) -> None:
     with sending(iter([b""])) as host, pytest.raises(TimedOut):
         get(host, Deadline(0.5))
 
 
-def test_what_reads_is_called_off_at_once(get: Callable[[str, Deadline], object]) -> None:
+def test_an_interruption_ends_a_read_at_once(get: Callable[[str, Deadline], object]) -> None:
     deadline, asked = Deadline(), threading.Event()
 
     def answer() -> Iterator[bytes]:

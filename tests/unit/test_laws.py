@@ -214,7 +214,7 @@ def test_a_listed_version_that_is_absent_changes_no_plan(
 
 @law
 @given(histories, versions)
-def test_a_version_spelt_with_v_counts_as_much(history: set[Version], version: Version) -> None:
+def test_a_version_spelt_with_v_counts_the_same(history: set[Version], version: Version) -> None:
     repository = ModelRepository()
     for tag, other in every_tag(history, SCHEME).items():
         repository.hold(f"v{other}" if SCHEME.parse(tag) else tag, str(other))
@@ -355,7 +355,7 @@ faults = st.sampled_from([BadAnswer, Unreadable, Denied, RegistryUnreachable, No
     fault=faults,
     after=st.booleans(),
 )
-def test_a_release_that_fails_anywhere_leaves_every_floating_tag_where_it_was_and_the_same_command_finishes(
+def test_a_release_that_fails_anywhere_keeps_every_floating_tag_and_the_same_command_finishes_it(
     *,
     history: set[Version],
     version: Version,
@@ -430,7 +430,7 @@ def test_a_forced_release_that_fails_anywhere_puts_the_version_back_too(
 
 @law
 @given(histories, versions, st.sampled_from(FloatsVia))
-def test_a_floating_tag_that_a_rival_has_taken_meanwhile_is_not_even_written(
+def test_a_floating_tag_that_a_rival_has_moved_is_not_written(
     history: set[Version], version: Version, via: FloatsVia
 ) -> None:
     ours = version.stable
@@ -490,7 +490,7 @@ rivalries = st.builds(
 
 @law
 @given(rivalries, st.randoms(use_true_random=False))
-def test_releasers_at_the_same_time_end_at_the_resolved_tags_of_all_versions(
+def test_concurrent_releases_in_the_model_end_at_the_resolved_tags_of_all_versions(
     rivals: Rivals, chance: random.Random
 ) -> None:
     before = Published.of(rivals.repository.held, SCHEME).versions

@@ -24,7 +24,7 @@ def shelf(*versions: str, **held: str) -> Shelf:
     return found
 
 
-def test_versions_come_newest_first_with_what_floats_to_each_and_other_tags_last() -> None:
+def test_versions_are_listed_newest_first_with_their_floating_tags_and_other_tags_last() -> None:
     found = ls(shelf("1.0.0", "2.10.0", "2.9.1", "3.0.0-rc.1", nightly="x", **{"build-7": "x"}), [SCHEME])
     assert [(row.tag, row.floating) for row in found.versions] == [
         ("3.0.0-rc.1", ()),
@@ -71,7 +71,7 @@ def test_ls_and_check_name_the_same_holder_and_ls_names_it_once(
     }.items()
 
 
-def test_a_limit_shows_the_newest_and_says_how_many_more_there_are() -> None:
+def test_a_limit_shows_the_newest_versions_and_the_number_of_the_rest() -> None:
     found = ls(shelf(*(f"1.{minor}.0" for minor in range(30))), [SCHEME], limit=3)
     assert [row.tag for row in found.versions] == ["1.29.0", "1.28.0", "1.27.0"]
     assert "and 27 older (--limit 0 shows all)" in listing_text(found)
@@ -82,7 +82,7 @@ def test_a_repository_without_versions_is_listed_too() -> None:
     assert (found.versions, found.floating, found.other, found.older) == ((), (), ("nightly",), 0)
 
 
-def test_a_tag_that_leads_nowhere_is_no_version_but_is_shown() -> None:
+def test_a_tag_without_an_image_is_not_a_version_but_is_shown() -> None:
     repository = shelf("1.0.0")
     repository.ghosts = {Tag("9.9.9")}
     found = ls(repository, [SCHEME])
@@ -106,7 +106,7 @@ def test_one_unreadable_version_does_not_hide_the_others() -> None:
     assert "1.0.1  cannot be read" in listing_text(found)
 
 
-def test_only_the_digests_that_are_shown_are_asked_for() -> None:
+def test_only_the_shown_digests_are_requested() -> None:
     with ModelRegistry(page_size=100) as model:
         versions = {f"2.{minor}.{patch}": f"{minor}.{patch}".encode() for minor in range(4) for patch in range(75)}
         digests = model.seed("gallery/ui", versions)
@@ -119,7 +119,7 @@ def test_only_the_digests_that_are_shown_are_asked_for() -> None:
         assert heads == {*(row.tag for row in found.versions), "2.3", "2", "latest"}
 
 
-def test_the_version_that_a_drifted_tag_holds_is_found_with_few_questions() -> None:
+def test_the_version_that_a_drifted_tag_holds_is_found_with_few_requests() -> None:
     with ModelRegistry() as model:
         versions = {f"2.{minor}.{patch}": f"{minor}.{patch}".encode() for minor in range(4) for patch in range(75)}
         digests = model.seed("gallery/ui", versions)

@@ -37,7 +37,7 @@ class Reader:
         return [self.there.get(each.digest) for each in listed]
 
 
-def test_what_lists_comes_before_what_it_lists() -> None:
+def test_an_index_comes_before_the_manifests_that_it_lists() -> None:
     leaf, other = image("leaf"), image("other")
     inner = index(leaf)
     outer = index(leaf, inner, other)
@@ -46,7 +46,7 @@ def test_what_lists_comes_before_what_it_lists() -> None:
     assert found.index(inner.digest) < found.index(leaf.digest)
 
 
-def test_what_is_listed_and_not_there_is_named_all_the_same() -> None:
+def test_a_listed_manifest_that_is_missing_is_named_too() -> None:
     gone = image("gone")
     assert beneath(index(gone), Reader()) == {gone.digest: None}
 
@@ -55,7 +55,7 @@ def test_an_image_lists_nothing() -> None:
     assert beneath(image("leaf"), Reader()) == {}
 
 
-def test_a_manifest_that_is_listed_often_is_asked_for_once_a_level() -> None:
+def test_a_manifest_that_is_listed_often_is_requested_once_per_level() -> None:
     found = [image("leaf")]
     for depth in range(6):
         found.append(index(*[found[-1]] * 100, index(found[-1], text=str(depth))))
@@ -67,7 +67,7 @@ def test_a_manifest_that_is_listed_often_is_asked_for_once_a_level() -> None:
 
 
 @pytest.mark.parametrize("deep", [3, 20])
-def test_indexes_of_indexes_have_an_end(deep: int) -> None:
+def test_the_depth_of_nested_indexes_is_limited(deep: int) -> None:
     chain = [image("leaf")]
     for _ in range(deep):
         chain.append(index(chain[-1]))
@@ -78,7 +78,7 @@ def test_indexes_of_indexes_have_an_end(deep: int) -> None:
             beneath(chain[-1], Reader(*chain))
 
 
-def test_an_index_of_too_much_is_not_read() -> None:
+def test_an_index_of_too_many_manifests_is_not_read() -> None:
     reader = Reader()
     entries = [{"mediaType": OCI_MANIFEST, "digest": f"sha256:{number:064x}"} for number in range(10_001)]
     root = Manifest.of(OCI_INDEX, json.dumps({"manifests": entries}).encode())
@@ -87,7 +87,7 @@ def test_an_index_of_too_much_is_not_read() -> None:
     assert reader.asked == 0
 
 
-def test_each_entry_is_read_by_itself() -> None:
+def test_a_broken_entry_does_not_affect_the_others() -> None:
     digest = "sha256:" + "a" * 64
     entries: list[object] = [
         None,
@@ -109,7 +109,7 @@ def test_each_entry_is_read_by_itself() -> None:
 
 
 @pytest.mark.parametrize("size", ["1e999", "-Infinity", "NaN", '"much"', "null"])
-def test_a_size_that_is_no_number_of_bytes_makes_an_image_unusable(size: str) -> None:
+def test_an_invalid_size_makes_an_image_unusable(size: str) -> None:
     blob = f'{{"digest": "sha256:{"0" * 64}", "size": {size}}}'
     with pytest.raises(RegistryError, match="does not list its parts"):
         Manifest.of(OCI_MANIFEST, f'{{"config": {blob}, "layers": []}}'.encode()).blobs()

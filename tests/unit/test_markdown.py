@@ -64,7 +64,7 @@ def shown(text: str) -> str:
 @example(text="** x ** ~~y~~ @name http://evil www.evil.example $x$ <b> &amp; #1 :smile:")
 @example(text="1. x")
 @example(text="`")
-def test_what_a_summary_shows_is_the_text_and_nothing_becomes_of_it(text: str) -> None:
+def test_text_in_a_summary_stays_text(text: str) -> None:
     lines = [*inline(release_markdown(release(text)))]
     assert {token.type for line in lines for token in line} <= {"text", "code_inline", "strong_open", "strong_close"}
     assert not [t.content for line in lines for t in line if t.type == "text" and LINKED.search(t.content)]
@@ -81,6 +81,6 @@ def test_what_a_summary_shows_is_the_text_and_nothing_becomes_of_it(text: str) -
     ]
 
 
-def test_plain_words_and_versions_stay_prose() -> None:
+def test_plain_words_and_versions_are_not_escaped() -> None:
     text = "keep 2.1 (it holds v1.2.4 now: see tagger check), since 2.1.107 is the image-gallery's newest."
     assert f"> note: {text}\n" in release_markdown(release(text))

@@ -58,32 +58,32 @@ def test_a_repository_that_does_not_exist_has_no_next_version_but_a_first_one() 
     assert str(next_version(ModelRepository(), [Scheme()], MINOR, first=True)) == "0.1.0"
 
 
-def test_a_ghost_is_not_the_greatest() -> None:
+def test_a_listed_but_absent_version_is_not_the_greatest() -> None:
     repository = ModelRepository.published(["1.0.0"])
     repository.ghosts = {Tag("9.9.9")}
     assert str(next_version(repository, [Scheme()], PATCH)) == "1.0.1"
 
 
 @pytest.mark.parametrize("label", ["yanked", "yanked-alpine"])
-def test_a_label_that_marks_what_was_yanked_is_bad_input(label: str) -> None:
+def test_the_label_of_yanked_versions_is_bad_input(label: str) -> None:
     with pytest.raises(InputError, match="would mark a version as yanked: give another label"):
         next_version(ModelRepository.published(["2.1.106"]), [Scheme()], None, label)
 
 
 @pytest.mark.parametrize("label", ["", "1", "r c", "rc.1", "rc\n"])
-def test_a_label_that_is_none_is_bad_input(label: str) -> None:
+def test_an_invalid_label_is_bad_input(label: str) -> None:
     with pytest.raises(InputError, match="not a pre-release label: give letters"):
         next_version(ModelRepository(), [Scheme()], None, label)
 
 
-def test_a_version_to_ignore_is_not_the_greatest() -> None:
+def test_an_ignored_version_is_not_the_greatest() -> None:
     repository = ModelRepository.published(["2.1.106", "9999.0.0", "9998.0.0-rc.1"])
     scheme = Scheme(ignore=frozenset(map(parse_version, ["9999.0.0", "9998.0.0-rc.1"])))
     assert str(next_version(repository, [scheme], PATCH)) == "2.1.107"
     assert str(next_version(repository, [scheme], None, "rc")) == "2.1.107-rc.1"
 
 
-def test_each_variant_counts_on_by_itself() -> None:
+def test_each_variant_has_its_own_next_version() -> None:
     repository = ModelRepository.published(["2.1.106"], **{"3.0.0-alpine": "a", "3.0.1-rc.4-alpine": "b"})
     plain, alpine = lines(Scheme(), ["default", "alpine"])
     assert [str(next_version(repository, [scheme], MINOR)) for scheme in (plain, alpine)] == ["2.2.0", "3.1.0"]
@@ -93,7 +93,7 @@ def test_each_variant_counts_on_by_itself() -> None:
     ]
 
 
-def test_a_variant_that_nobody_told_of_does_not_count_on_the_pre_releases() -> None:
+def test_an_unknown_variant_does_not_count_as_a_pre_release_of_next() -> None:
     repository = ModelRepository.published(["2.1.106"], **{"2.2.0-rc.7-alpine": "a", "2.1.107-alpine": "b"})
     assert str(next_version(repository, [Scheme()], None, "rc")) == "2.1.107-rc.1"
     assert str(next_version(repository, [Scheme()], MINOR)) == "2.2.0"

@@ -69,12 +69,12 @@ def test_the_rules_give_the_floating_tags_that_maintainers_set_by_hand(image: Im
     assert by_rule == by_hand
 
 
-def test_there_are_many_and_most_need_no_scheme_but_their_variants() -> None:
+def test_there_are_many_images_and_most_need_only_their_variants() -> None:
     assert len({image["file"] for image in IMAGES}) >= 12
     plain = [image for image in IMAGES if not image.keys() - PLAIN_KEYS]
     assert len(plain) > len(IMAGES) / 2
 
 
 @pytest.mark.parametrize("image", [image for image in IMAGES if image.keys() - PLAIN_KEYS], ids=names)
-def test_whoever_needs_more_says_why(image: Image) -> None:
+def test_an_image_that_needs_more_gives_a_reason(image: Image) -> None:
     assert image["why"]

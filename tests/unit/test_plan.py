@@ -110,7 +110,7 @@ def test_force_without_another_image_changes_no_plan() -> None:
         assert planned(already, "2.1.106", overwrite=True) == planned(already, "2.1.106")
 
 
-def test_the_other_spelling_of_the_version_is_the_version() -> None:
+def test_the_other_spelling_of_the_version_is_the_same_version() -> None:
     found = planned("v2.1.106 at 2.1.106", "2.1.106")
     assert told(found)[0] == "create 2.1.106: v2.1.106 holds this image too"
 
@@ -132,7 +132,7 @@ def test_the_schemes_own_spelling_decides_where_both_are_published() -> None:
     assert told(found)[0] == "unchanged 2.1.106"
 
 
-def test_a_floating_tag_that_nobody_can_read_is_written_again() -> None:
+def test_an_unreadable_floating_tag_is_written_again() -> None:
     published = repository("2.1.105, 2.1.106")
     published.unreadable = {Tag("2"), Tag("latest")}
     found = plan_in(published, "2.1.106")
@@ -178,7 +178,7 @@ NEARLY = ["2026.03.0", "12.5.5.201", "20.04", "V2.1.105", "2.1.105.Final", "v12.
 
 
 @pytest.mark.parametrize("near", NEARLY)
-def test_a_floating_tag_that_holds_what_is_nearly_a_version_is_refused(near: str) -> None:
+def test_a_floating_tag_that_holds_a_near_version_is_refused(near: str) -> None:
     published = repository("2.1.104, latest at another rule")
     published.hold(near, "another rule")
     found = plan_in(published, "2.1.106")
@@ -193,7 +193,7 @@ def test_a_floating_tag_that_holds_what_is_nearly_a_version_is_refused(near: str
     ]  # fmt: skip
 
 
-def test_near_versions_are_asked_only_where_no_version_explains_a_floating_tag() -> None:
+def test_near_versions_are_read_only_where_no_version_explains_a_floating_tag() -> None:
     published = repository("2.1.105")
     for near in NEARLY:
         published.hold(near, "another rule")
@@ -209,7 +209,7 @@ def test_near_versions_are_asked_only_where_no_version_explains_a_floating_tag()
     assert not {f"head {near}" for near in NEARLY} & set(asked)
 
 
-def test_a_near_version_to_ignore_or_one_that_floats_is_no_reason_to_refuse() -> None:
+def test_an_ignored_or_floating_near_version_is_no_reason_to_refuse() -> None:
     version = parse_version("2.1.106")
     published = repository("2.1.104, latest at another rule, 2.1 at another rule, 2 at another rule")
     published.hold("2026.03.0", "another rule")
@@ -225,7 +225,7 @@ def test_a_listed_version_that_is_absent_keeps_nothing() -> None:
     assert told(plan_in(published, "2.1.106")) == ["create 2.1.106", "move 2.1", "move 2", "move latest"]
 
 
-def test_an_image_whose_digest_is_not_known_yet_is_planned_all_the_same() -> None:
+def test_a_plan_needs_no_digest_of_the_image() -> None:
     published = Published.of(["2.1.105"], SCHEME)
     seen = Observed(published, {Tag("2.1.105"): Digest("sha256:old"), Tag("latest"): Digest("sha256:old")})
     found = plan(parse_version("2.1.106"), None, seen)
@@ -237,7 +237,7 @@ def test_an_image_whose_digest_is_not_known_yet_is_planned_all_the_same() -> Non
     ]
 
 
-def test_every_change_names_the_version_that_its_tag_is_to_hold() -> None:
+def test_every_change_names_the_version_that_its_tag_will_hold() -> None:
     found = planned("2.0.6, 2.1.106", "2.0.7")
     assert [str(c.version) for c in found.changes] == ["2.0.7", "2.0.7", "2.1.106", "2.1.106"]
     assert found.version_change == found.changes[0]

@@ -68,7 +68,7 @@ def test_the_settings_that_init_writes_keep_floating_tags_where_maintainers_set_
 
 
 @given(strategies.dictionaries(strategies.sampled_from(TAGS), strategies.integers(0, 7), max_size=20))
-def test_whatever_tags_there_are_the_settings_are_read_back_and_say_what_the_proposal_says(
+def test_the_proposed_settings_read_back_as_the_proposal_for_any_tags(
     tmp_path_factory: pytest.TempPathFactory, held: dict[str, int]
 ) -> None:
     rows = [", ".join(tag for tag, image in held.items() if image == row) for row in {*held.values()}]
@@ -93,7 +93,7 @@ def test_a_version_far_above_all_others_that_no_floating_tag_holds_is_ignored() 
     assert calendar.mistaken == ()
 
 
-def test_latest_that_stays_behind_on_purpose_is_an_alias_and_one_that_was_forgotten_is_drift() -> None:
+def test_an_intentionally_older_latest_is_an_alias_and_a_forgotten_one_is_drift() -> None:
     (kept,) = named("24.1.0, 24.1, 24, latest", "25.0.0, 25.0, 25").proposal.lines
     assert (kept.schemes[0].aliases, kept.drifted) == ((("latest", "24"),), ())
     (forgotten,) = named("1.2.4, 1.2, 1, latest", "1.1.0, 1.1", "1.0.0, 1.0", "1.2.5").proposal.lines
@@ -108,7 +108,7 @@ def test_a_branch_that_holds_the_newest_version_by_chance_is_left_alone() -> Non
     assert found.not_understood == (("other tags", ("main",)),)
 
 
-def test_a_channel_and_a_variant_are_seen_by_their_floating_tags() -> None:
+def test_a_channel_and_a_variant_are_recognized_by_their_floating_tags() -> None:
     (line,) = named(
         "1.2.4, 1.2, 1, latest", "1.3.0-rc.2, rc", "1.3.0-rc.1", "1.2.4-slim, 1.2-slim, 1-slim, slim", "1.2.4-arm64"
     ).proposal.lines
@@ -139,13 +139,13 @@ def test_rebuilds_are_revisions_if_the_version_s_own_tag_follows_them() -> None:
         (["1.2.4-1", "1.2.4-2, 1.2.4, 1.2, 1, latest"], "", "-{n}"),
     ],
 )
-def test_the_ways_in_which_people_number_are_read(rows: list[str], versions: str, revisions: str) -> None:
+def test_common_ways_of_numbering_are_recognized(rows: list[str], versions: str, revisions: str) -> None:
     (line,) = named(*rows).proposal.lines
     assert (line.schemes[0].versions, line.schemes[0].revisions) == (versions, revisions)
     assert (line.drifted, line.missing) == ((), ())
 
 
-def test_calendars_builds_and_lines_beside_semantic_versions_are_seen_by_their_floating_tags() -> None:
+def test_calendars_builds_and_other_lines_are_recognized_by_their_floating_tags() -> None:
     (calendar,) = named("2026.02.0, 2026.02", "2026.03.0", "2026.03.1, 2026.03, 2026, latest").proposal.lines
     assert (calendar.schemes[0].versions, str(calendar.newest)) == ("{YYYY}.{0M}.{patch}", "2026.03.1")
     (builds,) = named("main-1233", "main-1234, edge", "main-99").proposal.lines
@@ -157,13 +157,13 @@ def test_calendars_builds_and_lines_beside_semantic_versions_are_seen_by_their_f
     assert (beside.name, beside.schemes[0].versions, beside.moves) == ("main", "main-{n}", ("edge",))
 
 
-def test_lines_whose_tags_could_be_alike_are_not_proposed_together() -> None:
+def test_lines_that_could_spell_the_same_tag_are_not_proposed_together() -> None:
     found = named("1.2.4, 1.2, 1, latest", "20240101, edge").proposal
     assert [line.name for line in found.lines] == [""]
     assert found.not_understood == (("dates", ("20240101",)), ("other tags", ("edge",)))
 
 
-def test_only_what_decides_something_is_asked_for() -> None:
+def test_only_tags_that_decide_something_are_read() -> None:
     versions = [f"1.{minor}.{patch}" for minor in range(9) for patch in range(9)]
     rows = [f"{each}, {each.removesuffix('.8')}" if each.endswith(".8") else each for each in versions]
     found = named(*rows, "pr-1", "pr-2", "sha-0f0f0f0")
@@ -171,7 +171,7 @@ def test_only_what_decides_something_is_asked_for() -> None:
     assert len(found.asked) == 18
 
 
-def test_a_tag_that_cannot_be_read_decides_nothing_and_is_named() -> None:
+def test_an_unreadable_tag_decides_nothing_and_is_named() -> None:
     repository = Shelf.published(["1.0.0", "1.1.0"])
     assert isinstance(repository, Shelf)
     repository.unreadable = {Tag("latest")}
@@ -181,7 +181,7 @@ def test_a_tag_that_cannot_be_read_decides_nothing_and_is_named() -> None:
     assert "does not say what these tags hold: latest" in proposal_text(found)
 
 
-def test_a_repository_without_floating_tags_gets_none_and_is_told() -> None:
+def test_a_repository_without_floating_tags_gets_none_and_that_is_reported() -> None:
     (line,) = named("8.3.1", "7.17.5").proposal.lines
     assert (line.schemes[0].floats, line.moves, line.creates) == ((), (), ())
     assert [reason for reason in line.reasons if reason.startswith("floats []: ")]

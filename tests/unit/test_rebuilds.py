@@ -47,7 +47,7 @@ def plainly(repository: ModelRepository, name: str, version: str, scheme: Scheme
 # -- revisions -------------------------------------------------------------------------------------------------------
 
 
-def test_the_first_rebuild_keeps_the_image_before_it_under_revision_0() -> None:
+def test_the_first_rebuild_keeps_the_previous_image_under_revision_0() -> None:
     repository = ModelRepository()
     plainly(repository, "a", "2.1.106")
     assert held(repository) == {"2.1.106": "a", "2.1": "a", "2": "a", "latest": "a"}
@@ -76,7 +76,7 @@ def test_the_same_image_again_is_unchanged_whichever_revision_it_is() -> None:
     assert held(repository) == before
 
 
-def test_a_rebuild_of_an_older_version_moves_only_what_that_version_holds() -> None:
+def test_a_rebuild_of_an_older_version_moves_only_the_tags_of_that_version() -> None:
     repository = ModelRepository()
     for name, version in (("a", "2.1.105"), ("b", "2.1.106"), ("c", "3.0.0")):
         plainly(repository, name, version)
@@ -97,7 +97,7 @@ def test_a_plain_version_that_follows_a_rebuild_is_not_released_again() -> None:
     assert held(repository) == before
 
 
-def test_what_somebody_pushed_under_the_plain_tag_keeps_a_name_too() -> None:
+def test_a_foreign_image_under_the_plain_tag_keeps_a_tag_too() -> None:
     repository = ModelRepository()
     plainly(repository, "a", "2.1.106")
     rebuild(repository, "b", "2.1.106")
@@ -107,7 +107,7 @@ def test_what_somebody_pushed_under_the_plain_tag_keeps_a_name_too() -> None:
     assert (done.version, after["2.1.106-r2"], after["2.1.106-r3"], after["2.1.106"]) == ("2.1.106-r3", "c", "d", "d")
 
 
-def test_a_failure_after_the_first_rebuild_was_named_loses_nothing() -> None:
+def test_a_failure_after_the_first_rebuild_was_tagged_loses_nothing() -> None:
     repository = ModelRepository()
     plainly(repository, "a", "2.1.106")
     before = held(repository)
@@ -118,7 +118,7 @@ def test_a_failure_after_the_first_rebuild_was_named_loses_nothing() -> None:
     assert held(repository) == {**before, "2.1.106-r0": "a"}
 
 
-def test_an_image_that_cannot_be_read_does_not_lose_its_name() -> None:
+def test_an_unreadable_image_does_not_lose_its_tag() -> None:
     repository = ModelRepository()
     plainly(repository, "a", "2.1.106")
     before = held(repository)
@@ -137,7 +137,7 @@ def test_without_revisions_in_the_settings_a_rebuild_is_refused() -> None:
         rebuild(ModelRepository(), "a", "2.1.106", Scheme())
 
 
-def test_a_version_that_names_its_revision_is_no_base_of_a_rebuild() -> None:
+def test_a_version_with_a_revision_cannot_be_rebuilt() -> None:
     with pytest.raises(InputError, match=r"2\.1\.106-r3 names a revision already"):
         rebuild(ModelRepository(), "a", "2.1.106-r3")
 
@@ -161,7 +161,7 @@ def at_once(repository: ModelRepository, chance: random.Random, scheme: Scheme, 
 
 @law
 @given(st.booleans(), st.randoms(use_true_random=False))
-def test_two_rebuilds_at_once_are_both_published_under_numbers_of_their_own(plain: bool, chance: random.Random) -> None:
+def test_two_concurrent_rebuilds_are_both_published_under_their_own_numbers(plain: bool, chance: random.Random) -> None:
     repository = ModelRepository()
     if plain:
         plainly(repository, "a", "2.1.106")
@@ -172,7 +172,7 @@ def test_two_rebuilds_at_once_are_both_published_under_numbers_of_their_own(plai
 
 @law
 @given(st.sampled_from(["2.1.105", "2.1.107", "2.2.0", "1.0.0"]), st.randoms(use_true_random=False))
-def test_a_rebuild_and_another_version_at_once_end_at_the_resolved_tags(other: str, chance: random.Random) -> None:
+def test_a_rebuild_and_a_concurrent_release_end_at_the_resolved_tags(other: str, chance: random.Random) -> None:
     repository = ModelRepository()
     plainly(repository, "a", "2.1.106")
     asked = REBUILT.numbering.asked
@@ -184,7 +184,7 @@ def test_a_rebuild_and_another_version_at_once_end_at_the_resolved_tags(other: s
 
 @law
 @given(st.lists(st.integers(0, 2000), min_size=2, max_size=3, unique=True), st.randoms(use_true_random=False))
-def test_builds_at_once_leave_the_floating_tag_at_the_latest(numbers: list[int], chance: random.Random) -> None:
+def test_concurrent_builds_leave_the_floating_tag_at_the_latest(numbers: list[int], chance: random.Random) -> None:
     scheme = Scheme(versions="main-{n}", floats=("edge",))
     orders = {
         name: Order(scheme.numbering.asked(f"main-{number}")) for name, number in zip(LETTERS, numbers, strict=False)
@@ -228,7 +228,7 @@ def spelt_by(numbering: Numbering, numbers: list[int]) -> str:
 
 
 @given(templates, st.lists(st.integers(1, 9), min_size=5, max_size=5))
-def test_what_a_template_spells_reads_back_or_is_refused(template: tuple[str, str], numbers: list[int]) -> None:
+def test_a_tag_of_a_template_reads_back_or_is_refused(template: tuple[str, str], numbers: list[int]) -> None:
     try:
         numbering = Numbering(*template)
     except InputError:
@@ -250,7 +250,7 @@ def test_what_a_template_spells_reads_back_or_is_refused(template: tuple[str, st
 
 
 @given(templates, templates, st.lists(st.integers(1, 12), min_size=8, max_size=8))
-def test_two_lines_in_force_never_read_each_others_versions(
+def test_two_lines_never_read_each_others_versions(
     one: tuple[str, str], other: tuple[str, str], numbers: list[int]
 ) -> None:
     try:
@@ -300,7 +300,7 @@ def test_a_template_that_could_not_be_read_back_is_refused(versions: str, revisi
 @pytest.mark.parametrize(
     "wrong", ["main-01", "main-", "main-1234-rc.1", "2.1.106", "Main-1", "main-1 ", "main-" + "9" * 500, ""]
 )
-def test_what_a_template_does_not_spell_is_no_version(wrong: str) -> None:
+def test_a_tag_that_does_not_fit_a_template_is_not_a_version(wrong: str) -> None:
     numbering = Numbering("main-{n}")
     assert numbering.read(wrong) is None
     with pytest.raises(InvalidVersion, match=r"does not match the template 'main-\{n\}': give one such as main-"):

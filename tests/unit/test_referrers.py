@@ -16,7 +16,7 @@ def tags(*texts: str) -> list[Tag]:
     return [Tag(text) for text in texts]
 
 
-def test_signatures_attestations_sboms_and_the_list_of_referrers_hang_on_an_image_in_the_order_of_the_list() -> None:
+def test_tags_for_signatures_attestations_sboms_and_referrers_belong_to_their_image_in_the_order_of_the_list() -> None:
     listed = tags("2.1.106", f"{NAME}.sbom", NAME, "latest", f"{NAME}.att", f"{NAME}.sig")
     assert hanging_tags(listed, IMAGE) == tags(f"{NAME}.sbom", NAME, f"{NAME}.att", f"{NAME}.sig")
     assert signature_tags(listed, IMAGE) == tags(f"{NAME}.sbom", f"{NAME}.att", f"{NAME}.sig")
@@ -37,7 +37,7 @@ def test_signatures_attestations_sboms_and_the_list_of_referrers_hang_on_an_imag
         "ab" * 32,
     ],
 )
-def test_a_tag_that_spells_something_else_hangs_on_nothing(other: str) -> None:
+def test_another_tag_belongs_to_no_image(other: str) -> None:
     assert hanging_tags(tags(other), IMAGE) == []
 
 

@@ -92,7 +92,7 @@ TRANSIENT = {
 
 
 @pytest.mark.parametrize("registry", SAID)
-def test_a_refusal_for_good_is_known_by_what_is_said(registry: str) -> None:
+def test_a_permanent_refusal_is_recognized_by_its_words(registry: str) -> None:
     status, said, why = SAID[registry]
     assert reason(said, status) is why
 
@@ -100,24 +100,24 @@ def test_a_refusal_for_good_is_known_by_what_is_said(registry: str) -> None:
 @pytest.mark.parametrize(
     "registry", [name for name, (status, *_) in SAID.items() if status not in (401, 402, 403, 507)]
 )
-def test_without_a_status_the_words_alone_tell(registry: str) -> None:
+def test_without_a_status_only_the_words_count(registry: str) -> None:
     _, said, why = SAID[registry]
     assert reason(said) is why
 
 
 @pytest.mark.parametrize("registry", TRANSIENT)
-def test_what_may_pass_is_no_refusal(registry: str) -> None:
+def test_a_temporary_failure_is_not_a_refusal(registry: str) -> None:
     status, said = TRANSIENT[registry]
     assert reason(said, status) is None
 
 
 @pytest.mark.parametrize("name", ["immutable", "team/immutable-quota", "quota"])
-def test_a_repository_s_own_name_is_no_reason(name: str) -> None:
+def test_a_word_in_a_repository_s_name_is_not_a_reason(name: str) -> None:
     assert reason(f"DENIED: access to {name} is denied", 403, name) is Why.NO_RIGHT
     assert reason(f"DENIED: access to '{name}' is denied", 403) is Why.NO_RIGHT
 
 
-def test_an_apostrophe_is_no_quote() -> None:
+def test_an_apostrophe_is_not_a_quotation_mark() -> None:
     assert reason("DENIED: you can't write to this, the tag's immutable and that won't change", 403) is Why.IMMUTABLE
 
 

@@ -95,7 +95,7 @@ class Behind:
 
 @pytest.mark.parametrize("name", ["2.1.106", "new"])
 @pytest.mark.parametrize("after", [False, True])
-def test_a_version_that_stands_under_its_other_spelling_keeps_its_floating_tags(name: str, after: bool) -> None:
+def test_a_version_that_exists_under_its_other_spelling_keeps_its_floating_tags(name: str, after: bool) -> None:
     for at in every_operation(TwoSpellings, name=name, force=True):
         repository = TwoSpellings().repository
         found = attempt(repository, Fault(at, lambda _: KeyboardInterrupt(), after=after), name=name, force=True)
@@ -105,7 +105,7 @@ def test_a_version_that_stands_under_its_other_spelling_keeps_its_floating_tags(
 
 
 @pytest.mark.parametrize("error", [Denied, EngineError, Unreadable, ConnectionLost])
-def test_a_re_run_that_fails_never_counts_as_refused_once_something_moved(error: type[TaggerError]) -> None:
+def test_a_failed_second_run_is_not_reported_as_refused_after_something_moved(error: type[TaggerError]) -> None:
     def inject(operation: str) -> TaggerError:
         return error(f"injected at {operation}: try again")
 
@@ -140,7 +140,7 @@ def test_an_overwritten_image_that_is_gone_is_named_and_nothing_is_deleted() -> 
 
 
 @pytest.mark.parametrize("error", [ConnectionLost, Transient])
-def test_a_push_of_the_version_tag_that_fails_for_now_is_tried_again(error: type[TaggerError]) -> None:
+def test_a_temporarily_failed_push_of_the_version_tag_is_retried(error: type[TaggerError]) -> None:
     repository = ModelRepository.published(["2.1.105"])
     at = operations_of_a_release().index("start to push 2.1.106")
     found = attempt(repository, Fault(at, lambda _: error("the registry was busy: try again")))
@@ -148,7 +148,7 @@ def test_a_push_of_the_version_tag_that_fails_for_now_is_tried_again(error: type
     assert held(repository) == dict.fromkeys(("2.1.106", *FLOATS), "new") | {"2.1.105": "2.1.105"}
 
 
-def test_a_push_whose_answer_is_lost_is_not_made_twice() -> None:
+def test_a_push_whose_answer_is_lost_is_not_repeated() -> None:
     repository = ModelRepository.published(["2.1.105"])
     at = operations_of_a_release().index("push 2.1.106")
     fault = Fault(at, lambda _: ConnectionLost("the connection broke: run it again"), after=True)
@@ -162,7 +162,7 @@ def operations_of_a_release() -> list[str]:
     return counted.operations
 
 
-def test_who_overwrites_the_same_version_of_a_rival_says_so_and_writes_nothing_that_it_did_not_see() -> None:
+def test_a_release_that_overwrote_a_rival_s_version_says_so_and_writes_no_image_that_it_did_not_see() -> None:
     repository = ModelRepository.published(["2.1.105"])
     rival = ModelEngine([repository], [image("2.1.106")])
 
@@ -197,7 +197,7 @@ def during_the_push(repository: ModelRepository, act: Callable[[], None], versio
 
 @pytest.mark.parametrize("tag", FLOATS)
 @pytest.mark.parametrize("via", FloatsVia)
-def test_a_foreign_push_of_a_floating_tag_is_named_and_never_taken_for_the_version(tag: str, via: FloatsVia) -> None:
+def test_a_foreign_push_of_a_floating_tag_is_named_and_not_taken_for_a_rival_version(tag: str, via: FloatsVia) -> None:
     repository = ModelRepository.published(["2.1.105"])
     engine = during_the_push(repository, lambda: repository.hold(tag, "a nightly build"))
     done = release(engine, placed("new", [repository]), Order(parse_version("2.1.106"), via))
@@ -216,7 +216,7 @@ def test_the_image_that_force_overwrites_is_no_unknown_one(spelt: str) -> None:
     assert done.warnings == ()
 
 
-def test_the_only_floating_tag_of_a_release_may_be_pushed_by_anybody() -> None:
+def test_a_foreign_push_of_the_only_floating_tag_is_not_a_conflict() -> None:
     repository = ModelRepository.published(["2.0.6", "2.1.0"])
     engine = during_the_push(repository, lambda: repository.hold("2.0", "a nightly build"), version="2.0.7")
     done = release(engine, placed("new", [repository]), Order(parse_version("2.0.7")))
@@ -261,7 +261,7 @@ def test_a_repair_waits_for_a_list_that_lags() -> None:
     assert repository.writes == []
 
 
-def test_what_a_version_of_other_rules_holds_is_refused_before_anything_is_written() -> None:
+def test_a_floating_tag_of_a_version_with_other_rules_is_refused_before_anything_is_written() -> None:
     repository = ModelRepository.published(
         ["2.1.105"], latest="a calendar version", **{"2026.03.0": "a calendar version"}
     )
@@ -290,7 +290,7 @@ def test_a_version_that_is_published_just_before_the_push_is_not_overwritten() -
     assert held(repository)["2.1.106"] == "old"
 
 
-def test_a_version_tag_that_cannot_be_read_is_written_by_force_alone() -> None:
+def test_an_unreadable_version_tag_is_overwritten_only_with_force() -> None:
     repository = ModelRepository.published(["2.1.105"])
     repository.hold("2.1.106", "old")
     repository.unreadable = {Tag("2.1.106")}
@@ -301,7 +301,7 @@ def test_a_version_tag_that_cannot_be_read_is_written_by_force_alone() -> None:
     assert held(repository) == dict.fromkeys(("2.1.106", *FLOATS), "new") | {"2.1.105": "2.1.105"}
 
 
-def test_a_push_that_breaks_off_is_not_said_to_have_failed() -> None:
+def test_an_interrupted_push_is_not_reported_as_failed() -> None:
     repository = ModelRepository.published(["2.1.105"])
     at = operations_of_a_release().index("start to push 2.1.106")
     found = attempt(repository, Fault(at, lambda _: ConnectionLost("the connection broke: run it again"), lasting=True))
@@ -310,7 +310,7 @@ def test_a_push_that_breaks_off_is_not_said_to_have_failed() -> None:
     assert held(repository)["latest"] == "2.1.105"
 
 
-def test_a_progress_that_fails_breaks_nothing_off() -> None:
+def test_a_failing_progress_callback_does_not_stop_a_release() -> None:
     def full(_: str) -> None:
         raise ValueError("I/O operation on closed file")
 
@@ -320,7 +320,7 @@ def test_a_progress_that_fails_breaks_nothing_off() -> None:
     assert done.outcome == "released"
 
 
-def test_local_tags_go_back_each_by_itself() -> None:
+def test_each_local_tag_is_put_back_separately() -> None:
     repository = ModelRepository.published(["2.1.105"])
     engine = ModelEngine([repository], [image("new")])
 
@@ -336,7 +336,7 @@ def test_local_tags_go_back_each_by_itself() -> None:
     assert {reference.tag for reference in engine.local} == {"2.1.106", "2.1"}
 
 
-def test_an_error_of_our_own_puts_back_too_and_asks_for_a_report() -> None:
+def test_an_internal_error_puts_the_tags_back_too_and_asks_for_a_report() -> None:
     repository = ModelRepository.published(["2.1.105"])
     before = held(repository)
     fault = Fault(-1)
@@ -349,7 +349,7 @@ def test_an_error_of_our_own_puts_back_too_and_asks_for_a_report() -> None:
     assert {tag: held(repository)[tag] for tag in before} == before
 
 
-def test_a_signal_waits_for_what_runs_and_a_second_one_says_that_it_does_not() -> None:
+def test_a_signal_waits_for_running_work_and_a_second_one_reports_that_it_does_not() -> None:
     running, go = threading.Barrier(3), threading.Event()
     finished: list[int] = []
 
@@ -425,7 +425,7 @@ class Several:
         return {f"{r.name}:{t}": n for r in (self.ui, self.api) for t, n in held(r).items() if t in tags}
 
 
-def test_a_failure_anywhere_leaves_every_line_of_every_image_as_it_was_and_the_same_command_finishes() -> None:
+def test_a_failure_anywhere_keeps_every_line_of_every_image_and_the_same_command_finishes() -> None:
     floats = {tag for scheme in SEVERAL for tag in scheme.floating_tags(parse_version("2.1.106"))}
     counting = Fault(-1)
     done = Several()
@@ -457,7 +457,7 @@ class Locked:
         yield
 
 
-def test_immutable_floating_tags_are_where_they_were_however_often_the_release_runs() -> None:
+def test_immutable_floating_tags_stay_where_they_were_however_often_the_release_runs() -> None:
     repository = ModelRepository.published(["2.1.105"])
     said = []
     for _ in range(3):
@@ -473,7 +473,7 @@ def test_immutable_floating_tags_are_where_they_were_however_often_the_release_r
     assert "to finish" not in said[0]
 
 
-def test_what_moved_and_what_stayed_is_said_of_each_floating_tag() -> None:
+def test_the_report_says_of_each_floating_tag_whether_it_moved() -> None:
     repository = ModelRepository.published(["2.1.105"])
     repository.hold("2.1.106", "new")
     repository.around = Locked("latest")
@@ -484,7 +484,7 @@ def test_what_moved_and_what_stayed_is_said_of_each_floating_tag() -> None:
     assert {tag: held(repository)[tag] for tag in FLOATS} == {"2.1": "new", "2": "new", "latest": "2.1.105"}
 
 
-def test_a_floating_tag_that_is_removed_again_is_not_said_to_be_put_back() -> None:
+def test_a_floating_tag_that_is_removed_again_is_not_reported_as_put_back() -> None:
     repository = ModelRepository.published()
     found = attempt(repository, Fault(operations_of_a_first_release().index("put latest"), Denied))
     assert isinstance(found, TaggerError)
@@ -500,7 +500,7 @@ def operations_of_a_first_release() -> list[str]:
     return counted.operations
 
 
-def test_a_yanked_version_that_is_forced_and_fails_anywhere_keeps_its_mark_or_names_it() -> None:
+def test_a_failed_forced_release_of_a_yanked_version_keeps_the_mark_or_names_it() -> None:
     def yanked() -> ModelRepository:
         repository = ModelRepository.published(["2.1.105"])
         repository.hold("2.1.106-yanked", "2.1.106")

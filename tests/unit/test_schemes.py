@@ -37,7 +37,7 @@ def floats(texts: str, scheme: Scheme) -> dict[str, str]:
 # -- variants --------------------------------------------------------------------------------------------------------
 
 
-def test_a_variant_ends_every_tag_and_is_its_own_latest() -> None:
+def test_the_name_of_a_variant_ends_every_tag_and_is_its_own_latest() -> None:
     assert " ".join(ALPINE.tags(Version.parse("2.1.106"))) == "2.1.106-alpine 2.1-alpine 2-alpine alpine"
     assert ALPINE.tags(Version.parse("2.2.0-rc.1")) == ("2.2.0-rc.1-alpine",)
 
@@ -55,7 +55,7 @@ def test_the_plain_variant_never_counts_a_variant_that_it_knows() -> None:
     }
 
 
-def test_a_variant_that_is_asked_for_later_is_known_from_the_configuration() -> None:
+def test_a_configured_variant_is_known_before_it_is_requested() -> None:
     (plain,) = lines(Scheme(), ["default"], known=["alpine"])
     assert plain.parse("2.1.106-alpine") is None
 
@@ -77,13 +77,13 @@ def test_a_tag_belongs_to_the_longest_variant_that_it_ends_in() -> None:
 @pytest.mark.parametrize(
     "tag", ["2.1.107-alpine", "2.2.0-rc.1-alpine", "2.2.0-rc-alpine3.18", "2.2.0-rc.1-slim-alpine"]
 )
-def test_a_variant_that_nobody_configured_holds_no_floating_tag_of_the_plain_variant(tag: str) -> None:
+def test_an_unconfigured_variant_holds_no_floating_tag_of_the_plain_variant(tag: str) -> None:
     scheme = Scheme(channels=("rc",))
     found = resolve(Published.of(["2.1.106", tag], scheme).versions, scheme)
     assert set(found.values()) == {Version.parse("2.1.106")}
 
 
-def test_a_pre_release_spelt_like_a_variant_is_refused_with_the_way_out() -> None:
+def test_a_pre_release_spelt_like_a_variant_is_refused_with_advice() -> None:
     plain, alpine, _ = lines(Scheme(), ["default", "alpine", "slim-alpine"])
     with pytest.raises(InputError, match=r"belongs to variant alpine: release 2\.1\.106 with --variant alpine"):
         plain.tags(parse_version("2.1.106-alpine"))
@@ -94,7 +94,7 @@ def test_a_pre_release_spelt_like_a_variant_is_refused_with_the_way_out() -> Non
 # -- prefix, templates -----------------------------------------------------------------------------------------------
 
 
-def test_a_prefix_stands_before_numbers_and_not_before_names() -> None:
+def test_a_prefix_begins_numbered_tags_and_not_named_ones() -> None:
     scheme = Scheme(prefix="v", aliases=(("lts", "2"),), channels=("rc",))
     assert " ".join(scheme.tags(Version.parse("2.1.106"))) == "v2.1.106 v2.1 v2 latest lts rc"
     assert " ".join(Scheme(prefix="v", variant="alpine").tags(Version.parse("2.1.106"))) == (
@@ -103,7 +103,7 @@ def test_a_prefix_stands_before_numbers_and_not_before_names() -> None:
 
 
 @pytest.mark.parametrize("prefix", ["", "v"])
-def test_both_spellings_count_under_either_prefix_and_its_own_goes_first(prefix: str) -> None:
+def test_both_spellings_count_under_either_prefix_and_its_own_wins(prefix: str) -> None:
     found = Published.of(["2.1.106", "v2.1.106", "v2.1.105", "2.1.104"], Scheme(prefix=prefix)).versions
     assert [*found.values()] == [f"{prefix}2.1.106", "v2.1.105", "2.1.104"]
 
@@ -115,14 +115,14 @@ def test_any_other_prefix_separates_versions() -> None:
     }
 
 
-def test_templates_say_which_floating_tags_there_are_in_their_order() -> None:
+def test_templates_set_the_floating_tags_and_their_order() -> None:
     scheme = Scheme(floats=("edge", "{major}.x", "release-{major}-{minor}", "k8s"), zero_major=False)
     assert scheme.floating_tags(Version.parse("2.1.106")) == ("edge", "2.x", "release-2-1", "k8s")
     assert scheme.floating_tags(Version.parse("0.1.106")) == ("edge", "release-0-1", "k8s")
     assert Scheme(floats=()).tags(Version.parse("2.1.106")) == ("2.1.106",)
 
 
-def test_there_is_a_tag_0_for_whoever_wants_it() -> None:
+def test_there_is_a_tag_0_on_request() -> None:
     assert Scheme(zero_major=True).floating_tags(Version.parse("0.2.0")) == ("0.2", "0", "latest")
 
 
@@ -135,7 +135,7 @@ def test_an_alias_is_bound_to_its_series() -> None:
     assert (found["lts"], found["stable"], found["latest"]) == ("24.1.0", "1.30.2", "26.0.0")
 
 
-def test_an_alias_takes_a_templates_name_over() -> None:
+def test_an_alias_can_take_over_the_name_of_a_template() -> None:
     scheme = Scheme(aliases=(("latest", "24"), ("5", "5.44")))
     found = floats("24.0.1 26.0.0 5.44.1 5.45.0", scheme)
     assert (found["latest"], found["5"], found["5.45"]) == ("24.0.1", "5.44.1", "5.45.0")
@@ -143,7 +143,7 @@ def test_an_alias_takes_a_templates_name_over() -> None:
     assert scheme.floating_tags(Version.parse("24.0.1")) == ("24.0", "24", "latest")
 
 
-def test_an_alias_that_takes_latest_over_does_so_for_the_variant_too() -> None:
+def test_an_alias_that_takes_over_latest_does_so_for_the_variant_too() -> None:
     scheme = Scheme(variant="alpine", aliases=(("latest", "24"),))
     assert floats("24.0.1 26.0.0", scheme)["alpine"] == "24.0.1"
 
@@ -165,11 +165,11 @@ def test_a_channel_never_falls_behind_latest() -> None:
         *((text, False) for text in ("rc1", "RC.1", "beta.rc", "rc-alpine", "rc.1-alpine", "alpine", "rc.1.alpine-3")),
     ],
 )
-def test_a_pre_release_is_its_channels_by_its_first_identifier_alone(prerelease: str, *, belongs: bool) -> None:
+def test_only_the_first_identifier_of_a_pre_release_decides_its_channel(prerelease: str, *, belongs: bool) -> None:
     assert in_channel(semver(2, 2, 0, prerelease), "rc") is belongs
 
 
-def test_a_version_to_ignore_holds_no_floating_tag_and_stays_a_version() -> None:
+def test_an_ignored_version_holds_no_floating_tag_and_is_still_a_version() -> None:
     scheme = Scheme(ignore=frozenset(versions("9999.0.0")))
     assert floats("2.1.106 9999.0.0", scheme) == {"2.1": "2.1.106", "2": "2.1.106", "latest": "2.1.106"}
     assert scheme.parse("9999.0.0") == Version.parse("9999.0.0")
@@ -192,7 +192,7 @@ def test_a_variant_that_only_begins_like_one_is_a_variant(variant: str) -> None:
     assert Scheme(variant=variant).parse(f"2.1.106-{variant}") == Version.parse("2.1.106")
 
 
-def test_a_channel_is_no_variant() -> None:
+def test_the_name_of_a_channel_cannot_be_a_variant() -> None:
     with pytest.raises(InputError, match="variant 'edge' looks like a pre-release"):
         Scheme(variant="edge", channels=("edge",))
     with pytest.raises(InputError, match="variant 'edge' looks like a pre-release"):
@@ -200,18 +200,18 @@ def test_a_channel_is_no_variant() -> None:
 
 
 @pytest.mark.parametrize("variant", ["1", "3.18", "v3", "latest", "-x", ".x", "a b", "a/b", "alpine\n", "ä", "a" * 128])
-def test_what_cannot_end_a_tag_is_no_variant(variant: str) -> None:
+def test_a_name_that_cannot_end_a_tag_cannot_be_a_variant(variant: str) -> None:
     with pytest.raises(InputError) as refusal:
         Scheme(variant=variant)
     assert str(refusal.value).isprintable()
 
 
-def test_an_empty_name_is_no_variant() -> None:
+def test_an_empty_name_cannot_be_a_variant() -> None:
     with pytest.raises(InputError, match="'' cannot name a variant"):
         lines(Scheme(), [""])
 
 
-def test_a_variant_is_named_once() -> None:
+def test_a_variant_cannot_be_named_twice() -> None:
     with pytest.raises(InputError, match="variant 'alpine' is named twice"):
         lines(Scheme(), ["alpine", "default", "alpine"])
 
@@ -298,7 +298,7 @@ def test_a_prefix_never_runs_into_the_version(prefix: str) -> None:
         Scheme(prefix=prefix)
 
 
-def test_a_floating_tag_is_given_in_one_way() -> None:
+def test_a_floating_tag_cannot_be_defined_twice() -> None:
     for bad in (
         {"floats": ("{major}", "{major}")},
         {"floats": ("{major}", "1")},
@@ -311,7 +311,7 @@ def test_a_floating_tag_is_given_in_one_way() -> None:
             Scheme(**bad)
 
 
-def test_a_planted_tag_whose_floating_tag_would_get_too_long_is_no_version() -> None:
+def test_a_tag_whose_floating_tag_would_be_too_long_is_not_a_version() -> None:
     scheme = Scheme(prefix="v", floats=("release-{major}.{minor}",))
     planted = f"{'1' * 122}.0.0"
     assert scheme.parse(planted) is None
@@ -388,7 +388,7 @@ def test_a_listing_shows_one_variant_and_what_belongs_to_it() -> None:
     assert set(found.other) == {"2.1.105", "2.1.106", "2.1", "2", "latest"}
 
 
-def test_a_drifted_variant_is_its_own_drift() -> None:
+def test_drift_of_a_variant_does_not_concern_the_others() -> None:
     repository = shelf()
     repository.hold("alpine", "2.0.7alpine")
     plain, alpine = lines(Scheme(), ["default", "alpine"])
@@ -404,7 +404,7 @@ def test_a_drifted_variant_is_its_own_drift() -> None:
     assert held(repository) == {**before, "alpine": image("2.1.105alpine").manifest.digest}
 
 
-def test_what_an_alias_takes_over_is_repaired_to_its_series() -> None:
+def test_a_tag_that_an_alias_takes_over_is_repaired_to_its_series() -> None:
     repository = Shelf.published(["24.0.1", "26.0.0"])
     assert isinstance(repository, Shelf)
     scheme = Scheme(aliases=(("latest", "24"),))
@@ -428,7 +428,7 @@ def test_removing_a_version_of_a_variant_leaves_the_same_version_of_other_varian
     }
 
 
-def test_a_version_that_only_other_variants_have_is_not_there_to_remove() -> None:
+def test_a_version_that_only_other_variants_have_cannot_be_removed() -> None:
     repository = shelf()
     with pytest.raises(InputError, match="has none of these tags"):
         remove(repository, [ALPINE], ["2.1.106"])
@@ -538,7 +538,7 @@ def test_another_version_never_moves_a_floating_tag_back(
 
 
 @given(images(), histories, histories)
-def test_what_was_resolved_before_and_further_versions_resolve_as_all_of_them_together(
+def test_resolving_in_steps_gives_the_same_as_resolving_all_versions_together(
     found: tuple[Scheme, ...], history: frozenset[Version], further: frozenset[Version]
 ) -> None:
     scheme = found[0]

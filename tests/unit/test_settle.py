@@ -45,7 +45,7 @@ def at_every_tag(name: str) -> dict[str, str]:
 # -- where settling leads ------------------------------------------------------------------------------------------
 
 
-def test_a_settled_repository_is_observed_once_and_not_written() -> None:
+def test_a_settled_repository_is_read_once_and_not_written() -> None:
     repository = ModelRepository.published(["2.1.105", "2.1.106"])
     watched = Watch(repository)
     seen = settled(repository)
@@ -69,7 +69,7 @@ def test_drifted_tags_are_put_where_the_versions_say() -> None:
         ([], ["put 2", "put 2.1", "put latest"]),
     ],
 )
-def test_what_a_registry_does_not_take_together_is_put_one_by_one(together: list[Tag], writes: list[str]) -> None:
+def test_tags_that_a_registry_does_not_take_together_are_put_one_by_one(together: list[Tag], writes: list[str]) -> None:
     repository = ModelRepository.published({"2.1.106": "2.1.106"})
     for tag in FLOATS:
         repository.hold(tag, "2.1.105")
@@ -79,14 +79,14 @@ def test_what_a_registry_does_not_take_together_is_put_one_by_one(together: list
     assert sorted(repository.writes) == writes
 
 
-def test_a_version_that_is_present_counts_though_no_list_names_it_yet() -> None:
+def test_a_present_version_counts_before_a_list_names_it() -> None:
     repository = ModelRepository.published(["2.1.106"])
     repository.manifests[digest("2.1.107")] = image("2.1.107").manifest
     settled(repository, Goal(present={version("2.1.107"): digest("2.1.107")}))
     assert floating(repository) == at_every_tag("2.1.107")
 
 
-def test_a_present_version_is_where_the_registry_has_it() -> None:
+def test_a_present_version_has_the_digest_of_the_registry() -> None:
     repository = ModelRepository.published({"2.1.107": "another image"}, latest="2.1.107")
     settled(repository, Goal(present={version("2.1.107"): digest("2.1.107")}))
     assert floating(repository) == at_every_tag("another image")
@@ -100,7 +100,7 @@ def test_a_present_version_outweighs_its_other_spelling_in_a_stale_list() -> Non
     assert floating(repository) == at_every_tag("2.1.106")
 
 
-def test_an_absent_version_does_not_count_though_its_tag_is_there() -> None:
+def test_an_absent_version_does_not_count_although_its_tag_exists() -> None:
     repository = ModelRepository.published(["2.1.106", "2.1.107"])
     settled(repository, Goal(absent=frozenset({version("2.1.107")})))
     assert floating(repository) == at_every_tag("2.1.106")
@@ -151,7 +151,7 @@ class Watch:
 
 
 @pytest.mark.parametrize("lists", range(ROUNDS - 1))
-def test_reads_that_stay_stale_for_some_rounds_are_waited_out(lists: int) -> None:
+def test_settling_waits_while_reads_are_stale(lists: int) -> None:
     repository = ModelRepository.published(["2.1.105"])
     repository.answer_late(lists)
     repository.hold("2.1.106", "2.1.106")
@@ -161,7 +161,7 @@ def test_reads_that_stay_stale_for_some_rounds_are_waited_out(lists: int) -> Non
     assert watched.operations.count("list") == max(lists + 1, 2)
 
 
-def test_reads_that_stay_stale_for_good_are_told_with_the_tags() -> None:
+def test_permanently_stale_reads_are_reported_with_the_tags() -> None:
     repository = ModelRepository.published(["2.1.105"])
     repository.answer_late(ROUNDS)
     repository.hold("2.1.106", "2.1.106")
@@ -172,7 +172,7 @@ def test_reads_that_stay_stale_for_good_are_told_with_the_tags() -> None:
     assert watched.operations.count("list") == ROUNDS
 
 
-def test_an_unreadable_tag_is_healed_by_a_write() -> None:
+def test_a_write_repairs_an_unreadable_tag_while_settling() -> None:
     repository = ModelRepository.published(["2.1.106"])
     repository.unreadable = {Tag("2"), Tag("latest")}
     seen = settled(repository)
@@ -203,7 +203,7 @@ def test_an_absent_spelling_does_not_hide_the_other_one() -> None:
     assert floating(repository) == at_every_tag("2.1.106")
 
 
-def test_a_rival_that_moves_tags_meanwhile_is_answered_with_what_the_versions_say_then() -> None:
+def test_tags_that_a_rival_moves_are_settled_to_the_versions_of_that_moment() -> None:
     repository = ModelRepository.published(["2.1.105", "2.1.106"], latest="2.1.105")
     rival = iter(["2.1.107"])
 
@@ -217,7 +217,7 @@ def test_a_rival_that_moves_tags_meanwhile_is_answered_with_what_the_versions_sa
     assert floating(repository) == at_every_tag("2.1.107")
 
 
-def test_someone_who_keeps_moving_a_tag_is_given_up_on() -> None:
+def test_settling_gives_up_when_somebody_keeps_moving_a_tag() -> None:
     repository = ModelRepository.published(["2.1.105", "2.1.106"])
     Watch(repository, {"list": lambda: repository.hold("latest", "2.1.105")})
     with pytest.raises(Unsettled, match="latest, because something keeps moving them: run the same command again"):
@@ -235,7 +235,7 @@ def failing(error: TaggerError, times: int = 1000) -> Callable[[], None]:
 
 
 @pytest.mark.parametrize("operation", ["list", "head", "get", "put"])
-def test_a_fault_that_passes_is_waited_out(operation: str) -> None:
+def test_settling_survives_a_temporary_fault(operation: str) -> None:
     repository = ModelRepository.published(["2.1.105", "2.1.106"], latest="2.1.105")
     Watch(repository, {operation: failing(Unreadable("no answer"), times=2)})
     settled(repository)
@@ -243,7 +243,7 @@ def test_a_fault_that_passes_is_waited_out(operation: str) -> None:
 
 
 @pytest.mark.parametrize("operation", ["list", "put"])
-def test_a_fault_that_stays_is_told_after_the_last_round(operation: str) -> None:
+def test_a_permanent_fault_is_reported_after_the_last_round(operation: str) -> None:
     repository = ModelRepository.published(["2.1.105", "2.1.106"], latest="2.1.105")
     watched = Watch(repository, {operation: failing(Unreadable("no answer"))})
     with pytest.raises(Unsettled, match=r"in registry\.local:5000/gallery/ui .* latest: no answer") as problem:
@@ -253,7 +253,7 @@ def test_a_fault_that_stays_is_told_after_the_last_round(operation: str) -> None
 
 
 @pytest.mark.parametrize("refusal", [Denied("no right"), BadAnswer("the tag is immutable")])
-def test_a_refusal_for_good_stops_early(refusal: TaggerError) -> None:
+def test_a_permanent_refusal_stops_early(refusal: TaggerError) -> None:
     repository = ModelRepository.published(["2.1.105", "2.1.106"], latest="2.1.105")
     watched = Watch(repository, {"put": failing(refusal)})
     with pytest.raises(Unsettled, match=f"latest: {refusal}") as problem:
@@ -263,7 +263,7 @@ def test_a_refusal_for_good_stops_early(refusal: TaggerError) -> None:
     assert watched.operations.count("list") == 2
 
 
-def test_one_tags_refusal_does_not_keep_the_others_from_being_written() -> None:
+def test_one_tags_refusal_does_not_stop_the_writes_of_others() -> None:
     repository = ModelRepository.published(["2.1.105", "2.1.106"], **at_every_tag("2.1.105"))
     Watch(repository, {"put 2": failing(Denied("no right"))})
     with pytest.raises(Unsettled) as problem:
@@ -282,14 +282,14 @@ def test_one_tags_refusal_does_not_end_the_rounds_that_another_needs() -> None:
     assert floating(repository) == at_every_tag("2.1.106") | {"2": "2.1.105"}
 
 
-def test_an_image_that_the_registry_lost_is_told() -> None:
+def test_an_image_that_the_registry_lost_is_reported() -> None:
     repository = ModelRepository.published(["2.1.105", "2.1.106"], latest="2.1.105")
     del repository.manifests[digest("2.1.106")]
     with pytest.raises(Unsettled, match=f"no longer has {digest('2.1.106')}: push that image again"):
         settled(repository)
 
 
-def test_what_is_never_seen_is_not_verified() -> None:
+def test_a_tag_that_is_never_read_back_is_not_verified() -> None:
     repository = ModelRepository.published(["2.1.106"])
     Watch(repository, {"list": failing(Unreadable("no answer"))})
     with pytest.raises(Unsettled) as problem:
@@ -300,7 +300,7 @@ def test_what_is_never_seen_is_not_verified() -> None:
 # -- observing -------------------------------------------------------------------------------------------------------
 
 
-def test_only_tags_that_decide_something_are_asked_for() -> None:
+def test_only_deciding_tags_are_read_while_settling() -> None:
     repository = ModelRepository.published(["1.9.8", "1.9.9", "2.0.6", "2.1.105", "2.1.106"], nightly="another image")
     watched = Watch(repository)
     look(repository, SCHEME, SCHEME.floating_tags(version("2.0.7")), present=[version("2.0.7")])
@@ -319,7 +319,7 @@ def test_a_version_that_decides_and_cannot_be_read_counts_and_moves_nothing() ->
     assert look(repository, SCHEME, FLOATS).digests[Tag("2.1.106")] == digest("2.1.106")
 
 
-def test_an_unreadable_floating_tag_is_told_apart_from_an_absent_one() -> None:
+def test_an_unreadable_floating_tag_is_distinguished_from_an_absent_one() -> None:
     repository = ModelRepository.published(["2.1.106"])
     repository.unreadable = {Tag("latest")}
     del repository.held[Tag("2")]

@@ -81,7 +81,7 @@ def found(media_type: str, content: object, *, artifact: str = "", hung: str = "
         (SIMPLE, simple(IMAGE), "signature"),
     ],
 )
-def test_what_names_the_digest_is_evidence_of_its_kind(media_type: str, content: object, kind: str) -> None:
+def test_a_statement_about_the_digest_is_evidence_of_its_kind(media_type: str, content: object, kind: str) -> None:
     assert found(media_type, content) == [Found(kind, IMAGE, "there")]
 
 
@@ -106,16 +106,16 @@ def test_what_names_the_digest_is_evidence_of_its_kind(media_type: str, content:
         (IN_TOTO, "has 99 bytes too many", "has 99 bytes too many"),
     ],
 )
-def test_what_is_torn_or_about_something_else_does_not_count(media_type: str, content: object, why: str) -> None:
+def test_a_damaged_or_foreign_statement_does_not_count(media_type: str, content: object, why: str) -> None:
     assert found(media_type, content) == [Unfit(IMAGE, "there", why)]
 
 
-def test_a_statement_of_another_kind_is_neither_evidence_nor_wrong() -> None:
+def test_a_statement_of_another_kind_is_neither_evidence_nor_a_problem() -> None:
     assert found(IN_TOTO, statement(IMAGE, "https://cosign.sigstore.dev/attestation/vuln/v1")) == []
     assert found("application/vnd.oci.image.layer.v1.tar", b"") == []
 
 
-def test_a_type_or_the_tag_says_what_has_no_statement() -> None:
+def test_evidence_without_a_statement_has_the_kind_of_its_type_or_tag() -> None:
     assert found("application/jose+json", b"", artifact="application/vnd.cncf.notary.signature") == [
         Found("signature", IMAGE, "there")
     ]
@@ -150,7 +150,7 @@ JSON = st.recursive(
 
 
 @given(st.sampled_from([IN_TOTO, DSSE, BUNDLE, SIMPLE]), JSON, st.sampled_from([None, SLSA, SPDX]))
-def test_no_document_is_more_than_evidence_or_unfit(media_type: str, content: Any, predicate: str | None) -> None:
+def test_any_document_is_evidence_or_unfit(media_type: str, content: Any, predicate: str | None) -> None:
     if predicate and isinstance(content, dict):
         content = {**statement(IMAGE, predicate), **content, "predicateType": predicate}
     for each in found(media_type, content):
@@ -206,7 +206,7 @@ def test_provenance_names_the_source_that_it_has_to_name(predicate: object) -> N
         assert f"names git.example/gallery/ui@c0ffee, not {origin}" in str(evidence.lacks("provenance", origin))
 
 
-def test_strict_provenance_that_names_no_source_does_not_do() -> None:
+def test_strict_provenance_without_a_source_does_not_count() -> None:
     evidence = Evidence(IMAGE, found=(Found("provenance", IMAGE, "there"), Found("sbom", IMAGE, "there")))
     assert evidence.lacks("provenance") is None
     assert evidence.lacks("provenance", Origin()) == "there is no provenance; there names no source, not a commit"

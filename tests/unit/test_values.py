@@ -60,12 +60,12 @@ def test_a_value_behaves_as_a_dataclass(form: dict[str, bool]) -> None:
     assert ours(x=1) != theirs(x=1)
 
 
-def test_equal_values_have_one_hash() -> None:
+def test_equal_values_have_the_same_hash() -> None:
     point, _ = both(frozen=True, slots=True)
     assert len({point(x=1), point(x=1, cache=7), point(x=2)}) == 2
 
 
-def test_a_value_without_fields_equals_its_like() -> None:
+def test_values_without_fields_are_equal() -> None:
     @dataclass(frozen=True, slots=True)
     class Nothing:
         pass

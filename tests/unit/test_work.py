@@ -12,14 +12,14 @@ from tagger.errors import CalledOff, TaggerError, TimedOut
 from tagger.work import Deadline, Pauses
 
 
-def test_without_a_limit_there_is_no_end() -> None:
+def test_without_a_limit_the_time_never_ends() -> None:
     deadline = Deadline()
     assert deadline.left() is None
     deadline.check()
     deadline.sleep(0)
 
 
-def test_a_pause_that_would_outlast_the_time_is_not_begun() -> None:
+def test_a_pause_longer_than_the_time_left_does_not_begin() -> None:
     with pytest.raises(TimedOut, match=r"did not finish within the 60 s of --timeout: .*allow more time"):
         Deadline(60).sleep(3600)
 
@@ -39,7 +39,7 @@ def test_attempts_have_pauses_between_them_and_none_after_the_last() -> None:
     assert clock.slept == pytest.approx(sum(filter(None, pauses)), rel=0.2)
 
 
-def test_whoever_is_done_waits_for_no_further_attempt() -> None:
+def test_no_pause_follows_a_successful_attempt() -> None:
     clock = Skipping()
     for _ in Deadline(clock=clock).attempts(Pauses.BLOB):
         break
@@ -62,7 +62,7 @@ def test_attempts_end_with_the_time_of_the_command() -> None:
         next(attempts)
 
 
-def test_a_part_of_the_time_is_kept_for_putting_back() -> None:
+def test_part_of_the_time_is_reserved_for_putting_tags_back() -> None:
     deadline = Deadline(60)
     assert 44 < (deadline.left() or 0) <= 45
     with pytest.raises(TimedOut):
@@ -71,11 +71,11 @@ def test_a_part_of_the_time_is_kept_for_putting_back() -> None:
     assert 59 < (deadline.left() or 0) <= 60
 
 
-def test_of_a_long_time_a_minute_is_kept() -> None:
+def test_at_most_a_minute_is_reserved() -> None:
     assert 3539 < (Deadline(3600).left() or 0) <= 3540
 
 
-def test_when_the_time_is_over_nothing_goes_on() -> None:
+def test_nothing_continues_when_the_time_is_over() -> None:
     deadline = Deadline(60, clock=(clock := Skipping()))
     clock.sleep(50)
     for question in (deadline.left, deadline.check, lambda: deadline.sleep(0)):
@@ -83,7 +83,7 @@ def test_when_the_time_is_over_nothing_goes_on() -> None:
             question()
 
 
-def test_an_interruption_ends_the_waits_of_what_runs_at_once() -> None:
+def test_an_interruption_ends_the_waits_of_concurrent_tasks() -> None:
     deadline, begun, ended = Deadline(), threading.Barrier(3), []
 
     def wait() -> None:
@@ -107,7 +107,7 @@ def test_an_interruption_ends_the_waits_of_what_runs_at_once() -> None:
     deadline.check()  # what comes after, such as putting things back, is not cancelled
 
 
-def test_tasks_run_at_once_and_their_results_keep_their_order() -> None:
+def test_tasks_run_concurrently_and_their_results_keep_their_order() -> None:
     meeting = threading.Barrier(4)
 
     def meet(number: int) -> int:
