@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 
 from tagger.errors import InputError
@@ -24,7 +24,7 @@ def next_version(
     Versions by a template have no parts: their last number goes up, and fields of dates are those of today in UTC.
 
     A repository without a version counts as 0.0.0; if this is its `first` version, it may not exist yet. Versions to
-    ignore, candidates and other variants do not count.
+    ignore, candidates and other variants do not count, but a version to ignore that is published is not returned.
 
     Raises InputError for a label that is none and for a repository that does not exist, and what the registry raises.
     """
@@ -37,19 +37,36 @@ def next_version(
             "check the name, or give --first for the first version of a new one",
         )
     numbering = numbering_of(schemes)
-    versions: dict[Version, list[Tag]] = {}
-    for scheme in schemes:
-        for version, tag in Published.of(tags or (), scheme).versions.items():
-            if scheme.counts(version) and not is_candidate(version):
-                taken = numbering.plain(yanked_by(version) or version)  # a yanked one is taken too
-                versions.setdefault(taken, []).append(tag)
+    versions, ignored = _published(tags or (), schemes)
     stable = (version for version in newest_first(versions) if not version.prerelease)
     greatest = next((v for v in stable if any(repository.digest(tag) for tag in versions[v])), None)
-    if not numbering.versions:
-        return successor(versions, greatest, part, label)
-    if part or label:
+    if numbering.versions and (part or label):
         raise InputError(
             f"versions like '{numbering.versions}' have no patch, minor or major part",
             "leave out --patch, --minor, --major and --pre",
         )
-    return following(numbering, greatest, datetime.now(UTC).date())
+
+    def after(newest: Version | None) -> Version:
+        if numbering.versions:
+            return following(numbering, newest, datetime.now(UTC).date())
+        return successor(versions, newest, part, label)
+
+    found = after(greatest)
+    while found in ignored:
+        versions[found] = []
+        found = after(greatest if label else found)
+    return found
+
+
+def _published(tags: Collection[Tag], schemes: Sequence[Scheme]) -> tuple[dict[Version, list[Tag]], set[Version]]:
+    """Return the versions that count with their tags, and those to ignore; a yanked one is taken too."""
+    versions: dict[Version, list[Tag]] = {}
+    ignored: set[Version] = set()
+    for scheme in schemes:
+        for version, tag in Published.of(tags, scheme).versions.items():
+            taken = scheme.numbering.plain(yanked_by(version) or version)
+            if not scheme.counts(version):
+                ignored.add(taken)
+            elif not is_candidate(version):
+                versions.setdefault(taken, []).append(tag)
+    return versions, ignored

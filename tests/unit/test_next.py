@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from model import ModelRepository
 
@@ -81,6 +83,24 @@ def test_an_ignored_version_is_not_the_greatest() -> None:
     scheme = Scheme(ignore=frozenset(map(parse_version, ["9999.0.0", "9998.0.0-rc.1"])))
     assert str(next_version(repository, [scheme], PATCH)) == "2.1.107"
     assert str(next_version(repository, [scheme], None, "rc")) == "2.1.107-rc.1"
+
+
+@pytest.mark.parametrize(
+    ("part", "label", "expected"),
+    [(PATCH, None, "2.1.109"), (MINOR, None, "2.3.0"), (MAJOR, None, "3.0.0"), (MINOR, "rc", "2.2.0-rc.3")],
+)
+def test_an_ignored_version_that_is_published_is_not_the_next_one(part: Part, label: str | None, expected: str) -> None:
+    ignored = ["2.1.107", "2.1.108", "2.2.0", "2.2.0-rc.2"]
+    repository = ModelRepository.published(["2.1.106", "2.2.0-rc.1", *ignored])
+    scheme = Scheme(ignore=frozenset(map(parse_version, [*ignored, "9.0.0"])))
+    assert str(next_version(repository, [scheme], part, label)) == expected
+
+
+def test_an_ignored_build_that_is_published_is_not_the_next_one() -> None:
+    scheme = Scheme(versions="main-{n}", floats=("edge",))
+    repository = ModelRepository.published([], **{"main-7": "a", "main-8": "b"})
+    ignoring = replace(scheme, ignore=frozenset({scheme.numbering.asked("main-8")}))
+    assert str(next_version(repository, [ignoring], None)) == "main-9"
 
 
 def test_each_variant_has_its_own_next_version() -> None:
