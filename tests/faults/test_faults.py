@@ -894,7 +894,7 @@ def held(scene: Stage, point: Point, *, version: str = VERSION) -> Iterator[Laun
 )
 @pytest.mark.engine
 @pytest.mark.parametrize("at", [f"/manifests/{VERSION}", "/manifests/latest"])
-def test_of_two_versions_at_once_the_newest_gets_the_floating_tags(scene: Stage, engine: Engine, at: str) -> None:
+def test_the_newer_of_two_concurrent_versions_gets_the_floating_tags(scene: Stage, engine: Engine, at: str) -> None:
     newer = engine.image(f"newer-{secrets.token_hex(4)}", f"newer than {scene.repository}")
     with Proxy(scene.registry.host) as door:
         with held(scene, Point("registry", "PUT", f"/v2/REPOSITORY{at}", 0)) as first:
@@ -919,7 +919,7 @@ def test_of_two_versions_at_once_the_newest_gets_the_floating_tags(scene: Stage,
 @pytest.mark.engine
 @pytest.mark.parametrize("at", [("GET", "/v2/REPOSITORY/tags/list"), ("PUT", f"/v2/REPOSITORY/manifests/{VERSION}")])
 @pytest.mark.usefixtures("hurried")
-def test_of_two_images_for_one_version_one_wins(scene: Stage, engine: Engine, at: tuple[str, str]) -> None:
+def test_one_of_two_images_for_one_version_wins(scene: Stage, engine: Engine, at: tuple[str, str]) -> None:
     rival = engine.image(f"rival-{secrets.token_hex(4)}", f"rival of {scene.repository}")
     with Proxy(scene.registry.host) as door:
         with held(scene, Point("registry", *at, 0)) as first:

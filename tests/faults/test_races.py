@@ -242,7 +242,7 @@ TURNING = [("HEAD", VERSION, 0), ("PUT", VERSION, 0), ("GET", VERSION, 0), ("HEA
 @pytest.mark.engine
 @pytest.mark.parametrize("whole", [False, pytest.param(True, marks=pytest.mark.long)])
 @pytest.mark.parametrize("via", ["engine", "registry"])
-def test_of_two_images_for_one_version_one_wins_and_the_other_says_so(
+def test_one_of_two_images_for_one_version_wins_and_the_other_reports_a_conflict(
     *, engine: Engine, registry: Registry, via: str, whole: bool, tell: Tell
 ) -> None:
     with stage(engine, registry) as scene, scene.watched() as watch:

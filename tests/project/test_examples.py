@@ -329,7 +329,7 @@ def test_the_jenkins_stages_release_and_pass_the_digest_on(
     assert ran.stdout == f"deploy {registry.host}/{repository}@{registry.digest(repository, 'latest')}\n"
 
 
-def test_the_lab_shows_and_deletes_four_tags_over_http_alone(
+def test_the_lab_shows_and_deletes_four_tags_over_plain_http(
     engine: Engine, registry_local: Registry, tmp_path: Path
 ) -> None:
     engine.image("image-gallery", "the gallery of the lab")

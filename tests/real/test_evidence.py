@@ -234,7 +234,7 @@ def test_ten_megabytes_of_packages_are_read(ui: Repository) -> None:
     assert promoted(ui, "--require", "sbom").code == 0
 
 
-def test_a_referrer_that_vanishes_is_no_evidence(ui: Repository) -> None:
+def test_a_referrer_that_disappears_is_not_evidence(ui: Repository) -> None:
     image = ui.image("build-77", "gallery")
     referrer = referring(ui, image, statement(image.digest, SLSA))
     status, _, _ = ui.registry.request("DELETE", f"/v2/{ui.path}/manifests/{referrer.digest}")
@@ -244,7 +244,7 @@ def test_a_referrer_that_vanishes_is_no_evidence(ui: Repository) -> None:
     assert not is_released(ui)
 
 
-def test_a_referrer_of_something_else_is_no_evidence(ui: Repository) -> None:
+def test_a_referrer_of_something_else_is_not_evidence(ui: Repository) -> None:
     image, other = ui.image("build-77", "gallery"), ui.image("other", "other")
     wrong = attestation(ui, statement(image.digest, SLSA), artifactType=IN_TOTO, subject=other.descriptor())
     ui.put(image.digest.replace(":", "-"), INDEX, {"manifests": [wrong.descriptor()]})

@@ -103,7 +103,7 @@ NO_VERSION: list[dict[str, str]] = [
 
 
 @pytest.mark.parametrize("environment", CI)
-def test_the_tag_that_a_job_runs_for_goes_before_others_at_head(checkout: Path, environment: dict[str, str]) -> None:
+def test_the_git_tag_of_a_job_overrides_others_at_head(checkout: Path, environment: dict[str, str]) -> None:
     for tag in ("v2.2.0", "v2.2.0-rc.1", "v2.1.106"):
         git(checkout, "tag", tag)
     assert str(parse_asked("git", folder=checkout, environment=environment).version) == "2.2.0"
@@ -226,7 +226,7 @@ def test_a_missing_tag_of_that_form_is_reported_with_the_form(checkout: Path) ->
 
 
 @pytest.mark.parametrize("environment", CI)
-def test_the_tag_of_a_job_counts_for_the_images_whose_form_it_has(checkout: Path, environment: dict[str, str]) -> None:
+def test_the_git_tag_of_a_job_counts_for_the_images_with_its_form(checkout: Path, environment: dict[str, str]) -> None:
     for tag in ("gallery/v2.2.0", "gallery/v2.2.0-rc.1", "api/v1.0.0"):
         git(checkout, "tag", tag)
     job = {name: text.replace("v2.2.0", "gallery/v2.2.0") for name, text in environment.items()}

@@ -144,7 +144,7 @@ def test_commands_that_read_understand_rebuilds(shop: Repository) -> None:
     assert held(shop)["2.1.106"] == "c"
 
 
-def test_a_rebuild_is_yanked_alone_and_brought_back(shop: Repository) -> None:
+def test_a_single_rebuild_is_yanked_and_brought_back(shop: Repository) -> None:
     rebuilt(shop)
     before = held(shop)
     assert tagger(None, "yank", str(shop), "2.1.106-r2").code == 0

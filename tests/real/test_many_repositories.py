@@ -149,7 +149,7 @@ def test_the_repositories_of_a_registry_are_listed_page_by_page(model: ModelRegi
     assert [request.path for request in model.requests] == ["/v2/_catalog"] * 3
 
 
-def test_repositories_are_listed_where_pages_have_to_be_smaller_than_the_page_that_is_asked_for(
+def test_repositories_are_listed_where_the_registry_allows_only_smaller_pages(
     model: ModelRegistry,
 ) -> None:
     refused = refusal(400, "PAGINATION_NUMBER_INVALID", "invalid number of results requested")
@@ -163,7 +163,7 @@ def test_repositories_are_listed_where_pages_have_to_be_smaller_than_the_page_th
 
 
 @pytest.mark.parametrize("repositories", ["team/app", {"team": "app"}])
-def test_what_is_no_list_of_repositories_is_not_taken_for_one(model: ModelRegistry, repositories: object) -> None:
+def test_another_answer_is_not_taken_for_a_list_of_repositories(model: ModelRegistry, repositories: object) -> None:
     model.intercept(on("GET", "^/v2/_catalog$", as_json(200, {"repositories": repositories})))
     ran = tagger(None, "repos", model.host)
     assert (ran.code, ran.out) == (1, "")
@@ -417,7 +417,7 @@ def test_a_damaged_or_wrong_plan_changes_nothing(
     assert tagger(None, "check", "--from", names).code == 0
 
 
-def test_a_run_that_only_reads_ends_at_once_when_it_is_interrupted(
+def test_an_interruption_ends_a_read_only_run_at_once(
     model: ModelRegistry, file: Callable[[Sequence[str]], str], tmp_path: Path
 ) -> None:
     every = shelf(model, 30)

@@ -41,7 +41,7 @@ policies = st.builds(Policy, st.integers(1, 4), st.none() | st.integers(1, 3))
 
 
 @given(versions, policies)
-def test_without_a_limit_on_lines_no_floating_tag_loses_its_version(found: set[Version], policy: Policy) -> None:
+def test_no_floating_tag_loses_its_version_without_a_limit_on_lines(found: set[Version], policy: Policy) -> None:
     going = set(superseded(found, Policy(policy.keep)))
     owners = resolve(found, Scheme())
     assert not going & set(owners.values())

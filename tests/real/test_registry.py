@@ -257,7 +257,7 @@ def test_an_incomplete_list_is_never_returned(remote: Open, answer: Response) ->
 
 
 @pytest.mark.parametrize("tags", [None, []])
-def test_a_repository_whose_tags_were_all_deleted_has_none(
+def test_a_repository_without_remaining_tags_has_an_empty_list(
     remote: Open, model: ModelRegistry, tags: list[str] | None
 ) -> None:
     model.intercept(on("GET", LIST, page(tags)))
@@ -649,7 +649,7 @@ def test_a_registry_that_closes_the_connection_at_tags_beside_a_digest_wrote_non
 
 
 @pytest.mark.parametrize(("tags", "tried"), [(8, False), (9, True)])
-def test_docker_s_lineage_is_only_tried_with_more_tags_than_can_be_put_at_once(
+def test_registries_derived_from_docker_s_get_tags_in_one_request_only_when_there_are_many(
     remote: Open, model: ModelRegistry, tags: int, tried: bool
 ) -> None:
     found = remote(model.host)
@@ -716,7 +716,7 @@ def test_removing_a_missing_tag_succeeds(remote: Open, deletes: Literal["tag", "
         assert server.repositories[PATH] == before
 
 
-def test_where_deletes_are_off_the_tag_stays_where_it_was(remote: Open) -> None:
+def test_a_tag_stays_where_it_was_if_deletes_are_off(remote: Open) -> None:
     with ModelRegistry(deletes="off") as server:
         before = server.seed(PATH, {V2: b"two", LATEST: b"two"})
         with pytest.raises(
@@ -835,7 +835,7 @@ def test_a_tag_that_cannot_be_removed_is_put_back(remote: Open, model: ModelRegi
 
 
 @pytest.mark.parametrize("deletes", ["tag", "digest"])
-def test_a_delete_whose_answer_was_lost_has_happened(remote: Open, deletes: Literal["tag", "digest"]) -> None:
+def test_a_delete_whose_answer_was_lost_counts_as_done(remote: Open, deletes: Literal["tag", "digest"]) -> None:
     with ModelRegistry(deletes=deletes) as server:
         before = server.seed(PATH, {V2: b"two", LATEST: b"two"})
         lost: set[str] = set()

@@ -120,7 +120,7 @@ def test_the_commands_that_read_and_repair_cover_every_line(registry: Registry, 
     assert registry.digest(repository, "2.1.106") == plain.digest
 
 
-def test_removing_from_two_lines_at_once_moves_the_floating_tags_of_both(registry: Registry, repository: str) -> None:
+def test_removing_from_two_lines_together_moves_the_floating_tags_of_both(registry: Registry, repository: str) -> None:
     pushed = Repository(registry, repository)
     before = pushed.image("2.1.105", "before")
     pushed.put("2.1.105-alpine", before.media_type, _content(before.body))

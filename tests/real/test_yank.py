@@ -152,7 +152,7 @@ def test_the_floating_tags_of_a_version_whose_mark_cannot_be_removed_are_checked
         assert held(shop)["3.0"] == only.digest
 
 
-def test_a_series_whose_only_version_was_yanked_comes_back_whole(registry: Registry, repository: str) -> None:
+def test_undoing_a_yank_restores_a_series_with_a_single_version(registry: Registry, repository: str) -> None:
     shop = Repository(registry, repository)
     shop.image("1.0.0", "only")
     api.repair(str(shop))
@@ -356,7 +356,7 @@ def test_a_floating_tag_that_cannot_leave_the_yanked_image_is_named(repository: 
 
 
 @pytest.mark.parametrize("lost", ["the mark", "the look at it"])
-def test_a_yank_whose_mark_was_written_without_an_answer_says_so(
+def test_a_yank_reports_a_mark_that_was_written_without_an_answer(
     registry: Registry, repository: str, lost: str
 ) -> None:
     shop = filled(Repository(registry, repository))
@@ -427,7 +427,9 @@ def test_a_registry_that_goes_away_during_a_yank_makes_the_error_name_the_tags(
     assert held(shop)["latest"] == held(shop)["2.1.105"]
 
 
-def test_a_yank_is_done_though_nobody_sees_which_other_tags_hold_its_image(registry: Registry, repository: str) -> None:
+def test_a_yank_succeeds_although_the_other_tags_of_its_image_are_unreadable(
+    registry: Registry, repository: str
+) -> None:
     shop = filled(Repository(registry, repository))
     shop.image("stable", "2.1.106")
     with Proxy(registry.host) as proxy:

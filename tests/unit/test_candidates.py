@@ -136,7 +136,7 @@ def test_tags_that_a_registry_deleted_with_the_candidate_are_put_back_before_a_f
     )
 
 
-def test_a_version_whose_candidate_would_be_too_long_is_refused_before_anything_is_written() -> None:
+def test_a_version_with_a_candidate_tag_that_is_too_long_is_refused_before_anything_is_written() -> None:
     here = World()
     long = parse_version(f"2.1.106-{'x' * 110}")
     order = Order(long, gates=(Command.parse("judge"),))

@@ -190,7 +190,7 @@ def test_basic_is_user_and_password_in_base64() -> None:
 # Which file is read
 
 
-def test_no_file_means_nobody_is_logged_in(tmp_path: Path) -> None:
+def test_a_missing_file_means_anonymous(tmp_path: Path) -> None:
     config = DockerConfig.load({"DOCKER_CONFIG": str(tmp_path / "absent")})
     assert (config, found(config, REPOSITORY)) == (DockerConfig(folder=tmp_path / "absent"), None)
 

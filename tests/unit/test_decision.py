@@ -99,7 +99,7 @@ def test_the_floating_tags_are_settled_without_the_new_version_unless_it_belongs
     assert goal.otherwise[LATEST] == OTHER
 
 
-def test_a_mark_goes_back_whatever_the_version_tag_holds() -> None:
+def test_a_mark_is_put_back_whatever_the_version_tag_holds() -> None:
     for row in ROWS.values():
         failed = share(row.state, before=row.before, published=row.published)
         failed.first = replace(failed.first, published=Published.of(["2.1.105", "2.1.106-yanked"], Scheme()))

@@ -270,7 +270,7 @@ def test_settling_leads_to_the_resolved_tags_and_settling_again_writes_nothing(
 
 @law
 @given(histories, versions, drifts)
-def test_a_tag_that_no_version_claims_goes_where_the_goal_says(
+def test_a_tag_that_belongs_to_no_version_moves_where_the_goal_says(
     history: set[Version], version: Version, drift: dict[str, str]
 ) -> None:
     repository = ModelRepository.published(names(history), **drift)

@@ -164,7 +164,7 @@ def test_a_floating_tag_of_a_newer_version_is_kept_wherever_it_is() -> None:
     assert all(c.before == c.after and c.drifted for c in found.changes[2:])
 
 
-def test_the_first_release_into_an_old_repository_leaves_latest_alone_where_a_stray_version_is_newer() -> None:
+def test_the_first_release_into_an_old_repository_keeps_latest_if_a_stray_version_is_newer() -> None:
     found = planned("1.2.3, 1.2.4, 2024.1.0, 2024.1 at 1.2.4, 2024 at 1.2.4, latest at 1.2.4", "1.2.5")
     assert told(found) == [
         "create 1.2.5",

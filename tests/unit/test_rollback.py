@@ -207,7 +207,7 @@ def test_a_foreign_push_of_a_floating_tag_is_named_and_not_taken_for_a_rival_ver
 
 
 @pytest.mark.parametrize("spelt", ["2.1.106", "v2.1.106"])
-def test_the_image_that_force_overwrites_is_no_unknown_one(spelt: str) -> None:
+def test_the_image_that_force_overwrites_is_not_reported_as_unknown(spelt: str) -> None:
     repository = ModelRepository.published(["2.1.105"])
     for tag in (spelt, *FLOATS):
         repository.hold(tag, "2.1.106")

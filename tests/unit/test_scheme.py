@@ -104,7 +104,7 @@ def test_there_is_no_tag_0() -> None:
     assert "0" not in resolve(versions("0.1.0 0.2.0 0.2.1 1.0.0"), SCHEME)
 
 
-def test_a_version_whose_tag_would_get_too_long_is_refused() -> None:
+def test_a_version_with_a_tag_that_is_too_long_is_refused() -> None:
     longest = "1.0.0-" + "a" * 122
     assert SCHEME.version_tag(parse_version(longest)) == longest
     with pytest.raises(InvalidReference, match="has 129 characters: shorten it to at most 128"):

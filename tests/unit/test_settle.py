@@ -107,7 +107,7 @@ def test_an_absent_version_does_not_count_although_its_tag_exists() -> None:
     assert "2.1.107" in repository.held
 
 
-def test_a_tag_that_no_version_claims_goes_back_to_what_it_held_or_away() -> None:
+def test_a_tag_that_belongs_to_no_version_gets_its_old_image_or_is_removed() -> None:
     repository = ModelRepository.published(["2.1.107"])
     repository.manifests[digest("1.9.9")] = image("1.9.9").manifest
     goal = Goal(absent=frozenset({version("2.1.107")}), otherwise={Tag("2"): digest("1.9.9"), Tag("latest"): None})
@@ -180,7 +180,7 @@ def test_a_write_repairs_an_unreadable_tag_while_settling() -> None:
     assert not seen.unreadable
 
 
-def test_an_unreadable_tag_that_no_version_claims_goes_where_the_goal_says() -> None:
+def test_an_unreadable_tag_that_belongs_to_no_version_moves_where_the_goal_says() -> None:
     repository = ModelRepository.published(latest="another image")
     repository.unreadable = {Tag("latest")}
     settled(repository, Goal(otherwise={Tag("latest"): None}))
