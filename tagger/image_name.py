@@ -58,13 +58,19 @@ class ImageName:
 
 def writable(repository: Repository) -> Repository:
     """Return the repository. Raises Refused for one of Docker Hub's official images, which take no pushes."""
-    if repository.registry.is_docker_hub and (repository.path.startswith("library/") or "/" not in repository.path):
+    if is_official(repository):
         name = repository.path.removeprefix("library/")
         raise Refused(
             f"{DOCKER_HUB}/library/{name} belongs to Docker's official images, so you cannot push there",
             f"choose your own with --repository USER/{name}, or another registry with --registry",
         )
     return repository
+
+
+def is_official(repository: Repository) -> bool:
+    """Whether a repository is one of Docker Hub's official images, which take no pushes."""
+    path = repository.path
+    return repository.registry.is_docker_hub and (path.startswith("library/") or "/" not in path)
 
 
 def _familiar_path(repository: Repository) -> str:

@@ -8,10 +8,10 @@ from dataclasses import replace
 from functools import partial
 
 from tagger.credentials.docker import DockerConfig
-from tagger.errors import AGAIN, InputError, Interrupted, TaggerError
+from tagger.errors import AGAIN, InputError, Interrupted, Refused, TaggerError
 from tagger.events import silent
 from tagger.git import Asked, revision
-from tagger.image_name import ImageName, writable
+from tagger.image_name import ImageName, is_official
 from tagger.names import Digest, Repository
 from tagger.oci.evidence import Evidence
 from tagger.promoting.convoy import Convoy
@@ -173,7 +173,12 @@ def _promoted_to(places: Sequence[Place], to: Sequence[str]) -> list[Repository]
     if not to and not here:
         raise InputError(f"{own[0]} is not in a registry", "choose with --to where to release the image")
     named = [Repository.parse(text) for text in to] or here
-    return list(dict.fromkeys(map(writable, named)))
+    if official := next(filter(is_official, named), None):
+        raise Refused(
+            f"{official} belongs to Docker's official images, so you cannot push there",
+            f"choose your own with --to, such as USER/{official.path.rpartition('/')[2]}",
+        )
+    return list(dict.fromkeys(named))
 
 
 def _signed(done: Release, couriers: Sequence[Courier]) -> Release:

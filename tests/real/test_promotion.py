@@ -658,7 +658,7 @@ def test_an_index_without_a_platform_is_not_promoted(source: Repository) -> None
         (["HOST/gallery:absent", "1.0.0"], 2, "there is no"),
         (["HOST/gallery", "1.0.0"], 2, "add :TAG or @DIGEST to choose an image"),
         (["HOST/gallery:a", "1.0"], 2, "not a semantic version"),
-        (["HOST/gallery:a", "1.0.0", "--to", "docker.io/library/redis"], 3, "official images"),
+        (["HOST/gallery:a", "1.0.0", "--to", "docker.io/library/redis"], 3, "with --to, such as USER/redis"),
         (["HOST/gallery:a", "1.0.0", "--to", "HOST/gallery:b"], 2, "give the repository alone"),
         (["HOST/a:1", "1.0.0", "--platform-image", "HOST/b:1"], 2, "choose with --to"),
         (["sha256:" + "a" * 64, "1.0.0"], 2, "give REGISTRY/REPOSITORY@DIGEST"),
