@@ -4,7 +4,7 @@
     >>> tagger.tags("2.1.106")
     ('2.1.106', '2.1', '2', 'latest')
 
-`tagger.release(...)` is the command `tagger release`; what goes wrong is a `TaggerError`.
+`tagger.release(...)` is the command `tagger release`. Every failure is a `TaggerError`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What removes tags: the commands `rm` and `prune`."""
+"""The functions that remove tags, as the commands `rm` and `prune` do."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def remove(
     dry_run: bool = False,
     **access: Unpack[Access],
 ) -> Removal:
-    """Remove versions and tags, and no other tag; floating tags go back to the version before first.
+    """Remove versions and tags, and no other tag. Floating tags go back to the previous version first.
 
-    Raises InputError if none of the names exists, Refused if the registry cannot delete or another tag is in the
-    way, Unsettled if something is left, and TaggerError for every other failure.
+    Raises InputError if none of the names exists, Refused if the registry cannot delete or would delete another tag
+    too, Unsettled if something is left, and TaggerError for every other failure.
     """
     found = removal.remove(
         alone(repository, access), schemes, names, dry_run=dry_run, note=access.get("progress", silent)
@@ -55,7 +55,7 @@ def prune(
 ) -> Pruning:
     """Remove old versions; the newest `keep` of each minor series stay, and so does an image that another tag holds.
 
-    A pre-release stays if its first identifier is no known stage, such as rc, and no channel of its variant.
+    A pre-release stays unless its first identifier is a known stage, such as rc, or a channel of its variant.
     `keep_minors` keeps that many series of each major version, `keep_revisions` that many rebuilds of each version that
     stays; `older_than`, such as "180d", keeps what is younger.
     Only tags of `among` are removed, if it is given.

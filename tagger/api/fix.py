@@ -1,4 +1,4 @@
-"""What puts things right: the commands `repair` and `yank`."""
+"""The functions that correct tags, as the commands `repair` and `yank` do."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def repair(
     among: Collection[str] | None = None,
     **access: Unpack[Access],
 ) -> Repair:
-    """Put every floating tag that drifted where the version tags say it should be.
+    """Move every drifted floating tag back to the image of its version.
 
     Only tags of `among` change, if it is given.
 
-    Raises Unsettled when some are not there in the end, InputError when there is no such repository, and TaggerError
-    for every other failure.
+    Raises Unsettled when some could not be moved, InputError when there is no such repository, and TaggerError for
+    every other failure.
     """
     return drift.repair(alone(repository, access), schemes, dry_run=dry_run, among=among)
 
@@ -42,7 +42,7 @@ def yank(
     dry_run: bool = False,
     **access: Unpack[Access],
 ) -> Yank:
-    """Withdraw a version: floating tags go back to the one before, and the image stays as VERSION-yanked.
+    """Withdraw a version: floating tags go back to the previous one, and the image stays as VERSION-yanked.
 
     Raises InputError if it is not published, Unsettled if some tags are not where they belong in the end, and
     TaggerError for every other failure.

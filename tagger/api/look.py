@@ -1,4 +1,4 @@
-"""What looks and changes nothing: the commands `ls`, `check`, `next`, `repos`, `init` and `doctor`."""
+"""The functions that only read, as the commands `ls`, `check`, `next`, `repos`, `init` and `doctor` do."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tagger.rules.scheme import Scheme
 from tagger.text import printable
 from tagger.wiring.access import Access, Shared, alone, deadline_of
 
-# What only some commands need is imported there.
+# Each function imports what only it needs.
 if TYPE_CHECKING:
     from tagger.doctor.finding import Diagnosis
     from tagger.repository.check import Check
@@ -46,7 +46,9 @@ def sharing(repository: str, digest: str, **access: Unpack[Access]) -> Sharing:
 
 
 def listed(repository: str, **access: Unpack[Access]) -> list[str]:
-    """List every tag of a repository as its registry does, by one request or so for a thousand; a new one has none.
+    """List every tag of a repository, in the registry's order; a new repository has none.
+
+    It takes about one request for a thousand tags.
 
     Raises TaggerError.
     """
@@ -54,7 +56,7 @@ def listed(repository: str, **access: Unpack[Access]) -> list[str]:
 
 
 def repositories(registry: str, **access: Unpack[Access]) -> Iterator[str]:
-    """Each repository that a registry lists, as `/v2/_catalog` names it.
+    """Yield each repository that a registry lists in `/v2/_catalog`.
 
     Raises Refused where the registry does not serve that list, and TaggerError for every other failure.
     """
@@ -63,9 +65,9 @@ def repositories(registry: str, **access: Unpack[Access]) -> Iterator[str]:
 
 
 def digests(repository: str, tags: Collection[str], **access: Unpack[Access]) -> dict[str, str | None]:
-    """What tags hold; None for a tag that does not exist.
+    """Return the digest that each tag points at; None for a tag that does not exist.
 
-    Raises BadAnswer for a tag that the registry cannot say that of, and TaggerError for every other failure.
+    Raises BadAnswer for a tag that the registry cannot read, and TaggerError for every other failure.
     """
     from tagger.repository.observe import ask
 
@@ -77,7 +79,7 @@ def digests(repository: str, tags: Collection[str], **access: Unpack[Access]) ->
 
 
 def compare(listings: Sequence[Listing]) -> tuple[Difference, ...]:
-    """Find where repositories that should hold the same disagree, from their listings: `compare([ls(one), ls(other)])`.
+    """Find differences between repositories that should hold the same: `compare([ls(one), ls(other)])`.
 
     Raises InputError for a listing that a limit has cut short.
     """
@@ -87,7 +89,7 @@ def compare(listings: Sequence[Listing]) -> tuple[Difference, ...]:
 
 
 def check(repository: str, *, schemes: Sequence[Scheme] = PLAIN, **access: Unpack[Access]) -> Check:
-    """Find the floating tags that are not where the version tags say they should be.
+    """Find the floating tags that do not point at the version that they belong to.
 
     Raises InputError when there is no such repository, and TaggerError for every other failure.
     """
@@ -123,7 +125,7 @@ def next_version(
 
 
 def propose(repository: str, **access: Unpack[Access]) -> Proposed:
-    """Propose settings for a repository as it is: its lines of versions, and the floating tags that keep to rules.
+    """Propose settings that fit a repository: its lines of versions, and the floating tags that follow rules.
 
     Raises InputError when there is no such repository, and TaggerError for every other failure.
     """
@@ -133,13 +135,13 @@ def propose(repository: str, **access: Unpack[Access]) -> Proposed:
 
 
 def diagnose(repository: str | None = None, **access: Unpack[Access]) -> Diagnosis:
-    """Find out what works from here, and what does not: this machine, and a repository with its registry.
+    """Find out what works and what does not, on this machine and with a repository and its registry.
 
-    `repository` may be the name of an image in the settings of the working directory: then it is checked on all of its
-    registries. Without one, every image there is. No tag and no image changes:
-    an upload that shows the right to push is begun and given up, and what it tries to delete is not there.
+    `repository` may be the name of an image in the settings of the working directory; then it is checked on all of its
+    registries. Without it, every image of the settings is checked. No tag and no image changes: to test the right to
+    push, doctor starts an upload and cancels it, and to test deletes, it names something that does not exist.
 
-    Raises InvalidReference for a name that is neither; whatever else goes wrong is a finding.
+    Raises InvalidReference for a name that is neither. Every other problem is a finding.
     """
     from tagger.doctor.diagnose import diagnose as diagnosed
 

@@ -1,4 +1,4 @@
-"""What releases: the commands `tags`, `release` and `promote`."""
+"""The functions that release, as the commands `tags`, `release` and `promote` do."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def tags(
     build_metadata: str = "refuse",
     git_tag: str | None = None,
 ) -> tuple[str, ...]:
-    """The tags that a version competes for, the most specific first, without asking a registry.
+    """Return the tags that a version competes for, the most specific first, without asking a registry.
 
     >>> tags("2.2.0-rc.1")
     ('2.2.0-rc.1',)
@@ -57,7 +57,7 @@ def release(
 
     Returns what happened to every tag (outcome "planned", "released" or "unchanged").
 
-    Raises InputError for what cannot be used, Refused when a rule says no, Unsettled when tags could not be put back,
+    Raises InputError for bad input, Refused when a rule says no, Unsettled when tags could not be put back,
     Interrupted on Ctrl-C, and TaggerError for every other failure; each has the same report in its `release`.
     """
     registries = [registry] if isinstance(registry, str) else registry
@@ -76,7 +76,7 @@ def release_all(
     floats_via: FloatsVia | str = FloatsVia.ENGINE,
     **options: Unpack[ReleaseOptions],
 ) -> Release:
-    """Release several images as one: no floating tag moves before every version tag is verified.
+    """Release several images together: no floating tag moves before every version tag is verified.
 
     Takes and raises what `release` does.
     """
@@ -95,10 +95,10 @@ def promote(
 ) -> Release:
     """Release an image of a registry or an OCI layout, digest unchanged, with all of its platforms, without an Engine.
 
-    `source` is its reference, by tag or digest, or `oci:PATH` of a layout; several are images of one platform each,
-    which are joined into one index. It is released in its own repository, or in those of `to`: what they lack is copied
-    there, signatures and attestations too. Layers that are under `latest` in a repository of `layers_from`, in the same
-    registry, are mounted from there. The rest is as for `release`.
+    `source` is its reference, by tag or digest, or `oci:PATH` of a layout; several sources are images of one
+    platform each, and are joined into one index. It is released in its own repository, or in those of `to`, and missing
+    content is copied there, signatures and attestations too. Layers that are under `latest` in a repository of
+    `layers_from`, in the same registry, are mounted from there. The other parameters are those of `release`.
     """
     from tagger.wiring.promote import Promotion
     from tagger.wiring.promote import promote as promoted
@@ -114,9 +114,9 @@ def promote_all(
     layers_from: Collection[str] = (),
     **options: Unpack[ReleaseOptions],
 ) -> Release:
-    """Promote several images as one release.
+    """Promote several images together.
 
-    All are copied before a version tag is written, and no floating tag moves before every version tag is verified.
+    All are copied before any version tag is written, and no floating tag moves before every version tag is verified.
     Takes and raises what `promote` does.
     """
     from tagger.wiring.promote import promote as promoted

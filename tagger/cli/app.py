@@ -1,4 +1,4 @@
-"""The program `tagger`, to which each module of commands adds its own."""
+"""The program `tagger`. Each module of commands adds its own to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`tagger apply`: do what a plan says, where it still holds."""
+"""`tagger apply`: make the changes of a plan where it still fits."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _APPLY = "apply"
 
 
 def apply_plan(plan: str, many: Many, where: Where) -> NoReturn:
-    """Do what a plan says, show each result as it ends, and end with the worst exit code.
+    """Make the changes of a plan, show each result when it ends, and exit with the worst code.
 
-    Raises InputError for a plan that is not whole.
+    Raises InputError for an incomplete plan.
     """
     from tagger.fleet.entry import Ran
     from tagger.fleet.names import Shard
@@ -50,7 +50,7 @@ def _read(plan: str) -> Iterator[Planned]:
 
 
 def _check_whole(plan: str) -> None:
-    """Raise InputError for a plan with a line that is none, or with a torn one at its end."""
+    """Raise InputError for a plan with an invalid line, or with an incomplete one at its end."""
     from tagger.fleet.journal import results
 
     whole = failed = 0
@@ -73,7 +73,7 @@ def _check_whole(plan: str) -> None:
 
 
 def _asked(planned: Planned) -> Asked[Any]:
-    """What is to be done in a repository: what its command decides now, if that is what was planned."""
+    """Return the work in one repository: the command's own decision now, if it is the planned one."""
     from tagger.api import clean_up, fix, look
     from tagger.cli.render import json, text
 

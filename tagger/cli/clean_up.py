@@ -53,7 +53,7 @@ class Limits:
     ] = None
 
     def at(self, place: Place) -> dict[str, Any]:
-        """What prune keeps in a repository: by these options, and else by its settings. Raises InputError."""
+        """Return what prune keeps in a repository: by these options, or by its settings. Raises InputError."""
         found = {**place.limits, **words(self)}
         if "keep" not in found:
             raise InputError(
@@ -136,14 +136,14 @@ def prune(
             run(asked, many, repository, where, as_json=how.as_json)
         there = places(where, one(repository))
         for place in there:
-            limits.at(place)  # before anybody is asked
+            limits.at(place)  # before the question
         _after_asking(there, remove, shown, how)
 
 
 def _after_asking(places: Sequence[Place], remove: Callable[..., R], shown: Shown[R], how: Removing) -> None:
-    """Remove; without --yes show first what would go and ask, then remove no other tags.
+    """Remove tags. Without --yes, show first what would go and ask, and then remove only those tags.
 
-    Ends the command. Raises InputError without a terminal, and Refused if something else would go by the time of the
+    Ends the command. Raises InputError without a terminal, and Refused if other tags would go by the time of the
     answer.
     """
     if how.dry_run or how.yes:

@@ -37,7 +37,7 @@ def command(app: typer.Typer, section: str, name: str | None = None) -> Callable
 
 
 def _flat(function: Callable[..., None]) -> Callable[..., None]:
-    """The same function, whose groups of options are parameters of their own."""
+    """Return the same function with a parameter for each option of its groups."""
     hints = get_type_hints(function, include_extras=True)
     groups: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
     parameters: list[inspect.Parameter] = []
@@ -69,9 +69,9 @@ def _flat(function: Callable[..., None]) -> Callable[..., None]:
     return flat
 
 
-@functools.cache  # most commands share their groups, and to read one takes long
+@functools.cache  # most commands share their groups, and reading one is slow
 def _options(group: Any) -> tuple[inspect.Parameter, ...]:
-    """The options of a group, and of the groups in it."""
+    """Return the options of a group, and of the groups in it."""
     found: list[inspect.Parameter] = []
     for each, hint in _fields(group).items():
         if is_dataclass(hint):
@@ -83,7 +83,7 @@ def _options(group: Any) -> tuple[inspect.Parameter, ...]:
 
 
 def _made(group: Any, words: dict[str, Any]) -> Any:
-    """A group, made of its words, which are taken away."""
+    """Make a group from its words, and remove them from the others."""
     return group(
         **{each: _made(hint, words) if is_dataclass(hint) else words.pop(each) for each, hint in _fields(group).items()}
     )
@@ -91,7 +91,7 @@ def _made(group: Any, words: dict[str, Any]) -> Any:
 
 @functools.cache
 def _fields(group: Any) -> dict[str, Any]:
-    """The fields of a group, and what is said of each."""
+    """Return the fields of a group, and the annotation of each."""
     return get_type_hints(group, include_extras=True)
 
 
@@ -99,7 +99,7 @@ def _fields(group: Any) -> dict[str, Any]:
 
 
 class Command(typer.core.TyperCommand):
-    """A command that shows its options in sections, without rich, which takes long to import."""
+    """A command that shows its options in sections, without rich, which is slow to import."""
 
     def format_usage(self, ctx: Any, formatter: Any) -> None:
         """Write how the command is called (click, "Command.format_usage")."""
@@ -115,7 +115,7 @@ class Command(typer.core.TyperCommand):
 
 
 class Group(typer.core.TyperGroup):
-    """The program: it shows its commands in sections."""
+    """The program, which shows its commands in sections."""
 
     def format_usage(self, ctx: Any, formatter: Any) -> None:
         """Write how the program is called (click, "Command.format_usage")."""
@@ -137,24 +137,24 @@ def _write_text(formatter: Any, command: Any) -> None:
     for paragraph in paragraphs(command):
         formatter.write_paragraph()
         with formatter.indentation():
-            if paragraph.startswith("Example: "):  # to be copied, so it stays one line
+            if paragraph.startswith("Example: "):  # for copying, so it stays one line
                 formatter.write(f"{'':>{formatter.current_indent}}{paragraph}\n")
             else:
                 formatter.write_text(paragraph)
 
 
 def paragraphs(command: Any) -> list[str]:
-    """The paragraphs of a command's help, each in one line."""
+    """Return the paragraphs of a command's help, each in one line."""
     return [" ".join(part.split()) for part in str(command.help).strip().split("\n\n")]
 
 
 def arguments(command: Any) -> str:
-    """What follows a command's name: its arguments, in brackets where they may be left out."""
+    """Return the arguments that follow a command's name, the optional ones in brackets."""
     return " ".join(each.metavar for each in command.params if each.param_type_name == "argument")
 
 
 def panels(group: Any) -> list[tuple[str, list[tuple[str, Any]]]]:
-    """The sections of the list of commands, each with its commands by name."""
+    """Return the sections of the list of commands, each with its commands by name."""
     found: dict[str, list[tuple[str, Any]]] = {title: [] for title in SECTIONS}
     for name, command in group.commands.items():
         found[command.rich_help_panel].append((name, command))
@@ -162,7 +162,7 @@ def panels(group: Any) -> list[tuple[str, list[tuple[str, Any]]]]:
 
 
 def sections(command: Any, context: Any = None) -> list[tuple[str, list[tuple[str, str]]]]:
-    """The sections of a command's help: how each argument or option is written, and what it does."""
+    """Return the sections of a command's help: each argument or option, and what it does."""
     found: dict[str, list[tuple[str, str]]] = {title: [] for title in (_ARGUMENTS, _OPTIONS, *PANELS)}
     for each in command.get_params(context) if context else command.params:
         if each.param_type_name == "argument":

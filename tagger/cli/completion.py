@@ -1,11 +1,11 @@
-"""Scripts that make a shell ask tagger how a word goes on; each asks as those of typer's `--show-completion` do."""
+"""Scripts that make a shell ask tagger for completions, in the same way as those of typer's `--show-completion`."""
 
 from __future__ import annotations
 
 from tagger.errors import InputError
 from tagger.text import printable
 
-# Else bash breaks HOST:PORT and REPOSITORY:TAG into words.
+# Otherwise bash splits HOST:PORT and REPOSITORY:TAG into words.
 _BASH = """\
 COMP_WORDBREAKS=${COMP_WORDBREAKS//:}
 _tagger_completion() {
@@ -48,7 +48,7 @@ SHELLS = tuple(_SCRIPTS)
 
 
 def script(shell: str) -> str:
-    """The script for a shell. Raises InputError for a shell without one."""
+    """Return the script for a shell. Raises InputError for an unknown shell."""
     if shell not in _SCRIPTS:
         raise InputError(f"there is no completion for '{printable(shell)}'", "give bash, zsh, fish or powershell")
     return _SCRIPTS[shell].rstrip()

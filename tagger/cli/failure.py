@@ -1,4 +1,4 @@
-"""How a command fails: what it says, what it still reports, and its exit code."""
+"""How a command fails: its message, its report, and its exit code."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tagger.errors import AGAIN, Fault, Interrupted, TaggerError
 
 @contextlib.contextmanager
 def failing(repository: str | None = None, *, as_json: bool = False) -> Iterator[None]:
-    """Show an error as every command does, with what was done before it, and exit with its code."""
+    """Show an error, and what was done before it, as every command does; exit with its code."""
     try:
         yield
     except (typer.Exit, typer.Abort):
@@ -32,7 +32,7 @@ def failing(repository: str | None = None, *, as_json: bool = False) -> Iterator
 
 
 def failed_content(error: TaggerError, repository: str) -> dict[str, Any]:
-    """A failure as a JSON object, with what was done before it."""
+    """Return a failure as a JSON object, with what was done before it."""
     from tagger.cli.render.json import removal_content
 
     done = removal_content(error.removal) if error.removal else {"repository": repository}
@@ -48,7 +48,7 @@ def show_done(error: TaggerError) -> None:
 
 
 def as_error(problem: BaseException) -> TaggerError:
-    """The error that says what ended a command: what tagger did not raise itself is a signal, or its own fault."""
+    """Return the error that ended a command; any other exception becomes an interruption or an internal error."""
     if isinstance(problem, TaggerError):
         return problem
     if isinstance(problem, KeyboardInterrupt):
@@ -57,7 +57,7 @@ def as_error(problem: BaseException) -> TaggerError:
 
 
 def failure(error: TaggerError, *, annotated: bool | None = None, where: str = "") -> typer.Exit:
-    """Show an error, and where it happened if it does not say so; what is returned ends the command with its code."""
+    """Show an error, and where it happened if its message does not say so; return what ends the command."""
     text = str(error) if where in str(error) else f"{where}: {error}"
     if annotating(annotated):
         tell_github("error", text)

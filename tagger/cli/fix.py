@@ -1,4 +1,4 @@
-"""The commands that put things right: `repair`, `apply` and `yank`."""
+"""The commands that correct tags: `repair`, `apply` and `yank`."""
 
 from __future__ import annotations
 

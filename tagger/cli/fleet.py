@@ -1,4 +1,4 @@
-"""A command on many repositories: read from stdin or a file, some at once, each with a result of its own."""
+"""A command on many repositories from stdin or a file: it handles some at a time, each with its own result."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ _JOBS = 8
 
 @dataclass(frozen=True, slots=True)
 class Asked(Generic[R]):
-    """What to do in each repository, and how it is shown there; `dry_run` is None for what never writes.
+    """The work in each repository, and how to show its result; `dry_run` is None for a command that never writes.
 
-    With a `plan`, what would be done goes to that file, with what `limits` says of each repository.
+    With a `plan`, the changes are not made but written to that file, with the `limits` of each repository.
     """
 
     command: str
@@ -50,7 +50,7 @@ class Asked(Generic[R]):
     limits: Callable[[Place], dict[str, Any]] | None = None
 
     def said(self, place: Place, done: R) -> dict[str, Any]:
-        """What is said of a repository, as JSON."""
+        """Return the result of a repository as JSON."""
         content = self.shown.content(done)
         if self.plan is None or not self.shown.wrote(done):
             return content
@@ -63,7 +63,7 @@ class Asked(Generic[R]):
 
     @property
     def ran(self) -> Ran:
-        """The command, as the lines of a run name it."""
+        """Return the command as the lines of a run name it."""
         from tagger.fleet.entry import Ran
 
         return Ran(self.command, self.dry_run)
@@ -71,20 +71,20 @@ class Asked(Generic[R]):
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The result in one repository, and what shows it."""
+    """Return the result in one repository, and the function that shows it."""
 
     entry: Entry
     show: Callable[[], None]
 
 
 def is_asked(many: Many, repository: str | None, plan: str | None = None) -> bool:
-    """Whether a command is about many repositories: by its argument, or by an option that only those have."""
+    """Whether a command is about many repositories, by its argument or an option that only such commands have."""
     given = (getattr(many, each.name) for each in fields(many))
     return repository == STDIN or plan is not None or any(value is not None and value is not False for value in given)
 
 
 def one(repository: str | None) -> str:
-    """The repository of a command that is about one. Raises InputError where there is none."""
+    """Return the repository of a command that is about one. Raises InputError if it is missing."""
     if repository is None:
         raise InputError("no repository is named", "give REPOSITORY, - to read several from stdin, or --from FILE")
     return repository
@@ -119,7 +119,7 @@ def run(
 
 
 def deadline_of(many: Many) -> Deadline:
-    """The time that a run has. Raises InputError."""
+    """Return the time that a run has. Raises InputError."""
     from tagger.wiring.access import seconds
     from tagger.work import Deadline
 
@@ -127,7 +127,7 @@ def deadline_of(many: Many) -> Deadline:
 
 
 def _named(many: Many, repository: str | None, where: Where, deadline: Deadline) -> Iterator[str]:
-    """The repositories as they are named: on stdin, in a file, or on the command line."""
+    """Return the repositories as the user names them: on stdin, in a file, or on the command line."""
     from tagger.fleet import lines
     from tagger.fleet.names import names
 
@@ -144,15 +144,15 @@ def _named(many: Many, repository: str | None, where: Where, deadline: Deadline)
 
 
 def sharing(place: Place, shared: Shared) -> Place:
-    """The same place, reached over what the calls for many repositories share."""
+    """Return the same place, with the connections that the calls for many repositories share."""
     return replace(place, reaching={**place.reaching, "shared": shared})
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A command on many repositories that begins, and the time that it has.
+    """Begin a command on many repositories, and return the time that it has.
 
-    `sharers` is the number of shards. The file of a `plan` is written from its beginning, unless it is resumed.
+    `sharers` is the number of shards. The file of a `plan` starts empty, unless the run is resumed.
     """
 
     ran: Ran
@@ -162,7 +162,7 @@ class Run:
     plan: str | None = None
 
     def each(self, named: Iterable[tuple[str, T]], task: Callable[[str, T, Shared], Ended]) -> NoReturn:
-        """Do a task for each repository that is not decided yet, record each result, and end the command."""
+        """Run a task for each undecided repository, record each result, and end the command."""
         from tagger.fleet.journal import Journal
         from tagger.fleet.names import parse_rates
         from tagger.wiring.access import Shared
@@ -209,9 +209,9 @@ class Run:
 
 
 def ended_in(spelt: str, asked: Asked[R], many: Many, place_of: Callable[[], Place]) -> Ended:
-    """Do what is asked in one repository; an error is a result.
+    """Do the work in one repository; an error is a result.
 
-    Raises TimedOut and CalledOff where nothing is decided, since the run ends.
+    Raises TimedOut and CalledOff if nothing was decided, because the run ends.
     """
     from tagger.fleet.entry import Entry
 
@@ -244,7 +244,7 @@ def _show_done(shown: Shown[R], done: R, entry: Entry, many: Many) -> None:
 
 
 def _write_metrics(many: Many, ran: Ran, journal: Journal, shared: Shared, *, complete: bool) -> None:
-    """Write the metrics in one piece, as their readers want; the time of the last complete run is kept.
+    """Replace the file of metrics in one step, and keep the time of the last complete run.
 
     Raises InputError.
     """

@@ -1,4 +1,4 @@
-"""The commands that look and change nothing, except `tags`: `ls`, `check`, `repos`, `next` and `config`."""
+"""The commands that only read: `ls`, `check`, `repos`, `next` and `config`. The command `tags` has its own module."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from tagger.repository.listing import Listing
 
 _SHOWN = 20
-_DRIFT = 5  # the exit code of a check that found some
+_DRIFT = 5  # the exit code of a check that found drift
 
 
 @command(app, LOOK)

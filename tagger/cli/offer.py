@@ -1,6 +1,6 @@
-"""What a shell is offered for the word that is typed.
+"""The completions of a word in a shell.
 
-It waits, and has no place for errors: what takes too long or fails offers nothing.
+The user waits, and the shell cannot show errors: if a question takes too long or fails, there are no completions.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any
 import typer
 
 _SECONDS = 3.0
-# Shells evaluate what they are offered. No image and no tag needs another character, but a checkout or a registry may
-# hold anything.
+# Shells evaluate completions. No image and no tag needs another character, but a checkout or a registry may hold
+# anything.
 _HARMLESS = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/@+-]*")
 
 
@@ -41,12 +41,12 @@ def images(incomplete: str) -> list[str]:
 
 
 def tags_there(context: typer.Context, incomplete: str) -> list[str]:
-    """Offer the tags of the repository that is named before."""
+    """Offer the tags of the repository in an earlier argument."""
     return _beginning(incomplete, _in_time(_tags(context.params["repository"], context.params)))
 
 
 def tagged(context: typer.Context, incomplete: str) -> list[str]:
-    """Offer the tags of the repository that the word itself names before a colon, else the images of the settings."""
+    """Offer the tags of the repository before the colon of the word, or without one, the images of the settings."""
     repository, colon, tag = incomplete.rpartition(":")
     if not colon or "/" in tag:
         return tables(incomplete)
@@ -77,7 +77,7 @@ def _in_time(ask: Callable[[], Iterable[str]]) -> list[str]:
     return found[0] if found else []
 
 
-# What takes time to import is imported before the time counts.
+# Slow modules are imported before the time counts.
 
 
 def _tables() -> Callable[[], Iterable[str]]:

@@ -1,4 +1,4 @@
-"""The options of the command line, each written once; options that belong together are one value.
+"""The options of the command line, each written once. Options that belong together form a group.
 
 A command takes a whole group as one parameter: `command` turns the group's fields into options.
 """
@@ -18,14 +18,14 @@ PANELS = TARGET, TAGS, SAFETY, MANY, CI, OUTPUT = "Target", "Tags", "Safety", "M
 
 
 def option(panel: str | None, text: str, *names: str, one_of: Sequence[str] = (), **more: Any) -> Any:
-    """An option, the section of the help that shows it, and its help; a shell is offered the words of `one_of`."""
+    """An option, the section of the help that shows it, and its help; shells complete the words of `one_of`."""
     if one_of:
         more = {"metavar": "|".join(one_of), "autocompletion": offer.one_of(*one_of), **more}
     return typer.Option(*names, help=text, rich_help_panel=panel, **more)
 
 
 def named(text: str, metavar: str) -> Any:
-    """An argument that may be an image in the settings, whose names a shell is offered."""
+    """An argument that may be an image in the settings; shells complete the names of those."""
     return typer.Argument(metavar=metavar, help=text, autocompletion=offer.tables)
 
 
@@ -74,7 +74,7 @@ Plan = Annotated[
 
 
 def words(group: Any) -> dict[str, Any]:
-    """The options of a group that were given, by the names that the Python API has for them."""
+    """Return the given options of a group, by their names in the Python API."""
     values = {field.name: getattr(group, field.name) for field in fields(group)}
     return {name: value for name, value in values.items() if value is not None and name != "verbose"}
 
@@ -107,7 +107,7 @@ class Rules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """How registries are reached."""
+    """How to reach registries."""
 
     insecure: Annotated[
         Texts,
@@ -125,13 +125,13 @@ class Access:
 
     @property
     def trace(self) -> Callable[[str], None] | None:
-        """What takes a line for every request; None without --verbose."""
+        """Return the function that shows a line for every request; None without --verbose."""
         return say if self.verbose or verbose_asked() else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Where:
-    """Which repositories a command is about beside the one it names, how all are reached, and how their tags read."""
+    """Which other repositories a command is about, how to reach all of them, and how to read their tags."""
 
     also: Annotated[
         Texts,
@@ -145,7 +145,7 @@ class Where:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Writing:
-    """How far a command goes that writes, and how it reports."""
+    """Whether a command writes or only shows its changes, and how it reports."""
 
     dry_run: DryRun = False
     as_json: Json = False
@@ -153,7 +153,7 @@ class Writing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removing(Writing):
-    """The same of a command that removes, and whether it asks first."""
+    """The same for a command that removes tags, and whether it asks first."""
 
     yes: Annotated[bool, option(SAFETY, "Skip the confirmation. Required without a terminal.", "--yes", "-y")] = False
 

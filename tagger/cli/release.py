@@ -146,7 +146,7 @@ def promote(
 
 
 def _words(chosen: Chosen[Any], how: Common, watch: Watch) -> Words:
-    """What the API takes beside the images."""
+    """Return the parameters of the API other than the images."""
     settings, access = chosen.settings, how.access
     by_settings = {"gates": settings.gates, "require": settings.require, "after": settings.after}
     reached = {**words(access), "auth_host": access.auth_host or chosen.auth_hosts, "trace": access.trace}
@@ -155,12 +155,12 @@ def _words(chosen: Chosen[Any], how: Common, watch: Watch) -> Words:
 
 
 def _released(run: Callable[[Watch], Release], how: Common, image: str, version: str) -> None:
-    """Run a release and report it, however it ends; `image` and `version` are for one that could not begin."""
+    """Run a release and report its end; `image` and `version` are for a release that could not begin."""
     from tagger.cli.render.live import Watch
 
     output = how.output
     error: TaggerError | None = None
-    files: list[Appended | None] = []  # none where one cannot be opened: that is said once
+    files: list[Appended | None] = []  # no files if one cannot be opened: that is reported once
     try:
         files = [opened(output.summary), opened(output.env_file)]
         with Watch(quiet=output.quiet) as watch:
@@ -182,7 +182,7 @@ def _not_begun(image: str, version: str, error: TaggerError, *, dry_run: bool) -
 
 
 def _report(done: Release, files: Sequence[Appended | None], output: Output, *, failed: bool) -> None:
-    """Write the files, and print; a file that can no longer be written is named, and changes nothing."""
+    """Write the files, and print; a file that can no longer be written is named and does not change the result."""
     from tagger.cli.render.json import as_json, release_content
     from tagger.cli.render.markdown import release_markdown, release_variables
     from tagger.cli.render.table import show_release

@@ -1,4 +1,4 @@
-"""The options of releases, each written once: where an image goes, what has to let it through, how it is reported."""
+"""The options of releases, each written once: target, gates and evidence, conditions, and report."""
 
 from typing import Annotated
 
@@ -40,7 +40,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gates:
-    """The commands around a release, and the evidence that has to be there."""
+    """The commands around a release, and the required evidence."""
 
     gate: Annotated[
         Texts,

@@ -46,7 +46,7 @@ _TRIED = {
     "doctor": "diagnose",
     "--version": "version",
 }
-# Words that people try for a command; typer suggests what is spelled alike, which may do the opposite.
+# Words that people try as a command. typer suggests commands with a similar spelling, which may do the opposite.
 _MEANT = {
     **{word: f"use tagger {name}" for name, words in _TRIED.items() for word in words.split()},
     "unyank": "bring a version back with tagger yank REPOSITORY VERSION --undo, or release another image"
@@ -57,7 +57,7 @@ _MEANT = {
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    gc.disable()  # a run lasts seconds: to look for garbage while everything is imported takes longer than it frees
+    gc.disable()  # a run lasts seconds: looking for garbage during the imports costs more than it saves
     _open_streams()
     # Two signals may interrupt the ending too, once each; a third one ends the process.
     with _Ending(), _Ending(), _Ending():
@@ -69,7 +69,7 @@ def main() -> None:
 
 
 class _Ending:
-    """Ends the process with the exit code of what it encloses."""
+    """Ends the process with the exit code of the enclosed code."""
 
     def __enter__(self) -> None:
         pass
@@ -80,10 +80,10 @@ class _Ending:
 
 
 def _exit_code(problem: BaseException | None) -> int:
-    """The exit code of what ended a command, which no later signal changes; what nobody has shown yet is shown."""
+    """Return the exit code of a command, which no later signal changes; show an error that was not shown yet."""
     chain = list(_oldest_first(problem))
     for error in chain:
-        # Typer makes an exit of a signal too, without a word.
+        # Typer silently turns a signal into an exit too.
         if isinstance(error, typer.Exit) and not isinstance(error.__cause__, KeyboardInterrupt):
             return error.exit_code
     for error in chain:
@@ -96,16 +96,16 @@ def _exit_code(problem: BaseException | None) -> int:
 
 
 def _oldest_first(problem: BaseException | None) -> Iterator[BaseException]:
-    """Yield an exception after those that it was raised upon."""
+    """Yield the causes of an exception, and then the exception."""
     if problem:
         yield from _oldest_first(problem.__context__)
         yield problem
 
 
 def program(words: Sequence[str] = ()) -> typer.Typer:
-    """The program with the command that these words call, or with every command where they call none.
+    """Return the program with the command of these words, or with every command if they name none.
 
-    To register all of them takes longer than most commands have to think. The version needs none.
+    Registering all of them takes longer than most commands run. The version needs none.
     """
     name = _called(words)
     if not name and not _VERSION.isdisjoint(words):
@@ -121,7 +121,7 @@ def _called(words: Sequence[str]) -> str:
 
 
 def _note_fault(ended: sys.UnraisableHookArgs | threading.ExceptHookArgs) -> None:
-    """Report a fault of tagger's own in what nobody waits for, which changes nothing about how the command ends."""
+    """Report an internal error in a background thread; it does not change the exit code."""
     if ended.exc_value and not isinstance(ended.exc_value, SystemExit):
         if verbose_asked():
             show_traceback(ended.exc_value)
@@ -129,7 +129,7 @@ def _note_fault(ended: sys.UnraisableHookArgs | threading.ExceptHookArgs) -> Non
 
 
 def _as_text(words: Sequence[str]) -> list[str]:
-    """Escape what is not text in a word, since typer prints words as they come; only names of files may hold such."""
+    """Escape control characters in a word, because typer prints words unchanged; only file names may contain them."""
     files = ("--summary", "--env-file")
     before = ["", *words]
     return [
@@ -139,7 +139,7 @@ def _as_text(words: Sequence[str]) -> list[str]:
 
 
 def _check_command(words: Sequence[str]) -> None:
-    """End with exit code 2 for a command that has another name here."""
+    """End with exit code 2 for a command that has another name in tagger."""
     name = _called(words)
     if meant := _MEANT.get(name.lower()):
         say(f"error: there is no command '{name}': {meant}")
@@ -147,20 +147,20 @@ def _check_command(words: Sequence[str]) -> None:
 
 
 def _open_streams() -> None:
-    """Let output go nowhere where the caller closed stdout or stderr, or else the next file would get it.
+    """Discard output if the caller closed stdout or stderr; otherwise the next opened file would receive it.
 
-    What stdout cannot encode is escaped.
+    Characters that stdout cannot encode are escaped.
     """
     for stream, descriptor in (("stdin", 0), ("stdout", 1), ("stderr", 2)):
         if getattr(sys, stream) is None:
             mode = "r" if descriptor == 0 else "w"
             setattr(sys, stream, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 - open to the end
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr has it
+        sys.stdout.reconfigure(errors="backslashreplace")  # like stderr
 
 
 def _end(code: int) -> NoReturn:
-    """End now: pushes that a second signal left running hold threads, and those would hold up an ordinary exit."""
+    """End now: pushes that still run after a second signal hold threads, which would delay an ordinary exit."""
     signals.end_at_once()
     with contextlib.suppress(OSError):
         sys.stdout.flush()

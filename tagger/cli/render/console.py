@@ -1,7 +1,6 @@
-"""Where output goes: data to stdout, everything else to stderr, in colour where that is a terminal.
+"""Output: data to stdout, everything else to stderr, in colour on a terminal.
 
-Whatever names, files and answers hold, it reaches neither a terminal nor a log with control characters, or as a command
-to a CI system.
+No control character and no command for a CI system reaches a terminal or a log, whatever names, files and answers hold.
 """
 
 from __future__ import annotations
@@ -25,20 +24,20 @@ _ASCII = {"create": "+", "move": ">", "keep": ".", "unchanged": "=", "refuse": "
 
 
 class Screen(Protocol):
-    """What shows progress live; lines go above it."""
+    """A live display of progress; lines go above it."""
 
     announced: str
 
     def above(self, line: str) -> None:
-        """Print a line that stays."""
+        """Print a permanent line."""
 
 
 screens: list[Screen] = []
-"""What shows progress now, the innermost last."""
+"""The live displays that are active, the innermost last."""
 
 
 def say(line: str) -> None:
-    """Print a line on stderr. A reader that has left does not stop the command."""
+    """Print a line on stderr. A closed pipe does not stop the command."""
     line = one_line(without_secrets(line))
     with contextlib.suppress(OSError):
         if screens:
@@ -58,13 +57,13 @@ def announce(line: str) -> None:
 
 
 def show_cursor() -> None:
-    """Show the cursor again where a live part hides it, which may not come to its end."""
+    """Show the cursor again, because a live display hides it and may not end normally."""
     if screens:
         _write_at_once("\x1b[?25h")
 
 
 def _write_at_once(text: str) -> None:
-    """Write to stderr past all buffers, unless that would have to wait for a reader."""
+    """Write to stderr without a buffer, unless that would block."""
     with contextlib.suppress(OSError, ValueError):
         descriptor = sys.stderr.fileno()
         if select.select((), (descriptor,), (), 0)[1]:
@@ -72,13 +71,13 @@ def _write_at_once(text: str) -> None:
 
 
 def _lit(line: str) -> str:
-    """The line, with the word "error" in red if stderr shows colour."""
+    """Return the line, with the word "error" in red if stderr shows colour."""
     red = line.startswith("error: ") and is_rich(sys.stderr) and not os.environ.get("NO_COLOR")
     return f"\x1b[1;31merror:\x1b[0m {line.removeprefix('error: ')}" if red else line
 
 
 def show(text: str) -> None:
-    """Print lines of data, if any; a reader that has left, or a full disk, does not change how the command ended."""
+    """Print lines of data, if any. A closed pipe or a full disk does not change the exit code."""
     if not text:
         return
     try:
@@ -88,7 +87,7 @@ def show(text: str) -> None:
 
 
 def show_traceback(error: BaseException) -> None:
-    """Print the traceback of an exception and its causes, without any variable, since one may hold a secret."""
+    """Print the traceback of an exception and its causes, without variables, because one may hold a secret."""
     import traceback
 
     for line in without_secrets("".join(traceback.format_exception(error))).splitlines():
@@ -96,21 +95,21 @@ def show_traceback(error: BaseException) -> None:
 
 
 def is_rich(stream: TextIO) -> bool:
-    """Whether a stream shows colour and symbols: a terminal does, and with FORCE_COLOR every stream."""
+    """Whether a stream shows colour and symbols: a terminal does, and every stream with FORCE_COLOR."""
     forced = os.environ.get("FORCE_COLOR", "0") not in ("", "0")
     return forced or (stream.isatty() and os.environ.get("TERM") != "dumb")
 
 
 def lost(error: OSError) -> None:
-    """Report that stdout took no more, unless its reader has left; nothing else is written there."""
-    # What is left in the buffer must not fail again when the interpreter ends.
+    """Report that writing to stdout failed, unless its pipe is closed; nothing else is written there."""
+    # The rest of the buffer must not fail again when the interpreter ends.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if not isinstance(error, BrokenPipeError):
         say(f"the report cannot be written ({error.strerror}): the exit code says how the command ended")
 
 
 def console(stream: TextIO) -> Console:
-    """A console of rich for a stream, with colour unless NO_COLOR is set."""
+    """Return a console of rich for a stream, with colour unless NO_COLOR is set."""
     from rich.console import Console
 
     colourless = bool(os.environ.get("NO_COLOR"))
@@ -118,18 +117,18 @@ def console(stream: TextIO) -> Console:
 
 
 def symbols(stream: TextIO) -> dict[str, str]:
-    """A symbol for each action, in ASCII where the stream has no UTF."""
+    """Return a symbol for each action, in ASCII if the stream has no UTF."""
     return _SYMBOLS if "utf" in (stream.encoding or "").lower() else _ASCII
 
 
 def styled(line: str, style: str = "") -> Text:
-    """A line for rich, without control characters, which rich would pass on."""
+    """Return a line for rich, without control characters, which rich would print."""
     from rich.text import Text
 
     return Text(one_line(line), style)
 
 
 def verbose_asked() -> bool:
-    """Whether --verbose is anywhere on the command line, even where typer did not come to read it."""
+    """Whether --verbose is anywhere on the command line, even if typer never parsed it."""
     options = takewhile(lambda word: word != "--", sys.argv[1:])
     return any(word == "--verbose" or re.fullmatch("-[hqvy]*v[hqvy]*", word) for word in options)

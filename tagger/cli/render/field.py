@@ -11,12 +11,12 @@ from tagger.cli.render.console import say
 from tagger.text import neutral_json, one_line, printable
 
 _asked: ContextVar[str | None] = ContextVar("field", default=None)
-_PARTS = "repositories"  # what a release has fields of
+_PARTS = "repositories"  # the parts of a release that have fields
 
 
 @contextlib.contextmanager
 def asking(name: str | None) -> Iterator[None]:
-    """Let results be shown as one of their fields while this lasts; None: whole."""
+    """Show only one field of each result within this context; None: the whole result."""
     before = _asked.set(name)
     try:
         yield
@@ -25,12 +25,12 @@ def asking(name: str | None) -> Iterator[None]:
 
 
 def asked() -> str | None:
-    """The field that is asked for now, None without one."""
+    """Return the requested field; None without one."""
     return _asked.get()
 
 
 def in_lines(content: dict[str, Any] | list[dict[str, Any]], name: str) -> str:
-    """The values of a field, one a line; a note says where a result has no such field."""
+    """Return the values of a field, one per line; a note reports a result without such a field."""
     found = [*_values(content, name.split("."))]
     results = content if isinstance(content, list) else [content]
     if not found and not any(each.get("error") for each in results):
@@ -40,7 +40,7 @@ def in_lines(content: dict[str, Any] | list[dict[str, Any]], name: str) -> str:
 
 
 def _values(content: object, names: Sequence[str]) -> Iterator[object]:
-    """Every value that a path of names leads to, through lists; what a release lacks is looked for in its parts."""
+    """Return every value at a path of names, through lists; a key that a release lacks is looked up in its parts."""
     if isinstance(content, list | tuple):
         for each in content:
             yield from _values(each, names)

@@ -16,14 +16,14 @@ from tagger.values import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """A file that is open for appending; the reader of a pipe waits until it is closed."""
+    """A file that is open for appending; the reader of a pipe waits until tagger closes it."""
 
     name: str
     descriptor: int
 
 
 def opened(file: str | None) -> Appended | None:
-    """Open a file to append to, before anything else begins; a pipe needs its reader by then. Raises InputError."""
+    """Open a file for appending before anything else begins; a pipe needs a reader by then. Raises InputError."""
     if file is None:
         return None
     try:
@@ -37,7 +37,7 @@ def opened(file: str | None) -> Appended | None:
 
 
 def append(output: Appended | None, text: str) -> None:
-    """Append text that ends in a line break, behind whatever line is there already, and close. Raises TaggerError."""
+    """Append text on a line of its own, and close the file. Raises TaggerError."""
     if output is None:
         return
     try:
@@ -52,10 +52,10 @@ def append(output: Appended | None, text: str) -> None:
 
 
 def _write_whole(descriptor: int, content: bytes) -> None:
-    """Write all of it, or take back what went in before the disk was full. Raises OSError."""
+    """Write the whole text, or remove the part that was written before the disk was full. Raises OSError."""
     written = os.write(descriptor, content)
     if written < len(content):
-        with contextlib.suppress(OSError):  # a pipe keeps what it got
+        with contextlib.suppress(OSError):  # a pipe cannot be cut back
             os.ftruncate(descriptor, os.fstat(descriptor).st_size - written)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -72,7 +72,7 @@ def _at_line_start(output: Appended) -> bool:
 
 
 def annotating(asked: bool | None = None) -> bool:
-    """Whether errors become annotations: as `asked`; by default, in GitHub Actions."""
+    """Whether errors become annotations: as `asked`, or by default in GitHub Actions."""
     return os.environ.get("GITHUB_ACTIONS") == "true" if asked is None else asked
 
 

@@ -39,7 +39,7 @@ def as_json(content: dict[str, Any] | list[dict[str, Any]]) -> str:
 
 
 def release_content(release: Release) -> dict[str, Any]:
-    """A release as a JSON object; warnings, variants and images appear only where there are several or any."""
+    """Return a release as a JSON object, with warnings only if there are any, and variants and images if several."""
     several = len({released.image for released in release.repositories}) > 1
     return {
         "image": release.image,
@@ -58,7 +58,7 @@ def release_content(release: Release) -> dict[str, Any]:
 
 
 def listing_content(listing: Listing) -> dict[str, Any]:
-    """A listing as a JSON object."""
+    """Return a listing as a JSON object."""
     return {
         "repository": str(listing.repository),
         "versions": [
@@ -71,7 +71,7 @@ def listing_content(listing: Listing) -> dict[str, Any]:
 
 
 def sharing_content(sharing: Sharing) -> dict[str, Any]:
-    """The tags that hold an image as a JSON object."""
+    """Return the tags that hold an image as a JSON object."""
     return {
         "repository": str(sharing.repository),
         "digest": sharing.digest,
@@ -81,7 +81,7 @@ def sharing_content(sharing: Sharing) -> dict[str, Any]:
 
 
 def check_content(check: Check) -> dict[str, Any]:
-    """A check as a JSON object."""
+    """Return a check as a JSON object."""
     return {
         "repository": str(check.repository),
         "ok": check.ok,
@@ -98,7 +98,7 @@ def check_content(check: Check) -> dict[str, Any]:
 
 
 def differences_content(differences: Sequence[Difference]) -> list[dict[str, Any]]:
-    """Where repositories disagree, as JSON objects."""
+    """Return the differences between repositories as JSON objects."""
     return [
         {
             "tag": each.tag,
@@ -117,7 +117,7 @@ def differences_content(differences: Sequence[Difference]) -> list[dict[str, Any
 
 
 def repair_content(repair: Repair) -> dict[str, Any]:
-    """A repair as a JSON object."""
+    """Return a repair as a JSON object."""
     return {
         "repository": str(repair.repository),
         "dry_run": repair.dry_run,
@@ -127,7 +127,7 @@ def repair_content(repair: Repair) -> dict[str, Any]:
 
 
 def pruning_content(pruning: Pruning) -> dict[str, Any]:
-    """What was pruned as a JSON object."""
+    """Return a prune as a JSON object."""
     return {
         **removal_content(pruning),
         "held": [{"tag": tag, "by": list(by)} for tag, by in pruning.held],
@@ -136,7 +136,7 @@ def pruning_content(pruning: Pruning) -> dict[str, Any]:
 
 
 def removal_content(removal: Removal) -> dict[str, Any]:
-    """A removal as a JSON object."""
+    """Return a removal as a JSON object."""
     return {
         "repository": str(removal.repository),
         "dry_run": removal.dry_run,
@@ -146,12 +146,12 @@ def removal_content(removal: Removal) -> dict[str, Any]:
 
 
 def yank_content(yank: Yank) -> dict[str, Any]:
-    """A yank as a JSON object."""
+    """Return a yank as a JSON object."""
     return _version_content(yank, "yanked", yank.marks)
 
 
 def unyank_content(unyank: Unyank) -> dict[str, Any]:
-    """A version that was brought back as a JSON object."""
+    """Return an undone yank as a JSON object."""
     return _version_content(unyank, "restored", unyank.restored)
 
 
@@ -170,7 +170,7 @@ def _version_content(done: Yank | Unyank, what: str, tags: Sequence[Tag]) -> dic
 
 
 def proposal_content(proposed: Proposed, file: str, written: str | None) -> dict[str, Any]:
-    """A proposal as a JSON object, with the settings file, and where that was written."""
+    """Return a proposal as a JSON object, with the settings file and the path where it was written."""
     return {
         "repository": str(proposed.repository),
         "lines": [_line(line) for line in proposed.proposal.lines],
@@ -200,7 +200,7 @@ def _line(line: Line) -> dict[str, Any]:
 
 
 def diagnosis_content(diagnosis: Diagnosis) -> dict[str, Any]:
-    """What was found as a JSON object."""
+    """Return the findings as a JSON object."""
     return {
         "ok": diagnosis.ok,
         "findings": [
@@ -217,7 +217,7 @@ def diagnosis_content(diagnosis: Diagnosis) -> dict[str, Any]:
 
 
 def _if_any(**lists: Sequence[Any]) -> dict[str, list[Any]]:
-    """The lists that have anything in them."""
+    """Return the lists that are not empty."""
     return {name: list(each) for name, each in lists.items() if each}
 
 

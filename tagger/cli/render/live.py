@@ -1,4 +1,4 @@
-"""Progress, shown live on a terminal; elsewhere, in a CI log or a pipe, one plain line for each event."""
+"""Progress: live on a terminal, and one plain line for each event in a CI log or a pipe."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _OVER = frozenset({"pushed", "verified", "copied", "mounted"})
 
 
 class Watch:
-    """What is under way, shown while it is: a line for each tag and each layer that uploads, gone at the end.
+    """A live display with a line for each tag and each layer in work; it disappears at the end.
 
-    Without a terminal, each line is printed as it comes; with `quiet`, none is.
+    Without a terminal, each line is printed when it arrives; with `quiet`, none is.
     """
 
     def __init__(self, *, quiet: bool) -> None:
@@ -59,7 +59,7 @@ class Watch:
         self._refresh()
 
     def meter(self, upload: Upload) -> None:
-        """Take how far an upload is."""
+        """Take the progress of an upload."""
         if self._live is None:
             return
         if upload.done >= upload.total > 0:
@@ -68,15 +68,15 @@ class Watch:
             self._uploads[upload.name] = upload
 
     def above(self, line: str) -> None:
-        """Print a line that stays, above what is shown live."""
+        """Print a permanent line above the live display."""
         if self._live:
             self._live.console.print(line, style="yellow")
 
     def __rich__(self) -> RenderableType:
-        """Show what is under way now."""
+        """Show the current state."""
         from rich.console import Group
 
-        # Copied in one step each; a lock could be held by the code that a signal interrupts.
+        # Each copy is one step; the code that a signal interrupts could hold a lock.
         tags, uploads = self._tags.copy(), list(self._uploads.copy().values())
         bars = [*map(_upload_line, uploads[:_MOST_UPLOADS]), *_more(uploads)]
         return Group(*self._tag_lines(tags), *bars, *self._announcement())

@@ -69,7 +69,7 @@ def _markdown(release: Release) -> Iterator[str]:
 
 
 def _plain(text: str) -> str:
-    r"""Write text so that Markdown, GitHub's and GitLab's included, shows it as it is: what is not prose is code.
+    r"""Write text so that Markdown shows it unchanged, on GitHub and GitLab too: everything except prose becomes code.
 
     >>> print(_plain("see https://registry.local or @gallery: 2.1 costs $5 (**not** 3)"))
     see `https://registry.local` or `@gallery`: 2.1 costs `$5` (`**not**` 3)
@@ -85,12 +85,12 @@ def _word(word: str) -> str:
 
 
 def _code(text: str) -> str:
-    """Write a code span, where nothing means anything, behind more backticks than it holds in a row."""
+    """Write a code span, in which nothing is markup, with more backticks than it contains in a row."""
     fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
     space = " " if "`" in (text[0], text[-1]) else ""
     return f"{fence}{space}{text}{space}{fence}"
 
 
 def _row(*cells: str) -> str:
-    """Write a row of a table; no escape of what parts its cells is read alike everywhere."""
+    """Write a row of a table. A separator in a cell is replaced, because its escapes differ between renderers."""
     return f"| {' | '.join(cell.replace('|', _BAR) for cell in cells)} |"

@@ -1,4 +1,4 @@
-"""What text, table and Markdown say in the same words."""
+"""Phrases that text, table and Markdown share."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ if TYPE_CHECKING:
     from tagger.gating.command import Present, Ran
 
 HOLDERS = 3
-"""How many names of what holds something a person is shown."""
+"""The most names in one list of holders."""
 _MOST = 50
 
 
 def heading(release: Release, released: Released) -> str:
-    """Name where something happened: the repository, and the variant and image where there are several."""
+    """Name the place of an event: the repository, and the variant and image if there are several."""
     several = len({each.image for each in release.repositories}) > 1
     variant = "" if released.variant == DEFAULT_VARIANT else f" ({released.variant})"
     return f"{released.repository}{variant}" + (f" from {released.image}" if several else "")
 
 
 def commands(release: Release) -> Iterator[tuple[str, Ran]]:
-    """What ran around a release, each with a word for what it is."""
+    """Return the commands that ran around a release, each with a word for its kind."""
     yield from (("gate", ran) for ran in release.gates)
     yield from (("after", ran) for ran in release.after)
 
 
 def ran_line(what: str, ran: Ran) -> str:
-    """How a command ended for which image."""
+    """Say how a command ended, and for which image."""
     return f"{what} {ran.command}: {ran.failed or 'succeeded'} for {ran.subject.reference}"
 
 
 def evidence_line(found: Present) -> str:
-    """Where evidence about which image is, or that it is not there."""
+    """Say where the evidence about an image is, or that it is missing."""
     if found.lacks:
         return f"{found.kind}: missing for {found.subject.reference}"
     return f"{found.kind}: present for {found.subject.reference} ({some(found.where, HOLDERS)})"
 
 
 def verdict(release: Release) -> str | None:
-    """How a release ended; None for a failure, which has its error."""
+    """Say how a release ended; None for a failure, which has its error."""
     where = ", ".join(dict.fromkeys(f"{r.repository}@{r.digest}" for r in release.repositories if r.digest))
     match release.outcome:
         case Outcome.PLANNED:
@@ -58,7 +58,7 @@ def verdict(release: Release) -> str | None:
 
 
 def movement(change: Change) -> str:
-    """From which digest to which a tag goes."""
+    """Say from which digest to which a tag moves."""
     match change.action:
         case Action.CREATE:
             return short(change.after) if change.after else ""
@@ -71,7 +71,7 @@ def movement(change: Change) -> str:
 
 
 def short(digest: Digest | None) -> str:
-    """As much of a digest as a person reads.
+    """Shorten a digest for people.
 
     >>> short(Digest("sha256:" + "0" * 64)), short(None)
     ('sha256:000000000000', 'the new image')
@@ -80,7 +80,7 @@ def short(digest: Digest | None) -> str:
 
 
 def some(names: Sequence[str], most: int = _MOST) -> str:
-    """Name tags, but no more than a person reads.
+    """Name tags, but not too many for a person.
 
     >>> some(["2.1", "2", "latest"], most=2)
     '2.1, 2 and 1 more'

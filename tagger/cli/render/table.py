@@ -20,7 +20,7 @@ _COLOURS = {"create": "green", "move": "cyan", "keep": "dim", "unchanged": "dim"
 
 
 def show_release(release: Release) -> bool:
-    """Show a release as a table where stdout takes one; say whether it did."""
+    """Show a release as a table if stdout can show one; return whether it did."""
     if not is_rich(sys.stdout):
         return False
     screen = console(sys.stdout)

@@ -44,7 +44,7 @@ _DIFFERENCES = 50
 
 
 def release_text(release: Release) -> str:
-    """Write a release as lines: for each repository what happens to each tag and why, and then the outcome."""
+    """Write a release as lines: what happens to each tag and why, for each repository, and then the outcome."""
     return in_lines(_lines(release))
 
 
@@ -67,19 +67,19 @@ def _change(change: Change) -> str:
 
 
 def listing_text(listing: Listing) -> str:
-    """Write versions in columns, then what drifted, then the other tags."""
+    """Write versions in columns, then the drifted tags, then the other tags."""
     return in_lines(_listing_lines(listing))
 
 
 def sharing_text(sharing: Sharing) -> str:
-    """Write the tags that hold an image, a line each."""
+    """Write the tags that hold an image, one per line."""
     lines = [f"{sharing.repository}@{sharing.digest}: {_counted(len(sharing.tags), 'tag')}"]
     lines += [f"  {tag}" for tag in sharing.tags]
     return in_lines([*lines, *(f"  {tag} cannot be read" for tag in sharing.unreadable)])
 
 
 def check_text(check: Check) -> str:
-    """Write what was checked and what was not, and what drifted, a line each."""
+    """Write which tags were checked, which were not, and which drifted, one per line."""
     drifted = f"{len(check.drift)} drifted" if check.drift else "no drift"
     drifted += f", {len(check.incomplete)} incomplete" if check.incomplete else ""
     checked = f"{counted(len(check.checked), 'floating tag')} checked"
@@ -96,7 +96,7 @@ def check_text(check: Check) -> str:
 
 
 def differences_text(differences: Sequence[Difference]) -> str:
-    """Write where repositories disagree, a line for each tag."""
+    """Write the differences between repositories, one line per tag."""
     shown = [f"  {each.tag}: {', '.join(map(_holding, each.held))}" for each in differences[:_DIFFERENCES]]
     more = len(differences) - _DIFFERENCES
     return in_lines(["the repositories disagree:", *shown, *([f"  and {more} more tags"] if more > 0 else [])])
@@ -111,7 +111,7 @@ def _holding(held: Holding) -> str:
 
 
 def repair_text(repair: Repair) -> str:
-    """Write what moved, or would move, a line each."""
+    """Write the tags that moved or would move, one per line."""
     if not repair.repaired and not repair.removed:
         return in_lines([f"{repair.repository}: nothing to repair", *map(_note, repair.warnings)])
     done = [
@@ -122,13 +122,13 @@ def repair_text(repair: Repair) -> str:
 
 
 def removal_text(removal: Removal) -> str:
-    """Write which floating tags fell back and what was removed, a line each."""
+    """Write which floating tags fell back and which tags were removed, one per line."""
     lines = [*map(_move, removal.moved), *(f"  remove {tag}" for tag in removal.removed)]
     return _written(removal, lines)
 
 
 def pruning_text(pruning: Pruning) -> str:
-    """Write what was pruned, and what stays though its number would let it go."""
+    """Write which versions were pruned, and which stay although the numbers would let them go."""
     begins = [removal_text(pruning)] if pruning.removed else [f"{pruning.repository}: nothing to prune"]
     held = [f"{tag} ({some(by, HOLDERS)})" for tag, by in pruning.held]
     lines = [("held by other tags", held), ("not understood", pruning.not_understood)]
@@ -136,7 +136,7 @@ def pruning_text(pruning: Pruning) -> str:
 
 
 def yank_text(yank: Yank) -> str:
-    """Write what a yanked version is kept as, what moved, what was removed, and how the image can still be pulled."""
+    """Write the mark of a yanked version, the moved and the removed tags, and how to pull the image still."""
     kept = [f"  image kept as {', '.join(yank.marks)}: {', '.join(map(short, yank.digests))}"]
     removed = [f"  remove {tag}" for tag in yank.removed]
     still = f"the image can still be pulled as {' or '.join(yank.digests)}"
@@ -145,7 +145,7 @@ def yank_text(yank: Yank) -> str:
 
 
 def unyank_text(unyank: Unyank) -> str:
-    """Write which tags a version got back, what moved, and which marks went, a line each."""
+    """Write which tags a version got back, which moved, and which marks were removed, one per line."""
     if not unyank.restored:
         return in_lines([f"{unyank.repository}: {unyank.version} is not yanked, so there is nothing to do"])
     images = ", ".join(map(short, unyank.digests))
@@ -155,7 +155,7 @@ def unyank_text(unyank: Unyank) -> str:
 
 
 def proposal_text(proposed: Proposed) -> str:
-    """Write what a repository shows: its lines of versions, why they are read so, and what does not fit."""
+    """Write a proposal: the lines of versions, the reasons, and the tags that do not fit."""
     return in_lines(_proposal_lines(proposed))
 
 
@@ -190,7 +190,7 @@ def _proposed_line(line: Line) -> Iterator[str]:
 
 
 def diagnosis_text(diagnosis: Diagnosis) -> str:
-    """Write what each check found, a line each, below what it is about."""
+    """Write the finding of each check on a line, below its subject."""
     return in_lines(_diagnosis_lines(diagnosis))
 
 
@@ -228,14 +228,14 @@ def _drift(state: Floating, repository: Repository) -> str:
 
 
 def _gone(found: Incomplete) -> str:
-    """Which tags hold an index with missing parts, and what brings them back."""
+    """Say which tags hold an index with missing parts, and how to restore these."""
     hold = "holds" if len(found.tags) == 1 else "hold"
     gone = f"{', '.join(map(short, found.missing))} {'is' if len(found.missing) == 1 else 'are'} gone"
     return f"  {', '.join(found.tags)} {hold} {short(found.digest)}, of which {gone}: release the same image again"
 
 
 def _held(state: Floating) -> str:
-    """What a drifted floating tag holds."""
+    """Say what a drifted floating tag holds."""
     if state.digest is None:
         absent = "is listed without an image" if state.listed else "is missing"
         return "cannot be read" if state.unreadable else absent
@@ -266,6 +266,6 @@ def _note(warning: str) -> str:
 
 
 def _written(done: Repair | Removal | Yank | Unyank, lines: Iterable[str], warnings: Iterable[str] = ()) -> str:
-    """What a command did in a repository, or would do."""
+    """Say what a command did in a repository, or would do."""
     end = ["dry run: nothing was written"] if done.dry_run else []
     return in_lines([str(done.repository), *lines, *map(_note, warnings), *end])
