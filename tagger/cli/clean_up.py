@@ -17,7 +17,7 @@ from tagger.cli.failure import failing
 from tagger.cli.fleet import Asked, is_asked, one, run
 from tagger.cli.options import Many, Plan, Removing, RepositoriesArgument, RepositoryArgument, Where, option, words
 from tagger.cli.render.console import say
-from tagger.cli.settings import Place, places
+from tagger.cli.settings import Place, given, places
 from tagger.cli.several import Shown, after_look, looked, report, write
 from tagger.errors import AGAIN, InputError, Refused
 from tagger.text import in_lines
@@ -95,6 +95,11 @@ def rm(
     with failing(repository, as_json=how.as_json):
         if bool(names) == everything:
             raise InputError("name the versions or tags to remove, or remove everything with --all")
+        if everything and given(where.rules):
+            raise InputError(
+                "--all removes the tags of every variant and line",
+                "leave out --variant, --prefix and --line, or name the tags to remove",
+            )
         shown = Shown(text.removal_text, json.removal_content)
         _after_asking(places(where, repository), remove, shown, how)
 

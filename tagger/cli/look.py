@@ -70,8 +70,8 @@ def ls(
             run(Asked("ls", look, shown), many, repository, where, as_json=as_json)
         if repository and "@" in repository:
             name, _, digest = repository.rpartition("@")
-            if limit is not None:
-                raise InputError("--limit applies to versions, not to a digest", "leave out one of the two")
+            if limit is not None or given(where.rules):
+                raise InputError("--limit, --variant, --prefix and --line apply to versions, not to a digest")
             read(
                 groups(where, name),
                 lambda place: api.sharing(place.repository, digest, **place.reaching),

@@ -479,6 +479,22 @@ def test_rm_needs_names_or_all(gallery: str) -> None:
         assert (ran.code, "--all" in ran.error, ran.json["error"]) == (2, True, ran.error)
 
 
+@pytest.mark.parametrize("option", ["--variant", "--prefix", "--line"])
+def test_rm_all_does_not_remove_what_its_other_options_leave_out(
+    option: str, gallery: str, model: ModelRegistry
+) -> None:
+    before = held(model)
+    ran = tagger(None, "rm", gallery, "--all", option, "default", "--yes", "--json")
+    assert (ran.code, held(model)) == (2, before)
+    assert "the tags of every variant and line" in ran.error
+
+
+@pytest.mark.parametrize("option", ["--variant", "--prefix", "--line", "--limit"])
+def test_ls_of_a_digest_refuses_the_options_of_versions(option: str, gallery: str, model: ModelRegistry) -> None:
+    ran = tagger(None, "ls", f"{gallery}@{held(model)['1']}", option, "1" if option == "--limit" else "default")
+    assert (ran.code, ran.out, option in ran.err) == (2, "", True)
+
+
 REMOVING = {
     "rm": (["rm", "2.1.106"], {"2.1.106"}),
     "rm --all": (["rm", "--all"], {*VERSIONS, "2.1.104", "1", "1.0", "2", "2.1", "latest", "nightly"}),
