@@ -6,7 +6,7 @@ not count: floating tags fall back, and the version's own tag goes if the regist
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import field, replace
 from functools import partial
 
@@ -87,32 +87,37 @@ def yank(repository: Removable, schemes: Sequence[Scheme], text: str, *, dry_run
         raise NotThere(f"{repository.name} has no version {version}", f"tagger ls {repository.name} shows what it has")
     deletes = _deletes(repository) if any(part.doomed for part in parts) else False
     moves = tuple(move for part in parts for move in part.moves)
+    digests = tuple(dict.fromkeys(part.digest for part in parts))
     if dry_run:
         gone = [tag for part in parts for tag in part.doomed] if deletes else []
     else:
         moves, gone = _withdrawn(repository, parts, version, deletes=deletes)
-    warnings: list[str] = []
-    try:
-        kept = _kept(repository, every[0].tags, {part.digest for part in parts}, {*gone, *(move.tag for move in moves)})
-    except (TaggerError, KeyboardInterrupt) as problem:
-        if dry_run:
-            raise
-        if isinstance(problem, KeyboardInterrupt | CalledOff):
-            said = f"{version} is yanked, and tagger did not see which tags still hold its image"
-            raise ended(problem, said, ()) from None
-        kept = []
-        warnings = [f"tagger could not see which other tags hold the image of {version}, because {problem}"]
+    find_kept = partial(_kept, repository, every[0].tags, digests, {*gone, *(move.tag for move in moves)})
+    kept, unseen = (find_kept(), []) if dry_run else _seen_when_done(version, find_kept)
     marks = tuple(part.mark for part in parts)
     floats = {tag for part in parts for tag in part.scheme.floating_tags(part.version)}
     further = tuple(tag for tag in kept if tag not in marks)
-    warnings += [
+    warnings = [
         f"{repository.name}:{tag} still holds the yanked {version}, and no other version can take it: remove it by the"
         " registry's own tool, or release a version that takes it"
         for tag in further
         if tag in floats
     ]
-    digests = tuple(dict.fromkeys(part.digest for part in parts))
-    return Yank(repository.name, dry_run, version, marks, digests, moves, tuple(gone), further, tuple(warnings))
+    return Yank(repository.name, dry_run, version, marks, digests, moves, tuple(gone), further, (*unseen, *warnings))
+
+
+def _seen_when_done(version: Version, find_kept: Callable[[], list[Tag]]) -> tuple[list[Tag], list[str]]:
+    """Return the tags that still lead to a withdrawn image, and a warning if tagger could not look for them.
+
+    Raises Interrupted at a signal.
+    """
+    try:
+        return find_kept(), []
+    except (TaggerError, KeyboardInterrupt) as problem:
+        if isinstance(problem, KeyboardInterrupt | CalledOff):
+            said = f"{version} is yanked, and tagger did not see which tags still hold its image"
+            raise ended(problem, said, ()) from None
+        return [], [f"tagger could not see which other tags hold the image of {version}, because {problem}"]
 
 
 def _look(repository: Removable, published: Published, version: Version, gone: Collection[Version]) -> _Part | None:
@@ -264,7 +269,7 @@ def _removed(repository: Removable, tag: Tag, image: Digest) -> bool:
     return any(repository.digest(tag) != image for _ in repository.deadline.attempts(Pauses.STALE, since=since))
 
 
-def _kept(repository: Removable, tags: Sequence[Tag], digests: set[Digest], gone: set[Tag]) -> list[Tag]:
+def _kept(repository: Removable, tags: Sequence[Tag], digests: Collection[Digest], gone: set[Tag]) -> list[Tag]:
     """Return the tags that still lead to an image."""
     asked = ask(repository, [tag for tag in tags if tag not in gone])
     return sorted(tag for tag, held in asked.items() if held in digests)
