@@ -1,4 +1,4 @@
-"""The commands of the first day: `init`, `doctor`, `completion` and `help`."""
+"""The commands that help to start: `init`, `doctor`, `completion` and `help`."""
 
 from __future__ import annotations
 

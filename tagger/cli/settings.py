@@ -1,4 +1,4 @@
-"""What the command line, the environment and the settings file say together, as the values that `tagger.api` takes."""
+"""The settings of command line, environment and file together, as the values that `tagger.api` takes."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _KEYS = {"registry": "registries", "variant": "variants", "gate": "gates"}
-"""The settings that have another name than their options, which take one value at a time."""
+"""The settings with another name than their options, which take one value at a time."""
 _OF_ALL = {"floats_via": "--floats-via", "gates": "--gate", "require": "--require", "after": "--after"}
-"""The settings that images have to agree on that are released as one, with the option that sets them for all."""
+"""The settings that must be the same for images of one release, with the option that sets them for all."""
 
 
 def given(*groups: Any, **further: str | None) -> Given:
-    """What the command line says, by the keys of the settings."""
+    """Return the settings on the command line, by their keys."""
     said = {name: value for group in groups for name, value in words(group).items()} | further
     return {
         _KEYS.get(name, name): tuple(v) if isinstance(v, list) else v for name, v in said.items() if v not in (None, [])
@@ -39,16 +39,16 @@ def given(*groups: Any, **further: str | None) -> Given:
 
 
 def in_force(said: Given, image: str | None) -> Config:
-    """The settings for an image or repository; None: those of the file's top."""
+    """Return the settings for an image or repository; None: those of the file's top."""
     from tagger.config.read import read
 
     return read(said, os.environ, Path(), image)
 
 
 def one_repository(name: str | None) -> str:
-    """The repository of a name, which may be that of a table; without one, the only repository of the settings.
+    """Return the repository of a name, which may be that of a table; without a name, the only one of the settings.
 
-    Raises InputError where that is not one.
+    Raises InputError if there is not exactly one.
     """
     from tagger.config.places import all_places, places
 
@@ -60,12 +60,12 @@ def one_repository(name: str | None) -> str:
 
 
 def token_hosts(access: Access, repository: str) -> Sequence[str]:
-    """The token servers on other hosts: those of the command line, else those of the settings."""
+    """Return the token servers on other hosts: those of the command line, or else those of the settings."""
     return access.auth_host or in_force({}, repository).settings.auth_hosts
 
 
 def reaching(access: Access, repository: str) -> Reaching:
-    """How the registry of a repository is reached."""
+    """Return how to reach the registry of a repository."""
     return _reaching(access, token_hosts(access, repository))
 
 
@@ -75,22 +75,22 @@ def _reaching(access: Access, auth_hosts: Sequence[str]) -> Reaching:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Place:
-    """A repository that a command is about, its schemes, and how it is reached."""
+    """A repository that a command is about, its schemes, and how to reach it."""
 
     repository: str
     schemes: tuple[Scheme, ...]
     reaching: Reaching
     limits: Mapping[str, Any]
-    """What prune keeps there, by the settings."""
+    """What the settings tell prune to keep there."""
 
     @property
     def words(self) -> dict[str, Any]:
-        """What the API takes beside the repository."""
+        """The parameters of the API other than the repository."""
         return {"schemes": self.schemes, **self.reaching}
 
 
 def places(where: Where, named: str) -> tuple[Place, ...]:
-    """The repositories that names stand for, each once: a table of the settings stands for one on each registry."""
+    """Return the repositories of these names, each once: the name of a table means one on each of its registries."""
     from tagger.config.places import places as found
     from tagger.names import Repository
 
@@ -101,7 +101,7 @@ def places(where: Where, named: str) -> tuple[Place, ...]:
 
 
 def groups(where: Where, named: str | None) -> tuple[tuple[Place, ...], ...]:
-    """One group of the repositories that are named; or without a name, a group for each image of the settings."""
+    """Return one group of the named repositories, or without a name, a group for each image of the settings."""
     from tagger.config.places import all_places
 
     if named is not None:
@@ -113,7 +113,7 @@ def groups(where: Where, named: str | None) -> tuple[tuple[Place, ...], ...]:
 
 
 def reader(where: Where) -> Callable[[str], Place]:
-    """What finds the schemes of a repository and how it is reached, from settings that are read once."""
+    """Return a function that finds the schemes of a repository and how to reach it; it reads the settings once."""
     from tagger.config.read import reader as found
 
     read = found(given(where.rules), os.environ, Path())
@@ -127,7 +127,7 @@ def _at(access: Access, repository: str, config: Config) -> Place:
 
 @dataclass(frozen=True, slots=True)
 class Chosen(Generic[T]):
-    """The images that are released as one, the settings that they agree on, and the token servers of all."""
+    """The images of one release, their common settings, and the token servers of all."""
 
     images: Sequence[T]
     settings: Settings
@@ -135,9 +135,9 @@ class Chosen(Generic[T]):
 
 
 def wanted(image: str | None, said: Given) -> Chosen[Wanted]:
-    """What to release: an image, or without one every image of the settings.
+    """Return what to release: an image, or without one every image of the settings.
 
-    An image without a table of its own follows the settings of the repository that it goes to.
+    An image without its own table follows the settings of its target repository.
     """
     from tagger.config.read import check_one, read_all, read_repository
     from tagger.wiring.release import Wanted
@@ -161,10 +161,10 @@ def wanted(image: str | None, said: Given) -> Chosen[Wanted]:
 
 
 def promotion(said: Given, sources: Sequence[str], to: Sequence[str], version: str) -> Chosen[Promotion]:
-    """What to promote: one image, or the join of several, by the rules that all its repositories have in common.
+    """Return what to promote: one image, or several joined into one, by the common rules of all its repositories.
 
-    Raises InputError where several tables share one of the repositories, since each has an image of its own, and where
-    the repositories differ in how their tags are spelled or move, or in the form of the git tags that count.
+    Raises InputError if several tables share one of the repositories, because each has its own image, and if the
+    repositories differ in how their tags are spelled or move, or in the form of their git tags.
     """
     from tagger.config.read import check_one
     from tagger.wiring.promote import Promotion
@@ -173,7 +173,7 @@ def promotion(said: Given, sources: Sequence[str], to: Sequence[str], version: s
     for each in found.values():
         check_one(each.sharing)
     first, *others = found
-    # Which other variants a repository has decides nothing about the tags of these.
+    # The other variants of a repository do not affect the tags of these.
     rules = {name: [replace(scheme, variants=frozenset()) for scheme in each.schemes()] for name, each in found.items()}
     if other := next((name for name in others if rules[name] != rules[first]), None):
         raise InputError(
@@ -192,14 +192,14 @@ def promotion(said: Given, sources: Sequence[str], to: Sequence[str], version: s
 
 
 def promotions(said: Given, source_tag: str | None) -> Chosen[Promotion]:
-    """What to promote: every image of the settings. `source_tag` is the tag of the sources that have none."""
+    """Return what to promote: every image of the settings. `source_tag` is the tag of the sources without one."""
     from tagger.config.places import targets
     from tagger.config.read import read_all
     from tagger.image_name import ImageName
     from tagger.wiring.promote import Promotion
 
     chosen = read_all(said, os.environ, Path())
-    # Without an Engine it makes no difference how floating tags would move.
+    # Without an Engine, floating tags move only in one way.
     agreed = _agreed(chosen, {key: option for key, option in _OF_ALL.items() if key != "floats_via"})
     sources = {str(found.image): _source(found, source_tag) for found in chosen}
     if source_tag is not None and [*sources.values()] == [found.settings.source for found in chosen]:
@@ -213,7 +213,7 @@ def promotions(said: Given, source_tag: str | None) -> Chosen[Promotion]:
 
 
 def layers_from() -> list[str]:
-    """The repositories of the settings, which may share base layers with an image; a broken table names none."""
+    """Return the repositories of the settings, which may have base layers of an image; a broken table has none."""
     from tagger.config.places import targets
     from tagger.config.read import read_any
 
@@ -225,7 +225,7 @@ def layers_from() -> list[str]:
 
 
 def _source(found: Config, source_tag: str | None) -> str:
-    """The source of an image, with its tag. Raises InputError where it has none."""
+    """Return the source of an image, with its tag. Raises InputError if it has none."""
     source, table = found.settings.source, f"images.{printable(str(found.image))}"
     if source is None:
         raise InputError(
@@ -243,9 +243,11 @@ def _source(found: Config, source_tag: str | None) -> str:
 
 
 def _agreed(chosen: Sequence[Config], alike: Mapping[str, str]) -> tuple[Settings, Sequence[str]]:
-    """Settings of images that are released as one, and the token servers of all. Raises InputError where they differ.
+    """Return the common settings of images in one release, and the token servers of all.
 
-    `alike` are the keys that have to be alike, with the options that set them for all.
+    `alike` are the keys that must have the same value, with the options that set them for all.
+
+    Raises InputError where they differ.
     """
     settings = [found.settings for found in chosen]
     for key, option in alike.items():

@@ -1,6 +1,6 @@
-"""A command on one repository or several: tagger looks at all before it writes to one, and the worst exit code counts.
+"""A command on one repository or several: tagger reads all before it writes to one, and the worst exit code counts.
 
-Each repository has its own result. After them comes where the repositories disagree.
+Each repository has its own result. The differences between the repositories follow.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
-# Nothing is wrong, drift, refused, bad input, failed and as it was, unfinished, interrupted by a signal, some tags out
-# of place.
+# From best to worst: nothing is wrong, drift, refused, bad input, failed without a change, unfinished, interrupted by a
+# signal, some tags out of place.
 _MILDEST_FIRST = (0, 5, 3, 2, 1, 8, 129, 130, 143, 4)
 
 
 @dataclass(frozen=True, slots=True)
 class Ended(Generic[R]):
-    """How a command ended in a repository: with a result, with an error, or with nothing to do there, and why."""
+    """How a command ended in a repository: with a result, with an error, or with a reason why it had nothing to do."""
 
     place: Place
     done: R | None = None
@@ -42,15 +42,15 @@ class Ended(Generic[R]):
 
 @dataclass(frozen=True, slots=True)
 class Shown(Generic[R]):
-    """How the result of a command is shown as text and as JSON, and its exit code."""
+    """How to show the result of a command as text and as JSON, and its exit code."""
 
     text: Callable[[R], str]
     content: Callable[[R], dict[str, Any]]
     code: Callable[[R], int] = lambda _: 0
     wrote: Callable[[R], bool] = lambda _: True
-    """Whether a command that writes changed anything, if it ended without an error."""
+    """Whether a command that writes has changed something, if it ended without an error."""
     differing: int | None = 0
-    """The exit code where repositories disagree; None: nobody compares them."""
+    """The exit code if repositories differ; None: they are not compared."""
 
 
 def read(groups: Sequence[Sequence[Place]], do: Callable[[Place], R], shown: Shown[R], *, as_json: bool) -> NoReturn:
@@ -62,7 +62,7 @@ def read(groups: Sequence[Sequence[Place]], do: Callable[[Place], R], shown: Sho
 def in_each(places: Sequence[Place], do: Callable[[Place], R]) -> list[Ended[R]]:
     """Do something in each repository, whatever happens in the others.
 
-    Raises NotThere when none has what was named; and for a single repository, whatever it raises.
+    Raises NotThere if no repository has the named tags; for a single repository, raises whatever it raises.
     """
     if len(places) == 1:
         return [Ended(place, do(place)) for place in places]
@@ -88,7 +88,7 @@ def _one_by_one(places: Sequence[Place], do: Callable[[Place], R]) -> list[Ended
 
 
 def looked(places: Sequence[Place], look: Callable[[Place], R], shown: Shown[R], *, as_json: bool) -> list[Ended[R]]:
-    """Look at each repository before anything is written; ends the command where one of several cannot be used."""
+    """Read each repository before anything is written; end the command if one of several cannot be used."""
     found = in_each(places, look)
     if any(each.error for each in found):
         note = "nothing was written, because another repository has a problem"
@@ -97,7 +97,7 @@ def looked(places: Sequence[Place], look: Callable[[Place], R], shown: Shown[R],
 
 
 def write(places: Sequence[Place], do: Callable[..., R], shown: Shown[R], how: Writing) -> NoReturn:
-    """Write to each repository, after a look at all of several, and report."""
+    """Write to each repository, after reading all of several, and report."""
     if how.dry_run or len(places) == 1:
         ended = in_each(places, partial(do, dry_run=how.dry_run))
     else:
@@ -107,7 +107,7 @@ def write(places: Sequence[Place], do: Callable[..., R], shown: Shown[R], how: W
 
 
 def after_look(found: Sequence[Ended[R]], do: Callable[[Place], R], shown: Shown[R]) -> list[Ended[R]]:
-    """Write to each repository where a look found something to do."""
+    """Write to each repository that needs a change."""
     ended = {each.place: each for each in _one_by_one([each.place for each in found if not each.note], do)}
     every = [ended.get(each.place, each) for each in found]
     if any(each.done is not None and shown.wrote(each.done) for each in ended.values()):
@@ -116,7 +116,7 @@ def after_look(found: Sequence[Ended[R]], do: Callable[[Place], R], shown: Shown
 
 
 def _not_as_it_was(error: TaggerError) -> TaggerError:
-    """The error of one repository when another was written to: the tags of the two do not belong together now."""
+    """Return the error of one repository after a change in another: their tags no longer match."""
     if isinstance(error, Unsettled | Interrupted):
         return error
     found = Unsettled(f"{error.what}, and another repository has changed already", (), error.hint)
@@ -125,7 +125,7 @@ def _not_as_it_was(error: TaggerError) -> TaggerError:
 
 
 def report(groups: Sequence[Sequence[Ended[R]]], shown: Shown[R], *, as_json: bool) -> NoReturn:
-    """Show how each repository ended, and where those of a group disagree; ends the command with the worst code."""
+    """Show the result of each repository, and the differences within a group; exit with the worst code."""
     contents: list[dict[str, Any]] = []
     codes: list[int] = []
     for group in groups:
@@ -177,7 +177,7 @@ def _content(ended: Ended[R], shown: Shown[R], differences: Sequence[Difference]
 
 
 def _compared(group: Sequence[Ended[R]], shown: Shown[R]) -> tuple[Sequence[Difference], int]:
-    """Find where the repositories of a group disagree, and the exit code of that."""
+    """Find the differences between the repositories of a group, and the exit code for them."""
     if shown.differing is None or len(group) == 1 or any(each.error for each in group):
         return (), 0
     from tagger.api import look as api
@@ -192,5 +192,5 @@ def _compared(group: Sequence[Ended[R]], shown: Shown[R]) -> tuple[Sequence[Diff
 
 
 def severity(code: int) -> int:
-    """How bad an exit code is among those of several repositories."""
+    """Return how bad an exit code is among those of several repositories."""
     return _MILDEST_FIRST.index(code) if code in _MILDEST_FIRST else len(_MILDEST_FIRST)

@@ -1,6 +1,6 @@
 """The first signal stops the work under way, the second ends the process at once, and nothing delays a third.
 
-Nothing that a signal sets off takes a lock, since the code that it interrupts may hold it.
+No signal handler takes a lock, because the interrupted code may hold it.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def _handle(handler: Callable[[int, FrameType | None], Any] | signal.Handlers) -
 
 def _interrupt(number: int, _: FrameType | None) -> None:
     _handle(_leave)
-    # What is raised while a thread starts leaves that thread behind, which then ends with an error of its own.
+    # An exception during the start of a thread leaves that thread behind, which then ends with an error of its own.
     sys.unraisablehook = _say_nothing
     announce("interrupted: finishing what is under way; press Ctrl-C again to quit now")
     _raise(number)
@@ -73,7 +73,7 @@ def _raise(number: int) -> None:
 def _watch(reading: int) -> None:
     """End the process if it is still there a while after a second signal.
 
-    Python notices no signal within a call of the system, and what is said last may have no reader.
+    Python notices no signal within a system call, and nobody may read the last message.
     """
     os.read(reading, 1)
     last = os.read(reading, 1)[0]

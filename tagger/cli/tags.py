@@ -1,4 +1,4 @@
-"""The command `tags`, which starts sooner than those that ask a registry."""
+"""The command `tags`, which starts faster than the commands that ask a registry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a settings file holds up: every key, every table, the tags of every image."""
+"""The check of a settings file: every key, every table, the tags of every image."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tagger.values import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is wrong with a settings file and with the variables of the environment, a sentence each."""
+    """The problems of a settings file and of the environment variables, one sentence each."""
 
     file: Path
     images: tuple[str, ...]
@@ -26,7 +26,7 @@ class Verdict:
 
 
 def check(environment: Mapping[str, str], folder: Path) -> Verdict:
-    """Check the whole file that counts in a folder, by itself and under the variables of the environment.
+    """Check the whole settings file of a folder, alone and together with the environment variables.
 
     Raises InputError when there is no file, and for one that cannot be read.
     """
@@ -39,7 +39,7 @@ def check(environment: Mapping[str, str], folder: Path) -> Verdict:
 
 
 def _problems(environment: Mapping[str, str], file: File) -> Iterator[TaggerError]:
-    """Yield what is wrong with what is in force at the file's top, for each image, and for images together."""
+    """Yield the problems of the settings at the file's top, of each image, and of images together."""
     for policy in file.policies:
         try:
             _references(file, with_policy(environment, file, policy), None)
@@ -71,7 +71,7 @@ def _problems(environment: Mapping[str, str], file: File) -> Iterator[TaggerErro
 
 
 def _references(file: File, config: Config, name: str | None) -> list[str]:
-    """Return what an image's settings write for an example; nothing for the file's top, which serves any image.
+    """Return the references that an example version would get; none for the file's top, which is for any image.
 
     Raises what a release with these settings would raise.
     """

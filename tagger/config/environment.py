@@ -10,7 +10,7 @@ from tagger.errors import InputError
 from tagger.text import printable
 
 _BEGIN = "TAGGER_"
-_ALIKE = 0.8  # so that a letter is missing or too many, but TAGGER_REGISTRY_USER is somebody else's
+_ALIKE = 0.8  # finds one wrong letter, but leaves TAGGER_REGISTRY_USER to others
 _VARIABLES = {"registries": "TAGGER_REGISTRY", "variants": "TAGGER_VARIANT", "auth_hosts": "TAGGER_AUTH_HOST"}
 PASSED_ON = frozenset(_BEGIN + name for name in ("OUTCOME", "VERSION", "DIGEST", "TAGS", "REFERENCE", "REFERENCES"))
 """The variables that tagger sets for other programs after a release; later jobs of the pipeline still have them."""
@@ -22,7 +22,7 @@ def variable(key: str) -> str:
 
 
 def from_environment(environment: Mapping[str, str]) -> Given:
-    """Read lists with commas between, commands one in a line, aliases as `name=line`, and true or false.
+    """Read lists separated by commas, commands one per line, aliases as `name=line`, and true or false.
 
     Raises InputError for a wrong value, and for an unknown variable that is spelled like one of these.
     """
@@ -38,13 +38,13 @@ def from_environment(environment: Mapping[str, str]) -> Given:
 
 
 def _in_a_gate(environment: Mapping[str, str]) -> bool:
-    """Whether this runs in a gate or after a release, where TAGGER_REPOSITORY says what the release is about."""
+    """Whether this runs in a gate or after a release, where TAGGER_REPOSITORY names the released repository."""
     repository, reference = environment.get(variable("repository"), ""), environment.get("TAGGER_REFERENCE", "")
     return reference.startswith(f"{repository}@")
 
 
 def _check_names(names: list[str]) -> None:
-    """Refuse what was meant for a setting: its variable misspelt, or its key where the variable has another name."""
+    """Refuse a misspelt variable, and the key of a setting whose variable has another name."""
     known = {spelt.removeprefix(_BEGIN): variable(key) for key in KEYS for spelt in (key.upper(), variable(key))}
     for name in sorted({*names} - PASSED_ON - {*known.values()}):
         if near := nearest(name.removeprefix(_BEGIN), known, _ALIKE):

@@ -1,4 +1,4 @@
-"""The settings file: which one counts, whose it is, and what it says."""
+"""The settings file: which one counts, who owns it, and what it contains."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LARGEST = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a file says of the repositories whose names match a pattern; `number` counts the file's policies from 1."""
+    """The settings for repositories whose names match a pattern; `number` counts the file's policies from 1."""
 
     number: int
     match: str
@@ -29,17 +29,17 @@ class Policy:
 
     @property
     def name(self) -> str:
-        """How it is called where it counts."""
+        """Its name as the source of a value."""
         return f'[[policy]] {self.number} "{printable(self.match)}"'
 
     def is_for(self, repositories: Iterable[str]) -> bool:
-        """Whether one of these repositories matches, by its whole name with the registry."""
+        """Return whether one of these repositories matches, by its full name with the registry."""
         return any(fnmatchcase(each, self.match) for each in repositories)
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """What a file says: at its top, of each image, and by pattern; and what is wrong with it, in its order."""
+    """The content of a file: its top, each image, each pattern; and its problems, in the order of the file."""
 
     path: Path
     label: str
@@ -49,16 +49,16 @@ class File:
     policies: tuple[Policy, ...] = ()
 
     def repository(self, name: str) -> str | None:
-        """The path of the repository that an image goes to; None if its name is not an image name."""
+        """Return the path of an image's target repository; None if its name is not an image name."""
         return self.images[name].get("repository") or self.top.get("repository") or path_of(name)
 
     def sharing(self, path: str | None) -> tuple[str, ...]:
-        """The images that go to the repository at a path."""
+        """Return the images whose target is the repository at a path."""
         return tuple(name for name in self.images if path is not None and self.repository(name) == path)
 
 
 def opened(environment: Mapping[str, str], folder: Path) -> File | None:
-    """The file that counts in a folder; None if there is none. Raises InputError."""
+    """Return the settings file for a folder; None if there is none. Raises InputError."""
     file = examined(environment, folder)
     if file and file.problems:
         raise file.problems[0]
@@ -66,9 +66,9 @@ def opened(environment: Mapping[str, str], folder: Path) -> File | None:
 
 
 def examined(environment: Mapping[str, str], folder: Path) -> File | None:
-    """The file that counts in a folder, with all its problems; None if there is none.
+    """Return the settings file for a folder, with all its problems; None if there is none.
 
-    Raises InputError for a file that cannot be read, and for one that somebody else wrote.
+    Raises InputError for a file that cannot be read, and for one that another user wrote.
     """
     try:
         found = _find(folder.absolute())
@@ -88,14 +88,14 @@ def examined(environment: Mapping[str, str], folder: Path) -> File | None:
 
 
 def _trusted(environment: Mapping[str, str]) -> set[int]:
-    """The users whose files count: root, the user that runs tagger, and the one that calls it through sudo."""
+    """Return the trusted owners of files: root, the user who runs tagger, and the one who calls it through sudo."""
     user, caller = os.geteuid(), environment.get("SUDO_UID", "")
     return {0, user, int(caller) if user == 0 and caller.isdecimal() else user}
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A file's table for us, and who owns the file and the link to it."""
+    """Return tagger's table of a file, and the owners of the file and of the link to it."""
 
     path: Path
     label: str
@@ -137,13 +137,13 @@ def _of_pyproject(place: Path) -> _Found | None:
 
 
 def _searched(start: Path) -> Sequence[Path]:
-    """The folders from one up to the one with `.git`; outside a checkout, only the first."""
+    """Return a folder and those above it up to the one with `.git`; outside a checkout, only the first."""
     upward = (start, *start.parents)
     return upward[: next((count for count, place in enumerate(upward, 1) if (place / ".git").exists()), 1)]
 
 
 def _parsed(path: Path) -> tuple[Mapping[str, object], frozenset[int]]:
-    """Parse a file of at most 1 MiB, and say who owns it. Raises InputError, naming the file and the line."""
+    """Parse a file of at most 1 MiB, and return its owner too. Raises InputError, naming the file and the line."""
     try:
         with path.open("rb") as file:
             content = file.read(_LARGEST + 1)
@@ -181,7 +181,7 @@ def _from_table(found: _Found) -> File:
 
 
 def _policies(label: str, said: object, problems: list[InputError]) -> tuple[Policy, ...]:
-    """The policies of a file, the last of which counts most; what is wrong with them goes to the problems."""
+    """Return the policies of a file, the last of which wins; add what is wrong to the problems."""
     if not isinstance(said, list) or not all(isinstance(table, dict) for table in said):
         problems.append(wrong(label, POLICY, "tables, each below a heading [[policy]]"))
         return ()
@@ -200,7 +200,7 @@ def _policies(label: str, said: object, problems: list[InputError]) -> tuple[Pol
 def _given(
     label: str, where: str, table: Mapping[str, object], problems: list[InputError], allowed: Sequence[str] = KEYS
 ) -> Given:
-    """What a table says; what is wrong with it goes to the problems."""
+    """Return the settings of a table; add what is wrong to the problems."""
     values = Given()
     for key, value in table.items():
         try:
@@ -213,7 +213,7 @@ def _given(
 
 
 def path_of(name: str) -> str | None:
-    """The path of the repository in an image's name; None if it is not an image name."""
+    """Return the path of the repository in an image's name; None if it is not an image name."""
     try:
         return Reference.parse(name).repository.path.removeprefix("library/")
     except InvalidReference:

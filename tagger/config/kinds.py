@@ -1,4 +1,4 @@
-"""What kinds of values a setting may take, in TOML and in the environment, and as JSON Schema describes them."""
+"""The kinds of values of settings: in TOML, in the environment, and in JSON Schema."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tagger.values import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What a key takes: `typed` reads it from TOML, `worded` from the environment, `schema` describes it in TOML."""
+    """A kind of value: `typed` reads it from TOML, `worded` from the environment, `schema` describes it in TOML."""
 
     typed: Callable[[object, str, str], object]
     worded: Callable[[str, tuple[str, ...], str], object]
@@ -20,7 +20,7 @@ class Kind:
 
 
 def wrong(label: str, key: str, allowed: str) -> InputError:
-    """The error for a value of the wrong kind."""
+    """Return the error for a value of the wrong kind."""
     return InputError(label, f"{key} takes {allowed}")
 
 

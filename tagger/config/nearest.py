@@ -1,4 +1,4 @@
-"""What a name that nobody knows may have been meant for."""
+"""Suggestions for unknown names."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tagger.errors import InputError
 
 
 def nearest(name: str, known: Iterable[str], alike: float = 0.6) -> str | None:
-    """Return the known name that one is most like; None if it is like none, by the measure of difflib.
+    """Return the known name that is most similar by difflib's ratio; None if none is similar enough.
 
     >>> nearest("registry", ["registries", "floats"]), nearest("test", ["registries", "floats"])
     ('registries', None)
@@ -19,6 +19,6 @@ def nearest(name: str, known: Iterable[str], alike: float = 0.6) -> str | None:
 
 
 def unknown(what: str, key: str, known: Sequence[str]) -> InputError:
-    """The error for an unknown key: it names the key that is like it, or else all."""
+    """Return the error for an unknown key, which names the similar key, or all keys."""
     near = nearest(key, known)
     return InputError(what, f"did you mean {near}?" if near else f"the keys are {', '.join(known)}")

@@ -1,4 +1,4 @@
-"""The repositories that settings name: those of one table, or of all."""
+"""The repositories of the settings: those of one table, or of all."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from tagger.values import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A repository as it is named, and the settings in force for it."""
+    """A repository by its given name, and the settings in force for it."""
 
     repository: str
     config: Config
 
 
 def places(given: Given, environment: Mapping[str, str], folder: Path, name: str) -> tuple[Place, ...]:
-    """Find what a name stands for: where a release of the table of that name would go; or else itself.
+    """Find the repositories of a name: the targets of the table with that name, or else the named repository.
 
     Raises what `read` raises, and InvalidReference and Refused for what the table names.
     """
@@ -34,7 +34,7 @@ def places(given: Given, environment: Mapping[str, str], folder: Path, name: str
 
 
 def _of_table(config: Config, name: str) -> list[str]:
-    """The repositories of a table; without registries, the one in its own name, with the path of its settings."""
+    """Return the repositories of a table; without registries, the one in its name, with the path of its settings."""
     if found := targets(config, name):
         return [*map(str, found)]
     path = config.settings.repository
@@ -42,9 +42,9 @@ def _of_table(config: Config, name: str) -> list[str]:
 
 
 def all_places(given: Given, environment: Mapping[str, str], folder: Path) -> tuple[tuple[Place, ...], ...]:
-    """Find every repository of the settings, each group the registries of one; without tables, that of the file's top.
+    """Find every repository of the settings, grouped by table; without tables, that of the file's top.
 
-    Raises what `places` raises, and InputError where the settings do not say which repository or registry.
+    Raises what `places` raises, and InputError where a repository or a registry is missing.
     """
     file = opened(environment, folder)
     groups: dict[tuple[Repository, ...], None] = {}

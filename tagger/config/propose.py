@@ -36,7 +36,7 @@ def _file(repository: Repository, proposal: Proposal) -> Iterator[str]:
 
 
 def _rules(line: Line) -> Iterator[str]:
-    """Write the rules of a line, each in one line of text, without those that are the defaults."""
+    """Write the rules of a line that are not the defaults, each on one line of text."""
     scheme, usual = line.schemes[0], Scheme()
     given = {key: getattr(scheme, key) for key in ("versions", "revisions", "prefix", "floats", "aliases", "channels")}
     given["ignore"] = sorted(map(str, scheme.ignore))
@@ -48,7 +48,7 @@ def _rules(line: Line) -> Iterator[str]:
 
 
 def check_place(environment: Mapping[str, str], folder: Path) -> None:
-    """Raise InputError where a folder has settings already, by its own file or one above it."""
+    """Raise InputError if a folder has settings already, in its own file or one above it."""
     if found := opened(environment, folder):
         raise InputError(
             f"{printable(found.label)} already has settings, and tagger init overwrites no file",

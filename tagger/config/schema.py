@@ -1,4 +1,4 @@
-"""The JSON Schema of a settings file, by which an editor completes and checks it; it follows from the settings."""
+"""The JSON Schema of a settings file, for editors; it follows from the settings."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def schema() -> dict[str, Any]:
     about = "Settings for all repositories that match a pattern. The last policy that matches wins."
     policies = {POLICY: {"type": "array", "description": about, "items": policy}}
     return {
-        "$schema": "http://json-schema.org/draft-07/schema#",  # what editors of TOML read
+        "$schema": "http://json-schema.org/draft-07/schema#",  # the key that TOML editors read
         "title": "The settings of tagger",
         **table,
         "properties": {**keys, **tables, **policies},

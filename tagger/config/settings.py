@@ -1,4 +1,4 @@
-"""The settings: each is a field here, with the kind of value that it takes; the rest of this folder works by them."""
+"""The settings: each is a field here, with its kind of value. The rest of this folder follows from them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DEFAULT_LINE = "default"
 """The name of the line whose rules are at the top of the file or of an image's table."""
 
 Given = dict[str, Any]
-"""What one place says: the values of some settings by their keys."""
+"""The values of some settings from one source, by their keys."""
 
 
 def _setting(kind: Kind, default: Any, about: str) -> Any:
@@ -50,7 +50,7 @@ def _no_lines(_: str, __: tuple[str, ...], name: str) -> NoReturn:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What is in force: each field is a key of the file."""
+    """The settings in force; each field is a key of the file."""
 
     registries: tuple[str, ...] = _setting(TEXTS, (), "The registries to release to.")
     repository: str | None = _setting(TEXT, None, "The path of the repository. Default: the one in the image's name.")
@@ -103,22 +103,22 @@ class Settings:
 LINE_KEYS = (
     "variants", "prefix", "floats", "aliases", "channels", "ignore", "zero_major", "versions", "revisions"
 )  # fmt: skip
-"""The keys that a line has for itself; what it does not say is the default, but the variants are the image's."""
+"""The keys of a line; a missing key has the default, but the variants are those of the image."""
 LIMIT_KEYS = ("keep", "keep_minors", "keep_revisions", "older_than")
-"""The keys that say what prune keeps."""
+"""The keys of what prune keeps."""
 KINDS: Mapping[str, Kind] = {each.name: each.metadata["kind"] for each in fields(Settings)}
 KEYS = tuple(KINDS)
 POLICY_KEYS = tuple(key for key in KEYS if key not in {"registries", "repository", "source", "line"})
-"""The keys of a policy: all but those that say where an image comes from and goes to."""
+"""The keys of a policy: all except those for the source and the target of an image."""
 POLICY = "policy"
-"""The key of the tables that hold for repositories by a pattern."""
+"""The key of the tables for repositories that match a pattern."""
 TABLES: Mapping[str, str] = {"images": "The images of this repository. These keys replace those at the top."}
-"""The tables of tables: each table in one has a name of its own, and the same keys as the file's top."""
+"""The tables of named tables, which have the same keys as the file's top."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where the value of a key comes from."""
+    """Return the source of a key's value."""
 
     key: str
     source: str
@@ -126,7 +126,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The settings in force, where each comes from, the file and its image (None: none), and all variants it names.
+    """The settings in force and their sources, the file and its image (None: none), and all variants of the file.
 
     Unless the command line or the environment names the variants, `tables` are those that the image selects, and
     `sharing` all tables of its repository. If they do, `variants` are those, for every line.
@@ -143,17 +143,17 @@ class Config:
 
     @property
     def limits(self) -> Given:
-        """What prune keeps, as far as the settings say it."""
+        """What prune keeps, as far as the settings define it."""
         values = {key: getattr(self.settings, key) for key in LIMIT_KEYS}
         return {key: value for key, value in values.items() if value is not None}
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Name the places that values come from, each once; the defaults are none."""
+        """Name the sources of the values, each once; defaults have none."""
         return tuple(dict.fromkeys(o.source for o in self.origins if o.source != DEFAULT))
 
     def schemes(self) -> tuple[Scheme, ...]:
-        """The scheme of every variant of the line that is named, or else of the one at the top, to release in.
+        """Return the scheme of every variant of the named line, or else of the one at the top, for a release.
 
         Raises InputError, naming where the values come from.
         """
@@ -166,7 +166,7 @@ class Config:
         return lines[name]
 
     def all_schemes(self) -> tuple[Scheme, ...]:
-        """The schemes of every line, or of the one that is named, to read or to clean up.
+        """Return the schemes of every line, or of the named one, for reading and cleaning up.
 
         Raises what `schemes` raises.
         """
@@ -191,14 +191,14 @@ class Config:
 
 
 def _line(name: str, given: Given, known: Iterable[str]) -> tuple[Scheme, ...]:
-    """The schemes of one line, of each of its variants."""
+    """Return the scheme of each variant of a line."""
     words = {key: value for key, value in given.items() if key not in {"variants", "ignore"}}
     scheme = Scheme(**{"floats": Numbering(given.get("versions", "")).floats, **words}, line=name)
     return lines(_ignoring(scheme, given.get("ignore", ())), given["variants"], known)
 
 
 def _ignoring(scheme: Scheme, texts: Iterable[str]) -> Scheme:
-    """Ignore versions, and tags that are nearly versions. Raises InvalidVersion for what is neither."""
+    """Ignore versions, and tags that are nearly versions. Raises InvalidVersion for other texts."""
     tags = frozenset(text for text in texts if scheme.nearly(text))
     asked = scheme.numbering.asked
     versions = frozenset(asked(text, build_metadata="drop") for text in texts if text not in tags)

@@ -13,7 +13,7 @@ from tagger.text import counted, in_lines, neutral_json, printable
 
 
 def as_text(config: Config) -> str:
-    """Show what is in force as TOML, with the place that each value comes from behind it."""
+    """Show the settings in force as TOML, each value with its source."""
     values = [(o.key, _plain(o.key, config.settings), printable(o.source)) for o in config.origins]
     shown = [(f"{key} = {toml(value)}", source) for key, value, source in values if value is not None]
     width = max(len(text) for text, _ in shown)
@@ -21,7 +21,7 @@ def as_text(config: Config) -> str:
 
 
 def as_content(config: Config) -> dict[str, Any]:
-    """What is in force, as a JSON object: {"file", "image", "settings": {key: {"value", "source"}}}."""
+    """Return the settings in force as a JSON object: {"file", "image", "settings": {key: {"value", "source"}}}."""
     settings = {o.key: {"value": _plain(o.key, config.settings), "source": o.source} for o in config.origins}
     return {"file": str(config.file) if config.file else None, "image": config.image, "settings": settings}
 
@@ -32,12 +32,12 @@ def schema_as_json() -> str:
 
 
 def verdict_as_text(verdict: Verdict) -> str:
-    """Say that a file holds up, and for how many images."""
+    """Say that a file has no problems, and for how many images."""
     return in_lines([f"{printable(verdict.file)}: no problem, {counted(len(verdict.images), 'image')}"])
 
 
 def verdict_as_content(verdict: Verdict) -> dict[str, Any]:
-    """What a check found, as a JSON object: {"file", "images", "ok", "problems"}."""
+    """Return the result of a check as a JSON object: {"file", "images", "ok", "problems"}."""
     problems = [str(each) for each in verdict.problems]
     return {"file": str(verdict.file), "images": verdict.images, "ok": not problems, "problems": problems}
 
