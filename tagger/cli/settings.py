@@ -26,8 +26,12 @@ T = TypeVar("T")
 
 _KEYS = {"registry": "registries", "variant": "variants", "gate": "gates"}
 """The settings with another name than their options, which take one value at a time."""
-_OF_ALL = {"floats_via": "--floats-via", "gates": "--gate", "require": "--require", "after": "--after"}
-"""The settings that must be the same for images of one release, with the option that sets them for all."""
+_OF_PROMOTED = {"gates": "--gate", "require": "--require", "after": "--after"}
+_OF_ALL = {"floats_via": "--floats-via", **_OF_PROMOTED}
+"""The settings that must be the same for all of one release, with the option that sets them for all.
+
+Without an Engine, floating tags move only in one way.
+"""
 
 
 def given(*groups: Any, **further: str | None) -> Given:
@@ -164,7 +168,8 @@ def promotion(said: Given, sources: Sequence[str], to: Sequence[str], version: s
     """Return what to promote: one image, or several joined into one, by the common rules of all its repositories.
 
     Raises InputError if several tables share one of the repositories, because each has its own image, and if the
-    repositories differ in how their tags are spelled or move, or in the form of their git tags.
+    repositories differ in how their tags are spelled or move, in the form of their git tags, or in gates, required
+    evidence and commands after the release.
     """
     from tagger.config.read import check_one
     from tagger.wiring.promote import Promotion
@@ -188,7 +193,7 @@ def promotion(said: Given, sources: Sequence[str], to: Sequence[str], version: s
         )
     source = sources if len(sources) > 1 else sources[0]
     image = Promotion(source, to, found[first].schemes(), next(iter(forms)))
-    return Chosen([image], found[first].settings, found[first].settings.auth_hosts)
+    return Chosen([image], *_agreed([*found.values()], _OF_PROMOTED, "repositories"))
 
 
 def promotions(said: Given, source_tag: str | None) -> Chosen[Promotion]:
@@ -199,8 +204,7 @@ def promotions(said: Given, source_tag: str | None) -> Chosen[Promotion]:
     from tagger.wiring.promote import Promotion
 
     chosen = read_all(said, os.environ, Path())
-    # Without an Engine, floating tags move only in one way.
-    agreed = _agreed(chosen, {key: option for key, option in _OF_ALL.items() if key != "floats_via"})
+    agreed = _agreed(chosen, _OF_PROMOTED)
     sources = {str(found.image): _source(found, source_tag) for found in chosen}
     if source_tag is not None and [*sources.values()] == [found.settings.source for found in chosen]:
         raise InputError("every source in the settings has a tag or a digest", "leave out --source-tag")
@@ -242,7 +246,7 @@ def _source(found: Config, source_tag: str | None) -> str:
     return f"{source}:{source_tag}"
 
 
-def _agreed(chosen: Sequence[Config], alike: Mapping[str, str]) -> tuple[Settings, Sequence[str]]:
+def _agreed(chosen: Sequence[Config], alike: Mapping[str, str], of: str = "images") -> tuple[Settings, Sequence[str]]:
     """Return the common settings of images in one release, and the token servers of all.
 
     `alike` are the keys that must have the same value, with the options that set them for all.
@@ -252,5 +256,5 @@ def _agreed(chosen: Sequence[Config], alike: Mapping[str, str]) -> tuple[Setting
     settings = [found.settings for found in chosen]
     for key, option in alike.items():
         if any(getattr(each, key) != getattr(settings[0], key) for each in settings):
-            raise InputError(f"the images differ in {key}", f"set it for all of them with {option}")
+            raise InputError(f"the {of} differ in {key}", f"set it for all of them with {option}")
     return settings[0], [*dict.fromkeys(host for each in settings for host in each.auth_hosts)]

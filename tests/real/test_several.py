@@ -431,6 +431,21 @@ def test_a_command_that_reads_a_repository_covers_the_variants_of_all_its_tables
     assert tagger(None, "check", str(shop)).code == 0
 
 
+def test_a_promotion_does_not_leave_out_the_gates_of_one_repository(
+    registry: Registry, repository: str, settings: Callable[[str], None]
+) -> None:
+    shop = Repository(registry, f"{repository}/shop")
+    shop.image("build-77", "plain")
+    settings("[[policy]]\nmatch = '*/ui'\ngates = ['false']\nrequire = ['signature']\n")
+    to = [word for name in ("test", "ui") for word in ("--to", f"{registry.host}/{repository}/{name}")]
+    refused = tagger(None, "promote", f"{shop}:build-77", "2.1.106", *to)
+    assert refused.code == 2, refused.err
+    assert "the repositories differ in gates: set it for all of them with --gate" in refused.error
+    refused = tagger(None, "promote", f"{shop}:build-77", "2.1.106", *to, "--gate", "true")
+    assert (refused.code, "the repositories differ in require" in refused.error) == (2, True), refused.err
+    assert [registry.tags(f"{repository}/{name}") for name in ("test", "ui")] == [[], []]
+
+
 def test_a_promotion_does_not_apply_the_rules_of_one_repository_to_another(
     registry: Registry, repository: str, settings: Callable[[str], None]
 ) -> None:
