@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tagger.errors import InputError, InvalidVersion, Refused
@@ -134,7 +135,7 @@ def _at_head(folder: Path, spelling: _Spelling, environment: Mapping[str, str]) 
         )
     found = newest_first({*versions.values()})
     if not found:
-        raise InputError(_no_version(folder, tags, spelling.form))
+        raise InputError(_no_version(folder, tags, spelling))
     if len(found) > 1:
         spelt = {version: tag for tag, version in versions.items()}
         names = _listed([spelt[version] for version in found])
@@ -152,15 +153,22 @@ def _tags_of_ci(environment: Mapping[str, str]) -> Iterator[str]:
             yield ref.removeprefix(before)
 
 
-def _no_version(folder: Path, tags: Sequence[str], form: GitTag | None) -> str:
+def _no_version(folder: Path, tags: Sequence[str], spelling: _Spelling) -> str:
     if not tags and _git(folder, "rev-parse", "--is-shallow-repository") == "true":
         return (
             "this clone is shallow and has no tag at HEAD: fetch the tags with git fetch --tags (actions/checkout:"
             " fetch-depth: 0), or give the version itself"
         )
+    if whole := [tag for tag in tags if replace(spelling, build_metadata="drop").version(tag)]:
+        return (
+            f"the version of {_listed(whole)} has build metadata, but an image's tag cannot contain '+': drop it with"
+            " --build-metadata drop, or give the version itself"
+        )
     besides = f" among {_listed(tags)}" if tags else ""
-    wanted = f"tag like {printable(form)}" if form else "semver tag"
-    example = str(form).format(version="1.2.3") if form else "v1.2.3"
+    form, template = spelling.form, spelling.numbering.versions
+    wanted = f"tag like {printable(form or template)}" if form or template else "semver tag"
+    version = spelling.numbering.sample if template else "1.2.3"
+    example = str(form).format(version=version) if form else version if template else f"v{version}"
     return f"there is no {wanted} at HEAD{besides}: git tag {printable(example)}, or give the version itself"
 
 

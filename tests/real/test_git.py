@@ -14,6 +14,7 @@ from services import Engine, Registry
 import tagger as api
 from tagger.errors import InputError
 from tagger.git import parse_asked
+from tagger.rules.numbering import Numbering
 
 
 def git(folder: Path, *words: str) -> str:
@@ -144,6 +145,31 @@ def test_tags_at_head_that_are_not_versions_are_named(checkout: Path) -> None:
     git(checkout, "tag", "nightly")
     with pytest.raises(InputError, match="no semver tag at HEAD among nightly: git tag"):
         parse_asked("git", folder=checkout, environment={})
+
+
+@pytest.mark.parametrize(
+    ("numbering", "form", "wanted"),
+    [
+        (Numbering(), None, r"no semver tag at HEAD: git tag v1\.2\.3"),
+        (Numbering("main-{n}"), None, r"no tag like main-\{n\} at HEAD: git tag main-12,"),
+        (Numbering("main-{n}"), "api/{version}", r"no tag like api/\{version\} at HEAD: git tag api/main-12,"),
+    ],
+)
+def test_a_missing_git_tag_is_described_by_one_that_would_count(
+    checkout: Path, numbering: Numbering, form: str | None, wanted: str
+) -> None:
+    with pytest.raises(InputError, match=wanted) as missing:
+        parse_asked("git", numbering, git_tag=form, folder=checkout, environment={})
+    git(checkout, "tag", str(missing.value).partition(": git tag ")[2].partition(",")[0])
+    assert parse_asked("git", numbering, git_tag=form, folder=checkout, environment={}).revision
+
+
+def test_build_metadata_in_the_only_git_tag_is_named_with_the_option_that_drops_it(checkout: Path) -> None:
+    git(checkout, "tag", "v2.1.106+build.5")
+    with pytest.raises(InputError, match=r"v2\.1\.106\+build\.5 has build metadata.* --build-metadata drop"):
+        parse_asked("git", folder=checkout, environment={})
+    found = parse_asked("git", build_metadata="drop", folder=checkout, environment={})
+    assert str(found.version) == "2.1.106"
 
 
 # -- what marks a version as yanked --------------------------------------------------------------------------------
