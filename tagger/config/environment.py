@@ -32,8 +32,8 @@ def from_environment(environment: Mapping[str, str]) -> Given:
         said.pop("repository", None)
     values = Given()
     for key, text in said.items():
-        items = tuple(item.strip() for item in text.split(",") if item.strip())
-        values[key] = KINDS[key].worded(text, items, variable(key))
+        if items := tuple(item.strip() for item in text.split(",") if item.strip()):
+            values[key] = KINDS[key].worded(text, items, variable(key))
     return values
 
 

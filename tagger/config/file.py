@@ -159,7 +159,7 @@ def _parsed(path: Path) -> tuple[Mapping[str, object], frozenset[int]]:
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise InputError(f"{path} is not UTF-8 (at line {line})", "save it as UTF-8") from None
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # a number with too many digits is no TOMLDecodeError
         raise InputError(f"{path} is not TOML: {printable(error)}") from None
     except RecursionError:
         raise InputError(f"{path} is nested too deeply for a settings file") from None

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from tagger.errors import InputError
 from tagger.rules.git_tag import GitTag
 from tagger.rules.keep import parse_age
+from tagger.rules.template import LONGEST_NUMBER
 from tagger.values import dataclass
 
 
@@ -68,7 +69,8 @@ def _number(value: object, label: str, key: str) -> int:
 
 
 def _worded_number(text: str, _: tuple[str, ...], name: str) -> int:
-    return _number(int(text) if text.isascii() and text.isdecimal() else None, "the environment", name)
+    is_number = text.isascii() and text.isdecimal() and len(text) <= LONGEST_NUMBER
+    return _number(int(text) if is_number else None, "the environment", name)
 
 
 def _age(value: object, label: str, key: str) -> str:

@@ -124,7 +124,7 @@ def in_force(
         with contextlib.suppress(InputError):  # which is raised again where the schemes are made
             values["floats"] = Numbering(values["versions"]).floats
     image_of = ", ".join(names) or None
-    if given.get("prefix") is not None and values.get("line") not in {None, DEFAULT_LINE}:
+    if given.get("prefix") is not None and (values.get("line") or DEFAULT_LINE) != DEFAULT_LINE:
         raise InputError("--prefix is for the line at the top", "set the prefix of another line in the settings")
     named, _ = _first(said, "variants")
     config = Config(Settings(**values), origins, file.path if file else None, image_of, tuple(known), named or ())

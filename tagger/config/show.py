@@ -14,7 +14,7 @@ from tagger.text import counted, in_lines, neutral_json, printable
 
 def as_text(config: Config) -> str:
     """Show the settings in force as TOML, each value with its source."""
-    values = [(o.key, _plain(o.key, config.settings), printable(o.source)) for o in config.origins]
+    values = [(o.key, _value(o.key, config.settings), printable(o.source)) for o in config.origins]
     shown = [(f"{key} = {toml(value)}", source) for key, value, source in values if value is not None]
     width = max(len(text) for text, _ in shown)
     return in_lines(f"{text:<{width}}  # {source}" for text, source in shown)
@@ -22,7 +22,7 @@ def as_text(config: Config) -> str:
 
 def as_content(config: Config) -> dict[str, Any]:
     """Return the settings in force as a JSON object: {"file", "image", "settings": {key: {"value", "source"}}}."""
-    settings = {o.key: {"value": _plain(o.key, config.settings), "source": o.source} for o in config.origins}
+    settings = {o.key: {"value": _value(o.key, config.settings), "source": o.source} for o in config.origins}
     return {"file": str(config.file) if config.file else None, "image": config.image, "settings": settings}
 
 
@@ -42,6 +42,12 @@ def verdict_as_content(verdict: Verdict) -> dict[str, Any]:
     return {"file": str(verdict.file), "images": verdict.images, "ok": not problems, "problems": problems}
 
 
-def _plain(key: str, settings: Settings) -> object:
-    value = getattr(settings, key)
-    return dict(value) if key in {"aliases", "lines"} else value
+def _value(key: str, settings: Settings) -> object:
+    return _plain(key, getattr(settings, key))
+
+
+def _plain(key: str, value: Any) -> object:
+    """A value as the file has it, where pairs are a table."""
+    if key == "lines":
+        return {name: {each: _plain(each, said) for each, said in line.items()} for name, line in value}
+    return dict(value) if key == "aliases" else value

@@ -17,8 +17,10 @@ PLAIN = (Scheme(),)
 
 
 def numbering_of(schemes: Sequence[Scheme]) -> Numbering:
-    """Return how all of these schemes write versions. Raises InputError if they differ."""
+    """Return how all of these schemes write versions. Raises InputError if they differ, or if there is none."""
     found = dict.fromkeys(scheme.numbering for scheme in schemes)
+    if not found:
+        raise InputError("no image or no scheme is given", "give at least one of each")
     if len(found) > 1:
         raise InputError("these images spell versions in different ways", "take them one at a time, with --line")
     return next(iter(found))

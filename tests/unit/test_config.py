@@ -23,6 +23,7 @@ from tagger.config.read import read, read_all, reader
 from tagger.config.schema import schema
 from tagger.config.settings import KEYS, LIMIT_KEYS, POLICY_KEYS, Config, Given, Settings
 from tagger.config.show import as_content, as_text
+from tagger.config.toml import toml
 from tagger.errors import InputError, InvalidVersion
 from tagger.gating.command import Subject
 from tagger.names import Digest, Repository
@@ -342,7 +343,8 @@ def test_a_variant_that_is_asked_for_replaces_those_of_every_line(
 
 def test_a_prefix_on_the_command_line_is_for_no_other_line(tmp_path: Path) -> None:
     write(tmp_path / "tagger.toml", OWN_VARIANTS)
-    assert read(Given(prefix="x-", line="default"), {}, tmp_path).schemes()[0].prefix == "x-"
+    for name in ("default", ""):
+        assert read(Given(prefix="x-", line=name), {}, tmp_path).schemes()[0].prefix == "x-"
     with pytest.raises(InputError, match="--prefix is for the line at the top"):
         read(Given(prefix="x-", line="edge"), {}, tmp_path)
 
@@ -510,6 +512,19 @@ def test_an_unknown_key_or_a_wrong_type_is_reported_with_file_key_and_allowed_va
         read(Given(), {}, tmp_path)
 
 
+def test_a_number_with_too_many_digits_is_reported(tmp_path: Path) -> None:
+    write(tmp_path / "tagger.toml", f"keep = {'9' * 5000}")
+    with pytest.raises(InputError, match=r"tagger\.toml is not TOML: .*5000 digits"):
+        read(Given(), {}, tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", " ", ",", " , "])
+def test_a_variable_without_an_item_is_ignored(tmp_path: Path, text: str) -> None:
+    file = write(tmp_path / "tagger.toml", 'registries = ["registry.local:5000"]')
+    found = read(Given(), {"TAGGER_REGISTRY": text}, tmp_path)
+    assert (found.settings.registries, origins(found)["registries"]) == (("registry.local:5000",), str(file))
+
+
 def test_a_value_that_is_not_a_table_is_reported(tmp_path: Path) -> None:
     write(tmp_path / "pyproject.toml", "[tool]\ntagger = 3")
     with pytest.raises(InputError, match=r"\[tool\.tagger\] is not a table"):
@@ -523,6 +538,7 @@ def test_a_value_that_is_not_a_table_is_reported(tmp_path: Path) -> None:
         ("TAGGER_FLOATS_VIA", "push", "TAGGER_FLOATS_VIA takes one of engine, registry"),
         ("TAGGER_ALIASES", "lts", "TAGGER_ALIASES takes name=line"),
         ("TAGGER_ALIASES", "=2", "TAGGER_ALIASES takes name=line"),
+        ("TAGGER_KEEP", "9" * 5000, "TAGGER_KEEP takes a number of at least 1"),
     ],
 )
 def test_a_wrong_value_in_the_environment_is_reported(tmp_path: Path, name: str, value: str, message: str) -> None:
@@ -588,6 +604,15 @@ def test_the_settings_in_force_are_shown_as_an_equivalent_file(tmp_path: Path) -
     assert behind["prefix"] == "command line"
     assert behind["channels"] == "TAGGER_CHANNELS"
     assert behind["registries"] == str(file)
+
+
+def test_the_lines_in_force_are_shown_as_an_equivalent_file(tmp_path: Path) -> None:
+    lines = {"edge": {"versions": "main-{n}", "floats": ["edge"], "aliases": {"since-7": "main-7"}}, "x.y": {}}
+    write(tmp_path / "a/tagger.toml", f"lines = {toml(lines)}")
+    found = read(Given(), {}, tmp_path / "a")
+    write(tmp_path / "b/tagger.toml", as_text(found))
+    assert read(Given(), {}, tmp_path / "b").settings == found.settings
+    assert json.loads(json.dumps(as_content(found)))["settings"]["lines"]["value"] == lines
 
 
 def test_a_missing_value_is_not_shown_as_text(tmp_path: Path) -> None:

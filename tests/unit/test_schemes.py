@@ -9,6 +9,7 @@ from model import ModelRepository, every_tag, image
 from shelf import Shelf
 from versions import semver
 
+import tagger as api
 from tagger.errors import InputError, InvalidReference
 from tagger.names import Digest, Tag
 from tagger.repository.check import check
@@ -32,6 +33,17 @@ def versions(texts: str) -> list[Version]:
 
 def floats(texts: str, scheme: Scheme) -> dict[str, str]:
     return {str(tag): str(version) for tag, version in resolve(versions(texts), scheme).items()}
+
+
+def test_no_scheme_and_no_image_are_bad_input() -> None:
+    for call in (
+        lambda: api.tags("2.1.106", schemes=[]),
+        lambda: api.release("app", "2.1.106", schemes=[]),
+        lambda: api.release_all([], "2.1.106"),
+        lambda: api.promote("registry.local/app:1", "2.1.106", schemes=[]),
+    ):
+        with pytest.raises(InputError, match="no image or no scheme is given"):
+            call()
 
 
 # -- variants --------------------------------------------------------------------------------------------------------
