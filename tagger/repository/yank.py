@@ -50,7 +50,8 @@ class _Part:
     """What happens to one version in one variant: its tags, in either spelling, its mark, and the image.
 
     `gone` are all versions that are withdrawn there: this one, or every revision of one. `marked` is set if the mark is
-    there already; `wrote` is what floating tags hold or were put to so far.
+    there already, `others` are tags of the version with another image; `wrote` is what floating tags hold or were put
+    to so far.
     """
 
     scheme: Scheme
@@ -62,6 +63,7 @@ class _Part:
     moves: tuple[Move, ...]
     unclaimed: tuple[Tag, ...]
     marked: bool
+    others: tuple[Tag, ...] = ()
     wrote: dict[Tag, set[Digest]] = field(default_factory=dict)
 
     @property
@@ -103,6 +105,12 @@ def yank(repository: Removable, schemes: Sequence[Scheme], text: str, *, dry_run
         for tag in further
         if tag in floats
     ]
+    warnings += [
+        f"{repository.name}:{tag} holds a different image from {part.mark}, so it stays: remove it with tagger rm"
+        f" {repository.name} {tag}"
+        for part in parts
+        for tag in part.others
+    ]
     return Yank(repository.name, dry_run, version, marks, digests, moves, tuple(gone), further, (*unseen, *warnings))
 
 
@@ -143,9 +151,10 @@ def _look(repository: Removable, published: Published, version: Version, gone: C
     going = tuple(
         tag for tag in spelt if held[tag] == digest or (held[tag] is None and repository.is_half_removed(tag))
     )
+    others = tuple(tag for tag in spelt if isinstance(held[tag], str) and held[tag] != digest)
     wrote = {tag: {digest} for tag in forced}
     return _Part(
-        scheme, version, frozenset(gone), going, marked, digest, moves, unclaimed, held[marked] == digest, wrote
+        scheme, version, frozenset(gone), going, marked, digest, moves, unclaimed, held[marked] == digest, others, wrote
     )
 
 

@@ -458,6 +458,20 @@ def test_both_spellings_of_a_yanked_version_are_removed(registry: Registry, repo
     assert set(held(shop)) == {"2.0.9", "2.0", "2.1.105", "2.1.106-yanked", "2.1", "2", "latest"}
 
 
+@pytest.mark.parametrize("tag", ["v2.1.106", "2.1.106"])
+def test_a_tag_of_a_yanked_version_that_holds_another_image_stays_and_is_named(
+    registry: Registry, repository: str, tag: str
+) -> None:
+    shop = filled(Repository(registry, repository))
+    if tag == "2.1.106":
+        api.yank(str(shop), "2.1.106")
+    other = shop.image(tag, "pushed by hand")
+    done = api.yank(str(shop), "2.1.106")
+    assert held(shop)[tag] == other.digest
+    (warning,) = done.warnings
+    assert warning.startswith(f"{shop}:{tag} holds a different image from 2.1.106-yanked, so it stays")
+
+
 def test_yanking_a_pre_release_moves_its_channel(registry: Registry, repository: str) -> None:
     shop = Repository(registry, repository)
     for version in ("2.2.0-rc.1", "2.2.0-rc.2"):
