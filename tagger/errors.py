@@ -1,4 +1,4 @@
-"""What can go wrong, sorted by cause, with the exit code of a command that nothing was written before.
+"""The errors, sorted by cause, with the exit code of a command that has written nothing.
 
     TaggerError                  1
     ├── InputError               2  something named on the command line or in the environment cannot be used
@@ -14,8 +14,8 @@
     │   └── NoRepository            the registry has no such repository, and a push does not create it
     ├── EngineError              1  the Engine reported a failure
     │   ├── EngineUnreachable    2  no Engine answers at its address
-    │   ├── WrongImage              it pushed something else than the image: another one, or one platform of several
-    │   ├── Transient               it failed for a reason that may pass by itself
+    │   ├── WrongImage              it pushed something other than the image: another one, or one platform of several
+    │   ├── Transient               it failed for a temporary reason
     │   ├── ConnectionLost          the connection to it broke, so nobody knows what became of the request
     │   └── Unproven                it ended a push without an error, and without a digest
     ├── RegistryError            1  something is wrong with the registry
@@ -25,7 +25,7 @@
     │       └── TooLong             an answer is longer than tagger reads
     ├── GateFailed               6  a gate does not let the image through, and no tag moved
     ├── TimedOut                 1  the time of --timeout is over
-    ├── CalledOff                1  what runs beside this was interrupted
+    ├── CalledOff                1  a concurrent task was interrupted
     └── Fault                    1  an internal error of tagger
 
 A command that fails after its first write ends with one of these, whatever the cause:
@@ -51,14 +51,14 @@ AGAIN = "run the same command again"
 
 
 class TaggerError(Exception):
-    """Why tagger stopped; the Python API sets `release` or `removal` to what was done by then, if anything was."""
+    """The reason why tagger stopped; the Python API sets `release` or `removal` to the work done by then, if any."""
 
     exit_code: int = 1
     release: Any = None
     removal: Any = None
 
     def __init__(self, what: str, hint: str = "") -> None:
-        """Take what is wrong, and what to do next."""
+        """Take the problem, and what to do next."""
         super().__init__(f"{what}: {hint}" if hint else what)
         self.what = what
         self.hint = hint
@@ -123,7 +123,7 @@ class EngineUnreachable(EngineError):
 
 
 class WrongImage(EngineError):
-    """The Engine pushed something else than the image, whose digest is `digest`."""
+    """The Engine pushed something other than the image, whose digest is `digest`."""
 
     def __init__(self, what: str, digest: str | None, hint: str = "") -> None:
         super().__init__(what, hint)
@@ -131,7 +131,7 @@ class WrongImage(EngineError):
 
 
 class Transient(EngineError):
-    """The Engine failed for a reason that may pass by itself: the registry was busy, down or out of reach."""
+    """The Engine failed for a temporary reason: the registry was busy, down or out of reach."""
 
 
 class ConnectionLost(EngineError):
@@ -154,7 +154,7 @@ class RegistryError(TaggerError):
     """Something is wrong with the registry."""
 
     again_in = 0.0
-    """The seconds after which the registry asks to be tried again; 0 where it does not say."""
+    """The seconds after which the registry wants the next attempt; 0 if it does not say."""
 
 
 class RegistryUnreachable(RegistryError):
@@ -219,7 +219,7 @@ class Terminated(KeyboardInterrupt):
 
 
 class Abandoned(KeyboardInterrupt):
-    """A second signal arrived while what the first one interrupted was still running."""
+    """A second signal arrived while work that the first one interrupted was still running."""
 
 
 class Interrupted(TaggerError):

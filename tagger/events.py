@@ -1,4 +1,4 @@
-"""Progress while a command runs: lines of text, and how far uploads are."""
+"""Progress while a command runs: lines of text, and the progress of uploads."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Line(str):
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """How far an upload is: `done` of `total` bytes (0: not known yet); once it is over, both are equal."""
+    """The progress of an upload: `done` of `total` bytes (0: not known yet); at its end, both are equal."""
 
     name: str
     done: int
@@ -42,4 +42,4 @@ Meter = Callable[[Upload], None]
 
 
 def silent(_: str) -> None:
-    """Take a line, and show it to nobody."""
+    """Ignore a line."""

@@ -26,13 +26,13 @@ _DISTRUSTED = re.compile(r"dubious ownership in repository at '(.*)'")
 _TAG_VARIABLES = ("CI_COMMIT_TAG", "CIRCLE_TAG", "BITBUCKET_TAG", "DRONE_TAG", "BUILDKITE_TAG", "TRAVIS_TAG",
                   "APPVEYOR_REPO_TAG_NAME", "CIRRUS_TAG", "SEMAPHORE_GIT_TAG_NAME", "BITRISE_GIT_TAG",
                   "BUDDY_EXECUTION_TAG", "VELA_BUILD_TAG", "TAG_NAME")  # fmt: skip
-# Azure Pipelines, builds.sr.ht, AWS CodeBuild: what comes before the name of a tag.
+# Azure Pipelines, builds.sr.ht, AWS CodeBuild: the prefix of a tag's name.
 _REF_VARIABLES = {"BUILD_SOURCEBRANCH": "refs/tags/", "GIT_REF": "refs/tags/", "CODEBUILD_WEBHOOK_TRIGGER": "tag/"}
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The version that is asked for, and the commit that it is of, if git said so."""
+    """The requested version, and its commit if git named one."""
 
     version: Version
     revision: str | None = None
@@ -47,13 +47,13 @@ def parse_asked(
     folder: Path | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> Asked:
-    """Parse a version to write, or find that of the checkout around a folder (None: the working directory).
+    """Parse a version to write, or find the version of the checkout around a folder (None: the working directory).
 
-    Where a CI system says in the environment which tag it runs for, that tag goes before others at HEAD. Only tags of
-    the form `git_tag` count, such as `gallery/v{version}` (None: all).
+    If a CI system names its tag in the environment, that tag overrides others at HEAD. Only tags of the form
+    `git_tag` count, such as `gallery/v{version}` (None: all).
 
-    Raises what `Numbering.asked` raises, and InputError for the mark of a yanked version, and where git has no one
-    version: no checkout, changes that are not committed, no semver tag at HEAD, or tags of several versions.
+    Raises what `Numbering.asked` raises, and InputError for the mark of a yanked version, and if git does not give
+    exactly one version: no checkout, uncommitted changes, no semver tag at HEAD, or tags of several versions.
     """
     if text == WORD:
         spelling = _Spelling(GitTag.parse(git_tag) if git_tag else None, numbering, build_metadata)
@@ -81,9 +81,9 @@ def revision(folder: Path | None = None) -> str:
 def parse_asked_for_all(
     text: str, numbering: Numbering, git_tags: Mapping[str, str | None], *, build_metadata: str = "refuse"
 ) -> Asked:
-    """Parse the version of several images, or find it where each may have git tags of its own form.
+    """Parse the version of several images, or find it if each may have git tags of its own form.
 
-    Raises what `parse_asked` raises, and InputError where their tags at HEAD spell different versions.
+    Raises what `parse_asked` raises, and InputError if their tags at HEAD spell different versions.
     """
     forms = dict.fromkeys(git_tags.values() if text == WORD else [None])
     found = {form: parse_asked(text, numbering, build_metadata=build_metadata, git_tag=form) for form in forms}
@@ -99,14 +99,14 @@ def parse_asked_for_all(
 
 @dataclass(frozen=True, slots=True)
 class _Spelling:
-    """How git tags spell versions."""
+    """The spelling of versions in git tags."""
 
     form: GitTag | None
     numbering: Numbering
     build_metadata: str
 
     def version(self, tag: str) -> Version | None:
-        """The version that a tag spells; None if it spells none."""
+        """Return the version that a tag spells; None if it spells none."""
         text = self.form.version_in(tag) if self.form else tag
         try:
             return self.numbering.asked(text, build_metadata=self.build_metadata) if text else None
@@ -116,7 +116,7 @@ class _Spelling:
 
 def _at_head(folder: Path, spelling: _Spelling, environment: Mapping[str, str]) -> Asked:
     revision = _git(folder, "rev-parse", "--verify", "HEAD")
-    # A file that git does not track is in no commit, and in no image that is built from one.
+    # An untracked file is in no commit, and in no image that is built from a commit.
     if changed := _git(folder, "status", "--porcelain", "--untracked-files=no").splitlines():
         raise InputError(
             f"the checkout has uncommitted changes, such as {printable(changed[0][3:])}",
@@ -144,7 +144,7 @@ def _at_head(folder: Path, spelling: _Spelling, environment: Mapping[str, str]) 
 
 
 def _tags_of_ci(environment: Mapping[str, str]) -> Iterator[str]:
-    """The tags that a CI system runs for; other tools may use the same variables for something else."""
+    """Return the tags for which a CI system runs; other tools may use the same variables for something else."""
     if environment.get("GITHUB_REF_TYPE") == "tag":  # GitHub, Gitea, Forgejo
         yield environment.get("GITHUB_REF_NAME", "")
     yield from (environment.get(name, "") for name in _TAG_VARIABLES)

@@ -1,4 +1,4 @@
-"""What names an image of an Engine, and where its release goes."""
+"""The name of an image in an Engine, and the target of its release."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SHORT_ID = re.compile(r"sha256:[0-9a-f]{2,64}")
 
 @dataclass(frozen=True, slots=True)
 class ImageName:
-    """What names an image of an Engine: a reference, or an image ID, which has no `reference`.
+    """The name of an image in an Engine: a reference, or an image ID, which has no `reference`.
 
     The beginning of an ID without `sha256:` looks like a reference; only the Engine knows what it is.
     """
@@ -34,7 +34,7 @@ class ImageName:
         return cls(text, None if is_id else Reference.parse(text))
 
     def target(self, registry: str | None = None, repository: str | None = None) -> Repository:
-        """The repository to release the image to: by default the registry and path of its own name.
+        """Return the repository to release the image to: by default the registry and path of its own name.
 
         >>> str(ImageName.parse("image-gallery").target("registry.local:5000", "gallery/ui"))
         'registry.local:5000/gallery/ui'
@@ -57,7 +57,7 @@ class ImageName:
 
 
 def writable(repository: Repository) -> Repository:
-    """Return the repository. Raises Refused for one of Docker Hub's official images, which take no pushes."""
+    """Return the repository. Raises Refused for Docker Hub's official images, which accept no pushes."""
     if is_official(repository):
         name = repository.path.removeprefix("library/")
         raise Refused(

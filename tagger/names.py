@@ -25,7 +25,7 @@ DOCKER_HUB = "docker.io"
 _HUB_NAMES = {"index.docker.io": DOCKER_HUB}
 LONGEST_TAG = 128
 SHORT_DIGEST = len("sha256:") + 12
-"""How many characters of a digest a person is shown."""
+"""The number of characters of a digest in texts for people."""
 _LONGEST_PATH = 255
 
 _DOMAIN_PART = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
@@ -39,7 +39,7 @@ IMAGE_ID = re.compile(r"(?:sha256:)?[0-9a-f]{64}")
 
 
 def parse_tag(text: str) -> Tag:
-    """The text as a tag (OCI distribution spec, "Pulling manifests").
+    """Return the text as a tag (OCI distribution spec, "Pulling manifests").
 
     >>> parse_tag("2.1.106-rc.1")
     '2.1.106-rc.1'
@@ -59,7 +59,7 @@ def parse_tag(text: str) -> Tag:
 
 
 def parse_digest(text: str) -> Digest:
-    """The text as a digest (OCI image spec, "Digests"), of an algorithm that Docker knows.
+    """Return the text as a digest (OCI image spec, "Digests"), of an algorithm that Docker knows.
 
     >>> parse_digest("sha256:" + "0" * 64)[:10]
     'sha256:000'
@@ -84,7 +84,7 @@ class Registry:
         >>> Registry.parse("registry.local:5000")
         Registry(host='registry.local:5000')
 
-        Raises InvalidReference, also for a host that the Engine would take for the first part of a Docker Hub name.
+        Raises InvalidReference, also for a host that the Engine would read as the first part of a Docker Hub name.
         """
         if "@" in text:
             raise InvalidReference("a registry's name cannot contain a user or password", "use docker login instead")
@@ -115,7 +115,7 @@ class Registry:
 
     @property
     def api_host(self) -> str:
-        """The host that serves the HTTP API; Docker Hub has another one for that."""
+        """The host that serves the HTTP API; that of Docker Hub has another name."""
         return "registry-1.docker.io" if self.is_docker_hub else self.host
 
     def __str__(self) -> str:
@@ -149,7 +149,7 @@ class Repository:
 
     @classmethod
     def at(cls, registry: Registry, path: str) -> Repository:
-        """The repository at a path in a registry.
+        """Return the repository at a path in a registry.
 
         >>> str(Repository.at(Registry("localhost"), "gallery/ui"))
         'localhost/gallery/ui'
@@ -166,7 +166,7 @@ class Repository:
         return cls(registry, path)
 
     def tagged(self, tag: Tag) -> Reference:
-        """The reference to one tag of this repository.
+        """Return the reference to one tag of this repository.
 
         >>> str(Repository.parse("registry.local:5000/gallery/ui").tagged(Tag("2.1")))
         'registry.local:5000/gallery/ui:2.1'

@@ -20,18 +20,18 @@ from tagger.rules.spelling import DEFAULT_VARIANT
 
 _Source = Callable[[str], str]
 _Layer = tuple[Given, _Source]
-"""What one place says, and what names that place for a key."""
+"""The settings of one source, and a function that names the source of a key."""
 
 
 def read(given: Given, environment: Mapping[str, str], folder: Path, image: str | None = None) -> Config:
     """Find the settings in force: the command line's (`given`) before `TAGGER_*` before the file before the defaults.
 
-    `image` is the image or repository as the user names it. It selects the table whose name it is, perhaps without tag
-    and registry, or those whose `repository` it is: then the variants of all of them are in force, and whatever else
-    they say has to agree. Without such a table the file's top is in force.
+    `image` is the image or repository as the user names it. It selects the table with that name, perhaps without
+    tag and registry, or the tables with that `repository`: then the variants of all of them are in force, and their
+    other settings must agree. Without such a table the file's top is in force.
 
-    An environment variable that is empty says nothing. Other `TAGGER_*` names are somebody else's, unless they are
-    spelled like one of ours.
+    An empty environment variable does not count. Other `TAGGER_*` names are ignored, unless they are spelled almost
+    like one of ours.
 
     Raises InputError for an unknown key or a wrong type, naming the file, the key and what is allowed; for a file that
     cannot be read, and for one that belongs to another user.
@@ -43,16 +43,16 @@ def read(given: Given, environment: Mapping[str, str], folder: Path, image: str 
 def read_repository(
     given: Given, environment: Mapping[str, str], folder: Path, repository: str, image: str | None = None
 ) -> Config:
-    """Find the settings in force for a repository: those of every table whose repository it is.
+    """Find the settings in force for a repository: those of every table with that `repository`.
 
-    If there is none, those of the table of its name. Policies count for the repository, or for where an `image` goes.
-    The rest is as for `read`.
+    Without one, those of the table with its name. Policies apply to the repository, or to the target of an `image`.
+    Everything else is as for `read`.
     """
     return of_repository(given, environment, opened(environment, folder), repository, image)
 
 
 def reader(given: Given, environment: Mapping[str, str], folder: Path) -> Callable[[str], Config]:
-    """What finds the settings in force for repositories, as `read_repository` does, but reads the file once.
+    """Return a function that finds settings like `read_repository`, but reads the file once.
 
     Raises what `read` raises.
     """
@@ -63,14 +63,14 @@ def reader(given: Given, environment: Mapping[str, str], folder: Path) -> Callab
 def of_repository(
     given: Given, environment: Mapping[str, str], file: File | None, repository: str, image: str | None = None
 ) -> Config:
-    """Find the settings in force for a repository as `read_repository` does, in a file that was read already."""
+    """Find the settings in force for a repository like `read_repository`, in a file that is read already."""
     names = file and (file.sharing(path_of(repository)) or _chosen(file, repository))
     about = {"repository": repository} if image is None else {"image": image}
     return in_force(given, environment, file, names or (), **about)
 
 
 def read_all(given: Given, environment: Mapping[str, str], folder: Path) -> tuple[Config, ...]:
-    """Find the settings in force for every image that the file has a table for.
+    """Find the settings in force for every image with a table in the file.
 
     Raises what `read` raises, and InputError when there is no such table.
     """
@@ -82,7 +82,7 @@ def read_all(given: Given, environment: Mapping[str, str], folder: Path) -> tupl
 
 
 def read_any(given: Given, environment: Mapping[str, str], folder: Path) -> tuple[Config, ...]:
-    """Find the settings in force for every image that the file has a table for, and without one those of its top.
+    """Find the settings in force for every image with a table in the file; without tables, those of its top.
 
     Raises what `read` raises.
     """
@@ -92,7 +92,7 @@ def read_any(given: Given, environment: Mapping[str, str], folder: Path) -> tupl
 
 
 def looked_for(folder: Path) -> str:
-    """Say where settings of a folder would be."""
+    """Name the files where a folder's settings could be."""
     return f"{FILE} or {PYPROJECT} in {folder.absolute()}, or above it up to the folder with .git"
 
 
@@ -107,10 +107,10 @@ def in_force(
 ) -> Config:
     """Find the settings in force for tables that share a repository; without a name, those of the file's top.
 
-    Policies count for the `repository`, or else for where the image goes.
+    Policies apply to the `repository`, or else to the target of the image.
 
     Raises InputError where the tables contradict each other, for a bad variable of the environment, and for a prefix on
-    the command line that is not for the line that is named.
+    the command line that does not belong to the named line.
     """
     said: list[_Layer] = [(given, lambda _: COMMAND_LINE), (from_environment(environment), variable)]
     layers = [*said, *_layers(said, file, names, image, repository)] if file else said
@@ -121,7 +121,7 @@ def in_force(
     given_anywhere = (*(layer for layer, _ in layers), *(file.images[name] for name in sharing if file))
     known = dict.fromkeys(variant for layer in given_anywhere for variant in layer.get("variants") or ())
     if "floats" not in values and "versions" in values:
-        with contextlib.suppress(InputError):  # which is raised again where the schemes are made
+        with contextlib.suppress(InputError):  # raised again when the schemes are made
             values["floats"] = Numbering(values["versions"]).floats
     image_of = ", ".join(names) or None
     if given.get("prefix") is not None and (values.get("line") or DEFAULT_LINE) != DEFAULT_LINE:
@@ -134,7 +134,7 @@ def in_force(
 def _layers(
     said: Sequence[_Layer], file: File, names: Sequence[str], image: str | None, repository: str | None
 ) -> list[_Layer]:
-    """What a file says after the command line and the environment: its tables, its policies, its top."""
+    """Return the layers of a file, which follow the command line and the environment: tables, policies, top."""
     tables = ", ".join(f"[images.{toml.key(name)}]" for name in names)
     found: list[_Layer] = [(_joined(file, names), lambda _: f"{file.label} {tables}")] if names else []
     top: _Layer = (file.top, lambda _: file.label)
@@ -147,13 +147,13 @@ def _layer(file: File, policy: Policy) -> _Layer:
 
 
 def _first(layers: Iterable[_Layer], key: str) -> tuple[Any, _Source]:
-    """The value of a key in the first layer that has it, and what names its source; None for the default."""
+    """Return the value of a key in the first layer that has it, and its source; None for the default."""
     said = ((value, source) for layer, source in layers if (value := layer.get(key)) is not None)
     return next(said, (None, lambda _: DEFAULT))
 
 
 def _repositories(layers: Sequence[_Layer], image: str | None, repository: str | None) -> set[str]:
-    """The whole names by which policies are chosen: those of the places that an image goes to, and its own."""
+    """Return the full names that select policies: those of an image's targets, and its own."""
     found: set[str] = set()
     with contextlib.suppress(InvalidReference):
         if repository is not None:
@@ -172,19 +172,19 @@ def _repositories(layers: Sequence[_Layer], image: str | None, repository: str |
 
 
 def with_policy(environment: Mapping[str, str], file: File, policy: Policy) -> Config:
-    """Find the settings in force at a file's top where a policy counts, whatever it matches."""
+    """Find the settings in force at a file's top together with a policy, whatever it matches."""
     return in_force(Given(), environment, replace(file, top={**file.top, **policy.values}, policies=()), ())
 
 
 def check_one(tables: Sequence[str]) -> None:
-    """Refuse to write one image where each of several tables has its own. Raises InputError."""
+    """Refuse to write one image to a repository with several tables, each for its own image. Raises InputError."""
     if len(tables) > 1:
         names = " and ".join(f"[images.{toml.key(name)}]" for name in tables)
         raise InputError(f"{names} go to the same repository, each with its own image", "choose one with --variant")
 
 
 def _chosen(file: File, image: str) -> tuple[str, ...]:
-    """Find the tables of an image or a repository: by its whole name, by the path in it, by the repository."""
+    """Find the tables of an image or a repository: by its full name, by its path, or by the key `repository`."""
     path = path_of(image)
     if name := next((name for name in (image, path) if name in file.images), None):
         return (name,)
@@ -192,7 +192,7 @@ def _chosen(file: File, image: str) -> tuple[str, ...]:
 
 
 def _joined(file: File, names: Sequence[str]) -> Given:
-    """Join the tables of one repository: the variants of all, and what else they say alike. Raises InputError."""
+    """Join the tables of one repository: the variants of all, and their common settings. Raises InputError."""
     first = file.images[names[0]]
     for name in names[1:]:
         other = file.images[name]

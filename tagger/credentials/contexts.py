@@ -27,19 +27,19 @@ class Tls:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """The address of an Engine, and its TLS settings; None for what DOCKER_HOST's scheme does by itself."""
+    """The address of an Engine, and its TLS settings; None leaves them to the scheme of DOCKER_HOST."""
 
     host: str
     tls: Tls | None = None
 
     @property
     def is_missing(self) -> bool:
-        """Whether this is the local socket, which is the default, and there is no such socket."""
+        """Whether this is the default local socket, and that socket does not exist."""
         return self.host == DEFAULT_HOST and not Path(DEFAULT_HOST.removeprefix("unix://")).exists()
 
 
 def endpoint(config: DockerConfig, environ: Mapping[str, str] | None = None) -> Endpoint:
-    """The Engine that the environment and the Docker configuration name; nothing is asked there.
+    """Return the Engine of the environment and the Docker configuration, without a request to it.
 
     Raises EngineUnreachable when its context does not exist or cannot be read.
     """
@@ -55,7 +55,7 @@ def endpoint(config: DockerConfig, environ: Mapping[str, str] | None = None) -> 
 
 
 def _context(folder: Path, name: str) -> Endpoint:
-    """The Engine of a Docker context; docker-py takes the local socket for a context that does not exist."""
+    """Return the Engine of a Docker context; docker-py would use the local socket for a missing context."""
     key = hashlib.sha256(name.encode()).hexdigest()
     try:
         content = json.loads(content_of(folder / "meta" / key / "meta.json"))

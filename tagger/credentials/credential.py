@@ -1,4 +1,4 @@
-"""A credential as a value, whose secret shows itself to nobody."""
+"""A credential as a value that never shows its secret."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Secret:
             hide(text.removeprefix("Basic "))
 
     def reveal(self) -> str:
-        """The text itself, for whoever sends it and nobody else."""
+        """The text itself, only for code that sends it."""
         return self._text
 
     def __eq__(self, other: object) -> bool:
@@ -72,11 +72,11 @@ class Credential:
 
 
 def credential_of(username: str, secret: str) -> Credential | None:
-    """A credential; None for an empty identity token."""
+    """Make a credential; None for an empty identity token."""
     found = Credential(username, Secret(secret))
     return None if found.is_identity_token and not secret else found
 
 
 def server_of(repository: Repository) -> str:
-    """The name under which Docker keeps the credential for a repository's registry."""
+    """Return the name under which Docker stores the credential for a repository's registry."""
     return _DOCKER_HUB_KEY if repository.registry.is_docker_hub else repository.registry.host

@@ -1,7 +1,7 @@
 """Credentials from the Docker configuration, the same for the Engine's push and for the registry.
 
-The order: $DOCKER_AUTH_CONFIG; then the host's `credHelpers`, which decides if there is one, as for the docker command
-line; then `auths`; then `credsStore`. The entry with the longest `host/path` that leads to the repository comes first,
+The order: $DOCKER_AUTH_CONFIG; then the host's entry in `credHelpers`, which is final, as for the docker command line;
+then `auths`; then `credsStore`. The entry with the longest `host/path` that leads to the repository comes first,
 the host's own last. An entry of another host or of another team's path is never used, and cannot break anything.
 """
 
@@ -28,7 +28,7 @@ _DOCKER_HUB_HOSTS = frozenset({DOCKER_HUB, "index.docker.io", "registry-1.docker
 
 @dataclass(frozen=True, slots=True)
 class DockerConfig:
-    """What tagger reads of the Docker configuration, and the folder that holds it.
+    """The part of the Docker configuration that tagger reads, and its folder.
 
     `injected` names the entries of `auths` that come from $DOCKER_AUTH_CONFIG.
     """
@@ -64,13 +64,13 @@ class DockerConfig:
         )
 
     def credential(self, repository: Repository, helpers: Helpers | None = None) -> Credential | None:
-        """The credential for a repository; None means anonymous. Raises what `resolved` raises."""
+        """Return the credential for a repository; None means anonymous. Raises what `resolved` raises."""
         return self.resolved(repository, helpers)[0]
 
     def resolved(self, repository: Repository, helpers: Helpers | None = None) -> tuple[Credential | None, str]:
-        """The credential for a repository, None for anonymous; and where it was looked for last.
+        """Return the credential for a repository (None: anonymous), and the last place of the search.
 
-        Raises CredentialsError when the entry or the helper that has it is broken.
+        Raises CredentialsError for a broken entry or helper.
         """
         host = _plain_key(repository.registry.host)
         # As for the docker command line, an empty helper means that not even `credsStore` is asked.
@@ -107,13 +107,13 @@ class DockerConfig:
 
 
 def _decode(auth: str, where: str, name: str) -> Credential | None:
-    """The user and password in base64, None for an empty text; line breaks do not count, as in Go."""
+    """Decode user and password from base64; None for an empty text. Line breaks do not count, as in Go."""
     encoded = auth.replace("\r", "").replace("\n", "")
     if not encoded:
         return None
     try:
         username, colon, password = base64.b64decode(encoded, validate=True).decode().partition(":")
-    except ValueError:  # no base64, not ASCII, or not UTF-8 inside
+    except ValueError:  # not base64, not ASCII, or not UTF-8 inside
         colon = ""
     if not colon:
         raise CredentialsError(f"{where} does not decode to USER:PASSWORD", f"run docker login {printable(name)} again")
@@ -135,7 +135,7 @@ def _keys(repository: Repository) -> Iterator[str]:
 
 
 def _plain_key(key: str) -> str:
-    """A key as host or host/path: `https://registry.local:5000/v1/` means its host."""
+    """Return a key as host or host/path: `https://registry.local:5000/v1/` means its host."""
     host, _, path = key.rpartition("://")[2].partition("/")
     host = DOCKER_HUB if host in _DOCKER_HUB_HOSTS else host
     path = path.strip("/")
@@ -143,7 +143,7 @@ def _plain_key(key: str) -> str:
 
 
 def content_of(file: Path) -> str:
-    """The text of a file. Raises OSError, for a pipe too, since nobody may ever write to it; UnicodeDecodeError."""
+    """Read a text file. Raises UnicodeDecodeError, and OSError, for a pipe too, because it may never end."""
     if file.is_fifo():
         raise OSError(errno.EINVAL, "it is a pipe")
     return file.read_text(encoding="utf-8")

@@ -17,7 +17,7 @@ from tagger.names import Repository
 from tagger.text import printable
 from tagger.work import Deadline
 
-# Helpers of cloud providers may take a minute, and the docker command line waits for ever.
+# Helpers of cloud providers may take a minute, and the docker command line waits forever.
 HELPER_SECONDS = 120.0
 NOTICED_SECONDS = 3.0
 _SLICE_SECONDS = 0.2
@@ -27,7 +27,7 @@ _NOT_FOUND = b"credentials not found"
 
 
 class Helpers:
-    """The credential helpers that one command asks: each once per host, however many repositories there are."""
+    """The credential helpers of one command: each is asked once per host, for any number of repositories."""
 
     def __init__(self, deadline: Deadline | None = None) -> None:
         self._deadline = deadline or Deadline()
@@ -35,7 +35,7 @@ class Helpers:
         self._asked: dict[tuple[object, str], _Once] = {}
 
     def credential(self, helper: object, repository: Repository) -> Credential | None:
-        """The credential that a helper has for a repository's host; None when it has none.
+        """Ask a helper for the credential of a repository's host; None when it has none.
 
         Raises CredentialsError for a helper that is broken or does not answer, TimedOut and CalledOff.
         """
@@ -72,7 +72,7 @@ class Helpers:
 
 
 class _Once:
-    """An answer, or an error, that is asked for once and remembered; everybody else waits for it."""
+    """An answer or an error that is requested once and remembered; other threads wait for it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -93,7 +93,7 @@ class _Once:
 
 
 def _run(command: list[str], words: bytes, deadline: Deadline) -> tuple[int | None, bytes]:
-    """Run a credential helper: its exit code, None when it took too long, and the beginning of what it printed.
+    """Run a credential helper; return its exit code (None: it took too long) and the beginning of its output.
 
     The output may hold the secret, so it is never shown, not even in an error. The helper does not inherit the secrets
     of other hosts.
@@ -111,7 +111,7 @@ def _run(command: list[str], words: bytes, deadline: Deadline) -> tuple[int | No
 
 
 class _Wait:
-    """A wait for a helper, piece by piece: it ends in time or when it is called off, and a long one is reported."""
+    """A wait for a helper in short steps: it ends in time or when it is called off, and a long one is reported."""
 
     def __init__(self, deadline: Deadline, awaited: str) -> None:
         self._deadline, self._awaited = deadline, awaited
@@ -130,7 +130,7 @@ class _Wait:
 
 
 def _converse(process: subprocess.Popen[bytes], words: bytes, wait: _Wait) -> tuple[int, bytes]:
-    """Send a helper its words and read its answer; raise TimeoutError when it, or what it started, does not end."""
+    """Send a helper its input and read its answer; raise TimeoutError when it, or a child of it, does not end."""
     assert process.stdin and process.stdout, "they are pipes"  # noqa: S101, PT018 - the caller makes them so
     with contextlib.suppress(BrokenPipeError):
         process.stdin.write(words)

@@ -1,1 +1,1 @@
-"""`tagger doctor`: ask the Engine and the registry what the first day needs to know."""
+"""`tagger doctor`: check the machine, the Engine and the registry before the first release."""

@@ -21,7 +21,7 @@ from tagger.work import Deadline
 
 
 def diagnose(named: str | None, access: Access) -> Diagnosis:
-    """What works on this machine and for a repository, or an image of the settings; without one, for all in them.
+    """Check this machine and a repository, or an image of the settings; without a name, every image of the settings.
 
     Raises InvalidReference for a name that is neither.
     """
@@ -46,7 +46,7 @@ def diagnose(named: str | None, access: Access) -> Diagnosis:
     registries = Registries(docker, {**access, "auth_host": auth_hosts}, deadline, engine if answering else None)
 
     def credential(target: Repository) -> tuple[Credential | None, str]:
-        loaded()  # where it cannot be read, nobody knows
+        loaded()  # unknown if they cannot be read
         return registries.resolved(target)
 
     for target in alone or got(lambda: machine.targets(in_force)) or ():

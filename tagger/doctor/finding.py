@@ -1,4 +1,4 @@
-"""What the checks found, a value for each, and how a check becomes one."""
+"""The findings: one value for each check, and how a check becomes one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Level(StrEnum):
-    """How a check came out: nothing to do, worth knowing, or something to fix."""
+    """The result of a check: nothing to do, worth knowing, or something to fix."""
 
     OK = "ok"
     NOTE = "note"
@@ -25,9 +25,9 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found, and what to do; `repository` is None if it is about this machine.
+    """The finding of one check, and advice; `repository` is None if it is about this machine.
 
-    The text of an error says itself what to do.
+    The text of an error has its own advice.
     """
 
     check: str
@@ -39,7 +39,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What all checks found."""
+    """The findings of all checks."""
 
     findings: tuple[Finding, ...]
 
@@ -50,11 +50,11 @@ class Diagnosis:
 
 
 Said = tuple[Level, str, str]
-"""How a check came out, what it found, and what to do."""
+"""The level of a finding, its text, and advice."""
 
 
 def found(check: str, ask: Callable[[], Said], repository: Repository | None = None) -> Finding:
-    """Run a check and return its finding; whatever goes wrong in it becomes a problem."""
+    """Run a check and return its finding; every error becomes a problem."""
     try:
         return Finding(check, *ask(), repository)
     except Exception as problem:  # noqa: BLE001 - no check may end the others
@@ -88,15 +88,15 @@ def got(ask: Callable[[], T]) -> T | None:
 
 
 def ok(text: str) -> Said:
-    """Return that there is nothing to do."""
+    """Return a finding that needs nothing."""
     return Level.OK, text, ""
 
 
 def note(text: str, advice: str = "") -> Said:
-    """Return what is worth knowing, and what could be done."""
+    """Return a finding that is worth knowing, and advice."""
     return Level.NOTE, text, advice
 
 
 def problem(text: str, advice: str = "") -> Said:
-    """Return what is wrong, and what to do."""
+    """Return a problem, and advice."""
     return Level.PROBLEM, text, advice

@@ -1,4 +1,4 @@
-"""What works on this machine: settings, Docker configuration, Engine, proxies."""
+"""The checks of this machine: settings, Docker configuration, Engine, proxies."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What works with one repository: every check asks the module that knows.
+"""The checks of one repository: each asks the module that knows the answer.
 
-No tag and no image changes: an upload that shows the right to push is begun and given up, and what it tries to delete
-is not there.
+No tag and no image changes: the test of the right to push starts an upload and cancels it, and the test of deletes
+names something that does not exist.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tagger.registry.tls import authorities
 from tagger.text import counted, printable
 from tagger.wiring.access import is_another
 
-# A clock that is late by the first may see a token as too young; by the second, many servers refuse it.
+# With the first difference, a token may seem too young; with the second, many servers refuse it.
 _NOTED_SECONDS, _WRONG_SECONDS = 60, 300
 _NOT_KNOWN_YET = "unknown until the repository has an image that can be read"
 _BY_DIGEST = "the registry deletes only by digest, so a tag moves to a placeholder first; some registries refuse that"
@@ -68,7 +68,7 @@ class Examination:
         return [found(check, ask, self._name) for check, ask in checks.items()]
 
     def _asked(self, check: Callable[[], Said]) -> Callable[[], Said]:
-        """Return a check that does not wait again for a registry that could not be reached."""
+        """Return a check that does not try an unreachable registry again."""
 
         def ask() -> Said:
             try:
@@ -76,7 +76,7 @@ class Examination:
             except RegistryUnreachable:
                 return note("unknown, because the registry cannot be reached")
             except TaggerError:
-                pass  # the check meets it, or has no need of the root
+                pass  # the check itself will meet it, or does not need the root
             return check()
 
         return ask
@@ -169,7 +169,7 @@ class Examination:
         return ok("each can be deleted by itself") if alone else note(_BY_DIGEST)
 
     def _is_empty(self) -> bool:
-        """Return whether the list names no tag; a list that is denied does not count as empty."""
+        """Return whether the list names no tag; a denied list does not count as empty."""
         with contextlib.suppress(TaggerError):
             return not self._tags()
         return False
@@ -216,11 +216,11 @@ class Examination:
         return (problem if abs(ahead) > _WRONG_SECONDS else note)(text, advice)
 
     def _digest(self, tag: Tag) -> Digest | None:
-        """Return where a tag points; None if that cannot be read, as when a policy holds the image back."""
+        """Return where a tag points; None if that is unreadable, for example because a policy blocks the image."""
         with contextlib.suppress(Unreadable):
             return self._opened.digest(tag)
         return None
 
     def _sample(self) -> list[Tag]:
-        """Return a few tags to ask for: lists name some that are not there."""
+        """Return a few tags to read: lists may name some that do not exist."""
         return (got(self._tags) or [])[-3:]

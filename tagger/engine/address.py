@@ -1,4 +1,4 @@
-"""Where names lead: whether an Engine or a registry is on this machine."""
+"""Whether an Engine or a registry is on this machine."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def is_at_loopback(registry: Registry) -> bool:
 
 
 def addresses(host: str) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
-    """The addresses of a host; none for one that is not known."""
+    """Return the addresses of a host; none for an unknown one."""
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):  # the latter for a label of more than 63 characters

@@ -41,7 +41,7 @@ class Image:
     labels: Mapping[str, str] = field(default_factory=dict)
 
     def is_named(self, name: ImageName) -> bool:
-        """Whether this is a name of the image, rather than its ID or the beginning of that."""
+        """Return whether this is a name of the image, and not its ID or the beginning of that."""
         if name.reference is None or not self.id.partition(":")[2].startswith(name.text):
             return name.reference is not None
         return name.reference.repository in {Reference.parse(other).repository for other in self.names}
@@ -74,12 +74,12 @@ class Engine:
         self._known: Mapping[str, Any] | None = None
         self._podman = ""
         self._tagging = threading.Lock()
-        # docker-py's push returns a generator of messages, and no HTTP answer.
+        # docker-py's push returns a generator of messages, not an HTTP answer.
         self._answers = threading.local()
         self._client.hooks["response"].append(self._remember)
 
     def image(self, name: ImageName) -> Image:
-        """The image with a name, ID or digest.
+        """Return the image with a name, ID or digest.
 
         Raises ImageNotFound, and InputError for a manifest list of Podman.
         """
@@ -98,18 +98,18 @@ class Engine:
         return found
 
     def names(self) -> list[str]:
-        """The names of all images that have one. Raises EngineError."""
+        """Return the names of all images. Raises EngineError."""
         with translated("list images"):
             return [name for each in self._client.images() for name in each["RepoTags"] or () if "<none>" not in name]
 
     def tagged(self, reference: Reference) -> Image | None:
-        """The image that a local tag points at, None if there is no such tag."""
+        """Return the image of a local tag, None if there is no such tag."""
         return self._inspect(str(reference))
 
     def tag(self, image: Digest, reference: Reference) -> None:
         """Point a local tag at an image ID, and check that it is there. Raises EngineError.
 
-        Tags are made one after the other: of two at once Podman loses one, and reports both as made.
+        Tags are created one after the other: Podman loses one of two concurrent ones, and reports success for both.
         """
         for _ in range(_TAG_ATTEMPTS):
             with self._tagging:
@@ -124,7 +124,7 @@ class Engine:
         )
 
     def untag(self, reference: Reference) -> None:
-        """Remove a local tag, unless it is the last name of the image, which would go with it."""
+        """Remove a local tag, unless it is the last name of the image, which would be deleted with it."""
         image = self.tagged(reference)
         if image is None or len(image.names) == 1:
             return
@@ -132,13 +132,13 @@ class Engine:
             self._client.remove_image(str(reference), noprune=True)
 
     def push(self, reference: Reference) -> Digest:
-        """Push one tag; the digest that the Engine reports for it.
+        """Push one tag, and return the digest that the Engine reports for it.
 
         Raises Denied, EngineError, CredentialsError.
         """
         assert reference.tag, "without a tag the Engine pushes every local tag of the repository"  # noqa: S101
         credential = self._credential(reference.repository)
-        # An empty mapping means anonymous; None would make docker-py look for credentials by rules of its own.
+        # An empty mapping means anonymous; None would make docker-py look for credentials by its own rules.
         auth = credential.for_engine(reference.repository) if credential else {}
         left = self._deadline.left()
         self._client.timeout = SILENCE_SECONDS if left is None else min(math.ceil(left), SILENCE_SECONDS)
@@ -147,11 +147,11 @@ class Engine:
             try:
                 return pushed_digest(self._in_time(messages), reference.tag, logged_in=credential is not None)
             finally:
-                # Closing the answer is what makes the Engine give up a push that was interrupted.
+                # The Engine gives up an interrupted push when the answer is closed.
                 self._answers.last.close()
 
     def _messages(self, reference: Reference, auth: dict[str, str]) -> Iterable[object]:
-        """What the Engine says while it pushes a tag."""
+        """Return the messages of the Engine while it pushes a tag."""
         import docker.errors
 
         messages: Iterable[object]
@@ -160,7 +160,7 @@ class Engine:
                 str(reference.repository), tag=reference.tag, stream=True, decode=True, auth_config=auth
             )
         except docker.errors.APIError as error:
-            # Podman 5 refuses with the message of a stream, and with HTTP 500 since nothing was streamed yet.
+            # Podman 5 sends the message of a stream with HTTP 500, because it has streamed nothing yet.
             if not (refusal := as_refusal(str(error.explanation))):
                 raise
             messages = [refusal]
@@ -176,7 +176,7 @@ class Engine:
             raise
 
     def _in_time(self, messages: Iterable[object]) -> Iterator[object]:
-        """The messages of a push, until the time is over, also when none comes."""
+        """Yield the messages of a push until the time is over, even if none arrives."""
         for message in messages:
             left, connection = self._deadline.left(), self._answers.last.raw.connection
             if left is not None and connection and connection.sock:
@@ -186,7 +186,7 @@ class Engine:
             yield message
 
     def allows_insecure(self, registry: Registry) -> bool:
-        """Whether the Engine would use plain HTTP or unverified TLS for a registry (`insecure-registries`)."""
+        """Return whether the Engine would use plain HTTP or unverified TLS for a registry (`insecure-registries`)."""
         try:
             config = self._info().get("RegistryConfig") or {}
             listed = (config.get("IndexConfigs") or {}).get(registry.host)
@@ -198,7 +198,7 @@ class Engine:
         return any(address in network for address in addresses(registry.hostname) for network in networks)
 
     def about(self) -> str:
-        """What Engine this is, and how it stores images. Raises EngineError."""
+        """Describe the Engine, and how it stores images. Raises EngineError."""
         info = self._info()
         kind = "Podman" if self._podman else "Docker Engine"
         if not info:
@@ -207,7 +207,7 @@ class Engine:
         return f"{kind} {version}, {'containerd image store' if self._keeps_manifests() else f'image store {driver}'}"
 
     def close(self) -> None:
-        """Close every connection; a push under way ends."""
+        """Close every connection; this ends a running push."""
         self._client.close()
 
     def _remember(self, answer: Any, **_: object) -> None:
@@ -243,7 +243,7 @@ class Engine:
         return Image(image_id, names, image_id if self._keeps_manifests() else None, labels)
 
     def _is_podman_list(self, name: str) -> bool:
-        """Whether a name is a manifest list, which only Podman's own API says."""
+        """Return whether a name is a manifest list, which only Podman's own API shows."""
         if not self._podman:
             return False
         version, path = urllib.parse.quote(self._podman), urllib.parse.quote(name, safe="/:@")

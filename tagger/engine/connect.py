@@ -1,4 +1,4 @@
-"""A client of docker-py for one Engine, which uses no setting of docker-py's own choice."""
+"""A docker-py client for one Engine, without the settings that docker-py would find itself."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ SILENCE_SECONDS = 600
 
 
 def connect(place: Endpoint, headers: Mapping[str, Any]) -> docker.APIClient:
-    """A client for an Engine that answers; `headers` go with every request.
+    """Return a client for an Engine that answers; it sends `headers` with every request.
 
-    Raises EngineUnreachable, and leaves nothing open then.
+    Raises EngineUnreachable, after closing everything.
     """
     try:
         return _client(place, headers)
@@ -31,13 +31,13 @@ def connect(place: Endpoint, headers: Mapping[str, Any]) -> docker.APIClient:
 
 
 def _client(place: Endpoint, headers: Mapping[str, Any]) -> docker.APIClient:
-    import docker  # takes longer than everything else together, and only a release needs it
+    import docker  # slower than everything else together, and only a release needs it
     import urllib3
 
     class Client(docker.APIClient):
         # docker-py reads the whole Docker configuration, and a bad entry of any other host breaks it; only the
-        # environment, which belongs to the whole process, could name it another file. An entry without a name keeps it
-        # from a search for credentials elsewhere: a push brings its own.
+        # environment, which belongs to the whole process, could name another file. An entry without a name stops its
+        # search for credentials elsewhere: a push brings its own.
         @property
         def _general_configs(self) -> dict[str, Any]:
             return {"auths": {"": {}}, "HttpHeaders": {name: str(value) for name, value in headers.items()}}
@@ -54,14 +54,14 @@ def _client(place: Endpoint, headers: Mapping[str, Any]) -> docker.APIClient:
                 raise
 
         def _raise_for_status(self, response: Any) -> None:
-            # docker-py takes every error for an object with a `message`, which not every Engine gives.
+            # docker-py expects every error to be an object with a `message`, which not every Engine sends.
             try:
                 super()._raise_for_status(response)  # type: ignore[misc] # the stubs lack it
             except (LookupError, TypeError):
                 raise docker.errors.APIError("", response=response, explanation=response.text) from None
 
         def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
-            # Else REQUESTS_CA_BUNDLE would override the CA that the context or DOCKER_CERT_PATH gives.
+            # Otherwise REQUESTS_CA_BUNDLE would override the CA that the context or DOCKER_CERT_PATH gives.
             verify = self.verify if verify is None else verify
             return super().merge_environment_settings(url, proxies, stream, verify, cert)
 

@@ -32,7 +32,7 @@ def translated(what: str) -> Iterator[None]:
         OSError,
         ValueError,
     ) as error:
-        # The exception's text may hold request headers, and so credentials: its class has to do.
+        # The exception's text may contain request headers, and so credentials: only its class is shown.
         raise ConnectionLost(
             f"the connection to the Engine broke while tagger asked it to {what} ({type(error).__name__})",
             f"check that it runs, and {AGAIN}",
@@ -40,12 +40,12 @@ def translated(what: str) -> Iterator[None]:
 
 
 def nonsense(of: str) -> EngineError:
-    """The error for an answer that no Engine gives."""
+    """Return the error for an answer that no Engine gives."""
     return EngineError(f"the Engine sent an invalid answer about {printable(of)}", "check DOCKER_HOST and its version")
 
 
 def unreachable(host: str, error: Exception) -> EngineUnreachable:
-    """The error for an Engine that did not answer at all."""
+    """Return the error for an Engine that did not answer at all."""
     text = str(error)
     if "Permission denied" in text or "PermissionError" in text:
         reason = "you may not use its socket: join the group docker, or run tagger as a user who may"

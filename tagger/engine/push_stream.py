@@ -1,4 +1,4 @@
-"""What an Engine says while it pushes a tag, message by message.
+"""The messages of an Engine while it pushes a tag.
 
 A push that fails answers HTTP 200 and says so in the stream, so success is proved: no error, and a digest for our tag.
 """
@@ -27,7 +27,7 @@ from tagger.names import Digest, Tag, parse_digest
 from tagger.text import printable
 
 _DIGEST_LINE = re.compile(r"(\S+): digest: (sha256:[0-9a-f]{64})(?: size: \d+)?")
-# Names, addresses and paths in an Engine's text: their digits and words say nothing of what went wrong.
+# Names, addresses and paths in an Engine's text: their digits and words say nothing about the cause.
 _NAMES = re.compile(r"'[^']*'|\S*/\S*")
 _STATUS = re.compile(
     r"\b(?:HTTP(?: status(?: code)?)?|status(?: ?code)?|status from [A-Z]+ request to)\b:?\s+([1-5]\d\d)\b",
@@ -42,7 +42,7 @@ def _says(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern, re.IGNORECASE | re.DOTALL)
 
 
-# What a text means that begins with its status, if it has one; the first that fits counts.
+# The meanings of texts, which begin with their status, if they have one; the first match counts.
 _MEANINGS: tuple[tuple[re.Pattern[str], type[TaggerError], str], ...] = (
     (
         _says(r"server gave HTTP response to HTTPS client"),
@@ -75,7 +75,7 @@ _MEANINGS: tuple[tuple[re.Pattern[str], type[TaggerError], str], ...] = (
         _RIGHT,
     ),
     (_says(r"^4\d\d "), EngineError, _PUT_RIGHT),
-    # These pass by themselves; Engines try the upload of a layer again, but never that of a manifest.
+    # These are temporary; Engines retry the upload of a layer, but never that of a manifest.
     (
         _says(
             r"^5\d\d |\bEOF\b|connection refused|reset by peer|broken pipe|timed? ?out|timeout|unavailable|temporar"
@@ -88,7 +88,7 @@ _MEANINGS: tuple[tuple[re.Pattern[str], type[TaggerError], str], ...] = (
 
 
 def pushed_digest(messages: Iterable[object], tag: Tag, *, logged_in: bool = False) -> Digest:
-    """Read a push stream to its end; the digest of our tag. `logged_in` says that credentials were sent.
+    """Read a push stream to its end, and return the digest of our tag. `logged_in`: credentials were sent.
 
     Engines with the graph-driver store name it in a status line and in an `aux` message, Engines with the containerd
     store in the status line alone.
@@ -121,13 +121,13 @@ def pushed_digest(messages: Iterable[object], tag: Tag, *, logged_in: bool = Fal
     if digest := _only(found):
         return digest
     seen = " and ".join(sorted(map(printable, found))) or "none"
-    # Podman 3 may say nothing of a push that went well, so that the registry has to be asked.
+    # Podman 3 may not report a successful push, so tagger has to ask the registry.
     kind = EngineError if found else Unproven
     raise kind(f"the Engine's push of {tag} ended with digest: {seen}", AGAIN)
 
 
 def as_refusal(text: str) -> Mapping[str, Any] | None:
-    """The message that a text is, if that reports an error.
+    """Return the message in a text, if that reports an error.
 
     >>> as_refusal('{"error": "denied", "errorDetail": {"message": "denied"}}')["error"], as_refusal("denied")
     ('denied', None)
@@ -140,14 +140,14 @@ def as_refusal(text: str) -> Mapping[str, Any] | None:
 
 
 def _digests(message: Mapping[str, Any], aux: Mapping[str, Any], tag: Tag) -> set[str]:
-    """The digests that a message names for our tag."""
+    """Return the digests that a message names for our tag."""
     line = _DIGEST_LINE.fullmatch(str(message.get("status", "")).strip())
     in_line = {line[2]} if line and line[1] == tag else set()
     return in_line | ({str(aux.get("Digest"))} if aux.get("Tag") == tag else set())
 
 
 def upload(message: object) -> Upload | None:
-    """How far the upload of a layer is; None for a message about anything else."""
+    """Return the progress of a layer's upload; None for another message."""
     if not isinstance(message, dict) or message.get("status") not in ("Pushing", "Pushed"):
         return None
     detail, layer = message.get("progressDetail"), printable(message.get("id"), 20)
@@ -167,7 +167,7 @@ def _only(found: set[str]) -> Digest | None:
 
 
 def _problem(message: dict[str, Any]) -> str | None:
-    """The error that a message reports; `error` is deprecated since API 1.48, `errorDetail` is not."""
+    """Return the error that a message reports; `error` is deprecated since API 1.48, `errorDetail` is not."""
     if not message.get("errorDetail") and not message.get("error"):
         return None
     detail = message.get("errorDetail")
@@ -180,6 +180,6 @@ def _push_error(text: str, tag: Tag, *, logged_in: bool) -> TaggerError:
     status = found[1] if (found := _STATUS.search(plain)) else ""
     fitting = ((kind, advice) for says, kind, advice in _MEANINGS if says.search(f"{status} {plain}"))
     kind, advice = next(fitting, (EngineError, _PUT_RIGHT))
-    if advice == _RIGHT and not logged_in:  # registries do not say which of the two is missing
+    if advice == _RIGHT and not logged_in:  # registries do not say whether the login or the right is missing
         advice = f"run docker login for the registry, or {_RIGHT}"
     return kind(f"the push of {tag} failed: {printable(text, _LONGEST_REASON)}", advice)

@@ -1,5 +1,5 @@
-"""One command on many repositories: which ones, what is decided of each, and how it all went.
+"""One command on many repositories: their names, the result of each, and the summary.
 
 `names`, `entry`, `plan`, `tally` and `metrics` are pure; `lines` and `journal` read and write files. Nothing here knows
-a registry, and nothing keeps a list of results.
+a registry, and nothing keeps all results.
 """

@@ -16,7 +16,7 @@ _OUTCOMES = {5: "drift", 3: "refused", 4: "unsettled"}
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """The command of a run, and whether it only looks: a run is resumed by the same command."""
+    """The command of a run, and whether it is a dry run: only the same command can resume a run."""
 
     command: str
     dry_run: bool | None = None
@@ -34,7 +34,7 @@ class Entry:
     ran: Ran
     exit_code: int
     content: Mapping[str, Any]
-    """What the command says there, as its own JSON."""
+    """The command's own JSON for the repository."""
     changes: bool = False
     """Whether it changed anything, or would."""
     failed: bool = False
@@ -42,7 +42,7 @@ class Entry:
 
     @property
     def outcome(self) -> str:
-        """A word for the exit code, and for whether anything changed."""
+        """A word for the exit code and the change."""
         if self.exit_code:
             return _OUTCOMES.get(self.exit_code, "failed")
         if not self.changes:
@@ -51,7 +51,7 @@ class Entry:
 
     @property
     def line(self) -> str:
-        """The line, with its end."""
+        """The line, with its line break."""
         dry_run = {} if self.ran.dry_run is None else {"dry_run": self.ran.dry_run}
         said = {"repository": self.repository, "command": self.ran.command, "outcome": self.outcome}
         content = {**said, "exit_code": self.exit_code, **dry_run, **self.content, "repository": self.repository}
@@ -60,7 +60,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """What a line of an earlier run says."""
+    """The content of a line from an earlier run."""
 
     repository: str
     ran: Ran
@@ -70,7 +70,7 @@ class Decided:
 
 
 def read(line: bytes) -> Decided | None:
-    """Read a line; None for one that is torn, or that tagger did not write."""
+    """Read a line; None for an incomplete one, or one that tagger did not write."""
     try:
         content = json.loads(line)
         ran = Ran(content["command"], content.get("dry_run"))
@@ -83,7 +83,7 @@ def read(line: bytes) -> Decided | None:
 
 
 def is_torn(line: bytes) -> bool:
-    """Whether a line that cannot be read may be the beginning of one, or what a power cut left in its place.
+    """Whether an unreadable line may be the beginning of one, or the rest of one after a power cut.
 
     >>> is_torn(b'{"repos'), is_torn(b"an answer")
     (True, False)

@@ -1,4 +1,4 @@
-"""The results of a run, a line for each as it ends: on stdout, in a file, or both. The file is also the run's state."""
+"""The results of a run, one line each: on stdout, in a file, or both. The file is also the run's state."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _STDOUT = 1
 
 
 class Journal:
-    """What is decided so far; safe to use from several threads.
+    """The decisions so far; safe to use from several threads.
 
     Raises InputError for a file that cannot be used.
     """
@@ -33,13 +33,13 @@ class Journal:
         self._is_stdout = self._file is not None and os.path.sameopenfile(self._file, _STDOUT)
 
     def close(self) -> None:
-        """Let others have the file."""
+        """Release the file for other processes."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
 
     def is_new(self, repository: str) -> bool:
-        """Whether a repository comes for the first time, in this run and in what it resumes; from now on, it does not.
+        """Return whether a repository comes for the first time, in this run and the resumed one, and remember it.
 
         The names themselves are not kept.
         """
@@ -50,7 +50,7 @@ class Journal:
         return True
 
     def add(self, entry: Entry, show: Callable[[], None]) -> None:
-        """Record a result, and show it unless the file is stdout. Raises InputError where it cannot be written."""
+        """Record a result, and show it unless the file is stdout. Raises InputError if it cannot be written."""
         with self._lock:
             if self._file is not None:
                 self._write(self._file, entry.line.encode())
@@ -59,7 +59,7 @@ class Journal:
                 show()
 
     def add_undecided(self, entry: Entry, show: Callable[[], None]) -> None:
-        """Show how a command ended in a repository whose turn comes again; only its exit code counts."""
+        """Show a temporary result, for a repository that will be tried again; only its exit code counts."""
         with self._lock:
             self.tally.exit_codes.add(entry.exit_code)
             show()
@@ -70,7 +70,7 @@ class Journal:
                 line = line[os.write(file, line) :]
         except OSError as error:
             self._torn = error.strerror or "it is torn"
-        if self._torn:  # no line may follow
+        if self._torn:  # no line may follow an incomplete one
             raise InputError(f"{printable(self._path)} cannot be written ({self._torn})", "free some space, and resume")
 
     def _opened(self, path: str, *, resumed: bool) -> int:
@@ -92,7 +92,7 @@ class Journal:
         return mine
 
     def _resumed(self, path: str) -> int:
-        """Take what a file says as decided; where its last whole line ends."""
+        """Take the lines of a file as decided; return where its last complete line ends."""
         end = 0
         for number, (length, found) in enumerate(results(path), 1):
             if found.ran != self._ran:
@@ -107,15 +107,15 @@ class Journal:
 
 
 def _replaced(path: str) -> int:
-    """Nothing of a file stays, if it begins as a state does. Raises InputError where it does not."""
+    """Empty a file that begins like a state. Raises InputError if it does not."""
     next(results(path), None)
     return 0
 
 
 def results(path: str) -> Iterator[tuple[int, Decided]]:
-    """Each result in a file with the length of its line; a torn last line is left out.
+    """Yield each result in a file with the length of its line, without an incomplete last line.
 
-    Raises InputError for any other line that is no result.
+    Raises InputError for any other line that is not a result.
     """
     torn = 0
     with Path(path).open("rb") as file:

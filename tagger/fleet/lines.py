@@ -1,4 +1,4 @@
-"""Lines of a file or of stdin as they come, so that neither their number nor a slow writer matters."""
+"""The lines of a file or of stdin, one at a time, so that neither their number nor a slow writer matters."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _GLANCE_SECONDS = 0.2
 
 
 def of_file(path: str, check: Callable[[], None]) -> Iterator[str]:
-    """Each line of a file, as `of_stdin` reads them. Raises InputError, at once where it cannot be opened."""
+    """Yield the lines of a file like `of_stdin`. Raises InputError, immediately if it cannot be opened."""
     try:
         file = os.open(path, os.O_RDONLY)
     except OSError as error:
@@ -28,7 +28,7 @@ def of_file(path: str, check: Callable[[], None]) -> Iterator[str]:
 
 
 def of_stdin(check: Callable[[], None]) -> Iterator[str]:
-    """Each line of stdin; `check` raises when it is no longer worth waiting for the next one. Raises InputError."""
+    """Yield the lines of stdin; `check` raises when tagger should stop waiting for the next one. Raises InputError."""
     if os.isatty(_STDIN):
         raise InputError("stdin is a terminal", "pipe the names in, such as from tagger repos, or use --from FILE")
     return _read(_STDIN, "stdin", check)

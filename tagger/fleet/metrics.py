@@ -1,4 +1,4 @@
-"""What a run found, in Prometheus' text format; pure."""
+"""The results of a run in Prometheus' text format; pure."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _COMPLETE = "tagger_last_complete_run_timestamp_seconds"
 def metrics(
     labels: Mapping[str, str], tally: Tally, requests: Mapping[tuple[str, str], int], complete: float | None
 ) -> str:
-    """The metrics of a run, which `labels` name.
+    """Return the metrics of a run with these labels.
 
-    `complete` is when the last run ended that left nothing unfinished (None: never).
+    `complete` is the time when the last complete run ended (None: never).
     """
     lines: list[str] = []
 
@@ -39,7 +39,7 @@ def metrics(
 
 
 def last_complete(text: str, labels: Mapping[str, str]) -> float | None:
-    """When the last complete run with these labels ended, as earlier metrics say it; None where they do not."""
+    """Return when the last complete run with these labels ended, from earlier metrics; None if they do not say."""
     found = re.search(rf"^{_COMPLETE}\{{{re.escape(_written(labels))}\}} ([0-9.]+)$", text, re.MULTILINE)
     return float(found[1]) if found else None
 

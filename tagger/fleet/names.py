@@ -1,4 +1,4 @@
-"""Which repositories a command is about, and how often registries may be asked: from words to values; pure."""
+"""The repositories of a command, and the request rates of registries: from words to values; pure."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ class Shard:
         return cls(int(match[1]), int(match[2]))
 
     def has(self, name: str) -> bool:
-        """Whether a repository is in this part: by the SHA-256 of its name, so it never depends on the others."""
+        """Return whether a repository is in this part, by the SHA-256 of its name: other names do not matter."""
         return int.from_bytes(hashlib.sha256(name.encode()).digest(), "big") % self.count == self.index
 
 
 def parse_rates(texts: Iterable[str]) -> dict[str, float]:
-    """The most requests in a second of each host, from `HOST=20/s`, `HOST=300/m` or `HOST=5000/h`.
+    """Return the most requests per second for each host, from `HOST=20/s`, `HOST=300/m` or `HOST=5000/h`.
 
     >>> parse_rates(["registry.local:5000=90/m"])
     {'registry.local:5000': 1.5}
@@ -62,12 +62,12 @@ def parse_rates(texts: Iterable[str]) -> dict[str, float]:
 
 
 def names(lines: Iterable[str], source: str) -> Iterator[str]:
-    """The names in lines of text, one in each; comments and blank lines have none.
+    """Yield the names in lines of text, one per line, without comments and blank lines.
 
     >>> [*names(["# ours", "", "registry.local:5000/gallery/ui  # the gallery"], "stdin")]
     ['registry.local:5000/gallery/ui']
 
-    Raises InputError at the end where there was none: what should have written them may have failed.
+    Raises InputError at the end if there was none, because the program that should have written them may have failed.
     """
     some = False
     for line in lines:
@@ -79,7 +79,7 @@ def names(lines: Iterable[str], source: str) -> Iterator[str]:
 
 
 def whole(name: str) -> str:
-    """The whole name of a repository, or the text itself where it names none: that is a result, not the end."""
+    """Return the full name of a repository, or an invalid text unchanged: that is a result and does not end the run."""
     try:
         return str(Repository.parse(name))
     except InvalidReference:
@@ -87,7 +87,7 @@ def whole(name: str) -> str:
 
 
 def wanted(named: Iterable[str], shard: Shard) -> Iterator[tuple[str, str]]:
-    """The repositories of a shard as they come, each with its whole name."""
+    """Yield the repositories of a shard, each with its full name."""
     for name in named:
         if shard.has(spelt := whole(name)):
             yield spelt, name

@@ -1,4 +1,4 @@
-"""What a plan says is to be done in each repository, and whether it still holds; pure."""
+"""A plan: the changes in each repository, and the check that it still fits; pure."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from tagger.text import printable
 from tagger.values import dataclass
 
 _CHANGES = {"repair": ("repaired", "removed"), "prune": ("removed", "moved")}
-"""The keys of a command's result that say what changes."""
+"""The keys of a command's result that contain changes."""
 _LIMITS: Mapping[str, type] = {"keep": int, "keep_minors": int, "keep_revisions": int, "older_than": str}
-"""What a plan of prune keeps: the options of the command that made it."""
+"""The limits of a prune plan: the options of the command that made it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """What is to be done in one repository, and what its tags held when that was decided."""
+    """The changes in one repository, and what its tags held when they were decided."""
 
     repository: str
     command: str
@@ -28,11 +28,11 @@ class Planned:
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """The tags that are to change."""
+        """The tags that will change."""
         return tags_of(self.changes)
 
     def check(self, now: Mapping[str, Any], seen: Mapping[str, str | None]) -> None:
-        """Raise Refused unless the same would be decided now, from what these tags hold now."""
+        """Raise Refused unless the same decision follows from what the tags hold now."""
         moved = [tag for tag in self.tags if seen.get(tag) != self.seen.get(tag)]
         if moved or changes_of(self.command, now) != self.changes:
             named = f"{', '.join(map(printable, moved))} moved" if moved else "tags moved"
@@ -42,7 +42,7 @@ class Planned:
 
 
 def changes_of(command: str, content: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """The part of a command's result that says what changes.
+    """Return the changes in a command's result.
 
     >>> changes_of("prune", {"removed": ["2.0.0"], "moved": [{"tag": "latest"}], "held": []})
     {'removed': ['2.0.0'], 'moved': [{'tag': 'latest'}]}
@@ -51,7 +51,7 @@ def changes_of(command: str, content: Mapping[str, Any]) -> dict[str, list[Any]]
 
 
 def tags_of(changes: Mapping[str, Iterable[Any]]) -> tuple[str, ...]:
-    """The tags that changes name, each once.
+    """Return the tags in changes, each once.
 
     >>> tags_of({"removed": ["2.0.0"], "moved": [{"tag": "latest"}]})
     ('2.0.0', 'latest')
@@ -61,9 +61,9 @@ def tags_of(changes: Mapping[str, Iterable[Any]]) -> tuple[str, ...]:
 
 
 def planned(lines: Iterable[Decided]) -> Iterator[Planned]:
-    """What is to be done, by the lines of a plan; a repository where nothing is has no part in it.
+    """Yield the work in the lines of a plan, without repositories that need no change.
 
-    Raises InputError for a line that is not of a plan, and for a repository that comes twice.
+    Raises InputError for a line that does not belong to a plan, and for a repository that comes twice.
     """
     met: set[int] = set()
     for number, line in enumerate(lines, 1):

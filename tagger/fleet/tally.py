@@ -1,4 +1,4 @@
-"""How many repositories ended in which way: what is kept of a run, however many there are; pure."""
+"""The number of repositories with each outcome, which is all that a run keeps in memory; pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tagger.text import counted
 
 
 class Tally:
-    """The count of each outcome, the drifted tags, and the exit codes that were met."""
+    """The count of each outcome, the drifted tags, and the exit codes."""
 
     def __init__(self) -> None:
         self.outcomes: Counter[str] = Counter()
@@ -26,7 +26,7 @@ class Tally:
 
     @property
     def text(self) -> str:
-        """What a person reads at the end.
+        """The summary at the end.
 
         >>> tally = Tally()
         >>> tally.add("ok", 0, {})

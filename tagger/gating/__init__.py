@@ -1,1 +1,1 @@
-"""Commands that judge an image before its tags move, or that run once they have moved."""
+"""Commands that judge an image before its tags move, or that run afterwards."""

@@ -1,4 +1,4 @@
-"""A command to run for an image: its words, what it learns about the image, and how it ended. Pure."""
+"""A command to run for an image: its words, its information about the image, and its result. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LONGEST_SHOWN = 100
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """The image that a command is about: its repository, its digest there, and the version to release."""
+    """The image of a command: its repository, its digest there, and the version to release."""
 
     repository: Repository
     digest: Digest
@@ -30,11 +30,11 @@ class Subject:
 
     @property
     def reference(self) -> str:
-        """The image, named so that nobody can move it."""
+        """The image by its digest, which nobody can move."""
         return f"{self.repository}@{self.digest}"
 
     def told(self) -> Mapping[str, str]:
-        """What a command learns about the image, by the names that its words have for it."""
+        """The information about the image, by the names of the placeholders in a command."""
         return {
             "reference": self.reference,
             "digest": self.digest,
@@ -43,7 +43,7 @@ class Subject:
         }
 
     def variables(self) -> dict[str, str]:
-        """The same in the environment of a command."""
+        """The same as environment variables."""
         return {f"TAGGER_{name.upper()}": value for name, value in self.told().items()}
 
 
@@ -81,7 +81,7 @@ class Command:
         return printable(PurePath(self.words[0]).name, _LONGEST_SHOWN)
 
     def about(self, subject: Subject) -> list[str]:
-        """Return the words with what the image is called in place of `{reference}` and the like.
+        """Return the words, with `{reference}` and the like replaced by the names of the image.
 
         >>> here = Subject(Repository.parse("registry.local:5000/ui"), Digest("sha256:" + "0" * 64), "2.1.106")
         >>> Command.parse("scan --format '{{.Level}}' {repository}:{version}").about(here)
@@ -93,7 +93,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """A command that has run: what it was about, why it failed (None: it did not), and its last lines."""
+    """A command that has run: its subject, why it failed (None: it did not), and its last lines."""
 
     command: Command
     subject: Subject
@@ -103,7 +103,7 @@ class Ran:
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """Evidence of a kind about an image: where it is, and why it does not do (None: it is present)."""
+    """Evidence of one kind about an image: where it is, and why it does not count (None: it is present)."""
 
     kind: str
     subject: Subject

@@ -1,4 +1,4 @@
-"""Runs a command in a process group of its own: its output is shown and bounded, and so is its time."""
+"""Runs a command in its own process group, shows its output, and limits its output and its time."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _PIECE = 1 << 16
 _LONGEST_LINE = 500
 _MOST_SHOWN = 500
 _MOST_KEPT = 20
-# What its children may still write once the command itself has ended.
+# How much output of its children is read after the command itself has ended.
 _MOST_PIECES_LEFT = 16
 
 
 def check_there(commands: Iterable[Command]) -> None:
-    """Raise InputError for a command whose program is not there."""
+    """Raise InputError for a command whose program does not exist."""
     for command in commands:
         if shutil.which(command.words[0]) is None:
             raise InputError(f"there is no program {printable(command.words[0])} to run as {command}", "install it")
@@ -37,9 +37,9 @@ def check_there(commands: Iterable[Command]) -> None:
 def run(command: Command, subject: Subject, seconds: float, deadline: Deadline, show: Callable[[str], None]) -> Ran:
     """Run a command about an image, and return how it ended; `show` takes its lines.
 
-    It reads nothing, and ends with its process group after `seconds`, at the deadline, or when it is interrupted.
+    It has no input. Its process group ends after `seconds`, at the deadline, or at an interruption.
     """
-    # A signal interrupts this thread, and must not come between the start of a process and the one who ends it.
+    # A signal interrupts this thread, and must not arrive between the start of a process and the code that ends it.
     starter = ThreadPoolExecutor(1)
     starting = starter.submit(_start, command, subject)
     output = _Output(lambda line: show(f"{command.name}: {line}"))
@@ -68,7 +68,7 @@ def _start(command: Command, subject: Subject) -> subprocess.Popen[bytes]:
 
 
 def _follow(process: subprocess.Popen[bytes], output: _Output, deadline: Deadline, seconds: float) -> str | None:
-    """Take what a process writes until it ends; return why it has to be ended, unless it ends in time."""
+    """Take the output of a process until it ends; return why it must be ended, or None if it ended in time."""
     assert process.stdout  # noqa: S101 - it is a pipe
     pipe, end = process.stdout.fileno(), deadline.clock.monotonic() + seconds
     while process.poll() is None:
@@ -81,7 +81,7 @@ def _follow(process: subprocess.Popen[bytes], output: _Output, deadline: Deadlin
         if select.select((pipe,), (), (), _GLANCE_SECONDS)[0]:
             piece = os.read(pipe, _PIECE)
             output.take(piece)
-            if not piece:  # it closed its output and goes on
+            if not piece:  # it closed its output and still runs
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.wait(_GLANCE_SECONDS)
     for _ in range(_MOST_PIECES_LEFT):
@@ -99,7 +99,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             _signal(process, signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(_GRACE_SECONDS)
-    finally:  # also when a second signal comes meanwhile
+    finally:  # even if a second signal arrives
         if running:
             _signal(process, signal.SIGKILL)
             process.wait()
@@ -113,7 +113,7 @@ def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
 
 
 class _Output:
-    """What a command writes: the first lines are shown, the last are kept, and each is cut off."""
+    """The output of a command: the first lines are shown, the last are kept, and long lines are cut."""
 
     def __init__(self, show: Callable[[str], None]) -> None:
         self.last: deque[str] = deque(maxlen=_MOST_KEPT)
@@ -122,14 +122,14 @@ class _Output:
         self._begun = b""
 
     def take(self, piece: bytes) -> None:
-        """Take what was read."""
+        """Take a piece of output."""
         *lines, rest = (self._begun + piece.replace(b"\r", b"\n")).split(b"\n")
         self._begun = rest[:_PIECE]
         for line in lines:
             self._line(line)
 
     def close(self) -> None:
-        """Take the last line, which may have no end."""
+        """Take the last line, which may have no line break."""
         self._line(self._begun)
 
     def _line(self, line: bytes) -> None:

@@ -1,6 +1,7 @@
-"""What is beside an image and says that it was signed, how it was built, or what is in it; nothing is verified.
+"""Evidence beside an image: signatures, provenance and SBOMs. Nothing is verified.
 
-Signatures are cosign's and Notary's, statements are those of in-toto: bare as buildx has them, or in an envelope.
+Signatures are those of cosign and Notary. Statements are those of in-toto: bare, as buildx writes them, or in an
+envelope.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from tagger.values import dataclass
 
 KINDS = SIGNATURE, PROVENANCE, SBOM = "signature", "provenance", "sbom"
 HUNG = {"sig": SIGNATURE, "att": "", "sbom": SBOM}
-"""What a tag that spells a digest holds, by its end; of attestations only a statement says what they are."""
+"""The kind of evidence under a tag that spells a digest, by its end; attestations name their kind in a statement."""
 
 _STATEMENTS = frozenset({"application/vnd.in-toto+json", "application/vnd.dsse.envelope.v1+json"})
 _BUNDLE = "application/vnd.dev.sigstore.bundle"
@@ -39,7 +40,7 @@ Read = Callable[[Blob], bytes | str]
 
 
 class Source(NamedTuple):
-    """Where the source of an image is: a repository, without scheme and user, and a commit."""
+    """The source of an image: a repository, without scheme and user, and a commit."""
 
     repository: str
     commit: str
@@ -47,7 +48,7 @@ class Source(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where an image has to come from, as far as that is known."""
+    """The required source of an image, as far as it is known."""
 
     repository: str | None = None
     commit: str | None = None
@@ -76,7 +77,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Unfit:
-    """What looks like evidence about an image and does not count, and why."""
+    """A document that looks like evidence about an image and does not count, and why."""
 
     of: Digest
     where: str
@@ -85,7 +86,7 @@ class Unfit:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What there is for a digest, and, if that is an index, for the image of each of its platforms."""
+    """The evidence for a digest and, if that is an index, for the image of each of its platforms."""
 
     digest: Digest
     platforms: Mapping[Digest, str] = field(default_factory=dict)
@@ -93,13 +94,13 @@ class Evidence:
     unfit: tuple[Unfit, ...] = ()
 
     def where(self, kind: str) -> tuple[str, ...]:
-        """Return where evidence of a kind is."""
+        """Return the places of evidence of a kind."""
         return tuple(dict.fromkeys(each.where for each in self.found if each.kind == kind))
 
     def lacks(self, kind: str, origin: Origin | None = None) -> str | None:
-        """Return what keeps evidence of a kind from being there, for the digest itself or for every platform.
+        """Return why evidence of a kind is missing, for the digest itself or for every platform; None if it is there.
 
-        With an `origin`, provenance has to name it.
+        With an `origin`, provenance must name it.
         """
         fits = [
             each
@@ -125,7 +126,7 @@ def _named(sources: frozenset[Source]) -> str:
 
 
 def judged(of: Digest, where: str, manifest: Manifest, read: Read, hung: str = "") -> Iterator[Found | Unfit]:
-    """Yield what a manifest that belongs to an image holds; `hung` is what its tag says that it is.
+    """Yield the evidence in a manifest that belongs to an image; `hung` is its kind by its tag.
 
     Raises BadAnswer for a manifest that does not list its parts.
     """
@@ -135,11 +136,11 @@ def judged(of: Digest, where: str, manifest: Manifest, read: Read, hung: str = "
         media_type = str(layer.get("mediaType"))
         if media_type in _STATEMENTS or media_type.startswith(_BUNDLE) or media_type == _SIMPLE:
             content = read(blob)
-            told = _told(of, content) if isinstance(content, bytes) else content
-            if isinstance(told, str):
-                yield Unfit(of, where, told)
-            elif told:
-                yield Found(told[0], of, where, told[1])
+            counted = _counted(of, content) if isinstance(content, bytes) else content
+            if isinstance(counted, str):
+                yield Unfit(of, where, counted)
+            elif counted:
+                yield Found(counted[0], of, where, counted[1])
         elif own := _kind_of(media_type) or kind:
             yield Found(own, of, where)
 
@@ -148,8 +149,8 @@ def _kind_of(media_type: str) -> str:
     return next((kind for pattern, kind in _TYPES.items() if pattern.search(media_type)), "")
 
 
-def _told(of: Digest, content: bytes) -> tuple[str, frozenset[Source]] | str | None:
-    """Return the kind of evidence that a document is about an image, or why it does not count; None for another."""
+def _counted(of: Digest, content: bytes) -> tuple[str, frozenset[Source]] | str | None:
+    """Return a document's kind of evidence about an image, or why it does not count; None for another document."""
     document = content_of(content)
     if not document:
         return "is not readable JSON"
@@ -176,7 +177,7 @@ def _message(signature: Mapping[str, Any]) -> str:
 
 
 def _opened(document: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the statement of a document: itself, or what is in its envelope."""
+    """Return the statement of a document: itself, or the content of its envelope."""
     envelope = document.get("dsseEnvelope", document)
     if not isinstance(envelope, dict) or "payload" not in envelope:
         return document
@@ -199,7 +200,7 @@ def _subjects(statement: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _sources(predicate: object) -> Iterator[Source]:
-    """Yield the sources that a predicate names, wherever in it: SLSA 0.2, SLSA 1 and BuildKit differ in that."""
+    """Yield the sources anywhere in a predicate: SLSA 0.2, SLSA 1 and BuildKit put them in different places."""
     pending = [predicate]
     while pending:
         each = pending.pop()

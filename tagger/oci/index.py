@@ -1,4 +1,4 @@
-"""Indexes: the platforms that an index has, images joined into one, and lists of referrers."""
+"""Indexes: their platforms, images joined into one, and lists of referrers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SCHEMA = 2
 
 
 def platform(entry: Entry) -> str | None:
-    """The platform of an entry, as Docker spells it; None for an entry without one, such as an attestation.
+    """Return the platform of an entry, as Docker spells it; None without one, as for an attestation.
 
     >>> platform({"platform": {"os": "linux", "architecture": "arm64", "variant": "v8"}})
     'linux/arm64/v8'
@@ -44,7 +44,7 @@ def check_platforms(index: Manifest, name: str) -> None:
 
 
 def check_entries(index: Manifest, name: str) -> None:
-    """Raise InputError for an index of nothing but attestations, BadAnswer for a broken index."""
+    """Raise InputError for an index of only attestations, BadAnswer for a broken index."""
     if index.is_index and all(map(_is_attestation, index.entries())):
         raise InputError(
             f"{name} is an index without an image for any platform, or another artifact",
@@ -58,7 +58,7 @@ def _is_attestation(entry: Entry) -> bool:
 
 
 def entry(image: Manifest, config: bytes, name: str) -> Entry:
-    """The entry for an image, whose configuration names its platform (OCI image spec, "Image Configuration").
+    """Return the entry for an image, whose configuration names its platform (OCI image spec, "Image Configuration").
 
     Raises InputError for a configuration that names no platform.
     """
@@ -74,7 +74,7 @@ def entry(image: Manifest, config: bytes, name: str) -> Entry:
 
 
 def joined(parts: Sequence[tuple[str, Iterable[Entry]]]) -> Manifest:
-    """The index of what several images list; the order of the entries does not change its digest.
+    """Return one index with the entries of several images; their order does not change its digest.
 
     `parts` are the name and the entries of each image.
 
@@ -102,9 +102,9 @@ def joined(parts: Sequence[tuple[str, Iterable[Entry]]]) -> Manifest:
 
 
 def referrers_in(answer: bytes, media_type: str) -> tuple[Entry, ...] | None:
-    """The list of referrers in a registry's answer; None for any other answer.
+    """Return the list of referrers in a registry's answer; None for any other answer.
 
-    Some registries send it under another media type, and some send a web page under this one: the body decides.
+    Some registries send it with another media type, and some send a web page with this one: the body decides.
 
     >>> referrers_in(b'{"schemaVersion": 2, "mediaType": "%s", "manifests": null}' % OCI_INDEX.encode(), "text/plain")
     ()
@@ -118,9 +118,9 @@ def referrers_in(answer: bytes, media_type: str) -> tuple[Entry, ...] | None:
 
 
 def tagged_referrers(tagged: Manifest | None, subject: Digest) -> tuple[Entry, ...] | None:
-    """The list of referrers under its tag; None when the tag holds something else.
+    """Return the list of referrers under its tag; None when the tag holds something else.
 
-    Some registries answer with the image itself, and people give a tag of that name to their images.
+    Some registries answer with the image itself, and some users give their images such a tag.
     """
     if tagged is None or tagged.media_type != OCI_INDEX or tagged.digest == subject:
         return None
@@ -130,7 +130,7 @@ def tagged_referrers(tagged: Manifest | None, subject: Digest) -> tuple[Entry, .
 
 
 def with_referrers(before: Manifest | None, referring: Iterable[Entry]) -> Manifest | None:
-    """The list of referrers with some more entries, None when it has them; what it says of them already stays."""
+    """Return the list of referrers with more entries, or None if it has them; existing entries stay unchanged."""
     content = content_of(before.body) if before else {}
     found = content.get("manifests")
     entries = [*found] if isinstance(found, list) else []
@@ -152,7 +152,7 @@ def _merged(ours: Entry, theirs: Entry) -> Entry:
 
 
 def described(entries: object) -> Iterator[Entry]:
-    """The entries of an index that are descriptors."""
+    """Return the entries of an index that are descriptors."""
     return (each for each in (entries if isinstance(entries, list) else ()) if _is_entry(each))
 
 

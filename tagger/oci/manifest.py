@@ -46,7 +46,7 @@ class Descriptor:
 class Blob:
     """A configuration or a layer, by its digest and size in bytes.
 
-    A `foreign` blob may be somewhere else than in the registry (OCI image spec, "Content Descriptors", urls).
+    A `foreign` blob may be outside of the registry (OCI image spec, "Content Descriptors", urls).
     """
 
     digest: Digest
@@ -68,7 +68,7 @@ class Manifest:
 
     @classmethod
     def of(cls, media_type: str, body: bytes, algorithm: str = "sha256") -> Manifest:
-        """The manifest with these bytes; their digest is computed.
+        """Return the manifest with these bytes, and compute their digest.
 
         >>> Manifest.of(OCI_INDEX, b"{}").digest[:14]
         'sha256:44136fa'
@@ -82,27 +82,27 @@ class Manifest:
         return self.media_type in INDEXES
 
     def listed(self) -> tuple[Descriptor, ...]:
-        """What an index lists, without entries that are no descriptors."""
+        """Return the entries of an index that are descriptors."""
         return tuple(_descriptors(content_of(self.body).get("manifests")))
 
     def children(self) -> tuple[Digest, ...]:
-        """The digests of the manifests that an index lists."""
+        """Return the digests of the manifests in an index."""
         return tuple(each.digest for each in self.listed())
 
     def entries(self) -> tuple[Mapping[str, Any], ...]:
-        """The entries of an index, unchanged. Raises BadAnswer for an entry that is no descriptor."""
+        """Return the entries of an index, unchanged. Raises BadAnswer for an entry that is not a descriptor."""
         entries = content_of(self.body).get("manifests")
         if not isinstance(entries, list) or len(self.children()) != len(entries):
             raise _unusable(self.digest)
         return tuple(entries)
 
     def blobs(self) -> tuple[Blob, ...]:
-        """The configuration and the layers of an image or artifact. Raises BadAnswer for what are no descriptors."""
+        """Return the configuration and the layers of an image or artifact. Raises BadAnswer for invalid descriptors."""
         if self.is_index:
             return ()
         content = content_of(self.body)
         try:
-            # An artifact may have no layers, which some programs write as null.
+            # Some programs write null for an artifact without layers.
             return tuple(
                 Blob(parse_digest(each["digest"]), int(each["size"]), _is_foreign(each))
                 for each in (content["config"], *(content.get("layers") or ()))
@@ -112,26 +112,26 @@ class Manifest:
 
     @property
     def is_artifact(self) -> bool:
-        """Whether its configuration is not that of an image, as with Helm charts; an index is none."""
+        """Whether its configuration is not that of an image, as for a Helm chart; False for an index."""
         config = content_of(self.body).get("config")
         kind = config.get("mediaType") if isinstance(config, dict) else None
         return not self.is_index and kind not in _IMAGE_CONFIGS
 
     def annotations(self) -> dict[str, str]:
-        """What it says of itself."""
+        """Its annotations."""
         told = content_of(self.body).get("annotations")
         return {name: str(value) for name, value in told.items()} if isinstance(told, dict) else {}
 
     @property
     def subject(self) -> Digest | None:
-        """The digest of the manifest that this one refers to, as a signature does (OCI image spec, subject)."""
+        """The digest of this manifest's subject, such as the image of a signature (OCI image spec, subject)."""
         try:
             return parse_digest(content_of(self.body)["subject"]["digest"])
         except (ValueError, LookupError, TypeError):
             return None
 
     def referrer(self) -> Mapping[str, Any]:
-        """The entry for this in a list of referrers (OCI distribution spec, "Pushing Manifests")."""
+        """Return the entry for this in a list of referrers (OCI distribution spec, "Pushing Manifests")."""
         content = content_of(self.body)
         config = content.get("config")
         kind = content.get("artifactType") or (config.get("mediaType") if isinstance(config, dict) else None)
@@ -140,16 +140,16 @@ class Manifest:
         return found | {name: value for name, value in told.items() if value}
 
     def is_image(self, image_id: Digest) -> bool:
-        """Whether an Engine's image ID means this: the configuration's digest, or in a containerd store its own."""
+        """Return whether an Engine's image ID means this: its configuration's digest or, in a containerd store, its own."""
         return image_id in (self.digest, self.config)
 
 
 def beneath(
     root: Manifest, read: Callable[[Sequence[Descriptor]], Sequence[Manifest | None]]
 ) -> dict[Digest, Manifest | None]:
-    """All that an index lists, down to the images; an index comes before what it lists.
+    """Return everything below an index, down to the images; an index comes before its entries.
 
-    `read` fetches what is listed, one level at a time; it may return None for what is missing or lists nothing.
+    `read` fetches the entries, one level at a time; it may return None for a missing manifest, or for an image.
 
     Raises BadAnswer for an index of too many manifests or too many levels, and what `read` raises.
     """
@@ -186,7 +186,7 @@ def _config(body: bytes) -> Digest | None:
 
 
 def content_of(body: bytes) -> dict[str, Any]:
-    """The JSON object of a body; an empty one for anything else."""
+    """Return the JSON object of a body; an empty one for anything else."""
     try:
         content = json.loads(body)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""The placeholder that a tag holds while it is removed, in a registry that deletes manifests but no single tags.
+"""The placeholder of a tag during its removal, in a registry that deletes manifests but not single tags.
 
 It depends on the tag alone, so its digest shows that the removal of a tag is unfinished. Such a tag counts as absent.
 """
@@ -19,25 +19,25 @@ EMPTY_BLOB = Blob(Manifest.of(_EMPTY_TYPE, EMPTY).digest, len(EMPTY))
 
 
 def placeholders(tag: str) -> tuple[Manifest, Manifest]:
-    """The placeholders of a tag: an empty index and, for registries that refuse that, an empty image.
+    """Return the placeholders of a tag: an empty index and, for registries that refuse that, an empty image.
 
     >>> first, second = placeholders("2.1.106")
     >>> first.is_index, second.is_index, first.digest == placeholders("2.1")[0].digest
     (True, False, False)
     """
-    told = {
+    common = {
         "schemaVersion": 2,
         "artifactType": ARTIFACT_TYPE,
         "annotations": {"org.opencontainers.image.title": f"tag {tag} is being removed"},
     }
     empty = {"mediaType": _EMPTY_TYPE, "digest": EMPTY_BLOB.digest, "size": EMPTY_BLOB.size}
-    index = told | {"mediaType": OCI_INDEX, "manifests": []}
-    image = told | {"mediaType": OCI_MANIFEST, "config": empty, "layers": [empty]}
+    index = common | {"mediaType": OCI_INDEX, "manifests": []}
+    image = common | {"mediaType": OCI_MANIFEST, "config": empty, "layers": [empty]}
     return Manifest.of(OCI_INDEX, _body(index)), Manifest.of(OCI_MANIFEST, _body(image))
 
 
 def is_placeholder(tag: str, digest: Digest | None) -> bool:
-    """Whether a digest is that of a placeholder of this tag.
+    """Return whether a digest is that of a placeholder of this tag.
 
     >>> is_placeholder("2.1", placeholders("2.1")[0].digest), is_placeholder("2.1", placeholders("2")[0].digest)
     (True, False)

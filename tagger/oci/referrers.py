@@ -6,12 +6,12 @@ from collections.abc import Iterable
 
 from tagger.names import Digest, Tag, parse_tag
 
-# The tags of cosign, when it does not use referrers.
+# The tags of cosign without the referrers API.
 _KINDS = ("sig", "att", "sbom")
 
 
 def referrers_tag(digest: Digest) -> Tag:
-    """The tag of a list of referrers (OCI distribution spec, "Referrers Tag Schema").
+    """Return the tag of a list of referrers (OCI distribution spec, "Referrers Tag Schema").
 
     >>> referrers_tag(Digest("sha256:" + "0" * 64))[:10]
     'sha256-000'
@@ -21,7 +21,7 @@ def referrers_tag(digest: Digest) -> Tag:
 
 
 def signature_tags(tags: Iterable[Tag], digest: Digest) -> list[Tag]:
-    """The tags that hold signatures, attestations or SBOMs of an image.
+    """Return the tags that hold signatures, attestations or SBOMs of an image.
 
     >>> image, other = (Digest("sha256:" + digit * 64) for digit in "01")
     >>> [tag[-7:] for tag in signature_tags([Tag(f"{image.replace(':', '-')}.sig"), Tag("latest")], image)]
@@ -35,7 +35,7 @@ def signature_tags(tags: Iterable[Tag], digest: Digest) -> list[Tag]:
 
 
 def hanging_tags(tags: Iterable[Tag], digest: Digest) -> list[Tag]:
-    """The tags that are of no use once an image is gone, its list of referrers among them.
+    """Return the tags that are useless without an image, its list of referrers among them.
 
     A tag that belongs to one of these, such as the signature of an SBOM, spells the digest that this one holds.
 

@@ -1,4 +1,4 @@
-"""What belongs to an image beside its own manifests: signatures and attestations, wherever they are."""
+"""The signatures and attestations of an image, wherever they are."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tagger.promoting.source import Home, Piece, tree
 from tagger.values import dataclass
 
 FAILURES = (RegistryError, Refused, InputError)
-"""What may go wrong with a signature, without keeping the image back."""
+"""The errors that may happen with a signature; they do not stop the promotion."""
 
 _DEEPEST = 8
 
 
 @dataclass(slots=True)
 class Belongings:
-    """What belongs to an image beside its own manifests, and in `lost` a line about each that cannot be read."""
+    """The signatures and attestations of an image, and in `lost` a line about each unreadable one."""
 
     referring: list[Piece] = field(default_factory=list)
     hanging: dict[Tag, Piece] = field(default_factory=dict)
@@ -29,9 +29,9 @@ class Belongings:
 
 
 def belongings(pieces: Sequence[Piece]) -> Belongings:
-    """What refers to these manifests, and what tags that spell their digests hold.
+    """Find the referrers of these manifests, and the content of tags that spell their digests.
 
-    What cannot be read does not keep anything else back.
+    An unreadable part does not affect the others.
     """
     found = Belongings()
     _add_referring(pieces, found)
@@ -40,7 +40,7 @@ def belongings(pieces: Sequence[Piece]) -> Belongings:
 
 
 def _add_referring(pieces: Sequence[Piece], found: Belongings) -> None:
-    """Add what refers to these manifests, and what refers to that: the signature of an SBOM, for example."""
+    """Add the referrers of these manifests, and their own referrers, such as the signature of an SBOM."""
     deadline = pieces[0].home.deadline
     known = {piece.manifest.digest for piece in pieces}
     layer: Sequence[Piece] = pieces
@@ -56,7 +56,7 @@ def _add_referring(pieces: Sequence[Piece], found: Belongings) -> None:
 
 
 def _referring_to(subject: Piece) -> tuple[list[Piece], list[str]]:
-    """What refers to a manifest, children first; and a line about each part that cannot be read."""
+    """Return the referrers of a manifest, children first, and a line about each unreadable part."""
     home, digest = subject.home, subject.manifest.digest
     listed: dict[Digest, index.Entry] = {}
     lost = []
@@ -67,7 +67,7 @@ def _referring_to(subject: Piece) -> tuple[list[Piece], list[str]]:
         lost.append(f"tagger may not have copied all that refers to {digest}: {error}")
     read = home.deadline.at_once([partial(_referrer, home, entry) for entry in listed.values()])
     referring = [trees for trees in read if not isinstance(trees, str) and trees[-1].manifest.subject == digest]
-    # A tag that spells a digest may hold any index, whose images refer to nothing.
+    # A tag that spells a digest may hold any index, whose images have no subject.
     if referring or any(isinstance(trees, str) for trees in read):
         for other, trees in zip(listed, read, strict=True):
             if isinstance(trees, str):
@@ -78,7 +78,7 @@ def _referring_to(subject: Piece) -> tuple[list[Piece], list[str]]:
 
 
 def _referrer(home: Home, entry: index.Entry) -> list[Piece] | str:
-    """A referrer and, if it is an index, all of it, children first; or why it cannot be read."""
+    """Return a referrer and, if it is an index, its entries, children first; or why it cannot be read."""
     try:
         manifest = home.manifest(Digest(entry["digest"]))
         return tree(Piece(manifest, home, entry), {}) if manifest else f"{home.name} does not have it"
@@ -87,7 +87,7 @@ def _referrer(home: Home, entry: index.Entry) -> list[Piece] | str:
 
 
 def _add_hanging(pieces: Iterable[Piece], found: Belongings) -> None:
-    """Add what tags that spell the digests of these manifests hold, and so on for what those hold."""
+    """Add the content of tags that spell the digests of these manifests, and so on for that content."""
     homes = {piece.home.name: piece.home for piece in pieces}
     new = {piece.manifest.digest for piece in pieces}
     listed = {name: _tags(home, found) for name, home in homes.items()}

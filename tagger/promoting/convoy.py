@@ -1,6 +1,6 @@
 """The images of a promotion. For a release this is an Engine: it "pushes" a tag by writing the manifest of its image.
 
-Before the first tag, every image is copied to every repository where it is released, so a copy that fails leaves none.
+Every image is copied to all of its repositories before the first tag, so a failed copy leaves no tag.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tagger.values import dataclass
 
 @dataclass(slots=True)
 class Convoy:
-    """The couriers of all images; which image a tag is for says the local tag that a release makes before its push."""
+    """The couriers of all images. A release makes a local tag before each push; it says which image the push is for."""
 
     couriers: Sequence[Courier]
     _images: dict[Reference, Digest] = field(default_factory=dict)
@@ -50,12 +50,12 @@ class Convoy:
         return courier.original.digest
 
     def _courier(self, reference: Reference) -> Courier:
-        """Return who brings the image of a tag; the same image may come from two sources, to two repositories."""
+        """Return the courier of a tag's image; the same image may come from two sources, to two repositories."""
         image, target = self._images[reference], reference.repository
         return next(each for each in self.couriers if each.original.id == image and target in each.targets)
 
     def _copy_all(self) -> None:
-        """Copy to all registries at once, to one registry one image after the other: the next one may share layers."""
+        """Copy to all registries concurrently, but to each one image after the other, because they may share layers."""
         with self._lock:
             if self._failed:
                 raise self._failed

@@ -1,4 +1,4 @@
-"""Copy an image to the repositories where it is released, digest for digest."""
+"""Copy an image to its target repositories with unchanged digests."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from tagger.work import Pauses
 class Courier:
     """Copies an image to repositories, with its signatures and attestations: by reference and by tag.
 
-    `note` hears what was sent, `meter` how far it is. `neighbours` know where else a blob is in the same registry.
-    `warnings` says what was not sent, and why.
+    `note` gets a line for each sent part, `meter` the progress. `neighbours` know which other repositories of the same
+    registry have a blob. `warnings` names the parts that were not sent, and why.
     """
 
     original: Original
@@ -52,7 +52,7 @@ class Courier:
             return
         pieces = [piece for piece in self._image() if piece.home.name != target.name]
         if pieces:
-            # Neither needs the other, and to look for signatures takes several round trips.
+            # Neither needs the other, and looking for signatures takes several round trips.
             absent, _ = target.deadline.both(partial(self._send_blobs, target, pieces), self._what_belongs_to_it)
             try:
                 self._send_manifests(target, pieces)
@@ -76,7 +76,7 @@ class Courier:
     # -- blobs -----------------------------------------------------------------------------------------------------
 
     def _send_blobs(self, target: RemoteRepository, pieces: Iterable[Piece]) -> list[Digest]:
-        """Send the blobs of manifests; the foreign ones that no registry has."""
+        """Send the blobs of manifests, and return the foreign ones that no registry has."""
         wanted = {blob.digest: (piece.home, blob) for piece in pieces for blob in piece.manifest.blobs()}
         failed = threading.Event()
         sending = [partial(self._send_unless, failed, target, *which) for which in wanted.values()]
@@ -84,7 +84,7 @@ class Courier:
         return [digest for digest, sent in zip(wanted, there, strict=True) if not sent]
 
     def _send_unless(self, failed: threading.Event, target: RemoteRepository, home: Home, blob: Blob) -> bool:
-        """Send a blob as `_send_blob` does, unless another blob has failed meanwhile."""
+        """Send a blob like `_send_blob`, unless another blob has failed."""
         if failed.is_set():
             return False
         try:
@@ -94,7 +94,7 @@ class Courier:
             raise
 
     def _send_blob(self, target: RemoteRepository, home: Home, blob: Blob) -> bool:
-        """Send a blob that is missing; whether it is there now, since no registry may have a foreign blob."""
+        """Send a missing blob, and return whether it is there now: perhaps no registry has a foreign blob."""
         if _worth_asking(target, blob) and target.blobs.has(blob.digest):
             self.neighbours.note(target.name, blob.digest)
             return True
@@ -119,7 +119,7 @@ class Courier:
         raise AssertionError("the last attempt returns or raises")
 
     def _mounted(self, target: RemoteRepository, home: Home, blob: Blob) -> bool:
-        """Mount a blob from its home, or from a neighbour; whether that worked."""
+        """Mount a blob from its home, or from a neighbour, and return whether that worked."""
         where = home.name if _is_beside(home.name, target.name) else self.neighbours.having(blob, target.name)
         if where is None or not target.blobs.mount(blob, where):
             return False
@@ -138,7 +138,7 @@ class Courier:
     # -- manifests -------------------------------------------------------------------------------------------------
 
     def _send_manifests(self, target: RemoteRepository, pieces: Sequence[Piece]) -> None:
-        """Send manifests: images at once, then indexes in order, since a registry wants what they list first."""
+        """Send manifests: images concurrently, then indexes in order, because a registry wants their entries first."""
         manifests = {piece.manifest.digest: piece.manifest for piece in pieces}.values()
         target.deadline.at_once([partial(_send_manifest, target, each) for each in manifests if not each.is_index])
         for each in manifests:
@@ -148,7 +148,7 @@ class Courier:
     # -- what belongs to the image ---------------------------------------------------------------------------------
 
     def _send_belongings(self, target: RemoteRepository) -> None:
-        """Send what belongs to the image; a warning names each part that does not arrive."""
+        """Send the signatures and attestations; a warning names each part that does not arrive."""
         there = self._what_belongs_to_it()
         referring = [piece for piece in there.referring if piece.home.name != target.name]
         hanging = {tag: piece for tag, piece in there.hanging.items() if piece.home.name != target.name}
@@ -157,7 +157,7 @@ class Courier:
         images = [piece for piece in sent if not piece.manifest.is_index]
         answers = target.deadline.at_once([partial(self._try_manifest, target, piece) for piece in images])
         known = {piece.manifest.digest: answer for piece, answer in zip(images, answers, strict=True)}
-        for piece in sent:  # a registry wants what an index lists first
+        for piece in sent:  # a registry wants the entries of an index first
             if piece.manifest.is_index:
                 known[piece.manifest.digest] = self._try_manifest(target, piece)
         self._list_referrers(target, [piece for piece in sent if known[piece.manifest.digest] is False])
@@ -166,7 +166,7 @@ class Courier:
                 self._try_to_hang(target, tag, piece.manifest)
 
     def _try_blobs(self, target: RemoteRepository, pieces: Iterable[Piece]) -> set[Digest]:
-        """Send the blobs of manifests; the manifests that miss a blob now."""
+        """Send the blobs of manifests, and return the manifests that still lack a blob."""
         wanted: dict[Digest, tuple[Home, Blob]] = {}
         blobs: dict[Digest, Sequence[Blob]] = {}
         lost: set[Digest] = set()
@@ -195,7 +195,7 @@ class Courier:
         return None
 
     def _try_manifest(self, target: RemoteRepository, piece: Piece) -> bool | None:
-        """Send what refers to the image; whether the registry lists it now, or None if the registry refuses it.
+        """Send a referrer, and return whether the registry lists it now; None if the registry refuses it.
 
         Only the answer to a write shows this, so tagger writes it even if the registry already has it.
         """
@@ -242,17 +242,17 @@ class Courier:
 
 
 def _worth_asking(target: RemoteRepository, blob: Blob) -> bool:
-    """Whether to ask for a blob before it is sent: a repository without tags hardly ever has it."""
+    """Return whether to ask for a blob before sending it: a repository without tags hardly ever has it."""
     return blob.size >= WORTH_ASKING_BYTES or not target.list.is_empty()
 
 
 def _is_beside(home: Repository | Path, target: Repository) -> TypeGuard[Repository]:
-    """Whether blobs can be mounted from there: it is a repository of the same registry."""
+    """Return whether blobs can be mounted from there: only from a repository of the same registry."""
     return isinstance(home, Repository) and home.registry == target.registry
 
 
 def _kept(home: Home, foreign: Blob) -> bool:
-    """Whether a repository has a foreign layer itself; some refuse requests for layers that they do not have."""
+    """Return whether a repository has a foreign layer; some refuse requests for layers that they lack."""
     try:
         return home.blobs.has(foreign.digest)
     except Unreadable:
