@@ -140,7 +140,7 @@ class Manifest:
         return found | {name: value for name, value in told.items() if value}
 
     def is_image(self, image_id: Digest) -> bool:
-        """Return whether an Engine's image ID means this: its configuration's digest or, in a containerd store, its own."""
+        """Return whether an Engine's image ID means this: it is the configuration's digest, or its own (containerd)."""
         return image_id in (self.digest, self.config)
 
 

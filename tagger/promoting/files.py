@@ -1,4 +1,4 @@
-"""The files of an OCI layout, in a folder or in a tar of it: nothing is unpacked, and a tar is read where it is."""
+"""The files of an OCI layout, in a folder or in a tar of it, which is read without unpacking."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WRITE_AGAIN = "write the layout again, with all of its blobs"
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file of a layout: the file that it is in, from where on, and its size."""
+    """A file of a layout: the file that contains it, its offset there, and its size."""
 
     path: Path
     start: int
@@ -34,7 +34,7 @@ Find = Callable[[str], "File | None"]
 
 
 def in_folder(folder: Path) -> Find:
-    """Return what finds a file of a folder. Raises InputError for one that is none, such as a pipe."""
+    """Return a function that finds a file of a folder. Raises InputError for other kinds of files, such as a pipe."""
 
     def find(name: str) -> File | None:
         path = folder / name
@@ -51,7 +51,7 @@ def in_folder(folder: Path) -> Find:
 
 
 def in_tar(path: Path) -> Find:
-    """Return what finds a file of a tar, below the folder that has the layout's marker."""
+    """Return a function that finds a file of a tar, below the folder with the layout's marker."""
     with readable(path):
         if not path.is_file():
             raise InputError(f"{path} is neither a file nor a folder", "give the folder of an OCI layout, or its tar")
@@ -72,7 +72,7 @@ def in_tar(path: Path) -> Find:
 
 
 def _members(path: Path, size: int, tar: tarfile.TarFile) -> Iterator[tuple[str, File]]:
-    """Yield the files of a tar. Raises InputError for a name that leads out of it, and for one that is cut off."""
+    """Yield the files of a tar. Raises InputError for a name that leads out of it, and for an incomplete tar."""
     for count, member in enumerate(tar):
         name = PurePosixPath(member.name)
         if name.is_absolute() or ".." in name.parts:
@@ -88,10 +88,10 @@ def _members(path: Path, size: int, tar: tarfile.TarFile) -> Iterator[tuple[str,
 
 
 class _Headers(io.FileIO):
-    """A file from which only headers are read: one that pretends to be long is not."""
+    """A file for reading headers only, which limits the size of each."""
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Read some bytes. Raises tarfile.ReadError where they are too many."""
+        """Read some bytes. Raises tarfile.ReadError if they are too many."""
         if size is None or not 0 <= size <= _HEADER_BYTES:
             raise tarfile.ReadError("a header is too long")
         return super().read(size) or b""
@@ -99,7 +99,7 @@ class _Headers(io.FileIO):
 
 @contextlib.contextmanager
 def opened_file(file: File) -> Iterator[BinaryIO]:
-    """Open what a file of a layout is in, at its beginning. Raises InputError."""
+    """Open the file that contains a file of a layout, at its beginning. Raises InputError."""
     with readable(file.path):
         content = file.path.open("rb")
     with content:
@@ -109,7 +109,7 @@ def opened_file(file: File) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """Turn what the system says into InputError."""
+    """Turn errors of the system into InputError."""
     try:
         yield
     except OSError as error:

@@ -1,7 +1,7 @@
 """An OCI layout: images in a folder, or in a tar of it, as buildx, `docker save` and Podman write them.
 
-OCI image spec, "Image Layout". What is read is as long as it says it is, and no longer than it may be, and a digest is
-right before the last piece of its content is handed on.
+OCI image spec, "Image Layout". Every file has its stated size and is within the limits, and a digest is checked
+before the last piece of its content is passed on.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ _MOST_NAMED = 10
 
 
 class Layout:
-    """A layout: what a promotion reads of a repository, here read from files.
+    """A layout, which a promotion reads like a repository.
 
-    Raises InputError, as everything else here, for what is no layout, or a broken one.
+    Raises InputError, like everything else here, for a missing or broken layout.
     """
 
     def __init__(self, path: Path, deadline: Deadline) -> None:
@@ -53,13 +53,13 @@ class Layout:
 
     @property
     def blobs(self) -> Layout:
-        """Where the blobs are: here."""
+        """Its blobs: itself."""
         return self
 
     # -- what is in it -------------------------------------------------------------------------------------------------
 
     def choose(self, name: str | None) -> Digest:
-        """Return the image of a name, or the only one. Raises InputError, which says what there is to choose from."""
+        """Return the image of a name, or the only one. Raises InputError, which names the choices."""
         named = [each for each in self._entries if name in _names(each)] if name is not None else self._images()
         found = list(dict.fromkeys(Digest(each["digest"]) for each in named))
         if len(found) == 1:
@@ -76,9 +76,9 @@ class Layout:
         )
 
     def check(self, root: Manifest) -> None:
-        """Check that all manifests and blobs of an image are there, and as long as they should be.
+        """Check that all manifests and blobs of an image exist and have the right size.
 
-        A foreign layer may be missing, since registries do without it too. Raises InputError, which names each.
+        A foreign layer may be missing, because registries need not have it either. Raises InputError, which names each.
         """
         missing: list[str] = []
 
@@ -121,11 +121,11 @@ class Layout:
         return found
 
     def tags(self) -> list[Tag]:
-        """List the names of images that could be tags; signatures may hang on those."""
+        """List the names of images that could be tags; they may be those of signatures."""
         return [*self._tagged]
 
     def referrers(self, digest: Digest) -> Iterator[index.Entry]:
-        """Yield what refers to a manifest: the layout lists it beside the image."""
+        """Yield the referrers of a manifest, which the layout lists beside the image."""
         yield from (each.referrer() for each in self._top.values() if each and each.subject == digest)
 
     @cached_property
@@ -139,11 +139,11 @@ class Layout:
 
     @cached_property
     def _top(self) -> Mapping[Digest, Manifest | None]:
-        """What the layout itself lists, by digest."""
+        """Return the entries of the layout itself, by digest."""
         return {digest: self.manifest(digest) for digest in (Digest(each["digest"]) for each in self._entries)}
 
     def _images(self) -> list[index.Entry]:
-        """Return the entries of images, without what refers to another one."""
+        """Return the entries of images, without referrers of another one."""
         hanging = tuple(f"{digest.replace(':', '-')}" for digest in self._top)
         return [
             each
@@ -194,9 +194,9 @@ class Layout:
 
 
 def opened(text: str, deadline: Deadline) -> tuple[Layout, Digest]:
-    """Open the layout of a source behind `oci:`, and return it with the image that PATH, PATH:NAME or PATH@DIGEST is.
+    """Open the layout of a source after `oci:`, and return it with the image of PATH, PATH:NAME or PATH@DIGEST.
 
-    A path may have a colon: the longest beginning that is there counts. Raises InputError.
+    A path may contain a colon: the longest existing path counts. Raises InputError.
     """
     path, _, after = text.rpartition("@")
     with contextlib.suppress(InvalidReference):
@@ -222,7 +222,7 @@ def _exists(path: str) -> bool:
 
 
 def _whole(layout: Layout, digest: Digest) -> tuple[Layout, Digest]:
-    """Return what is given, if all of that image is there."""
+    """Return the arguments, if the image is complete."""
     root = layout.manifest(digest)
     if root is None:
         raise InputError(f"{layout.name} lacks {digest}", WRITE_AGAIN)
@@ -231,7 +231,7 @@ def _whole(layout: Layout, digest: Digest) -> tuple[Layout, Digest]:
 
 
 def _names(entry: index.Entry) -> list[str]:
-    """Return what an entry of the layout is called."""
+    """Return the name of an entry of the layout."""
     annotations = entry.get("annotations")
     said = [annotations.get(key) for key in _NAMES] if isinstance(annotations, Mapping) else []
     return [name for name in said if isinstance(name, str) and name]

@@ -1,4 +1,4 @@
-"""Other repositories of a registry, which may have the base layers of an image: what they have need not be sent."""
+"""Other repositories of a registry that may have the base layers of an image, which then need not be sent."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from tagger.oci.manifest import Blob
 from tagger.registry.repository import RemoteRepository
 
 WORTH_ASKING_BYTES = 1024 * 1024
-"""Below this size, sending a blob takes no longer than to ask who has it."""
+"""Sending a smaller blob is as fast as looking for a repository that has it."""
 _MOST_ASKED = 16
 _LATEST = Tag("latest")
 
 
 class Neighbours:
-    """Where blobs are that can be mounted: what a promotion has copied itself, and what `repositories` have.
+    """The places of blobs that can be mounted: those that a promotion has copied itself, and those of `repositories`.
 
-    Of those, the images under `latest` are read, once in each registry, when the first large blob is missing there.
-    What cannot be read is not known: the blob is then sent.
+    Only the images under `latest` of the latter are read, once per registry, when the first large blob is missing
+    there. Blobs of an unreadable image are unknown, and so they are sent.
     """
 
     def __init__(self, repositories: Sequence[RemoteRepository] = ()) -> None:

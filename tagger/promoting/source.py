@@ -1,4 +1,4 @@
-"""An image that is in a registry or an OCI layout: its manifest, and all that belongs to it, wherever that is."""
+"""An image in a registry or an OCI layout: its manifest, and everything that belongs to it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tagger.values import dataclass
 from tagger.work import Deadline
 
 LAYOUT = "oci:"
-"""What a source begins with that is in an OCI layout."""
+"""The beginning of a source in an OCI layout."""
 
 _CONFIG_BYTES = 8 * 1024 * 1024
 
@@ -27,14 +27,14 @@ class Contents(Protocol):
     """Blobs that can be read."""
 
     def has(self, digest: Digest) -> bool:
-        """Whether a blob is there."""
+        """Return whether a blob exists."""
 
     def opened(self, blob: Blob) -> AbstractContextManager[Iterator[bytes]]:
         """Read a blob piece by piece; the last piece comes when all of them together match the digest."""
 
 
 class Home(Protocol):
-    """Where an image is: a repository, or a folder or file with an OCI layout."""
+    """The home of an image: a repository, or a folder or file with an OCI layout."""
 
     @property
     def name(self) -> Repository | Path:
@@ -42,25 +42,25 @@ class Home(Protocol):
 
     @property
     def deadline(self) -> Deadline:
-        """The time that there is for asking and waiting."""
+        """The time for requests and waits."""
 
     @property
     def blobs(self) -> Contents:
         """Its blobs."""
 
     def manifest(self, reference: Tag | Digest) -> Manifest | None:
-        """A manifest; None when it is absent."""
+        """Return a manifest; None when it is absent."""
 
     def tags(self) -> Sequence[Tag]:
-        """Every tag."""
+        """List every tag."""
 
     def referrers(self, digest: Digest) -> Iterator[index.Entry]:
-        """What refers to a manifest."""
+        """Yield the referrers of a manifest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an image is: its name as the user gave it, the home that has it, and its tag or digest there, if given."""
+    """The place of an image: its name as the user gave it, its home, and its tag or digest there, if given."""
 
     name: str
     home: Home
@@ -69,7 +69,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A manifest, a repository that has it, and what a list of referrers says of it."""
+    """A manifest, a repository that has it, and its entry in a list of referrers."""
 
     manifest: Manifest
     home: Home
@@ -101,11 +101,11 @@ class Original:
 
     @property
     def deadline(self) -> Deadline:
-        """The time that there is for reading it."""
+        """The time for reading it."""
         return next(iter(self.homes.values())).deadline
 
     def labels(self) -> dict[str, Mapping[str, str]]:
-        """The labels of each image that it holds, by the name of the image, with its platform in an index.
+        """Return the labels of each image, by the name of the image, with its platform in an index.
 
         An artifact that is not an image has annotations instead, and so has an index without platforms.
         """
@@ -123,15 +123,15 @@ class Original:
         return dict(zip(images, home.deadline.at_once(reading), strict=True))
 
     def pieces(self) -> list[Piece]:
-        """Every manifest of it, children first. Raises BadAnswer for a manifest that is listed and missing."""
+        """Return all of its manifests, children first. Raises BadAnswer for a listed but missing manifest."""
         root = Piece(self.manifest, next(iter(self.homes.values())))
         return tree(root, self.homes)
 
 
 def find(place: Place) -> Original:
-    """The image at a place.
+    """Find the image at a place.
 
-    Raises InputError when there is none, or it is an index of nothing that can be used, and what the home raises.
+    Raises InputError for a missing image or a useless index, and what the home raises.
     """
     manifest = _found(place)
     index.check_entries(manifest, place.name)
@@ -139,7 +139,7 @@ def find(place: Place) -> Original:
 
 
 def join(places: Sequence[Place]) -> Original:
-    """The index of several images of single platforms.
+    """Join several images of single platforms into one index.
 
     Raises what `find` raises, and InputError for two images of one platform, or one without.
     """
@@ -162,7 +162,7 @@ def _found(place: Place) -> Manifest:
 
 
 def _part(place: Place) -> tuple[str, Sequence[index.Entry]]:
-    """The name and the entries of one image to join: itself, or all that its index lists."""
+    """Return the name and the entries of one image to join: itself, or the entries of its index."""
     manifest = _found(place)
     if manifest.is_index:
         index.check_platforms(manifest, place.name)
@@ -186,7 +186,7 @@ def _labels_of(home: Home, digest: Digest) -> Mapping[str, str]:
 
 
 def _labels(manifest: Manifest, home: Home) -> Mapping[str, str]:
-    """The labels of an image, or of an artifact that has none the annotations."""
+    """Return the labels of an image, or the annotations of an artifact without labels."""
     otherwise = manifest.annotations() if manifest.is_artifact else {}
     if manifest.is_artifact and manifest.blobs()[0].size > _CONFIG_BYTES:
         return otherwise
@@ -198,7 +198,7 @@ def _labels(manifest: Manifest, home: Home) -> Mapping[str, str]:
 
 
 def tree(root: Piece, homes: Mapping[Digest, Home]) -> list[Piece]:
-    """The manifests beneath one, children first, and itself. Raises BadAnswer for a missing one."""
+    """Return the manifests below one, children first, and itself. Raises BadAnswer for a missing one."""
     of = dict(homes)
 
     def read(listed: Sequence[Descriptor]) -> list[Manifest]:
@@ -215,7 +215,7 @@ def tree(root: Piece, homes: Mapping[Digest, Home]) -> list[Piece]:
 
 
 def _keep_home(manifest: Manifest, home: Home, of: dict[Digest, Home]) -> None:
-    """Note that what an index lists is beside it. Raises BadAnswer for an index with a broken entry."""
+    """Note that the entries of an index are in the same place. Raises BadAnswer for a broken entry."""
     for entry in manifest.entries() if manifest.is_index else ():
         of.setdefault(Digest(str(entry["digest"])), home)
 

@@ -38,7 +38,7 @@ _REFUSALS: dict[Why, tuple[type[Refused], str]] = {
 class Answer:
     """A registry's answer; the body is no longer than the limit of the request.
 
-    `lacks` is the right, such as "push", that is missing where the registry refuses a valid login.
+    `lacks` is the missing right, such as "push", if the registry refuses a valid login.
     """
 
     status: int
@@ -52,23 +52,23 @@ class Answer:
         return content_of(self.body)
 
     def time(self) -> float | None:
-        """The time that the answer names, in seconds since 1970; None where it names none."""
+        """Return the time in the answer, in seconds since 1970; None if it has none."""
         try:
             return parsedate_to_datetime(self.headers.get("date", "")).timestamp()
         except (ValueError, TypeError, OverflowError):
             return None
 
     def complaint(self) -> str:
-        """The registry's own words, whole: the status, and the code, message and detail of each error."""
+        """The registry's own words: the status, and the code, message and detail of each error."""
         said = "; ".join(self._errors())
         return f"HTTP {self.status}, {said}" if said else f"HTTP {self.status}"
 
     def why(self, name: str = "") -> Why | None:
-        """Why the registry refuses this for good, None where it does not; `name` is the repository's."""
+        """Return why the registry refuses this permanently; None if it does not. `name` is the repository's."""
         return refusal.reason(" ".join(self._errors()), self.status, name)
 
     def passes(self) -> bool:
-        """Whether the same request may get a better answer in a moment."""
+        """Whether the same request may succeed in a moment."""
         return self.status in _TRANSIENT and not self.why()
 
     def check(self, repository: Repository, what: str, *expected: HTTPStatus) -> None:
@@ -106,7 +106,7 @@ class Answer:
         return [str(error.get("code", "")) for error in self._listed() if isinstance(error, dict)]
 
     def _way_in(self, registry: Registry) -> str:
-        """What helps against a refusal: a login only where there was none, or where it was refused."""
+        """Return advice for a refusal: a login only if there was none, or if it was refused."""
         if not self.lacks:
             return f"run docker login {registry}, or ask for the right"
         if "invalid_token" in self.headers.get("www-authenticate", ""):
@@ -120,13 +120,13 @@ class Answer:
         return [said for said in map(_error, self._listed()) if said]
 
     def _listed(self) -> list[object]:
-        """The errors of the body, in the form of the specification ("Error codes") or in one like it."""
+        """Return the errors in the body, in the format of the specification ("Error codes") or a similar one."""
         content = self.content()
         errors = content.get("errors", [content])
         return errors[:_MOST_ERRORS] if isinstance(errors, list) else [errors]
 
     def resolve(self, reference: str) -> str:
-        """The URL that a reference in the answer means, relative or absolute (RFC 3986). Raises BadAnswer."""
+        """Return the URL of a reference in the answer, relative or absolute (RFC 3986). Raises BadAnswer."""
         try:
             return urllib.parse.urljoin(self.url, reference)
         except ValueError:
@@ -137,7 +137,7 @@ class Answer:
 
 
 def _error(error: object) -> str:
-    """One error of a body in a line: code, message and detail, as far as they are there."""
+    """Return one error of a body in a line: code, message and detail, if present."""
     if not isinstance(error, dict):
         return printable(error) if isinstance(error, str) else ""
     written = _spelt(error.get("detail"))
@@ -147,7 +147,7 @@ def _error(error: object) -> str:
 
 
 def _spelt(detail: object, depth: int = 3) -> str:
-    """The detail of an error without the punctuation of JSON."""
+    """Return the detail of an error without the punctuation of JSON."""
     if isinstance(detail, dict) and depth:
         return ", ".join(f"{name}: {said}" for name, value in detail.items() if (said := _spelt(value, depth - 1)))
     if isinstance(detail, list) and depth:

@@ -1,4 +1,4 @@
-"""Who a request is from: Basic and Bearer authorization, as the registry asks for it."""
+"""The authorization of requests: Basic and Bearer, as the registry asks for it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _HIDING = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
 
 @dataclass(slots=True)
 class Sending:
-    """A request on its way: what it was sent with, the failure known before, and the scopes it asked tokens for."""
+    """A request under way: its authorization, the failure known before, and the scopes of its requested tokens."""
 
     scope: str
     authorization: Secret | None
@@ -45,17 +45,17 @@ class Auth:
         self._lock = threading.RLock()
         self._authorizations: dict[str, Secret] = {}
         self._failures: dict[str, TaggerError] = {}
-        # What the registry asked for last, and what its root asks for (None: not known).
+        # The last challenge of the registry, and the challenge of its root (None: not known).
         self._asked: Challenge | None = None
         self._root: list[str] | None = None
 
     def credential(self) -> Credential | None:
-        """The credential for the registry, if it may go there: the form that the token server accepts.
+        """The credential for the registry, in the form that the token server accepts.
 
-        Raises Denied when somebody on the way could read it, and CredentialsError.
+        Raises Denied when others could read it on the way, and CredentialsError.
         """
         found, trust = self._credential(), self._site.trust
-        # What may be insecure may be plain HTTP or have any certificate.
+        # An insecure registry may use plain HTTP or have any certificate.
         if found and trust.insecure and not trust.plain_credentials:
             raise Denied(
                 f"the credentials for {self._site.registry} would be sent without verified TLS",
@@ -64,7 +64,7 @@ class Auth:
         return found.login if found and found.login and self._tokens.by_password else found
 
     def token_server(self, greeting: Answer) -> str | None:
-        """The token server that the registry's root asks for; None where it asks for none.
+        """Return the token server that the registry's root asks for; None if it asks for none.
 
         Raises Denied when the credential may not go there, BadAnswer and CredentialsError.
         """
@@ -75,19 +75,19 @@ class Auth:
         return host_of(asked)
 
     def begin(self, scope: str, *, anonymous: bool = False) -> Sending:
-        """A request for a scope, with the authorization that is known for it.
+        """Return a request for a scope, with the known authorization.
 
-        A registry that has asked once who we are gets the answer with the request from then on.
+        After its first challenge, a registry gets the authorization with every request.
         """
         failure, known = self._failures.get(scope), None if anonymous else self._authorizations.get(scope)
         sending = Sending(scope, known, failure)
-        # Only the answer to a delete says what a token to delete has to be for.
+        # Only the answer to a delete says which scope a token to delete needs.
         if self._asked and known is None and not anonymous and challenge.right(scope) != "delete":
             self._authorize(self._asked, "", sending)
         return sending
 
     def answers(self, answer: Answer, sending: Sending) -> bool:
-        """Whether there is another authorization to try, where an answer asks for one.
+        """Return whether there is another authorization to try, if an answer asks for one.
 
         Many registries answer 403 or 404 to hide what exists, and ask for credentials only at their root.
         """
@@ -108,7 +108,7 @@ class Auth:
         return root is not None and self._authorize(root, "", sending)
 
     def explained(self, answer: Answer, sending: Sending) -> Answer:
-        """The answer; a refusal of a valid login names the right that is missing."""
+        """Return the answer; a refusal of a valid login names the missing right."""
         if answer.status not in _DENIALS or sending.authorization is None or not self._asked:
             return answer
         bearer = self._asked.scheme == "bearer"
@@ -116,7 +116,7 @@ class Auth:
         return replace(answer, lacks=challenge.right(sending.scope)) if valid else answer
 
     def _asked_at_root(self, *, hidden: bool) -> Challenge | None:
-        """What the registry's root asks for; where something may just be missing, it is asked only with credentials."""
+        """Return the challenge of the registry's root; with `hidden`, ask only if there are credentials."""
         with self._lock:
             if self._root is None:
                 if hidden and not self._may_have_credential():
@@ -133,9 +133,9 @@ class Auth:
             return True
 
     def _authorize(self, asked: Challenge, named: str, sending: Sending) -> bool:
-        """Get an authorization for the scope of a request; whether there is a new one to try.
+        """Get an authorization for the scope of a request; return whether there is a new one to try.
 
-        Of several requests at once one asks for all.
+        One of several concurrent requests asks for all.
         """
         with self._lock:
             latest = self._authorizations.get(sending.scope)
@@ -157,7 +157,7 @@ class Auth:
             return True
 
     def _authorization(self, asked: Challenge, named: str, sending: Sending) -> Secret | None:
-        """What answers a challenge, None where there is nothing, or nothing new, to answer it with."""
+        """Return the authorization for a challenge; None if there is none, or no new one."""
         credential = self.credential()
         if asked.scheme == "bearer":
             token = self._tokens.token(asked, sending.scope, named, sending.tried, credential)

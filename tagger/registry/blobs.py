@@ -1,4 +1,4 @@
-"""The blobs of one repository, its layers and configurations: look for them, mount, read and write them.
+"""The blobs of one repository, its layers and configurations: find, mount, read and write them.
 
 OCI distribution spec, "Pulling blobs" and "Pushing blobs".
 """
@@ -18,13 +18,13 @@ from tagger.oci.manifest import Blob
 from tagger.registry.connection import Connection
 from tagger.values import dataclass
 
-# A registry that answers no HEAD gets the blob once more, which changes nothing there.
+# A registry without HEAD gets the blob again, which changes nothing there.
 _NOT_KNOWN = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED)
 
 
 @dataclass(frozen=True, slots=True)
 class Scopes:
-    """What a token for a repository has to allow: a read never asks for more than it needs.
+    """The scopes of tokens for a repository: a read never asks for more than it needs.
 
     Quay creates a repository when it issues a token to push to it.
     """
@@ -35,7 +35,7 @@ class Scopes:
 
 
 def scopes_of(name: Repository) -> Scopes:
-    """The scopes of a repository (distribution, "Token Scope Documentation").
+    """Return the scopes of a repository (distribution, "Token Scope Documentation").
 
     >>> scopes_of(Repository.parse("registry.local:5000/gallery/ui")).push
     'repository:gallery/ui:pull,push'
@@ -44,7 +44,7 @@ def scopes_of(name: Repository) -> Scopes:
 
 
 class Blobs:
-    """The blobs of one repository, as its registry has them."""
+    """The blobs of one repository."""
 
     def __init__(self, name: Repository, connection: Connection) -> None:
         self.name = name
@@ -53,7 +53,7 @@ class Blobs:
         self._scopes = scopes_of(name)
 
     def has(self, digest: Digest) -> bool:
-        """Whether a blob is there. Raises Unreadable, Denied, RegistryUnreachable."""
+        """Return whether a blob exists. Raises Unreadable, Denied, RegistryUnreachable."""
         answer = self._connection.request("HEAD", f"{self._base}/{digest}", scope=self._scopes.pull)
         if answer.status in _NOT_KNOWN:
             return False
@@ -72,10 +72,10 @@ class Blobs:
             yield verified(blob, pieces, lambda seen: self._short(blob, seen), self._other)
 
     def mount(self, blob: Blob, source: Repository) -> bool:
-        """Mount a blob from another repository of this registry; whether the registry did that.
+        """Mount a blob from another repository of this registry, and return whether that worked.
 
         One token has to allow the read there and the write here. A registry that grants no such token, or mounts
-        nothing, has to be sent the blob.
+        nothing, needs an upload.
         """
         scope = f"{self._scopes.push} {scopes_of(source).pull}"
         query = urllib.parse.urlencode({"mount": blob.digest, "from": source.path})
@@ -115,10 +115,9 @@ class Blobs:
         )
 
     def begin(self) -> str | None:
-        """Begin an upload; its URL, None when the registry begins none.
+        """Begin an upload, and return its URL; None when the registry begins none.
 
-        Raises a kind of Refused when nothing can be pushed, BadAnswer,
-        RegistryUnreachable.
+        Raises a kind of Refused when nothing can be pushed, BadAnswer, RegistryUnreachable.
         """
         answer = self._connection.request("POST", f"{self._base}/uploads/", scope=self._scopes.push)
         if answer.why(self.name.path):
@@ -127,23 +126,23 @@ class Blobs:
         return answer.resolve(place) if answer.status == HTTPStatus.ACCEPTED and place else None
 
     def give_up(self, upload: str) -> None:
-        """Give an upload up, so that the registry need not keep what it received."""
+        """Cancel an upload, so that the registry can delete the received part."""
         with contextlib.suppress(TaggerError):
             self._connection.request("DELETE", upload, scope=self._scopes.push)
 
     def check_push(self) -> None:
-        """Check that these credentials may push, by an upload that is begun and given up.
+        """Check that these credentials may push, by starting and cancelling an upload.
 
         Raises Denied when they may not, NoRepository, OverQuota or Immutable when nobody may, and RegistryUnreachable;
-        any other answer is left for the push to meet.
+        any other answer is left to the push.
         """
         with contextlib.suppress(BadAnswer):
             if upload := self.begin():
-                # Nobody has to wait for that.
+                # Nothing has to wait for that.
                 threading.Thread(target=self.give_up, args=(upload,)).start()
 
     def lets_push(self) -> bool:
-        """Whether these credentials may push; False where the answer does not say. The upload is given up by then.
+        """Return whether these credentials may push; False if the answer does not say. The upload is cancelled.
 
         Raises what `check_push` raises.
         """
@@ -159,9 +158,9 @@ class Blobs:
 def verified(
     blob: Blob, pieces: Iterator[bytes], short: Callable[[int], TaggerError], other: Callable[[Digest], TaggerError]
 ) -> Iterator[bytes]:
-    """Hand on the pieces of a blob; the last piece comes when all of them together match the digest.
+    """Pass on the pieces of a blob; the last piece comes when all of them together match the digest.
 
-    Raises what `short` makes of the size of a content that ends too early, and what `other` makes of another one.
+    Raises the error that `short` makes of the size of incomplete content, and that of `other` for other content.
     """
     algorithm, _, expected = blob.digest.partition(":")
     hashed, seen, held = hashlib.new(algorithm), 0, b""
