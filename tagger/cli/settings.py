@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from tagger.cli.options import Access, Where, words
 from tagger.cli.render.console import say
-from tagger.errors import InputError, Refused
+from tagger.errors import InputError, InvalidReference, Refused
 from tagger.text import printable
 from tagger.values import dataclass
 
@@ -171,10 +171,10 @@ def promotion(said: Given, sources: Sequence[str], to: Sequence[str], version: s
     repositories differ in how their tags are spelled or move, in the form of their git tags, or in gates, required
     evidence and commands after the release.
     """
-    from tagger.config.read import check_one
+    from tagger.config.read import check_one, read_repository
     from tagger.wiring.promote import Promotion
 
-    found = {repository: in_force(said, repository) for repository in to or sources[:1]}
+    found = {each: read_repository(said, os.environ, Path(), each) for each in to or [_repository_of(sources[0])]}
     for each in found.values():
         check_one(each.sharing)
     first, *others = found
@@ -194,6 +194,16 @@ def promotion(said: Given, sources: Sequence[str], to: Sequence[str], version: s
     source = sources if len(sources) > 1 else sources[0]
     image = Promotion(source, to, found[first].schemes(), next(iter(forms)))
     return Chosen([image], *_agreed([*found.values()], _OF_PROMOTED, "repositories"))
+
+
+def _repository_of(source: str) -> str:
+    """Return the repository of a source; anything else, such as an OCI layout, has no settings of its own."""
+    from tagger.image_name import ImageName
+
+    with contextlib.suppress(InvalidReference):
+        if reference := ImageName.parse(source).reference:
+            return str(reference.repository)
+    return source
 
 
 def promotions(said: Given, source_tag: str | None) -> Chosen[Promotion]:

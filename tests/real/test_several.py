@@ -431,6 +431,21 @@ def test_a_command_that_reads_a_repository_covers_the_variants_of_all_its_tables
     assert tagger(None, "check", str(shop)).code == 0
 
 
+def test_a_promotion_follows_no_policy_for_a_registry_that_it_does_not_go_to(
+    registry: Registry, elsewhere: Registry, repository: str, settings: Callable[[str], None]
+) -> None:
+    shop = Repository(registry, repository)
+    shop.image("build-77", "plain")
+    policy = f"[[policy]]\nmatch = '{elsewhere.host}/*'\nvariants = ['alpine']\n"
+    settings(f"registries = ['{elsewhere.host}']\n{policy}")
+    for words in ([], ["--to", str(shop)]):
+        ran = tagger(None, "promote", f"{shop}:build-77", "2.1.106", *words)
+        assert ran.code == 0, ran.err
+        assert {*registry.tags(repository)} == {"build-77", "2.1.106", "2.1", "2", "latest"}
+    ran = tagger(None, "promote", f"{shop}:build-77", "2.1.106", "--to", f"{elsewhere.host}/{repository}")
+    assert {*elsewhere.tags(repository)} == {"2.1.106-alpine", "2.1-alpine", "2-alpine", "alpine"}, ran.err
+
+
 def test_a_promotion_does_not_leave_out_the_gates_of_one_repository(
     registry: Registry, repository: str, settings: Callable[[str], None]
 ) -> None:
