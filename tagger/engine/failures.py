@@ -1,4 +1,4 @@
-"""What docker-py raises, as errors of tagger."""
+"""The exceptions of docker-py as errors of tagger."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Answers that end: an answer is complete in time or given up, headers included.
+"""Answers with a time limit, headers included.
 
-Read timeouts alone would let a server hold a command for ever with a byte now and then.
+With read timeouts alone, a server could hold a command forever by sending a byte now and then.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from tagger.work import Deadline
 
 SILENCE_SECONDS = 30.0
 ANSWER_SECONDS = 120.0
-# A blob may take for ever as long as it moves, and a registry may take a while to put a large one where it belongs.
+# A blob has no limit while bytes arrive, and a registry may need a while to store a large one.
 BLOB_SILENCE_SECONDS = 120.0
 _SLICE_SECONDS = 0.2
 _READS = frozenset({"GET", "HEAD"})
 
 
 def pool_classes(given: Deadline, *, of_blob: bool) -> dict[str, type[urllib3.HTTPConnectionPool]]:
-    """The classes, by scheme, of pools whose answers end; a blob may take longer, as long as it moves."""
+    """The classes of pools with limited answers, by scheme; a blob may take longer while bytes arrive."""
 
     class Response(_Response):
         deadline = given
@@ -48,7 +48,7 @@ def pool_classes(given: Deadline, *, of_blob: bool) -> dict[str, type[urllib3.HT
 
 
 class _Response(http.client.HTTPResponse):
-    """An answer that has to be complete within ANSWER_SECONDS."""
+    """An answer that must be complete within ANSWER_SECONDS."""
 
     deadline: Deadline
     endless: bool
@@ -61,7 +61,7 @@ class _Response(http.client.HTTPResponse):
 
 
 class _Incoming(io.RawIOBase):
-    """The bytes of one answer; a read ends as soon as it is called off, the answer to a write is waited for."""
+    """The bytes of one answer. A cancelled read ends at once; the answer to a write is awaited."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class _Incoming(io.RawIOBase):
         *,
         reads: bool,
     ) -> None:
-        self._raw = raw  # holds the socket open for as long as the answer is read
+        self._raw = raw  # keeps the socket open until the answer is read
         self._socket = connection
         self._check = deadline.check if reads else lambda: None
         self._now = deadline.clock.monotonic

@@ -19,9 +19,9 @@ _NOT_SERVED = frozenset({401, 403, 404, 405, 501})
 
 
 def catalog(connection: Connection) -> Iterator[Repository]:
-    """Every repository that the registry lists, in its order, as the pages come; a name that is none is left out.
+    """Yield every repository in the registry's list, page by page, without invalid names.
 
-    Raises Refused where the registry does not serve the list, BadAnswer for half a list, and RegistryUnreachable.
+    Raises Refused if the registry does not serve the list, BadAnswer for an incomplete list, and RegistryUnreachable.
     """
     registry = connection.registry
     url: str | None = _FIRST

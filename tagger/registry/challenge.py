@@ -1,4 +1,4 @@
-"""What a registry asks for when it answers 401: the header `WWW-Authenticate` (RFC 9110, section 11)."""
+"""Challenges: the header `WWW-Authenticate` of a 401 answer (RFC 9110, section 11)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Challenge:
 
 
 def parse(headers: Iterable[str]) -> list[Challenge]:
-    """The challenges of some headers.
+    """Parse the challenges of some headers.
 
     >>> parse(['Bearer realm="https://auth.local/token",scope="repository:a:pull,push", Basic realm=x'])[0].parameters
     {'realm': 'https://auth.local/token', 'scope': 'repository:a:pull,push'}
@@ -42,13 +42,13 @@ def parse(headers: Iterable[str]) -> list[Challenge]:
                 found.append(Challenge(scheme[1].lower()))
                 position = scheme.end()
             elif junk := _JUNK.match(header, position):
-                # Skip all of it at once: step by step would take time that grows with the square of its length.
+                # Skip all of it in one step: many steps would take quadratic time.
                 position = junk.end()
     return found
 
 
 def choose(headers: Iterable[str]) -> Challenge | None:
-    """The challenge to answer: Bearer before Basic, and no other.
+    """Return the challenge to answer: Bearer before Basic, and no other.
 
     >>> choose(['Negotiate', 'Basic realm="r"']).scheme
     'basic'
@@ -58,10 +58,10 @@ def choose(headers: Iterable[str]) -> Challenge | None:
 
 
 def scopes(wanted: str, named: str) -> list[str]:
-    """The scopes to ask a token for, one after the other; `named` is the one in the challenge, if any.
+    """Return the scopes to try for a token, in this order; `named` is the one in the challenge, if any.
 
-    Token servers disagree on the name of the right to delete. A read asks for nothing but the right to read, and a
-    write for nothing that would not allow it.
+    Token servers disagree on the name of the right to delete. A read requests only the right to read, and a write only
+    scopes that allow it.
 
     >>> scopes("repository:app:delete", "repository:app:delete")
     ['repository:app:delete', 'repository:app:pull,push', 'repository:app:*']
@@ -75,7 +75,7 @@ def scopes(wanted: str, named: str) -> list[str]:
         base = wanted.rpartition(":")[0]
         asked = [named, f"{base}:pull,push", f"{base}:*"]
     elif "push" in rights:
-        # Distribution wants the right to delete for an upload to be given up, with which nothing else can be done.
+        # Distribution needs the right to delete for cancelling an upload, and that right alone allows nothing else.
         asked = [wanted, named if _rights(named) & {"push", "*"} else ""]
     else:
         asked = [wanted, named if _rights(named) == rights or not wanted else ""]
@@ -83,7 +83,7 @@ def scopes(wanted: str, named: str) -> list[str]:
 
 
 def right(scope: str) -> str:
-    """The greatest right of a scope.
+    """Return the greatest right of a scope.
 
     >>> right("repository:app:pull,push")
     'push'

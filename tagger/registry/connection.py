@@ -1,4 +1,4 @@
-"""A connection to one registry: requests with the authorization that it asks for, and redirects.
+"""A connection to one registry: requests with authorization, and redirects.
 
 Credentials go to the registry's own scheme, host and port and to its token server, and nowhere else.
 """
@@ -63,11 +63,11 @@ class Connection:
         limit: int = 1024 * 1024,
         elsewhere: bool = True,
     ) -> Answer:
-        """Send a request to the registry; its answer, whatever the status.
+        """Send a request to the registry, and return its answer with any status.
 
-        `path` is absolute, or a URL of this registry; `scope` is what a token has to allow; `limit` is the most bytes
-        of a body that are read; without `elsewhere` a redirect to another host is the answer. Transient failures of
-        repeatable requests are tried again, for a few seconds; the pieces of a blob are sent once, whatever the answer.
+        `path` is absolute, or a URL of this registry; `scope` is what a token must allow; `limit` is the greatest size
+        of a body; without `elsewhere` a redirect to another host is the answer. Repeatable requests are retried for a
+        few seconds after a temporary failure; the pieces of a blob are sent only once.
 
         Raises RegistryUnreachable, BadAnswer, Denied and CredentialsError.
         """
@@ -85,9 +85,9 @@ class Connection:
 
     @contextlib.contextmanager
     def opened(self, path: str, *, scope: str) -> Iterator[tuple[Answer, Iterator[bytes]]]:
-        """Get a blob, from wherever the registry says that it is: the answer, and its body in pieces.
+        """Get a blob from the place that the registry names: yield the answer, and its body in pieces.
 
-        Nothing is tried again. Raises, with any piece too, what `request` raises.
+        Nothing is retried. Raises what `request` raises, at any piece too.
         """
         url = urllib.parse.urljoin(self.site.origin, path)
         sending = self.auth.begin(scope)
@@ -104,7 +104,7 @@ class Connection:
         raise self._circles()
 
     def following(self, method: str, answer: Answer) -> str | None:
-        """The URL that an answer redirects to, None where it does not. Raises BadAnswer for one to refuse."""
+        """Return the URL that an answer redirects to, None if there is none. Raises BadAnswer for an unsafe one."""
         location = answer.headers.get("location")
         if answer.status not in _REDIRECTS or not location:
             return None
@@ -118,7 +118,7 @@ class Connection:
         return following
 
     def _followed(self, method: str, answer: Answer, headers: dict[str, str], limit: int, *, elsewhere: bool) -> Answer:
-        """Follow the redirects of a read from its first answer on, to another host only with `elsewhere`."""
+        """Follow the redirects of a read after its first answer, to another host only with `elsewhere`."""
         for _ in range(_MOST_REDIRECTS):
             if not elsewhere and self._leads_elsewhere(answer):
                 return answer

@@ -1,4 +1,4 @@
-"""Deleting: what a registry deletes, and how one tag goes and leaves the others."""
+"""Deletes: what a registry can delete, and how to remove one tag without the others."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ from tagger.registry.refusal import Why
 from tagger.work import Pauses
 
 _GONE = (HTTPStatus.ACCEPTED, HTTPStatus.OK, HTTPStatus.NO_CONTENT)
-# What a registry says of a manifest that is not there. A 404 without this says that it does not know such a request.
+# The error codes for a missing manifest. A 404 without them means that the registry does not know the request.
 _NOT_THERE = frozenset({"MANIFEST_UNKNOWN", "NAME_UNKNOWN", "TAG_UNKNOWN", "NOT_FOUND"})
 
 
 class Deletes(Enum):
-    """What a registry deletes: single tags, manifests with all of their tags, or nothing."""
+    """What a registry can delete: single tags, manifests with all of their tags, or nothing."""
 
     BY_TAG = "by tag"
     BY_DIGEST = "by digest"
@@ -46,7 +46,7 @@ class Deletes(Enum):
 
 
 class Deleting:
-    """How tags are deleted in one repository."""
+    """Removes the tags of one repository."""
 
     def __init__(self, manifests: Manifests, blobs: Blobs) -> None:
         self._manifests = manifests
@@ -54,23 +54,23 @@ class Deleting:
         self._name = manifests.name
         self._deletes: Deletes | None = None
         self._switched_off = False
-        # distribution looks for all tags of a manifest that it deletes, and fails if one goes meanwhile.
+        # distribution searches all tags of a manifest that it deletes, and fails if one of them disappears.
         self._removing = threading.Lock()
 
     def remove(self, tag: Tag) -> None:
-        """Take one tag away and leave every other tag of its digest alone.
+        """Remove one tag and keep every other tag of its digest.
 
-        Where the registry cannot delete by tag, the tag is moved to a placeholder of its own, and that is deleted by
-        its digest; but only after a probe has shown that deletes are on, since otherwise the tag would be lost to it.
-        The image itself is never deleted: something else may come to hold it at any moment.
+        If the registry cannot delete by tag, tagger moves the tag to its own placeholder, and deletes that by its
+        digest. First, a probe shows that deletes are on; otherwise the tag would stay at the placeholder. The image
+        itself is never deleted, because another tag may point at it at any moment.
 
-        Raises BadAnswer when the registry deletes neither way.
+        Raises BadAnswer when the registry can delete neither.
         """
         if self.takes_single_tags():
             self.delete(tag)
             return
         before = None
-        with contextlib.suppress(BadAnswer):  # what cannot be read goes all the same
+        with contextlib.suppress(BadAnswer):  # an unreadable tag is removed too
             before = self._manifests.manifest(tag)
         with self._removing:
             self._remove_by_placeholder(tag, before)
@@ -82,7 +82,7 @@ class Deleting:
         except (Unreadable, TimedOut, Unsettled):
             raise
         except BadAnswer:
-            # Some registries take no index of nothing, or do not delete it.
+            # Some registries do not accept an empty index, or do not delete it.
             self._write_empty_blob()
             self._remove_by_way_of(second, tag, before)
 
@@ -105,11 +105,11 @@ class Deleting:
                 raise
 
     def _went(self, tag: Tag, before: Manifest | None, problem: TaggerError | KeyboardInterrupt) -> bool:
-        """Whether a tag is gone after its removal failed; otherwise it is as it was.
+        """Return whether a tag is gone after its removal failed; otherwise it is unchanged.
 
-        A write without an answer may still land, so a tag that reads as before is read again for some seconds.
+        A write without an answer may still arrive, so an unchanged tag is read again for some seconds.
 
-        Raises Unsettled when it is neither, since the placeholder is not what anybody should pull.
+        Raises Unsettled when it is neither, because nobody should pull the placeholder.
         """
         self._manifests.deadline.put_back()
         answered = isinstance(problem, BadAnswer | Refused) and not isinstance(problem, Unreadable)
@@ -135,7 +135,7 @@ class Deleting:
         )
 
     def empty(self, tag: Tag) -> None:
-        """Point a tag at its placeholder, so that it counts as absent where the registry deletes nothing.
+        """Point a tag at its placeholder, so that it counts as absent in a registry without deletes.
 
         Raises Refused, BadAnswer, RegistryUnreachable.
         """
@@ -149,7 +149,7 @@ class Deleting:
             self._manifests.put(tag, second)
 
     def takes_single_tags(self) -> bool:
-        """Whether the registry deletes single tags, rather than manifests with all of their tags.
+        """Return whether the registry deletes single tags, and not only manifests with all of their tags.
 
         Raises Refused when it deletes neither, Denied, RegistryUnreachable.
         """
@@ -158,7 +158,7 @@ class Deleting:
         return self._kind() is Deletes.BY_TAG
 
     def _kind(self) -> Deletes:
-        """What this registry deletes, which a delete of what is not there shows."""
+        """Find out what this registry can delete, by deleting something that does not exist."""
         if self._deletes is None:
             nothing = uuid.uuid4().hex
             by_tag = self._probe(Tag(f"probe-{nothing}"))
@@ -172,7 +172,7 @@ class Deleting:
         return self._deletes
 
     def _deletes_nothing(self) -> Refused:
-        """The error for a registry that deletes nothing; it says where a person can do that."""
+        """Return the error for a registry without deletes; it names the place where a person can delete."""
         registry, left = self._name.registry, f"so nothing is removed from {self._name.path}"
         if self._switched_off and not hosts.known(registry).page:
             return Refused(
@@ -184,18 +184,18 @@ class Deleting:
 
     @property
     def _own_tool(self) -> str:
-        """Where a person does what the registry API does not."""
+        """Return where a person can do what the registry API cannot."""
         return hosts.known(self._name.registry).page or "its own page or tool"
 
     def delete(self, reference: Tag | Digest) -> None:
-        """Delete a tag, or a manifest with every tag that points at it; what is not there is deleted already.
+        """Delete a tag, or a manifest with every tag that points at it; a missing one counts as deleted.
 
         Raises BadAnswer, Denied, RegistryUnreachable.
         """
         self._check_deleted(self._delete(reference), reference)
 
     def _check_deleted(self, answer: Answer, reference: str) -> None:
-        if _is_not_there(answer):  # which is also what a delete gets whose first answer was lost
+        if _is_not_there(answer):  # also after a delete whose first answer was lost
             return
         self._check_mutable(answer, reference)
         if answer.why(self._name.path) is Why.NO_RIGHT and answer.status == HTTPStatus.FORBIDDEN:

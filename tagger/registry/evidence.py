@@ -1,4 +1,4 @@
-"""Finds what is beside an image and says that it was signed, how it was built or what is in it."""
+"""Finds the evidence beside an image: signatures, provenance and SBOMs."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from tagger.registry.referrers import referrers
 from tagger.registry.repository import RemoteRepository
 
 STATEMENT_BYTES = 16 * 1024 * 1024
-"""A longer statement is not read."""
+"""The greatest size of a statement."""
 
 MOST_REFERRERS = 500
-"""Of what refers to an image, more is not read."""
+"""The most referrers of an image that are read."""
 
 _FAILURES = (RegistryError, Refused)
 _REFERENCE_TYPE, _REFERENCE_DIGEST = "vnd.docker.reference.type", "vnd.docker.reference.digest"
@@ -26,7 +26,7 @@ Judged = Found | Unfit
 
 
 def evidence(repository: RemoteRepository, digest: Digest) -> Evidence:
-    """Find what there is for a digest, and for the platforms of an index; what cannot be read does not count.
+    """Find the evidence for a digest, and for the platforms of an index; an unreadable part does not count.
 
     Raises BadAnswer for a broken index, and what the registry raises.
     """
@@ -50,7 +50,7 @@ def evidence(repository: RemoteRepository, digest: Digest) -> Evidence:
 
 
 def _referring(repository: RemoteRepository, of: Digest) -> list[Judged]:
-    """Return what the referrers of an image hold."""
+    """Return the evidence in the referrers of an image."""
     found: list[Judged] = []
     try:
         for number, entry in enumerate(referrers(repository, of)):
@@ -65,7 +65,7 @@ def _referring(repository: RemoteRepository, of: Digest) -> list[Judged]:
 
 
 def _hung(repository: RemoteRepository, of: Digest, end: str) -> list[Judged]:
-    """Return what hangs on an image by a tag that spells its digest."""
+    """Return the evidence under tags that spell an image's digest."""
     tag = Tag(f"{of.replace(':', '-')}.{end}")
     try:
         manifest = repository.manifest(tag)

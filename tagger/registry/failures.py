@@ -1,4 +1,4 @@
-"""What urllib3 raises, as errors of tagger."""
+"""The exceptions of urllib3 as errors of tagger."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tagger.text import printable
 
 
 def connection_lost(registry: Registry, error: Exception) -> Unreadable:
-    """The error for a connection that ended before the answer did."""
+    """Return the error for a connection that ended before the answer."""
     return Unreadable(f"{registry} closed the connection early ({_cause(error)})", AGAIN)
 
 
 def unreachable(registry: Registry, url: str, error: Exception) -> RegistryUnreachable:
-    """The error for a request that never reached its server, the registry or where it pointed."""
+    """Return the error for a request that never reached its server: the registry, or the target of a redirect."""
     netloc = urllib.parse.urlsplit(url).netloc
     own = netloc == registry.api_host
     host = registry.host if own else printable(netloc.rpartition("@")[2])
@@ -25,7 +25,7 @@ def unreachable(registry: Registry, url: str, error: Exception) -> RegistryUnrea
 
 
 def _reason(registry: Registry, host: str, error: Exception, *, own: bool) -> tuple[str, str]:
-    """What is wrong, and what to do about it."""
+    """Return the problem, and what to do about it."""
     if isinstance(error, urllib3.exceptions.ProxyError):
         return f"the proxy on the way to {host} fails ({_cause(error)})", "check HTTPS_PROXY, HTTP_PROXY and NO_PROXY"
     if isinstance(error, urllib3.exceptions.NameResolutionError):
@@ -42,7 +42,7 @@ def _reason(registry: Registry, host: str, error: Exception, *, own: bool) -> tu
 
 
 def _cause(error: Exception) -> str:
-    """The innermost reason of an error of urllib3, without its object names."""
+    """Return the innermost reason of an error of urllib3, without its object names."""
     inner: BaseException = error
     while (following := getattr(inner, "reason", None) or inner.__cause__ or inner.__context__) and isinstance(
         following, BaseException

@@ -1,4 +1,4 @@
-"""What is known of well-known registries that their answers do not say: one table, for hints.
+"""Facts about well-known registries that their answers do not show: one table, for hints.
 
 tagger learns what a registry does from its answers, and from its name only where no answer shows it.
 """
@@ -13,10 +13,10 @@ from tagger.values import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """What is known of one registry.
+    """The facts about one registry.
 
     `hosts` are patterns of its API's host names, `token_hosts` the hosts of a token server that is elsewhere.
-    `page` is where a person does what the registry's API does not: its web page, or its own tool.
+    `page` is where a person can do what the registry's API cannot: its web page, or its own tool.
     """
 
     name: str = ""
@@ -44,7 +44,7 @@ _KNOWN = (
 
 
 def known(registry: Registry) -> Host:
-    """What is known of a registry; of most that is nothing.
+    """Return the facts about a registry; about most there are none.
 
     >>> known(Registry("012345678901.dkr.ecr.eu-west-1.amazonaws.com")).name
     'Amazon ECR'

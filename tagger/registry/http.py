@@ -1,4 +1,4 @@
-"""HTTP requests to one registry and where it points, with retries."""
+"""HTTP requests to one registry and to the targets of its redirects, with retries."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ from tagger.work import Attempt, Deadline, Pauses, Trace
 
 _CONNECT_SECONDS = 15.0
 _PIECE_BYTES = 512 * 1024
-# What a command may wait for retries in all, so that it soon says that a registry is down for good.
+# The time for all retries of a command, so that it soon reports a registry that stays down.
 _WAITING_SECONDS = 120.0
 _REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 Body = bytes | Iterator[bytes] | None
-"""What is sent: bytes, or the pieces of a blob, which are there only once."""
+"""The body of a request: bytes, or the pieces of a blob, which can be read only once."""
 
 
 class Transport:
-    """A pool of connections to one registry, and to where it points; safe to use from several threads.
+    """A pool of connections to one registry, and to the targets of its redirects; safe to use from several threads.
 
-    With `insecure` the registry's own certificate is not verified. `trace` gets a line for every request. What several
-    transports share is given: their `pools`, and the `traffic` that they are a part of.
+    With `insecure` the registry's own certificate is not verified. `trace` gets a line for every request. Several
+    transports share their `pools`, and the `traffic` that they belong to.
     """
 
     def __init__(
@@ -70,9 +70,9 @@ class Transport:
         limit: int,
         first: Answer | None = None,
     ) -> Answer:
-        """Send a request; its answer. Transient failures are tried again, unless the request has the pieces of a blob.
+        """Send a request, and return its answer; retry temporary failures, unless it sends the pieces of a blob.
 
-        `first` is the answer to the first attempt, if that was made already.
+        `first` is the answer to the first attempt, if there was one already.
 
         Raises Unreadable, RegistryUnreachable, BadAnswer for an answer that is too long, TimedOut and CalledOff.
         """
@@ -101,7 +101,7 @@ class Transport:
         raise AssertionError("the last attempt returns or raises")
 
     def _may_wait(self, attempt: Attempt, because: str, seconds: float = 0.0) -> bool:
-        """Whether there is to be another attempt, at the earliest in so many seconds."""
+        """Return whether another attempt is allowed, after at least this pause."""
         if attempt.pause is None:
             return False
         pause = max(attempt.pause, seconds)
@@ -115,7 +115,7 @@ class Transport:
         return True
 
     def once(self, method: str, url: str, headers: Mapping[str, str], body: Body = None, *, limit: int) -> Answer:
-        """Send a request one time; raise urllib3's HTTPError where `send` translates, and what else `send` raises."""
+        """Send a request once. Raises urllib3's HTTPError, which `send` translates, and what else `send` raises."""
         with self._traced(method, url) as traced:
             response = self._begun(method, url, headers, body, of_blob=isinstance(body, Iterator))
             traced.outcome = str(response.status)
@@ -123,9 +123,9 @@ class Transport:
 
     @contextlib.contextmanager
     def opened(self, url: str, headers: Mapping[str, str], *, limit: int) -> Iterator[tuple[Answer, Iterator[bytes]]]:
-        """Get a blob: the answer, and its body in pieces; the body of another answer than 200 is in the answer.
+        """Get a blob: yield the answer, and its body in pieces; unless the status is 200, the answer has the body.
 
-        Nothing is tried again. Raises, at the beginning and with any piece, what `send` raises.
+        Nothing is retried. Raises what `send` raises, at any piece too.
         """
         with self._traced("GET", url) as traced:
             try:
@@ -162,7 +162,7 @@ class Transport:
 
     @contextlib.contextmanager
     def _counted(self, url: str) -> Iterator[list[urllib3.BaseHTTPResponse]]:
-        """Let the traffic know how a request was answered."""
+        """Tell the traffic how a request was answered."""
         answered: list[urllib3.BaseHTTPResponse] = []
         try:
             yield answered
@@ -212,6 +212,6 @@ class Transport:
 
 @dataclass(slots=True)
 class _Traced:
-    """The part of a request's trace line that is known only at its end: the status, or why there is none."""
+    """The end of a request's trace line: the status, or why there is none."""
 
     outcome: str = "no answer"

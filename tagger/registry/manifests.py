@@ -22,13 +22,13 @@ from tagger.registry.tag_list import NoList, TagList
 from tagger.text import printable
 from tagger.work import AT_ONCE, Deadline
 
-# Without the full list some registries answer another digest (schema 1), others 404 for a manifest that is there.
+# Without the full list, some registries answer with another digest (schema 1), and others with 404.
 _ACCEPT = {"Accept": ", ".join(MEDIA_TYPES)}
 MANIFEST_BYTES = 4 * 1024 * 1024
 WRITTEN = (HTTPStatus.CREATED, HTTPStatus.OK, HTTPStatus.ACCEPTED)
-# How many tags a registry should write by one request.
+# The most tags in one request.
 _TOGETHER = 10
-# A HEAD that is answered so may be of no use there, whatever a GET would find.
+# After such an answer, HEAD may be useless there, and a GET may still find the manifest.
 _HEAD_SAYS_NOTHING = frozenset(range(400, 500)) - {401, 408, 429} | {501}
 _NO_HEADS = (HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED)
 # A scan under way, a vulnerable image, a legal hold: statuses that are about one manifest.
@@ -36,9 +36,9 @@ _POLICIES = (HTTPStatus.PRECONDITION_FAILED, HTTPStatus.LOCKED, HTTPStatus.UNAVA
 
 
 class Manifests:
-    """The manifests of one repository, as its registry has them.
+    """The manifests of one repository.
 
-    `is_dockers` says that the registry is of the lineage of Docker's own, once it has answered.
+    `is_dockers` is set after the first answer if the registry is derived from Docker's own.
     """
 
     def __init__(self, name: Repository, connection: Connection) -> None:
@@ -54,11 +54,11 @@ class Manifests:
 
     @property
     def deadline(self) -> Deadline:
-        """The time that there is for asking and waiting."""
+        """The time for requests and waits."""
         return self.connection.deadline
 
     def digest(self, tag: Tag | Digest) -> Digest | None:
-        """Where a tag points, or the digest itself if it is there; None when absent.
+        """Return where a tag points, or the digest itself if it exists; None when absent.
 
         Raises Unreadable, Denied, RegistryUnreachable.
         """
@@ -66,9 +66,9 @@ class Manifests:
         return found.digest if found else None
 
     def descriptor(self, tag: Tag | Digest) -> Descriptor | None:
-        """Where a tag points, and what kind of manifest that is; None when absent.
+        """Return where a tag points, and the kind of that manifest; None when absent.
 
-        HEAD is cheap and unreliable: a tag that it denies and the list names is asked for by GET. A tag with an
+        HEAD is cheap and unreliable: a listed tag that it denies is requested again by GET. A tag with an
         unfinished removal is absent; see `is_half_removed`.
 
         Raises Unreadable, Denied, RegistryUnreachable.
@@ -77,12 +77,12 @@ class Manifests:
         return None if found and is_placeholder(tag, found.digest) else found
 
     def is_half_removed(self, tag: Tag) -> bool:
-        """Whether a tag holds a placeholder, because its removal is unfinished. Raises what `descriptor` raises."""
+        """Return whether a tag holds a placeholder: its removal is unfinished. Raises what `descriptor` raises."""
         found = self.held(tag)
         return found is not None and is_placeholder(tag, found.digest)
 
     def is_index(self, digest: Digest) -> bool:
-        """Whether a digest that is there is that of an index; what was seen before is not asked again.
+        """Return whether an existing digest is that of an index; a digest that was seen before needs no request.
 
         Raises what `descriptor` raises.
         """
@@ -91,7 +91,7 @@ class Manifests:
         return digest in self._seen and self._seen[digest].is_index
 
     def held(self, tag: Tag | Digest) -> Descriptor | None:
-        """What a tag points at, be it a placeholder; None when absent. Raises what `descriptor` raises."""
+        """Return where a tag points, even at a placeholder; None when absent. Raises what `descriptor` raises."""
         found = self._looked_up(tag)
         if found:
             self._seen[found.digest] = found
@@ -114,16 +114,16 @@ class Manifests:
         return Descriptor(manifest.media_type, manifest.digest) if manifest else None
 
     def head_agrees(self, tag: Tag) -> bool | None:
-        """Whether HEAD says the same of a tag as GET, None where GET finds nothing. Raises what `manifest` raises."""
+        """Return whether HEAD agrees with GET about a tag; None if GET finds nothing. Raises what `manifest` raises."""
         head = self.request("HEAD", f"/manifests/{tag}", headers=_ACCEPT)
         manifest = self._fetched(tag)
         named = head.headers.get("docker-content-digest") if head.status == HTTPStatus.OK else None
         return named == manifest.digest if manifest else None
 
     def manifest(self, reference: Tag | Digest) -> Manifest | None:
-        """A manifest, checked against its digest; None when it is absent. By digest it is fetched once.
+        """Return a manifest, checked against its digest; None when it is absent. By digest it is fetched once.
 
-        Raises Unreadable, BadAnswer for content that is not what its digest says, Denied, RegistryUnreachable.
+        Raises Unreadable, BadAnswer for content that does not match its digest, Denied, RegistryUnreachable.
         """
         found = self._fetched(reference)
         return None if found and is_placeholder(reference, found.digest) else found
@@ -153,7 +153,7 @@ class Manifests:
         self._write(tag, manifest)
 
     def upload(self, manifest: Manifest) -> bool:
-        """Send a manifest without a tag; whether the registry now lists it as referring to its subject.
+        """Send a manifest without a tag, and return whether the registry now lists it as a referrer.
 
         Raises what `put` raises.
         """
@@ -166,16 +166,16 @@ class Manifests:
         return answer
 
     def send(self, reference: Tag | Digest, manifest: Manifest) -> Answer:
-        """The answer to a manifest PUT, whatever its status."""
+        """Return the answer to a manifest PUT, with any status."""
         headers = {"Content-Type": manifest.media_type}
         return self.request("PUT", f"/manifests/{reference}", headers=headers, body=manifest.body)
 
     def put_together(self, tags: Sequence[Tag], manifest: Manifest) -> set[Tag]:
-        """Point tags at a manifest that this repository has, many by one request; the tags that this worked for.
+        """Point tags at a manifest that this repository has, many in one request, and return the written tags.
 
-        A registry that supports this names each tag that it wrote (distribution-spec after 1.1.1, "Pushing Manifests",
-        OCI-Tag), others ignore them all, which costs a round trip to find out. So a few tags, which can be put one by
-        one at once, are not tried where Docker's own header shows a registry of the lineage that ignores them.
+        A registry that supports this names each written tag (distribution-spec after 1.1.1, "Pushing Manifests",
+        OCI-Tag). Others ignore them all, which costs a round trip. So tagger does not try it with few tags, which it
+        can put concurrently, if a header shows that the registry is derived from Docker's own, which ignores them.
 
         Raises Denied, RegistryUnreachable.
         """
@@ -191,7 +191,7 @@ class Manifests:
         try:
             answer = self.request("PUT", path, headers={"Content-Type": manifest.media_type}, body=manifest.body)
         except BadAnswer:
-            return set()  # whatever it has against this request, it may take the tags one by one
+            return set()  # it may still take the tags one by one
         named = answer.headers.get("oci-tag", "") if answer.status == HTTPStatus.CREATED else ""
         return {tag.strip() for tag in named.split(",")}
 
@@ -205,7 +205,7 @@ class Manifests:
         limit: int = 1024 * 1024,
         scope: str = "",
     ) -> Answer:
-        """The answer to a request below the repository's URL, whatever its status; see `Connection.request`."""
+        """Return the answer to a request below the repository's URL, with any status; see `Connection.request`."""
         scope = scope or (self.scopes.pull if method in ("GET", "HEAD") else self.scopes.push)
         answer = self.connection.request(
             method, f"/v2/{self.name.path}{path}", scope=scope, headers=headers, body=body, limit=limit
@@ -214,7 +214,7 @@ class Manifests:
         return answer
 
     def _is_withheld(self, answer: Answer, reference: Tag | Digest) -> bool:
-        """Whether an answer is about this manifest alone, rather than about the repository."""
+        """Return whether an answer is only about this manifest, and not about the repository."""
         if answer.status == HTTPStatus.FORBIDDEN:
             return self.list.names(reference)
         return answer.status in _POLICIES and self.list.is_shown()
@@ -238,5 +238,5 @@ class Manifests:
 
 
 def media_type_of(answer: Answer) -> str:
-    """The media type of an answer, without parameters."""
+    """Return the media type of an answer, without parameters."""
     return answer.headers.get("content-type", "").partition(";")[0].strip()

@@ -1,4 +1,4 @@
-"""Connections to a registry and to where it points: through which proxy, and with which TLS."""
+"""Connections to a registry and to the targets of its redirects, with their proxies and TLS."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from tagger.text import hide
 from tagger.work import Deadline
 
 CONNECTIONS = 8
-"""How many connections to one host are kept open."""
+"""The number of open connections to one host."""
 
 
 class Pools:
-    """Pools of connections, each made when it is first needed; safe to use from several threads.
+    """Pools of connections, created on first use; safe to use from several threads.
 
     `insecure` says that the registry's own certificate is not verified.
     """
@@ -39,7 +39,7 @@ class Pools:
         self._pools: dict[tuple[bool, bool, str | None], urllib3.PoolManager] = {}
 
     def to(self, url: str, *, of_blob: bool) -> urllib3.PoolManager:
-        """The pool that leads to a URL. Raises RegistryUnreachable for a proxy or certificate that cannot be used."""
+        """Return the pool for a URL. Raises RegistryUnreachable for a proxy or certificate that cannot be used."""
         parts = urllib.parse.urlsplit(url)
         proxy = proxy_of(parts, os.environ)
         verified = not self._insecure or parts.hostname != self._registry.hostname.lower()
@@ -67,16 +67,16 @@ class Pools:
 
 
 def proxy_to(url: str) -> str | None:
-    """The proxy on the way to a URL, without its login; None for none.
+    """Return the proxy for a URL, without its login; None without a proxy.
 
-    Raises RegistryUnreachable for a proxy whose URL cannot be used.
+    Raises RegistryUnreachable for an unusable URL of a proxy.
     """
     proxy = proxy_of(urllib.parse.urlsplit(url), os.environ)
     return _without_login(proxy) if proxy else None
 
 
 def proxies() -> dict[str, str]:
-    """The proxies that the environment names by their schemes, without logins. Raises what `proxy_to` raises."""
+    """Return the proxies of the environment by scheme, without logins. Raises what `proxy_to` raises."""
     return {scheme: _without_login(proxy) for scheme, proxy in proxies_of(os.environ).items()}
 
 
@@ -86,7 +86,7 @@ def _without_login(proxy: str) -> str:
 
 
 def _login(proxy: str) -> dict[str, str] | None:
-    """The header that logs in to a proxy, None for none. An error does not show what the proxy is set to."""
+    """Return the header for a proxy's login, None without one. An error does not show the value of the variable."""
     try:
         parts = urllib3.util.parse_url(proxy)
     except urllib3.exceptions.LocationParseError:

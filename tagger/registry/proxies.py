@@ -14,7 +14,7 @@ _PORTS = {"http": 80, "https": 443}
 
 
 def proxy_of(url: SplitResult, environ: Mapping[str, str]) -> str | None:
-    """The proxy that the environment names for a URL, None for none; loopback never goes through one.
+    """Return the proxy that the environment names for a URL, None without one; loopback never uses a proxy.
 
     >>> from urllib.parse import urlsplit
     >>> environ = {"HTTPS_PROXY": "proxy:3128", "NO_PROXY": "10.0.0.0/8, .example"}
@@ -24,7 +24,7 @@ def proxy_of(url: SplitResult, environ: Mapping[str, str]) -> str | None:
     try:
         host, port = url.hostname or "", url.port or _PORTS[url.scheme]
     except ValueError:
-        return None  # this is no port, and the request itself fails
+        return None  # not a port, so the request itself fails
     if host == "localhost" or is_loopback(host):
         return None
     if any(_matches(each.strip(), host, port) for each in _named("NO_PROXY", environ).lower().split(",")):
@@ -35,7 +35,7 @@ def proxy_of(url: SplitResult, environ: Mapping[str, str]) -> str | None:
 
 
 def proxies_of(environ: Mapping[str, str]) -> dict[str, str]:
-    """The proxies that the environment names, by the scheme of the requests that they serve."""
+    """Return the proxies of the environment, by the scheme of the requests."""
     named = {scheme: _named(f"{scheme.upper()}_PROXY", environ) for scheme in ("https", "http")}
     return {scheme: proxy if "://" in proxy else f"http://{proxy}" for scheme, proxy in named.items() if proxy}
 
@@ -45,7 +45,7 @@ def _named(name: str, environ: Mapping[str, str]) -> str:
 
 
 def _matches(exception: str, host: str, port: int) -> bool:
-    """Whether an entry of NO_PROXY covers a host: *, a network, or a name or address, perhaps with a port."""
+    """Return whether an entry of NO_PROXY covers a host: *, a network, or a name or address, perhaps with a port."""
     if exception in ("", "*"):
         return exception == "*"
     address = _address(host)

@@ -1,4 +1,4 @@
-"""How much a registry says it still answers: the headers RateLimit, RateLimit-Remaining and their like; pure.
+"""The remaining quota of a registry: the headers RateLimit, RateLimit-Remaining and their like; pure.
 
 Docker Hub sends `ratelimit-remaining: 76;w=21600`, GitHub `x-ratelimit-remaining` with the time of the reset, others
 what the IETF's draft "RateLimit header fields for HTTP" describes, in one of its forms.
@@ -10,9 +10,9 @@ import re
 from collections.abc import Mapping
 
 _SCARCE = 0.1
-"""The part of a quota from which on it is spread over the time that is left."""
+"""The fraction of a quota below which requests are spread over the remaining time."""
 _SCARCE_ALONE = 20.0
-"""How many requests are few if the registry does not say how many there were."""
+"""The same as a number of requests, if the registry does not say its whole quota."""
 _EARLIEST_DATE = 1_000_000_000.0
 _NUMBER = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)")
 _PARAMETER = re.compile(r"(?:^|[;,\s])([a-z]+)\s*=\s*([0-9]+(?:\.[0-9]+)?)")
@@ -20,7 +20,7 @@ _PREFIXES = ("ratelimit-", "x-ratelimit-", "x-rate-limit-")
 
 
 def spacing(headers: Mapping[str, str], now: float) -> float | None:
-    """The seconds to leave between requests so that the quota lasts; 0.0 if there is enough, None if nothing is said.
+    """Return the seconds between requests that make the quota last; 0.0 if there is enough, None if it is unknown.
 
     `now` is in seconds since 1970.
 
@@ -54,7 +54,7 @@ def _number(headers: Mapping[str, str], name: str) -> float | None:
 
 
 def _window(headers: Mapping[str, str]) -> float:
-    """The seconds of the window that a parameter `w` names; without one, a second."""
+    """Return the seconds of the window in a parameter `w`; without one, a second."""
     for prefix in _PREFIXES:
         for name in ("remaining", "limit"):
             if window := dict(_PARAMETER.findall(headers.get(prefix + name, "").lower())).get("w"):

@@ -1,4 +1,4 @@
-"""What refers to a manifest: signatures, attestations and the like, as the registry or a tag lists them."""
+"""The referrers of a manifest: signatures, attestations and the like, listed by the registry or under a tag."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _MOST_PAGES = 100
 
 
 def referrers(manifests: Manifests, digest: Digest) -> Iterator[Entry]:
-    """What refers to a manifest, as signatures do (OCI distribution spec, "Listing Referrers").
+    """Yield the referrers of a manifest, such as signatures (OCI distribution spec, "Listing Referrers").
 
-    A registry without that API has a tag for it ("Referrers Tag Schema").
+    A registry without that API has a tag for them ("Referrers Tag Schema").
 
-    Raises, after all that it could find, Unreadable, BadAnswer, Refused, RegistryUnreachable.
+    Raises, after everything that it could find, Unreadable, BadAnswer, Refused, RegistryUnreachable.
     """
     try:
         complete = yield from _listed(manifests, digest)
@@ -36,7 +36,7 @@ def _tagged(manifests: Manifests, digest: Digest) -> tuple[Entry, ...] | None:
 
 
 def _listed(manifests: Manifests, digest: Digest) -> Generator[Entry, None, bool]:
-    """What the registry itself lists; return whether that is a list, and all of it."""
+    """Yield what the registry itself lists; return whether that was a complete list."""
     url = path = f"/v2/{manifests.name.path}/referrers/{digest}"
     visited: set[str] = set()
     while url not in visited and len(visited) < _MOST_PAGES:
@@ -47,7 +47,7 @@ def _listed(manifests: Manifests, digest: Digest) -> Generator[Entry, None, bool
         except BadAnswer as error:
             if visited or isinstance(error, Unreadable):
                 raise
-            return False  # whatever answers there speaks no such API
+            return False  # that server has no such API
         page = referrers_in(answer.body, media_type_of(answer)) if answer.status == HTTPStatus.OK else None
         if page is None:
             busy = answer.status == HTTPStatus.TOO_MANY_REQUESTS or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR
@@ -66,7 +66,7 @@ def _listed(manifests: Manifests, digest: Digest) -> Generator[Entry, None, bool
 
 
 def lists_referrers(manifests: Manifests, digest: Digest) -> bool:
-    """Whether the registry itself lists what refers to a manifest there. Raises what `referrers` raises."""
+    """Return whether the registry itself lists the referrers of a manifest. Raises what `referrers` raises."""
     listing = _listed(manifests, digest)
     while True:
         try:

@@ -1,6 +1,6 @@
-"""Why a registry refuses a request, decided by its answer and never by its name.
+"""Why a registry refuses a request, by its answer and never by its name.
 
-Every registry has its own status, code and sentence for the same reason. An Engine quotes only the sentence.
+Each registry has its own status, code and sentence for the same reason. An Engine quotes only the sentence.
 """
 
 from __future__ import annotations
@@ -40,16 +40,16 @@ _WORDS = {
     ),
 }
 _REASONS = {why: re.compile(words, re.IGNORECASE | re.DOTALL) for why, words in _WORDS.items()}
-# A registry that is busy speaks of quotas too, and so does one that asks to come back later.
+# A busy registry mentions quotas too, and so does one that asks for a later attempt.
 _BUSY = re.compile(r"too ?many ?requests|\brate\b|per (second|minute|hour|day)", re.IGNORECASE)
 _UNKNOWN_USER, _FORBIDDEN, _BUSY_STATUS, _FAULTS = 401, 403, 429, 500
 _UNPAID_OR_FULL = (402, 507)
-# What a registry puts in quotes is a name, and a name may contain any of these words.
+# Text in quotes is a name, and a name may contain any of these words.
 _QUOTED = re.compile(r"(?<!\w)'[^']*'(?!\w)|\"[^\"]*\"|`[^`]*`")
 
 
 def reason(said: str, status: int | None = None, name: str = "") -> Why | None:
-    """Why a request was refused for good, None when the answer does not say or the refusal may pass.
+    """Return why a request was refused permanently; None if the answer does not say, or it may be temporary.
 
     `said` has the codes and messages of the answer, `status` is its HTTP status if there is one, and `name` is the
     repository's, which may contain any word.
@@ -68,5 +68,5 @@ def reason(said: str, status: int | None = None, name: str = "") -> Why | None:
     if status == _BUSY_STATUS or _BUSY.search(text) or (status or 0) >= _FAULTS:
         return found if found is Why.IMMUTABLE and status != _BUSY_STATUS else None
     if status == _FORBIDDEN and found in (None, Why.NO_REPOSITORY):
-        return Why.NO_RIGHT  # which is also how registries hide that there is no such repository
+        return Why.NO_RIGHT  # registries also hide a missing repository in this way
     return found

@@ -1,4 +1,4 @@
-"""A repository in a registry, by the registry's HTTP API (OCI distribution spec)."""
+"""A repository in a registry, through the HTTP API (OCI distribution spec)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tagger.registry.referrers import referrers
 
 
 class RemoteRepository(Manifests):
-    """A repository, as its registry has it: its tags, manifests and blobs."""
+    """A repository in its registry: its tags, manifests and blobs."""
 
     def __init__(self, name: Repository, connection: Connection) -> None:
         super().__init__(name, connection)
@@ -27,22 +27,22 @@ class RemoteRepository(Manifests):
         return self.connection.auth.credential()
 
     def tags(self) -> list[Tag]:
-        """Every tag, in the registry's order; a repository that does not exist has none.
+        """List every tag, in the registry's order; a repository that does not exist has none.
 
-        Raises BadAnswer rather than return half a list, Denied, RegistryUnreachable.
+        Raises BadAnswer for an incomplete list, Denied, RegistryUnreachable.
         """
         return self.listed() or []
 
     def listed(self) -> list[Tag] | None:
-        """Every tag, as `tags` returns them; None when there is no such repository."""
+        """List every tag like `tags`; None when there is no such repository."""
         return self.list.read()
 
     def referrers(self, digest: Digest) -> Iterator[Entry]:
-        """What refers to a manifest; see `referrers`."""
+        """Yield the referrers of a manifest; see `referrers`."""
         return referrers(self, digest)
 
     def check_push(self) -> None:
-        """Raise what keeps these credentials from a push, if anything is known to; see `Blobs.check_push`."""
+        """Raise the known obstacle to a push with these credentials, if there is one; see `Blobs.check_push`."""
         self.blobs.check_push()
 
     def check_removal(self) -> None:
@@ -50,7 +50,7 @@ class RemoteRepository(Manifests):
         self.deleting.takes_single_tags()
 
     def remove(self, tag: Tag) -> None:
-        """Take one tag away; see `Deleting.remove`."""
+        """Remove one tag; see `Deleting.remove`."""
         self.deleting.remove(tag)
 
     def empty(self, tag: Tag) -> None:

@@ -1,4 +1,4 @@
-"""When a registry wants to be asked again: the header `Retry-After` (RFC 9110, section 10.2.3)."""
+"""When a registry wants the next request: the header `Retry-After` (RFC 9110, section 10.2.3)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DURATION = re.compile(rf"([0-9]+(?:\.[0-9]+)?)({'|'.join(sorted(_UNITS, key=len
 
 
 def seconds_to_wait(asked: str, now: float, longest: float = _LONGEST) -> float:
-    """The seconds that a registry asks to wait, up to the longest; 0 where it asks for nothing that can be read.
+    """Return the seconds that a registry asks tagger to wait, within a limit; 0 if the header is missing or invalid.
 
     `now` is in seconds since 1970. GitHub's registry writes durations as Go does: `880.092µs`, `1m30s`.
 

@@ -1,4 +1,4 @@
-"""Where a registry is: its scheme, host and port, how far it is trusted there, and what else is its own."""
+"""The address of a registry: its scheme, host and port, and how far it is trusted there."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _GREETING_BYTES = 64 * 1024
 class Trust:
     """How far a registry is trusted without TLS.
 
-    `insecure`: plain HTTP and unverified TLS are allowed, as in the Engine. `plain_credentials`: credentials may
-    cross plain HTTP too (loopback, or named by the user). `plain_first`: plain HTTP is tried first, which is safe and
-    usual where nothing leaves the machine. `token_hosts`: hosts beside its own that may be its token server.
-    `because` says why it may be insecure.
+    `insecure`: plain HTTP and unverified TLS are allowed, as in the Engine. `plain_credentials`: credentials may go
+    over plain HTTP too (loopback, or named by the user). `plain_first`: plain HTTP is tried first, which is safe and
+    usual on one machine. `token_hosts`: other hosts that may be its token server. `because` says why it may be
+    insecure.
     """
 
     insecure: bool = False
@@ -37,13 +37,13 @@ class Trust:
 
 @dataclass(slots=True)
 class Found:
-    """The scheme, host and port at which a registry was found; None until it is looked for."""
+    """The scheme, host and port of a registry; None before the first request."""
 
     origin: str | None = None
 
 
 class Site:
-    """The address of one registry; safe to use from several threads. What was `found` may be shared."""
+    """The address of one registry; safe to use from several threads. Several sites may share what was `found`."""
 
     def __init__(self, registry: Registry, trust: Trust, transport: Transport, found: Found | None = None) -> None:
         self.registry = registry
@@ -57,21 +57,21 @@ class Site:
 
     @property
     def origin(self) -> str:
-        """The registry's scheme, host and port; the first use may ask the registry whether it speaks TLS."""
+        """The registry's scheme, host and port; the first use may ask the registry whether it supports TLS."""
         with self._lock:
             if self._found.origin is None:
                 self._found.origin = self._probed()
             return self._found.origin
 
     def greeting(self) -> Answer:
-        """What the registry's root answers to a request without credentials. Raises what `Transport.send` raises."""
+        """Return the root's answer to a request without credentials. Raises what `Transport.send` raises."""
         plainly = self.tried_plainly("GET", "/v2/", {}, _GREETING_BYTES)
         return plainly or self._transport.send("GET", f"{self.origin}/v2/", {}, limit=_GREETING_BYTES)
 
     def tried_plainly(self, method: str, path: str, headers: dict[str, str], limit: int) -> Answer | None:
-        """The answer to a first read over plain HTTP, without credentials; None where that is not spoken there.
+        """Return the answer to a first read over plain HTTP, without credentials; None if the server has none.
 
-        Servers that want TLS answer such a request with 400, or close the connection.
+        Servers that require TLS answer such a request with 400, or close the connection.
         """
         if self._found.origin is not None or not self.trust.plain_first or method not in ("GET", "HEAD"):
             return None
@@ -86,7 +86,7 @@ class Site:
             return answer if spoken and self._found.origin == self._plain else None
 
     def owns(self, url: str) -> bool:
-        """Whether a URL has the registry's own scheme, host and port."""
+        """Return whether a URL has the registry's own scheme, host and port."""
         return origin_of(url) == origin_of(self.origin)
 
     def check_own(self, url: str) -> None:
@@ -109,7 +109,7 @@ class Site:
             )
 
     def _probed(self) -> str:
-        """The origin of an insecure registry: as for the Engine, HTTPS if it speaks that and HTTP otherwise."""
+        """Return the origin of an insecure registry: as for the Engine, HTTPS if possible, and HTTP otherwise."""
         try:
             self._transport.once("GET", f"{self._secure}/v2/", {}, limit=_GREETING_BYTES)
         except (urllib3.exceptions.SSLError, urllib3.exceptions.ProtocolError, urllib3.exceptions.TimeoutError):

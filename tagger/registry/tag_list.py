@@ -20,22 +20,22 @@ from tagger.names import Digest, Repository, Tag, parse_tag
 from tagger.registry.answer import Answer
 from tagger.registry.connection import Connection
 
-# Google's registries put every manifest beside the tags, all in one answer.
+# Google's registries list every manifest beside the tags, all in one answer.
 _PAGE_BYTES = 32 * 1024 * 1024
 _PAGE_TAGS = 1000  # Amazon ECR refuses more
 _MOST_TAGS = 1_000_000
 _MOST_BARREN_PAGES = 10
 _LINK = re.compile(r"<([^<>]*)>\s*((?:;[^,]*)?)")
-# This breaks the RFC, but its meaning is clear, and without it half a list would be taken for all of it.
+# This violates the RFC, but its meaning is clear, and without it half a list would count as complete.
 _BARE_LINK = re.compile(r"([^<>;,\s]+)\s*(;[^,]*)")
-# Statuses of a registry that has nothing against the size of the page.
+# Statuses that have another cause than the size of the page.
 _NOT_ABOUT_SIZE = frozenset({401, 403, 404, 408, 429})
-# One of these is in the answer of a registry, whatever else it says.
+# The answer of a registry contains one of these.
 _EXPECTED: dict[int, set[str]] = {HTTPStatus.OK: {"name", "tags"}, HTTPStatus.NOT_FOUND: {"errors"}}
 
 
 class TagList:
-    """The tags of one repository, as the registry lists them; the last list is remembered."""
+    """The tags of one repository, as the registry lists them; it remembers the last list."""
 
     def __init__(self, name: Repository, connection: Connection, scope: str) -> None:
         self._name = name
@@ -45,12 +45,12 @@ class TagList:
         self._first = f"{self._path}?n={_PAGE_TAGS}"
         self._named: frozenset[str] | None = None
         self.pages: tuple[int, ...] = ()
-        """How many tags each page had when the list was read last."""
+        """The number of tags on each page of the last list."""
 
     def read(self) -> list[Tag] | None:
-        """Read every page; the tags in the registry's order, None when there is no such repository.
+        """Read every page, and return the tags in the registry's order; None when there is no such repository.
 
-        Raises BadAnswer rather than return half a list, Denied, RegistryUnreachable.
+        Raises BadAnswer for an incomplete list, Denied, RegistryUnreachable.
         """
         found: dict[str, None] = {}
         visited: set[str] = set()
@@ -78,11 +78,11 @@ class TagList:
             answer = self._ask(url)
 
     def named(self, tag: str) -> bool:
-        """Whether the list named a tag when it was read last."""
+        """Return whether the last list named a tag."""
         return tag in (self._named or ())
 
     def is_empty(self) -> bool:
-        """Whether the list was read, and named no tag when it was read last."""
+        """Whether there is a last list, and it named no tag."""
         return self._named == frozenset()
 
     def is_shown(self) -> bool:
@@ -90,7 +90,7 @@ class TagList:
         return bool(self._named) or self._shows_now()
 
     def names(self, reference: Tag | Digest) -> bool:
-        """Whether the list is shown and names a tag, now if not before; of a digest, whether the list is shown."""
+        """Return whether the list names a tag, and read it if necessary; for a digest, whether it is shown."""
         if ":" in reference:
             return self.is_shown()
         return self.named(reference) or (self._shows_now() and self.named(reference))
@@ -139,7 +139,7 @@ class TagList:
 
 
 class NoList:
-    """The list of a repository whose list nobody asks for: it contradicts no HEAD, so that GET has to confirm one."""
+    """The list of a repository that is never read: it cannot confirm a HEAD, so a GET has to."""
 
     pages = ()
 
@@ -148,7 +148,7 @@ class NoList:
         return []
 
     def named(self, tag: Tag | Digest) -> bool:
-        """Return whether HEAD has to be doubted: for every tag."""
+        """Return that every HEAD of a tag needs a confirmation."""
         return ":" not in tag
 
     def names(self, _reference: Tag | Digest) -> bool:
@@ -165,15 +165,15 @@ class NoList:
 
 
 def is_about_size(answer: Answer) -> bool:
-    """Whether a registry may have refused a list for the size of its pages alone."""
+    """Return whether a registry may have refused a list only because of the size of its pages."""
     return 400 <= answer.status < 500 and answer.status not in _NOT_ABOUT_SIZE  # noqa: PLR2004 - HTTP's own
 
 
 def following(answer: Answer, path: str) -> str | None:
-    """The URL of the next page of what is at a path, from the link `next` (RFC 8288); None after the last page.
+    """Return the URL of a list's next page, from the link `next` (RFC 8288); None after the last page.
 
-    Only the query of the link counts: registries behind a proxy leave out a part of the path, and may name another
-    repository then.
+    Only the query of the link counts: registries behind a proxy may omit a part of the path, and so name another
+    repository.
     """
     link = answer.headers.get("link", "")
     for target, parameters in (_LINK if "<" in link else _BARE_LINK).findall(link):
@@ -184,6 +184,6 @@ def following(answer: Answer, path: str) -> str | None:
 
 def _valid(texts: Iterable[str]) -> Iterator[Tag]:
     for text in texts:
-        # No registry can serve such a tag, so it is not one of ours.
+        # No registry can serve such a tag, so it does not count.
         with contextlib.suppress(InvalidReference):
             yield parse_tag(text)

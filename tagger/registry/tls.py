@@ -20,7 +20,7 @@ def context(registry: Registry, *, verified: bool) -> ssl.SSLContext:
     """
     if verified:
         found = ssl.create_default_context()
-        # Python 3.13 begins to want more of a certificate than the Engine does, such as a key identifier.
+        # Since Python 3.13, a certificate needs more than for the Engine, such as a key identifier.
         found.verify_flags &= ~ssl.VERIFY_X509_STRICT
     else:
         urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
@@ -32,14 +32,14 @@ def context(registry: Registry, *, verified: bool) -> ssl.SSLContext:
 
 
 def authorities(registry: Registry) -> list[Path]:
-    """The files and folders of the CAs that are trusted for a registry: the system's, and its own."""
+    """Return the files and folders of the CAs that are trusted for a registry: the system's, and its own."""
     system = ssl.get_default_verify_paths()
     own = [file for folder in _folders(registry) for file in sorted(folder.glob("*.crt"))]
     return [*(Path(place) for place in (system.cafile, system.capath) if place), *own]
 
 
 def _folders(registry: Registry) -> list[Path]:
-    """The folders of an Engine that runs as root, of a rootless Engine, and of Docker Desktop."""
+    """Return the folders of an Engine that runs as root, of a rootless Engine, and of Docker Desktop."""
     folders = (Path("/etc/docker"), Path.home() / ".config/docker", Path.home() / ".docker")
     return [folder / "certs.d" / registry.host for folder in folders]
 
@@ -59,7 +59,7 @@ def _add_certificates(found: ssl.SSLContext, registry: Registry) -> None:
 
 
 def _no_pipe(file: Path) -> Path:
-    """The same file. Raises OSError for a pipe, since nobody may ever write to it."""
+    """Return the file. Raises OSError for a pipe, because reading it may never end."""
     if file.is_fifo():
         raise OSError(errno.EINVAL, f"{file.name} is a pipe")
     return file

@@ -19,15 +19,14 @@ from tagger.text import printable
 _MOST_TOKENS = 4
 _TOKEN_BYTES = 64 * 1024
 _DENIALS = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
-# What token servers answer to a scope that they do not know, or do not grant.
+# The answers of token servers to a scope that they do not know or do not grant.
 _NO_SUCH_SCOPE = frozenset({400, 403, 404, 405, 422})
 
 
 class Tokens:
-    """The tokens that one registry's token server gives.
+    """The tokens from one registry's token server.
 
-    `logged_in` says that it accepted the credential, `by_password` that it did so only by the password beside an
-    identity token.
+    `logged_in`: it accepted the credential. `by_password`: it accepted only the password beside an identity token.
     """
 
     def __init__(self, site: Site, transport: Transport) -> None:
@@ -40,16 +39,16 @@ class Tokens:
     def token(
         self, asked: Challenge, wanted: str, named: str, tried: set[str], credential: Credential | None
     ) -> str | None:
-        """A token for the first scope that the token server accepts; None when each was asked for already.
+        """Request a token for the first scope that the token server accepts; None when all were tried already.
 
-        `wanted` is the scope of the request, `named` the scope in the challenge; `tried` grows by the scopes asked for.
+        `wanted` is the scope of the request, `named` the scope in the challenge; `tried` collects the requested scopes.
 
         Raises Denied, BadAnswer, RegistryUnreachable.
         """
         self.check_realm(asked.parameters.get("realm", ""), credential)
         known = self._granted.get(wanted)
         if len(tried) == _MOST_TOKENS or (named and named == known and named in tried):
-            return None  # what was granted is asked for once more: the right is missing
+            return None  # the registry asks again for a granted scope: the right is missing
         likely = [*([known] if known else ()), *challenge.scopes(wanted, named)]
         left = [scope for scope in dict.fromkeys(likely) if scope not in tried]
         for scope in left:
@@ -63,7 +62,7 @@ class Tokens:
         return None
 
     def check_realm(self, realm: str, credential: Credential | None) -> None:
-        """Refuse to hand credentials to a token server that may be a stranger's (CVE-2020-15157 and its kin).
+        """Refuse to send credentials to an untrusted token server (CVE-2020-15157 and similar ones).
 
         Raises BadAnswer for an address that nobody should trust, Denied for a host that the user has to allow.
         """
@@ -89,7 +88,7 @@ class Tokens:
             )
 
     def _ask(self, asked: Challenge, scope: str, credential: Credential | None) -> Answer:
-        """Ask by an identity token; without one, or where none is accepted, by the password of the same login."""
+        """Send the identity token; without one, or where none is accepted, the password of the same login."""
         realm, service = asked.parameters["realm"], asked.parameters.get("service", "")
         fields = {name: value for name, value in (("service", service), ("scope", scope)) if value}
         if not (credential and credential.is_identity_token):
@@ -144,7 +143,7 @@ class Tokens:
 
 
 def host_of(asked: Challenge) -> str:
-    """The host and port of the token server that a challenge names."""
+    """Return the host and port of the token server in a challenge."""
     return printable(urllib.parse.urlsplit(asked.parameters["realm"]).netloc.rpartition("@")[2])
 
 

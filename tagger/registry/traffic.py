@@ -1,4 +1,4 @@
-"""The requests to one registry, to its token server and to where it points: how fast they follow, and how many."""
+"""The requests to one registry, its token server and its redirects: their rate and their number."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from tagger.work import Deadline
 _BUSY = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 _LONGEST_SECONDS = 24 * 3600.0
 _UNSAID_SECONDS = 1.0
-"""How long to wait after too many requests if the registry does not say."""
+"""The seconds to wait after too many requests if the registry does not say."""
 _NOTICED_SECONDS = 10.0
 
 
 class Traffic:
     """The requests of all repositories of one registry; safe to use from several threads.
 
-    `rate` is how many may be sent in a second (None: any number). `sharers` is how many processes share the registry's
-    quota, this one included.
+    `rate` is the most requests per second (None: any number). `sharers` is the number of processes that share the
+    registry's quota, this one included.
     """
 
     def __init__(self, name: str, deadline: Deadline, *, rate: float | None = None, sharers: int = 1) -> None:
@@ -32,7 +32,7 @@ class Traffic:
         self._next = 0.0
         self._lock = threading.Lock()
         self.counts: Counter[tuple[str, str]] = Counter()
-        """How many requests there were, by host and status; the status of one without an answer is "none"."""
+        """The number of requests, by host and status; the status without an answer is "none"."""
 
     def wait(self, deadline: Deadline) -> None:
         """Wait until the next request may be sent. Raises TimedOut and CalledOff."""
@@ -40,7 +40,7 @@ class Traffic:
             deadline.sleep(seconds)
 
     def _until_mine(self) -> float:
-        """The seconds until it is worth asking again; 0 for who may send now."""
+        """Return the seconds until the next request may be sent; 0 for now."""
         with self._lock:
             now = self._deadline.clock.monotonic()
             if now < self._next:

@@ -1,4 +1,4 @@
-"""URLs: what may be shown of one, and whose it is."""
+"""URLs: the part that may be shown, and the origin."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ Origin = tuple[str, str, int | str | None]
 
 
 def shown(url: str) -> str:
-    """A URL without user and query, which may be a password or a signature that grants access."""
+    """Return a URL without user and query, which may be a password or a signature that grants access."""
     return printable(url.partition("?")[0])
 
 
 def origin_of(url: str) -> Origin:
-    """The origin of a URL as RFC 6454 compares it; a URL with a user in it has an origin that no other one has."""
+    """Return the origin of a URL as RFC 6454 compares it; a URL with a user equals no other origin."""
     parts = urllib.parse.urlsplit(url)
     try:
         port = parts.port or PORTS.get(parts.scheme)
