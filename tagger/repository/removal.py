@@ -71,27 +71,33 @@ class Going:
 def named(name: Repository, every: Sequence[Published], names: Sequence[str], note: Note) -> tuple[Tag, ...]:
     """Find the tags that were named: exactly, or as a version of these variants in any spelling.
 
-    A version alone never finds another variant's tag: with variant alpine, `2.1.106` is 2.1.106-alpine.
+    A version alone never finds the tag of another variant or line: with variant alpine, `2.1.106` is 2.1.106-alpine.
     """
-    plain = Scheme(variants=frozenset().union(*(published.scheme.variants for published in every)))
     listed = {*every[0].tags}
+    bare = [_bare(published.scheme) for published in every]
+    beside = {each for published in every for other in published.scheme.beside for each in (other, _bare(other))}
     found: dict[Tag, None] = {}
     for text in names:
-        read = [published.scheme.parse(text) for published in every]
-        mine = any(read)
-        version = next((v for v in (*read, plain.parse(text)) if v), None)
-        meant = [(each, own or version) for own, each in zip(read, every, strict=True) if own or not mine]
-        rebuilt = any(one and each.meant(one) != [one] for each, one in meant)
-        if text in listed and mine == bool(version) and not rebuilt:
+        own = [published.scheme.parse(text) for published in every]
+        read = own if any(own) else [scheme.parse(text) for scheme in bare]
+        meant = [(published, version) for published, version in zip(every, read, strict=True) if version]
+        rebuilt = any(published.meant(version) != [version] for published, version in meant)
+        is_version = bool(meant) or any(scheme.parse(text) for scheme in beside)
+        if text in listed and not rebuilt and any(own) == is_version:
             here = [Tag(text)]
         else:
-            here = [tag for each, one in meant if one for v in each.meant(one) if (tag := each.versions.get(v))]
+            here = [tag for each, version in meant for v in each.meant(version) if (tag := each.versions.get(v))]
         if not here:
             note(f"{name} has no tag {printable(text)}, so there is nothing to remove")
         found |= dict.fromkeys(here)
     if not found:
         raise NotThere(f"{name} has none of these tags", f"tagger ls {name} shows those that it has")
     return tuple(found)
+
+
+def _bare(scheme: Scheme) -> Scheme:
+    """Return the scheme by which a line reads a version alone, without the prefix and the variant of its tag."""
+    return replace(scheme, floats=(), variant="", prefix="", aliases=(), channels=())
 
 
 def planned(repository: Removable, every: Sequence[Published], named: Sequence[Tag]) -> Going:

@@ -10,14 +10,14 @@ from shelf import Shelf
 from versions import semver
 
 import tagger as api
-from tagger.errors import InputError, InvalidReference
+from tagger.errors import InputError, InvalidReference, NotThere
 from tagger.names import Digest, Tag
 from tagger.repository.check import check
 from tagger.repository.listing import ls
 from tagger.repository.observe import look
 from tagger.repository.remove import remove
 from tagger.repository.repair import repair
-from tagger.rules.lines import lines
+from tagger.rules.lines import apart, lines
 from tagger.rules.plan import WRITES, Action, plan
 from tagger.rules.resolve import Published, resolve
 from tagger.rules.scheme import Scheme
@@ -445,6 +445,39 @@ def test_a_version_that_only_other_variants_have_cannot_be_removed() -> None:
     with pytest.raises(InputError, match="has none of these tags"):
         remove(repository, [ALPINE], ["2.1.106"])
     assert held(repository) == held(shelf())
+
+
+TEMPLATES = {"main-{n}": "main-7", "{YYYY}.{0M}.{n}": "2026.03.7", "": "2.1.106"}
+
+
+@pytest.mark.parametrize(("template", "version"), TEMPLATES.items())
+def test_a_version_of_any_template_is_removed_in_the_variant_and_line_that_are_asked_for_only(
+    template: str, version: str
+) -> None:
+    plain, alpine = lines(Scheme(versions=template, floats=("latest",)), ["default", "alpine"])
+    (other,), (beside,) = apart([[Scheme(versions="other-{n}", floats=("other",), line="other")], [plain]])
+    found = {version: "plain", "latest": "plain", f"{version}-alpine": "alpine", "alpine": "alpine", "other-1": "other"}
+
+    def removed(scheme: Scheme, name: str) -> set[str]:
+        repository = Shelf()
+        for tag, held in found.items():
+            repository.hold(tag, held)
+        try:
+            return {*remove(repository, [scheme], [name]).removed}
+        except NotThere:
+            return set()
+
+    assert removed(alpine, version) == {f"{version}-alpine", "alpine"}
+    assert removed(plain, version) == removed(beside, version) == {version, "latest"}
+    assert removed(other, version) == removed(beside, "other-1") == set()
+
+
+def test_a_version_in_a_variant_means_all_of_its_revisions_there() -> None:
+    repository = Shelf()
+    for tag in ("2.1.106-r0", "2.1.106-r1", "2.1.106", "2.1.106-r0-alpine", "2.1.106-r1-alpine"):
+        repository.hold(tag, tag)
+    (alpine,) = lines(Scheme(revisions="-r{n}"), ["alpine"])
+    assert {*remove(repository, [alpine], ["2.1.106"]).removed} == {"2.1.106-r0-alpine", "2.1.106-r1-alpine"}
 
 
 # -- laws ------------------------------------------------------------------------------------------------------------
