@@ -1,4 +1,4 @@
-"""What comes once a release is done: commands that announce it, or lock its tags."""
+"""The commands after a release, which announce it or lock its tags."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from tagger.releasing.state import Run
 
 
 def finish(run: Run, outcome: Outcome) -> Interrupted | None:
-    """Run the commands after a release; where nothing was to be done, remove what a killed one left.
+    """Run the commands after a release; if there was nothing to do, remove the candidates of a killed release.
 
-    Nothing that goes wrong here moves a tag. If a signal interrupts this, it returns the error for it.
+    No error here moves a tag. If a signal interrupts this, it returns the error for it.
     """
     try:
         if outcome is Outcome.UNCHANGED:

@@ -1,4 +1,4 @@
-"""Candidates: each image that a release brings to a registry waits there, under a tag that nothing follows."""
+"""Candidates: each image of a release waits in its registry, under a tag that no floating tag follows."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from tagger.rules.plan import WRITES
 
 
 def staged(run: Run) -> dict[Placement, Digest]:
-    """Bring every image whose version tag is to be written to its registry, and return its digest there.
+    """Push every image whose version tag will be written, and return its digest in the registry.
 
-    It goes under a tag of its own, which is a pre-release that no floating tag follows.
+    It gets its own tag, a pre-release that no floating tag follows.
     """
     waiting = [share for share in run.shares if share.plan.version_change.action in WRITES]
     by_id: dict[Digest, list[Share]] = {}
@@ -53,7 +53,7 @@ def _staged_as(run: Run, digest: Digest, placements: Sequence[Placement]) -> dic
 
 
 def _name_by_digest(run: Run, share: Share, digest: Digest) -> None:
-    """Let a candidate have the name of its digest alone, as far as the registry removes the other one."""
+    """Name a candidate only by its digest, if the registry can remove the other tag."""
     name = share.repository.name.tagged(_candidate_tag(run, share, digest))
     if name in run.candidates:
         return
@@ -71,7 +71,7 @@ def _candidate_tag(run: Run, share: Share, digest: Digest) -> Tag:
 
 
 def put(target: Target, reference: Reference, digest: Digest) -> None:
-    """Point a tag at a digest that is there. Raises BadAnswer if it is gone, and what the registry raises."""
+    """Point a tag at an existing digest. Raises BadAnswer if it is gone, and what the registry raises."""
     target.put(_tag(reference), fetch(target, digest, AGAIN))
 
 
@@ -84,16 +84,16 @@ def _tag(reference: Reference) -> Tag:
 
 
 def remove_candidates(run: Run) -> None:
-    """Remove the candidates of what has its version tag now, also those that an earlier attempt left.
+    """Remove the candidates of images that have their version tag now, and those of earlier attempts.
 
-    What stays becomes a warning.
+    A warning names each that stays.
     """
     if not run.order.judges:
         return
     _put_local_tags_back(run)
     for share in run.shares:
         run.candidates |= dict(_left(run, share))
-        share.seen = None  # a registry may take more than it should, which the next look shows
+        share.seen = None  # a registry may remove more than it should, which the next read shows
     for reference in [*run.candidates]:
         if why := _remove(run, reference):
             run.notes.append(f"{reference} stays, because {why}")
@@ -101,7 +101,7 @@ def remove_candidates(run: Run) -> None:
 
 
 def name_candidates(run: Run) -> None:
-    """Say under which tags images wait for the next attempt; the release has failed, so a signal ends nothing more."""
+    """Report the tags under which images wait for the next attempt; a signal ends nothing more after a failure."""
     with contextlib.suppress(KeyboardInterrupt):
         _put_local_tags_back(run)
     if there := [str(reference) for reference in run.candidates if _may_be_there(run, reference)]:
@@ -127,7 +127,7 @@ def _left(run: Run, share: Share) -> Iterator[tuple[Reference, Digest]]:
 
 
 def _remove(run: Run, reference: Reference) -> str | None:
-    """Remove a candidate alone, and return why it stays, if it does; one that holds another image is left alone."""
+    """Remove only a candidate, and return why it stays, if it does; one with another image is not touched."""
     target, tag = run.opened.targets[reference.repository], _tag(reference)
     here = [share for share in run.shares if share.repository.name == reference.repository]
     listed = {tag for share in here for tag in share.first.listed}
@@ -146,7 +146,7 @@ def _remove(run: Run, reference: Reference) -> str | None:
 
 
 def _put_local_tags_back(run: Run) -> None:
-    """Put back the local tags of candidates, now that the image may have another name."""
+    """Put back the local tags of candidates, because the image may have another name now."""
     for local in run.waiting:
         run.notes += [f"the local tag {reference} could not be removed" for reference in local.put_back([])]
     run.waiting.clear()

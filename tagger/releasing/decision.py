@@ -1,4 +1,4 @@
-"""What a release that failed puts back, removes and names, decided from its state and one look. Pure."""
+"""What a failed release puts back, removes and names, decided from its state and one read. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tagger.values import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What the version tag held when it was looked at after the failure, and whether that is our image."""
+    """What the version tag held after the failure, and whether that is our image."""
 
     digest: Digest | None
     is_ours: bool = False
@@ -22,11 +22,11 @@ class Sight:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """How one placement is put back.
+    """How to put one placement back.
 
-    `state` is that of the version tag, as far as it is known now. The tags of `put_back` get their old digest, those
-    of `remove` go, those of `name` are left, and nobody knows what they will hold. The floating tags are settled to
-    `goal`; None means that none was written.
+    `state` is that of the version tag, as far as it is known. The tags of `put_back` get their old digest, those of
+    `remove` are removed, and those of `name` stay with unknown content. The floating tags are settled to `goal`; None
+    means that none was written.
     """
 
     state: State
@@ -37,16 +37,16 @@ class Decision:
 
 
 def touched(share: Share) -> set[Tag]:
-    """Return the tags that are in doubt until they have been looked at."""
+    """Return the tags that are in doubt until they are read again."""
     mark = {share.first.yanked[share.plan.version]} if share.unmarked else set()
     return {*share.written, *({share.version_tag} if share.pushed else ()), *mark}
 
 
 def decide(share: Share, sight: Sight | None) -> Decision:
-    """Decide how to put one placement back; `sight` is None if the version tag was not pushed, or cannot be read.
+    """Decide how to put one placement back; `sight` is None if the version tag was not pushed or is unreadable.
 
     The version tag stays if it holds our image: it is immutable and right, and the same command finishes the job. But
-    a push that was not our image is withdrawn, and a version that was overwritten by force gets its old image back.
+    a push of another image is withdrawn, and a version that was overwritten by force gets its old image back.
     """
     state = _state_now(share, sight)
     put_back: dict[Tag, Digest] = {}
@@ -71,7 +71,7 @@ def decide(share: Share, sight: Sight | None) -> Decision:
 
 
 def _state_now(share: Share, sight: Sight | None) -> State:
-    """Return the state after a look: a push may have landed although its answer was lost."""
+    """Return the state after a read: a push may have arrived although its answer was lost."""
     wrong = share.state.digest if isinstance(share.state, Foreign) else None
     if share.digest is None and sight and sight.is_ours and sight.digest and sight.digest not in (share.before, wrong):
         return Ours(sight.digest)
@@ -79,7 +79,7 @@ def _state_now(share: Share, sight: Sight | None) -> State:
 
 
 def _is_to_go(state: State, sight: Sight | None, published_before: Digest | None) -> bool:
-    """Return whether the version tag holds what this release wrote, and must not keep."""
+    """Return whether the version tag holds something that this release wrote and must not keep."""
     if sight is None or not isinstance(state, Ours | Foreign) or state.digest != sight.digest:
         return False
     return isinstance(state, Foreign) or published_before not in (None, state.digest)
@@ -88,7 +88,7 @@ def _is_to_go(state: State, sight: Sight | None, published_before: Digest | None
 def _goal(share: Share, *, new: bool) -> Goal:
     """Return the goal for what was written: the versions without this one, unless it was published before.
 
-    A floating tag that somebody else has moved since is left to them; one that reads as before may be a stale read.
+    A floating tag that somebody else has moved since is left alone; an unchanged one may be a stale read.
     """
     known = {tag: digest for tag, digest in share.first.digests.items() if tag not in share.first.unreadable}
     looks = [share.first, share.seen] if share.seen else [share.first]
@@ -101,6 +101,6 @@ def _goal(share: Share, *, new: bool) -> Goal:
 
 
 def astray(share: Share, goal: Goal, settled: Observed) -> set[Tag]:
-    """Return the tags that still hold our image: nobody knows what an unreadable tag held, so it cannot go back."""
+    """Return the tags that still hold our image: the old content of an unreadable tag is unknown."""
     unknown = set(share.written) - goal.otherwise.keys() if goal.absent else set()
     return {tag for tag in unknown if settled.digests[tag] == share.digest}

@@ -16,7 +16,7 @@ from tagger.rules.plan import Observed
 
 
 def push_floating_tags(run: Run) -> None:
-    """Push the floating tags that are to move; without the Engine, the next step writes them."""
+    """Push the floating tags that move; without the Engine, the next step writes them."""
     if run.order.via is FloatsVia.REGISTRY:
         return
     run.at_once(_tagging(run))
@@ -27,17 +27,17 @@ def push_floating_tags(run: Run) -> None:
 
 
 def settle_floating_tags(run: Run) -> None:
-    """Verify the floating tags, and write those that differ by a manifest PUT; then a forced version loses its mark."""
+    """Verify the floating tags, and write those that differ by manifest PUT; then remove a forced version's mark."""
     if run.order.via is FloatsVia.REGISTRY:
         verifying = [partial(_verify, run, share, share.seen) for share in run.shares]
         run.at_once([*verifying, *_tagging(run)])
-    else:  # the Engine's pushes moved tags after the last look
+    else:  # the Engine's pushes moved tags after the last read
         run.at_once([partial(_verify, run, share) for share in run.shares])
     for share in run.shares:
         if tag := share.first.yanked.get(run.order.version):
             share.unmarked = share.repository.manifest(tag)
             share.repository.remove(tag)
-            # Whoever looked while the mark was there took the version for yanked.
+            # A command that read the tags with the mark took the version for yanked.
             _settle(run, share)
 
 
@@ -61,7 +61,7 @@ def _push(run: Run, share: Share, tag: Tag) -> None:
         digest = run.engine.push(reference)
         share.written[tag].add(digest)
     except (Transient, ConnectionLost, Unproven) as error:
-        # Settling looks, and writes what differs.
+        # Settling reads the tags, and writes those that differ.
         run.progress(Line.about("writing", reference, f" by a manifest PUT instead, because {error.what}"))
     else:
         run.progress(Line.about("pushed", reference, f" at {digest}"))
@@ -73,7 +73,7 @@ def _verify(run: Run, share: Share, seen: Observed | None = None) -> None:
 
 
 def _settle(run: Run, share: Share, seen: Observed | None = None) -> None:
-    """Verify the cascade, and write what differs: a tag that the Engine pushed with another digest, for example."""
+    """Verify the cascade, and write tags that differ, such as one that the Engine pushed with another digest."""
     floats = share.scheme.floating_tags(run.order.version)
     familiar = frozenset(d for tag in floats if (d := (share.seen or share.first).digests.get(tag)))
     own = _own_digest(share)

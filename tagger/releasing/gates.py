@@ -1,4 +1,4 @@
-"""Between the plan and the first tag that moves: each image waits as a candidate until every gate lets it through."""
+"""The gates, before the first tag moves: each image waits as a candidate until every gate has passed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tagger.values import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Approved:
-    """Writes the version tags by manifest PUTs of the digests that the gates saw; local tags are the Engine's."""
+    """Writes the version tags by manifest PUTs of the approved digests; local tags are left to the Engine."""
 
     engine: Engine
     targets: Mapping[Repository, Target]
@@ -38,15 +38,15 @@ class Approved:
         self.engine.untag(reference)
 
     def push(self, reference: Reference) -> Digest:
-        """Point a tag at the digest that the gates saw, and return it. Raises what the registry raises."""
+        """Point a tag at the approved digest, and return it. Raises what the registry raises."""
         put(self.targets[reference.repository], reference, self.digests[reference])
         return self.digests[reference]
 
 
 def pass_gates(run: Run) -> Outcome | None:
-    """Let every gate judge the exact digests, and look for evidence that they may have added.
+    """Run every gate for the exact digests, and then check the evidence, which gates may have added.
 
-    Then look and plan again, since that may have taken hours.
+    Then observe and plan again, because the gates may have taken hours.
 
     Raises GateFailed.
     """

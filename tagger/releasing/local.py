@@ -10,7 +10,7 @@ from tagger.releasing.order import Engine
 
 
 class LocalTags:
-    """The local tags that a release made, and what they were before."""
+    """The local tags that a release made, and what they held before."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -27,7 +27,7 @@ class LocalTags:
     def put_back(self, published: Collection[Reference]) -> list[Reference]:
         """Put back all local tags but those `published`, and return those that the Engine did not put back.
 
-        A tag that another program has moved meanwhile stays as it is.
+        A tag that another program has moved stays as it is.
         """
         return [r for r in self._before if r not in published and not self._restored(r)]
 

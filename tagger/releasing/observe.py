@@ -1,4 +1,4 @@
-"""The steps of a release that look: see what there is, plan what happens to each tag, and both again later."""
+"""The steps of a release that read: observe the tags, plan the changes, and do both again later."""
 
 from __future__ import annotations
 
@@ -32,23 +32,23 @@ AGREE = "agree on one image, and release the other under a new version"
 
 
 def observe(run: Run) -> None:
-    """See what there is at each placement."""
+    """Observe each placement."""
     run.sights = run.sights or look(run.opened.placements, run.opened.targets, run.order.version)
 
 
 def look(placements: Sequence[Placement], targets: Mapping[Repository, Target], version: Version) -> list[Observed]:
-    """Return what there is at each placement of what the release of a version may touch. Raises TaggerError."""
+    """Return the tags that the release of a version may touch, at each placement. Raises TaggerError."""
     looks = [partial(_first_look, targets[each.repository], version, each.scheme) for each in placements]
     return next(iter(targets.values())).deadline.at_once(looks)
 
 
 def _first_look(repository: Target, version: Version, scheme: Scheme) -> Observed:
-    """Observe, and find whose image each floating tag holds that is to move, or is not where it should be."""
+    """Observe, and find whose image each floating tag holds that will move or has drifted."""
     seen = observed(repository, version, scheme)
     own, owners = scheme.version_tag(version), seen.owners([version])
     right = {tag: seen.digests.get(seen.versions.get(owners[tag], own)) for tag in scheme.floating_tags(version)}
     odd = [tag for tag, digest in right.items() if seen.digests[tag] != digest]
-    # Without a list nothing is known of other versions, and that was asked for.
+    # Without a list (--assume-newest), tagger knows no other versions.
     versions, nearly = holders(repository, seen, odd) if seen.listed else ({}, {})
     return replace(seen, holders=versions, nearly=nearly)
 
@@ -56,9 +56,9 @@ def _first_look(repository: Target, version: Version, scheme: Scheme) -> Observe
 def observed(
     repository: Tags, version: Version, scheme: Scheme, digest: Callable[[Tag], Digest | None] | None = None
 ) -> Observed:
-    """Return what a repository holds of a version, and of the floating tags that it competes for.
+    """Return the content of a version's tags, and of the floating tags that it competes for.
 
-    `digest` asks where a tag points (default: as the repository does).
+    `digest` reads where a tag points (default: the method of the repository).
     """
     return repositories.look(repository, scheme, scheme.floating_tags(version), present=[version], digest=digest)
 
@@ -67,7 +67,7 @@ def observed(
 
 
 def plan(run: Run) -> Outcome | None:
-    """Plan what happens at each placement; end a dry run here, and a release that has nothing to write."""
+    """Plan the changes at each placement; end a dry run here, and a release without changes."""
     sights = zip(run.opened.placements, run.sights or (), strict=True)
     run.shares = run.at_once([partial(_begun, run, placement, seen) for placement, seen in sights])
     _check_refusals(run.shares)
@@ -78,9 +78,9 @@ def plan(run: Run) -> Outcome | None:
 
 
 def check_still_true(run: Run) -> None:
-    """Check the right to push, and look at each version tag again, as late as possible before the first write.
+    """Check the right to push, and read each version tag again, as late as possible before the first write.
 
-    If a version was yanked, its mark has to go in the end, so the right to delete is checked too.
+    The mark of a yanked version is removed in the end, so then the right to delete is checked too.
     """
     writing = [share for share in run.shares if share.plan.writes]
     for share in writing:
@@ -122,7 +122,7 @@ def _begun(run: Run, placement: Placement, seen: Observed) -> Share:
 
 
 def _digest_here(image: Image, repository: Target, seen: Observed, version: Version, own: Tag) -> Digest | None:
-    """Return the digest of our image in this repository, as far as it can be known before a push."""
+    """Return the digest of our image in this repository, if it can be known before a push."""
     holder = seen.versions.get(version, own)
     published = seen.digests.get(holder) or seen.digests.get(own)
     if published is None or published == image.digest:
@@ -132,7 +132,7 @@ def _digest_here(image: Image, repository: Target, seen: Observed, version: Vers
 
 
 def _with_what_is_lost(repository: Target, planned: Plan) -> Plan:
-    """Plan to push what is published again if the registry has lost a part of it."""
+    """Plan a second push of a published image if the registry has lost a part of it."""
     change = planned.version_change
     gone = lost(repository, change.after) if change.action is Action.UNCHANGED and change.after else []
     if not gone:
@@ -151,12 +151,12 @@ def _finish_unmarking(run: Run) -> None:
     for share in run.shares:
         own = share.scheme.version_tag(mark(run.order.version))
         if own in share.first.lost_marks:
-            with contextlib.suppress(TaggerError):  # a mark that is listed and absent marks nothing
+            with contextlib.suppress(TaggerError):  # a listed but absent mark means nothing
                 share.repository.remove(own)
 
 
 def _still_as_planned(share: Share) -> bool:
-    unreadable = share.version_tag in share.first.unreadable  # and to be overwritten
+    unreadable = share.version_tag in share.first.unreadable  # and the release overwrites it
     return unreadable or share.repository.digest(share.version_tag) == share.before
 
 
@@ -164,7 +164,7 @@ def _still_as_planned(share: Share) -> bool:
 
 
 def observe_again(run: Run) -> None:
-    """Observe and plan again, now that the version tag is published: somebody else may have released meanwhile."""
+    """Observe and plan again after publishing the version tag, because of other releases meanwhile."""
     run.at_once([partial(_observe_again, run, share) for share in run.shares if share.plan.writes])
 
 
@@ -173,13 +173,13 @@ def _observe_again(run: Run, share: Share) -> None:
     check_version_tag(share, seen)
     share.seen = _explained(share, run.order, seen)
     share.plan = planned_again(share, share.seen)
-    if keep_plain(run, share):  # a rebuild of somebody else, whose number this one has taken
+    if keep_plain(run, share):  # another rebuild, whose number this one has taken
         share.seen = _explained(share, run.order, observed(share.repository, run.order.version, share.scheme))
         share.plan = planned_again(share, share.seen)
 
 
 def planned_again(share: Share, seen: Observed) -> Plan:
-    """Plan the floating tags again; what happens to the version tag was decided before its push."""
+    """Plan the floating tags again; the change of the version tag was decided before its push."""
     version = share.plan.version
     sure = {**seen.sure, version: share.version_tag}
     digests: Mapping[Tag, Digest | None] = {**seen.digests, share.version_tag: share.digest}
@@ -190,7 +190,7 @@ def planned_again(share: Share, seen: Observed) -> Plan:
 
 
 def check_version_tag(share: Share, seen: Observed) -> None:
-    """Raise Conflict if a rival wrote the version tag; one that is missing is read again for some seconds."""
+    """Raise Conflict if a rival wrote the version tag; a missing one is read again for some seconds."""
     held = seen.digests[share.version_tag]
     if share.unserved and share.version_tag in seen.unreadable:
         return
@@ -204,13 +204,13 @@ def check_version_tag(share: Share, seen: Observed) -> None:
 
 
 def overwritten(share: Share, digest: Digest | None) -> Conflict:
-    """Return the error that says that somebody else wrote the version tag."""
+    """Return the error for a version tag that somebody else wrote."""
     now = f"it now holds another image, {digest}" if digest else "it is gone now"
     return Conflict(f"somebody else wrote {share.reference} during this release, and {now}", AGREE)
 
 
 def _explained(share: Share, order: Order, seen: Observed) -> Observed:
-    """Look again while a floating tag that is to move holds an image of no listed version: the list may lag."""
+    """Read again while a floating tag that will move holds an image of no listed version: the list may be old."""
     if order.assume_newest:
         return seen
     known = {share.first.digests[tag] for tag in (*share.first.holders, *share.first.nearly)}
@@ -228,13 +228,13 @@ def _explained(share: Share, order: Order, seen: Observed) -> Observed:
 
 
 def _unknown(scheme: Scheme, version: Version, seen: Observed, own: Digest | None) -> dict[Tag, Digest]:
-    """Return the floating tags that this version is to take from what is no known version's image, and that image."""
+    """Return the floating tags that will move away from an image of no known version, and that image."""
     known = {own, *(seen.digests.get(tag) for tag in seen.versions.values())}
     found = {tag: held for tag in due(scheme, version, seen) if (held := seen.digests[tag]) and held not in known}
     return {tag: held for tag, held in found.items() if seen.listed and not {tag} & {*seen.holders, *seen.nearly}}
 
 
 def due(scheme: Scheme, version: Version, seen: Observed) -> list[Tag]:
-    """List the floating tags that belong to a version, by what was seen."""
+    """List the floating tags that belong to a version, by an observation."""
     owners = seen.owners([version])
     return [tag for tag in scheme.floating_tags(version) if owners[tag] == version]

@@ -1,4 +1,4 @@
-"""What a release is asked to do, and what it needs for that: images, repositories, and an Engine that pushes."""
+"""The order of a release, and what it needs: images, repositories, and an Engine that pushes."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class FloatsVia(StrEnum):
 class Order:
     """Which version to release, and how.
 
-    `assume_newest` means that no other version is looked at, `as_revision` that the version gets its next revision.
+    `assume_newest`: no other version is read. `as_revision`: the version gets its next revision.
 
-    No tag moves before all `gates` have succeeded for the exact digest, and all kinds of evidence are there that it
-    has to `require`. Each gate has `gate_seconds`, and so has each command that runs `after` the release.
+    No tag moves before all `gates` have succeeded for the exact digest, and all kinds of evidence in `require` exist.
+    Each gate has `gate_seconds`, and so has each command that runs `after` the release.
     """
 
     version: Version
@@ -46,12 +46,12 @@ class Order:
 
     @property
     def judges(self) -> bool:
-        """Whether anything has to let the image through before a tag moves."""
+        """Whether there are gates or required evidence."""
         return bool(self.gates or self.require)
 
 
 class Target(Tags, Protocol):
-    """A repository that images are pushed to."""
+    """A repository to which images are pushed."""
 
     def check_push(self) -> None:
         """Raise Refused if the registry would not accept a push."""
@@ -61,19 +61,19 @@ class Target(Tags, Protocol):
 
 
 class Image(Protocol):
-    """An image of an Engine, or one that is promoted."""
+    """An image of an Engine, or a promoted one."""
 
     @property
     def id(self) -> Digest:
-        """The Engine's ID of it."""
+        """Its ID in the Engine."""
 
     @property
     def digest(self) -> Digest | None:
-        """Its digest in every registry; None where the Engine's store does not know it."""
+        """Its digest in every registry; None if the Engine's store does not know it."""
 
 
 class Engine(Protocol):
-    """An Engine, or what stands in for one."""
+    """An Engine, or a replacement."""
 
     def tagged(self, reference: Reference) -> Image | None:
         """Return the image behind a local tag."""
@@ -90,9 +90,9 @@ class Engine(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """Placements, with the images that their names stand for and their repositories opened.
+    """Placements with their images and their opened repositories.
 
-    `evidence` finds what there is for an image, and `origins` says where images have to come from.
+    `evidence` finds the evidence for an image, and `origins` are the required sources of images.
     """
 
     placements: Sequence[Placement]

@@ -1,4 +1,4 @@
-"""What a release came to: values that `report` shows and the Python API returns."""
+"""The result of a release: values that `report` shows and the Python API returns."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tagger.rules.spelling import DEFAULT_VARIANT
 from tagger.values import dataclass
 
 AFTER_FAILED = 7
-"""The exit code of a release that is done, where a command after it failed."""
+"""The exit code of a successful release with a failed command after it."""
 
 
 class Outcome(StrEnum):
@@ -28,7 +28,7 @@ class Outcome(StrEnum):
 
     @classmethod
     def of(cls, problem: TaggerError) -> Outcome:
-        """The outcome of a release that ended with an error."""
+        """Return the outcome of a release that ended with an error."""
         if isinstance(problem, Refused):
             return cls.REFUSED
         return cls.PARTIAL if isinstance(problem, Unsettled) else cls.FAILED
@@ -36,7 +36,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """What happened at one placement: the version's digest (None: not there, or not known), and the changes."""
+    """The result at one placement: the version's digest (None: absent or unknown), and the changes."""
 
     placement: Placement
     digest: Digest | None
@@ -60,10 +60,10 @@ class Released:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A release as it ended: what was asked for, the outcome, what happened where, the error if any, and warnings.
+    """A finished release: the order, the outcome, the result at each placement, the error if any, and warnings.
 
-    `gates` are the gates that ran, the last of which may have failed, `after` the commands that ran after the release,
-    and `evidence` is what had to be there. It is present or not; nobody has verified it.
+    `gates` are the gates that ran, the last of which may have failed. `after` are the commands that ran after the
+    release, and `evidence` is the required evidence: present or not, but never verified.
     """
 
     image: str
@@ -79,23 +79,23 @@ class Release:
 
     @classmethod
     def not_begun(cls, image: str, version: str, problem: TaggerError, *, dry_run: bool) -> Release:
-        """A release that failed before it looked at any repository."""
+        """Return a release that failed before it read any repository."""
         return cls(image, version, dry_run, Outcome.of(problem), problem=problem)
 
     @property
     def exit_code(self) -> int:
-        """The exit code of a command that ends so: a command after the release may have failed."""
+        """The exit code; a command after the release may have failed."""
         if self.problem:
             return self.problem.exit_code
         return AFTER_FAILED if any(ran.failed for ran in self.after) else 0
 
     @property
     def error(self) -> str | None:
-        """What went wrong."""
+        """The error of the release."""
         return str(self.problem) if self.problem else None
 
     def or_raise(self) -> Release:
-        """Return this release, or raise its error, which has it as its `release`."""
+        """Return this release, or raise its error with this release as its `release`."""
         if self.problem is None:
             return self
         self.problem.release = self

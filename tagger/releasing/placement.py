@@ -1,4 +1,4 @@
-"""What is released where: parsed once at the edge, and carried as one value to the report."""
+"""Placements: parsed once at the edge, and passed as values to the report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The step of a release that pushes the version tag, and verifies that the registry shows our image under it."""
+"""The step of a release that pushes the version tag and verifies it in the registry."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _SECONDS_TO_GO_ON = 5.0
 
 
 def push_version_tags(run: Run) -> None:
-    """Push and verify every version tag: to all registries at once, to one registry one after the other."""
+    """Push and verify every version tag: to all registries concurrently, but to each one after the other."""
     check_still_true(run)
     for share in run.shares:
         keep_plain(run, share)
@@ -43,7 +43,7 @@ def push_version_tags(run: Run) -> None:
     run.at_once([partial(_push_to_one_registry, run, shares) for shares in registries.values()])
     if len(pushing) > 1:
         for share in pushing:
-            share.seen = None  # another push may have taken minutes since
+            share.seen = None  # another push may have taken minutes
 
 
 def _push_to_one_registry(run: Run, shares: Sequence[Share]) -> None:
@@ -55,7 +55,7 @@ def _push_to_one_registry(run: Run, shares: Sequence[Share]) -> None:
 
 
 def _pushed(run: Run, share: Share) -> Digest:
-    """Push the version tag; if that fails for now and the registry shows that it did not land, push it again."""
+    """Push the version tag; after a temporary failure, push it again if it did not arrive in the registry."""
     for attempt in run.deadline.attempts(Pauses.PUSH):
         try:
             return _push_once(run, share)
@@ -87,7 +87,7 @@ def _push_once(run: Run, share: Share) -> Digest:
 
 
 def _landed(share: Share) -> Digest | None:
-    """Return the digest of our image if the version tag holds it already, although its push failed."""
+    """Return the digest of our image if the version tag holds it although the push failed."""
     with contextlib.suppress(RegistryError):
         manifest = share.repository.manifest(share.version_tag)
         if manifest and manifest.digest != share.before and manifest.is_image(share.image.id):
@@ -99,10 +99,10 @@ def _landed(share: Share) -> Digest | None:
 
 
 def _confirmed(run: Run, share: Share, pushed: Digest) -> Ours:
-    """Wait until the registry shows under the version tag what the Engine pushed, and check that it is our image.
+    """Wait until the version tag holds the pushed image, and check that it is ours.
 
     A registry may serve the old answer for some seconds; a third digest is somebody else's. The next step observes
-    the repository again, so that is done here, and one answer says where the tag points and to what.
+    the repository again, so this does it already, and one answer serves both.
     """
     tag = share.version_tag
     since = f"{share.repository.name.registry} does not show {tag} yet"
@@ -132,22 +132,22 @@ def _confirmed(run: Run, share: Share, pushed: Digest) -> Ours:
 
 
 def _is_held_back(share: Share) -> bool:
-    """Return whether the registry lists the version tag and does not serve it: a scan may be under way."""
+    """Return whether the registry lists the version tag but does not serve it: a scan may be running."""
     seen = share.seen
     return seen is not None and share.version_tag in seen.unreadable and share.version_tag in seen.listed
 
 
 def _check_held_back(share: Share, pushed: Digest) -> None:
-    """Raise why the version tag is not served, unless the image is held back and was not before."""
+    """Raise the reason why the version tag is not served, unless only the new image is blocked."""
     if not _is_held_back(share) or share.version_tag in share.first.listed:
-        share.repository.manifest(share.version_tag)  # raises why it is not served, if that is so
+        share.repository.manifest(share.version_tag)  # raises the reason if it is not served
         raise BadAnswer(
             f"the Engine pushed {share.version_tag} as {pushed}, but {share.repository.name} does not show it", AGAIN
         )
 
 
 def _is_last(share: Share, attempt: Attempt) -> bool:
-    """Return whether to look no more: the long pauses are for an image that is held back, as far as there is time."""
+    """Return whether to stop reading: the long pauses are for a blocked image, while there is time."""
     if attempt.pause is None or not _is_held_back(share):
         return attempt.pause is None or attempt.pause in Pauses.SCANNED.value
     left = share.repository.deadline.left()
@@ -155,16 +155,16 @@ def _is_last(share: Share, attempt: Attempt) -> bool:
 
 
 def _fetched(repository: Target, pushed: Tag, kept: dict[Tag, Manifest | None], tag: Tag) -> Digest | None:
-    """Return where a tag points; fetch and keep the manifest of the pushed one."""
+    """Return where a tag points; fetch and keep the manifest of the pushed tag."""
     if tag == pushed:
-        with contextlib.suppress(Unreadable):  # some registries limit how often an image is read, but not this
+        with contextlib.suppress(Unreadable):  # some registries limit pulls of an image, but not this request
             manifest = kept[tag] = repository.manifest(tag)
             return manifest.digest if manifest else None
     return repository.digest(tag)
 
 
 def _check_whole(share: Share) -> None:
-    """Check that the push of what was published already has brought back what the registry had lost."""
+    """Check that the second push of a published image has restored the lost parts."""
     if share.digest is None or share.digest != share.before:
         return
     if gone := lost(share.repository, share.digest):

@@ -1,4 +1,4 @@
-"""Rebuilds of a version: which number the next one gets, and the name that the image before it keeps."""
+"""Rebuilds of a version: the number of the next one, and the tag that the previous image keeps."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from tagger.values import dataclass
 from tagger.work import Pauses
 
 _RIVALS = 8  # rebuilds of one version at the same time
-_SAME_IMAGE = 16  # no more than the newest revisions of a version are compared
+_SAME_IMAGE = 16  # only the newest revisions of a version are compared
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What one repository says: the revisions that are taken, the next free number, and the version of our image."""
+    """The view of one repository: the existing revisions, the next free number, and the version of our image."""
 
     taken: frozenset[Version]
     free: int
@@ -40,9 +40,9 @@ def next_revision(
     images: Mapping[str, Image],
     version: Version,
 ) -> Version:
-    """Return the revision of a version to release: the one that holds the image already, or else the next free one.
+    """Return the revision of a version to release: the one that has the image already, or else the next free one.
 
-    Raises InputError where the settings have no revisions, and what the registry raises.
+    Raises InputError if the settings have no revisions, and what the registry raises.
     """
     if any(not placement.scheme.revisions for placement in placements):
         raise InputError(
@@ -77,7 +77,7 @@ def _look(repository: Target, scheme: Scheme, image: Image, version: Version) ->
     numbers = [found.revision or 0 for found in (*mine, *marked)]
     free = max(numbers, default=-1) + 1
     plain = repository.digest(scheme.version_tag(numbering.plain(version))) if free else None
-    # What somebody has pushed under the plain tag gets the next number, and this image the one after it.
+    # A foreign image under the plain tag gets the next number, and this image the one after it.
     known = len(there) < len(newest) or plain in {None, *there.values()}
     strange = not known and numbering.plain(version) not in mine
     return _Seen(frozenset({*mine, *marked}), free + strange, ours)
@@ -91,7 +91,7 @@ def _holds(repository: Target, digest: Digest, image: Image) -> bool:
 
 
 def rebuild(release: Callable[[Order], Release], opened: Opened, order: Order) -> Release:
-    """Release the image as a revision; whoever loses a number to somebody else takes the next one.
+    """Release the image as a revision; if another release takes the number, use the next one.
 
     Raises what `next_revision` raises before anything is written.
     """
@@ -114,7 +114,7 @@ def rebuild(release: Callable[[Order], Release], opened: Opened, order: Order) -
 
 
 def keep_plain(run: Run, share: Share) -> bool:
-    """Give the image that the plain tag holds a name of its own, and return whether it needed one."""
+    """Give the image of the plain tag its own tag, and return whether it needed one."""
     change, repository = share.plan.named, share.repository
     if change is None or change.after is None or change.tag in share.named:
         return False

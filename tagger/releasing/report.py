@@ -1,4 +1,4 @@
-"""The last step of a release: what became of every tag, as values and in words. Pure."""
+"""The last step of a release: the result for every tag, as values and in words. Pure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tagger.rules.plan import Action, Change
 
 
 def report(run: Run, outcome: Outcome, problem: TaggerError | None = None) -> Release:
-    """Return what became of every tag."""
+    """Return the result for every tag."""
     describe = _describe(run.shares, outcome)
     return Release(
         ", ".join(dict.fromkeys(placement.image for placement in run.opened.placements)),
@@ -56,7 +56,7 @@ def _describe(shares: Sequence[Share], outcome: Outcome) -> Callable[[Share], De
 
 
 def _refused(share: Share) -> Described:
-    """Return that nothing is written; if this repository refuses nothing itself, another one did."""
+    """Return that nothing is written; the refusal may be that of another repository."""
     changes = share.plan.changes
     if not share.plan.refused:
         why = "not written, because another repository refuses"
@@ -65,7 +65,7 @@ def _refused(share: Share) -> Described:
 
 
 def _done(share: Share) -> Described:
-    """Return the digests of each tag as they were first seen and as they were verified last."""
+    """Return the first digest and the last verified digest of each tag."""
 
     def reason(change: Change) -> str | None:
         own = change.version == share.plan.version and change.tag != share.version_tag
@@ -116,7 +116,7 @@ def _changed(share: Share, change: Change, reason: str | None) -> Change:
 
 
 def _odd(share: Share) -> Iterator[str]:
-    """Yield the floating tags that are out of place and not ours to move, and those that held what nobody knows."""
+    """Yield the drifted floating tags that this release does not move, and those that held an unknown image."""
     name = share.repository.name
     if hint := like_rebuilds(share.first.published):
         yield f"{name}: {hint}"
@@ -135,7 +135,7 @@ def _odd(share: Share) -> Iterator[str]:
 
 
 def _differing(shares: Sequence[Share]) -> Iterator[str]:
-    """Yield where one image has several digests: an Engine whose store keeps layers unpacked compresses them again."""
+    """Yield warnings about one image with several digests: some Engines compress the layers again for each push."""
     images: dict[Digest, dict[Digest, Share]] = {}
     for share in shares:
         if share.digest and share.published:
@@ -174,7 +174,7 @@ def duel(share: Share, order: Order) -> str | None:
 
 
 def ended(problem: Exception | KeyboardInterrupt, shares: Sequence[Share], stuck: Sequence[Reference]) -> TaggerError:
-    """Return the error that says what was wrong, and where the tags are; `stuck` are local tags not restored."""
+    """Return the error with its cause and the state of the tags; `stuck` are local tags not restored."""
     begun = [share for share in shares if share.begun]
     unfinished = any(share.published or share.in_doubt for share in begun) and not _is_final(problem)
     said = _said(problem, again=unfinished)
@@ -191,7 +191,7 @@ def ended(problem: Exception | KeyboardInterrupt, shares: Sequence[Share], stuck
 
 
 def _said(problem: Exception | KeyboardInterrupt, *, again: bool) -> str:
-    """Return what was wrong; to run the command `again` is said at the end, and so not here."""
+    """Return the cause, without the advice to run the command `again`, which comes at the end."""
     if isinstance(problem, KeyboardInterrupt):
         return "interrupted"
     error = problem if isinstance(problem, TaggerError) else Fault(problem)
@@ -199,7 +199,7 @@ def _said(problem: Exception | KeyboardInterrupt, *, again: bool) -> str:
 
 
 def _matters(share: Share, tag: str) -> bool:
-    """Return whether a tag in doubt may be out of place; a new version tag is right, whether it is there or not."""
+    """Return whether a tag in doubt may be out of place; a new version tag is right in any case."""
     return tag != share.version_tag or share.before is not None or isinstance(share.state, Foreign)
 
 

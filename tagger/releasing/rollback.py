@@ -1,4 +1,4 @@
-"""A release that failed or was interrupted: put everything back, as `decide` says."""
+"""Put everything back after a failed or interrupted release, as `decide` says."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ T = TypeVar("T")
 
 
 def put_back(run: Run, problem: Exception | KeyboardInterrupt) -> TaggerError:
-    """Put everything back, and return the error that says what became of it.
+    """Put everything back, and return the error that reports the result.
 
-    A signal ends it at once; the tags that were not put back by then are named, as are those of pushes that a second
-    signal left running.
+    A signal ends it at once; the error names the tags that were not put back by then, and those of pushes that still
+    run after a second signal.
     """
     begun = [share for share in run.shares if share.begun]
     for share in begun:
@@ -45,7 +45,7 @@ def put_back(run: Run, problem: Exception | KeyboardInterrupt) -> TaggerError:
 
 
 def _restore(share: Share) -> None:
-    """Put one placement back; what could not be put back stays `in_doubt`, and the other tags have their turn."""
+    """Put one placement back; a tag that cannot go back stays `in_doubt`, and the others continue."""
     sight = None
     with contextlib.suppress(Exception):
         sight = _sight(share) if share.pushed else None
@@ -60,7 +60,7 @@ def _restore(share: Share) -> None:
 
 
 def _sight(share: Share) -> Sight:
-    """Look at the version tag; a registry that has just failed may be back in some seconds."""
+    """Read the version tag; a registry that has just failed may be back in some seconds."""
     manifest = _until_answered(share.repository.deadline, partial(share.repository.manifest, share.version_tag))
     return Sight(manifest.digest, manifest.is_image(share.image.id)) if manifest else Sight(None)
 
@@ -78,7 +78,7 @@ def _until_answered(deadline: Deadline, ask: Callable[[], T]) -> T:
 def _write(share: Share, decision: Decision) -> None:
     """Put tags back and remove tags, as decided."""
     for tag in (*decision.put_back, *decision.remove):
-        with contextlib.suppress(Exception):  # whatever it is, the tag stays in doubt
+        with contextlib.suppress(Exception):  # after any error, the tag stays in doubt
             before = decision.put_back.get(tag)
             if before is None:
                 share.repository.remove(tag)
@@ -94,7 +94,7 @@ def _put(share: Share, tag: Tag, digest: Digest) -> None:
 
 
 def _settle(share: Share, goal: Goal) -> None:
-    """Settle the floating tags that were written, or see where they are."""
+    """Settle the floating tags that were written, or read them."""
     try:
         settled = settle(share.repository, share.scheme, list(share.written), goal)
     except Unsettled as error:
@@ -109,7 +109,7 @@ def _settle(share: Share, goal: Goal) -> None:
 
 
 def _see_where_they_are(share: Share) -> None:
-    """Look at what was written; a tag that reads as it did before is where it was, since it may be immutable."""
+    """Read the written tags; an unchanged one counts as never moved, because it may be immutable."""
     held = ask(share.repository, list(share.written))
     share.now.update({tag: now for tag, now in held.items() if not isinstance(now, Unreadable)})
     share.in_doubt -= {tag for tag, now in held.items() if now == share.first.digests.get(tag)}

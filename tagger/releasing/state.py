@@ -1,4 +1,4 @@
-"""The state of a release while it runs: of its version tag at each placement, and of all that it wrote."""
+"""The state of a running release: its version tag at each placement, and everything that it wrote."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class NotBegun:
-    """This release has not pushed the version tag; `digest` is that of our image, as far as it is known."""
+    """This release has not pushed the version tag; `digest` is that of our image, if known."""
 
     digest: Digest | None
 
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A push was begun, and our image has not been seen; if it `may_land`, the push has no known end either."""
+    """A push began, and our image was not seen yet; if it `may_land`, the end of the push is unknown too."""
 
     may_land: bool
 
@@ -46,7 +46,7 @@ class Ours:
 
 @dataclass(frozen=True, slots=True)
 class Foreign:
-    """The Engine pushed something else than our image."""
+    """The Engine pushed another image."""
 
     digest: Digest
 
@@ -56,13 +56,13 @@ State = NotBegun | Unknown | Ours | Foreign
 
 @dataclass(slots=True)
 class Share:
-    """One placement's share of a release while it runs.
+    """One placement's share of a running release.
 
-    `first` is what was seen before anything was written, `seen` what was seen after the version tag was pushed, and
-    `plan` the plan in force. `written` is what this release wrote under each floating tag, `unmarked` what the mark of
-    a yanked version held, `unknown` the floating tags that held no known version's image, `named` those that keep what
-    a plain version tag held. `now` is where tags were seen last; those `in_doubt` could not be put back, or nobody
-    knows where they are.
+    `first` is the observation before any write, `seen` the one after the push of the version tag, and `plan` the
+    current plan. `written` is what this release wrote to each floating tag, `unmarked` what the mark of a yanked
+    version held, `unknown` the floating tags that held an unknown image, and `named` the tags that keep the old image
+    of a plain version tag. `now` is the last known content of tags; those `in_doubt` could not be put back, or their
+    content is unknown.
     """
 
     placement: Placement
@@ -86,17 +86,17 @@ class Share:
 
     @property
     def digest(self) -> Digest | None:
-        """The digest of our image here, as far as it is known."""
+        """The digest of our image here, if known."""
         return self.state.digest if isinstance(self.state, NotBegun | Ours) else None
 
     @property
     def unserved(self) -> bool:
-        """Whether the registry does not serve what was pushed."""
+        """Whether the registry does not serve the pushed image."""
         return isinstance(self.state, Ours) and not self.state.served
 
     @property
     def pushed(self) -> bool:
-        """Whether a push of the version tag was begun."""
+        """Whether a push of the version tag began."""
         return not isinstance(self.state, NotBegun)
 
     @property
@@ -131,16 +131,16 @@ class Share:
         return held is not None and held == self.digest and self.version_tag not in self.in_doubt
 
     def moves(self) -> list[Tag]:
-        """List the floating tags that are to be written."""
+        """List the floating tags to write."""
         return [change.tag for change in self.plan.floating_changes if change.action in WRITES]
 
 
 @dataclass(slots=True)
 class Run:
-    """A release while it runs; `sights` is what was seen at each placement, if somebody has looked just now.
+    """A running release; `sights` are fresh observations of the placements, if there are any.
 
-    `ran` are the gates that ran and `ran_after` the commands after the release, `evidence` is what was looked for
-    and `candidates` the tags under which images wait for that, `waiting` their local tags, and `notes` are warnings.
+    `ran` are the gates that ran, `ran_after` the commands after the release, and `evidence` the checked evidence.
+    `candidates` are the tags under which images wait, `waiting` their local tags, and `notes` are warnings.
     """
 
     engine: Engine
@@ -167,6 +167,6 @@ class Run:
         return self.deadline.at_once(tasks)
 
     def progress(self, line: str) -> None:
-        """Report what happens; an error of whoever listens must not stop the release."""
+        """Report progress; an error in the callback must not stop the release."""
         with contextlib.suppress(Exception):
             self.told(line)

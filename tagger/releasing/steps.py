@@ -27,11 +27,11 @@ from tagger.releasing.state import Run
 from tagger.rules.plan import Observed
 
 STEPS: tuple[Callable[[Run], Outcome | None], ...] = (
-    observe,  # list the versions, and look at the tags that may move
+    observe,  # list the versions, and read the tags that may move
     plan,  # a refusal, a dry run, and a release with nothing to do end here
     pass_gates,  # each image waits as a candidate until every gate has let it through; then observe and plan again
     push_version_tags,  # and verify them
-    remove_candidates,  # of no use now, and no floating tag holds their image yet
+    remove_candidates,  # no longer needed, and no floating tag holds their image yet
     observe_again,  # somebody else may have released meanwhile: plan the floating tags again
     push_floating_tags,
     settle_floating_tags,  # verify them, and write those that differ
@@ -46,12 +46,12 @@ def release(
     progress: Progress = lambda _: None,
     sights: Sequence[Observed] | None = None,
 ) -> Release:
-    """Release images, and return what became of every tag.
+    """Release images, and return the result for every tag.
 
     `sights` is what `look` returned for the placements, if it was called just now.
-    `progress` is called with what happens; what it raises is ignored, since it must not stop what is under way.
+    `progress` gets each event; its exceptions are ignored, because they must not stop the release.
 
-    A failure is the `problem` of what is returned.
+    A failure is the `problem` of the result.
     """
     if order.as_revision:
         return rebuild(lambda numbered: release(engine, opened, numbered, progress), opened, order)

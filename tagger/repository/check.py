@@ -1,4 +1,4 @@
-"""`tagger check`: floating tags that are not where the version tags say, and whatever else is broken beside them."""
+"""`tagger check`: finds drifted floating tags, and other damage in the repository."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tagger.values import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Incomplete:
-    """An index that lists what its repository no longer has, and the floating tags that hold it."""
+    """An index with missing parts, and the floating tags that hold it."""
 
     digest: Digest
     tags: tuple[Tag, ...]
@@ -28,10 +28,10 @@ class Incomplete:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What a check found: the tags that it checked, those that drifted, and those of variants that it does not know.
+    """The result of a check: the checked tags, the drifted ones, and those of unknown variants.
 
     `half_removed` are tags with an unfinished removal. `emptied` are marks of versions that count again, so the marks
-    mean nothing. `hints` is what the settings may lack.
+    mean nothing. `hints` name settings that may be missing.
     """
 
     repository: Repository
@@ -50,12 +50,11 @@ class Check:
 
 
 def check(repository: Listed, schemes: Sequence[Scheme]) -> Check:
-    """Compare every floating tag of these variants with `resolve`; it asks for about two digests for each.
+    """Compare every floating tag of these variants with `resolve`, by about two digests for each.
 
-    For each image that they hold it asks whether all that belongs to it is there.
+    It also checks that all parts of their images exist.
 
-    Raises InputError when there is no such repository, or when it has no version of a variant that was named, and what
-    the registry raises.
+    Raises InputError when there is no such repository, or no version of a named variant, and what the registry raises.
     """
     every = published(repository, schemes)
     for each in every:
@@ -72,7 +71,7 @@ def check(repository: Listed, schemes: Sequence[Scheme]) -> Check:
 
 
 def _check_named(name: Repository, published: Published, *, alone: bool) -> None:
-    """Raise InputError for a variant that was named, by its name or prefix or beside others, and has no version."""
+    """Raise InputError for a variant without a version that the user named, by its name or prefix or with others."""
     scheme = published.scheme
     named = scheme.variant or scheme.prefix not in {"", "v"} or not alone
     if named and not published.versions:
@@ -86,7 +85,7 @@ def _examined(repository: Listed, published: Published) -> tuple[list[Floating],
     floats = [*published.owners, *published.left_behind]
     observed = observe(repository, published, floats)
     half = half_removed(repository, published, observed)
-    if observed.lost_marks:  # the versions that they marked count, and so do their floating tags
+    if observed.lost_marks:  # their versions count again, and so do the floating tags of those
         published = published.without(observed.lost_marks)
         floats = [*published.owners, *published.left_behind]
         observed = observe(repository, published, floats)
@@ -97,7 +96,7 @@ def _examined(repository: Listed, published: Published) -> tuple[list[Floating],
 
 
 def _incomplete(repository: Listed, states: Sequence[Floating]) -> tuple[Incomplete, ...]:
-    """Return the indexes that floating tags hold and of which a part is gone."""
+    """Return the indexes under floating tags that have missing parts."""
     held: dict[Digest, list[Tag]] = {}
     for state in states:
         if state.digest:

@@ -1,4 +1,4 @@
-"""Where repositories that should hold the same disagree: version tags, and what floating tags lead to."""
+"""The differences between repositories that should hold the same: version tags, and images of floating tags."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tagger.values import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """What a tag holds in a repository: a digest (None: nothing, or it cannot be read), and a known version of that."""
+    """The content of a tag in a repository: a digest (None: absent or unreadable), and its version, if known."""
 
     repository: Repository
     digest: Digest | None
@@ -24,17 +24,17 @@ class Holding:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A tag that repositories disagree about, and what it holds in each."""
+    """A tag that differs between repositories, and what it holds in each."""
 
     tag: Tag
     held: tuple[Holding, ...]
 
 
 def compare(listings: Sequence[Listing]) -> tuple[Difference, ...]:
-    """Find the tags that differ: versions first, the newest first, then floating tags; candidates need not agree.
+    """Find the tags that differ: versions first, the newest first, then floating tags. Candidates may differ.
 
-    A floating tag that holds one version everywhere does not differ, although that version may have two digests. A tag
-    that cannot be read differs from what can.
+    A floating tag that holds one version everywhere does not differ, although that version may have two digests. An
+    unreadable tag differs from a readable one.
 
     Raises InputError for a listing that does not show all versions.
     """

@@ -8,7 +8,7 @@ from tagger.errors import AGAIN, CalledOff, Interrupted, TaggerError, Unsettled
 
 
 def ended(problem: TaggerError | KeyboardInterrupt, said: str, astray: Sequence[str]) -> TaggerError:
-    """Return the error that ends a command that had begun to write; `astray` names the tags that are out of place.
+    """Return the error of a command that had begun to write; `astray` names the tags that are out of place.
 
     >>> ended(KeyboardInterrupt(), "moved: latest; still to move: 2.1", []).exit_code
     130

@@ -1,4 +1,4 @@
-"""The floating tags of a repository: what each holds, where it belongs, and which are to move."""
+"""The floating tags of a repository: what each holds, where it belongs, and which will move."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tagger.values import dataclass
 class Floating:
     """A floating tag: the digest and version that it holds (None: none, or unknown), and the version it belongs to.
 
-    One that holds a yanked version has the mark for its version. `expected` is None when no version is left for it.
+    For a yanked version, the version is its mark. `expected` is None when the tag belongs to no version.
     """
 
     tag: Tag
@@ -31,7 +31,7 @@ class Floating:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A floating tag that is put where its version is."""
+    """The move of a floating tag to its version."""
 
     tag: Tag
     before: Digest | None
@@ -52,7 +52,7 @@ def is_half_removed(repository: Listed, observed: Observed, tag: Tag) -> bool:
 
 
 def moved(observed: Observed, tags: Collection[Tag], name: Repository) -> list[Move]:
-    """Return which of these floating tags are to move, and where to. Raises Unreadable."""
+    """Return which of these floating tags have to move, and where to. Raises Unreadable."""
     owners = observed.owners()
     found = []
     for tag in tags:
@@ -64,10 +64,10 @@ def moved(observed: Observed, tags: Collection[Tag], name: Repository) -> list[M
 
 
 def examine(repository: Tags, observed: Observed, listed: Collection[Tag], tags: Collection[Tag]) -> Iterator[Floating]:
-    """Yield for each of these floating tags whether it is right, and which version it holds if it is not.
+    """Yield for each of these floating tags whether it is right, and if not, which version it holds.
 
-    If several versions have that digest, it is the first of them: yanked ones, then those that lead a series, then the
-    newest. A tag that belongs to no version is among the results only if it holds a yanked one.
+    If several versions have that digest, it names the first: yanked ones, then those that lead a series, then the
+    newest. A tag that belongs to no version is in the result only if it holds a yanked one.
     """
     owners = observed.owners()
     there = set(listed)
@@ -88,7 +88,7 @@ def examine(repository: Tags, observed: Observed, listed: Collection[Tag], tags:
 
 
 def _competing(observed: Observed) -> Mapping[Tag, Mapping[Tag, Version]]:
-    """Return for each floating tag the tags and versions that compete for it, the likeliest to hold it first."""
+    """Return the tags and versions that compete for each floating tag, the likeliest first."""
     found: dict[Tag, dict[Tag, Version]] = {}
     for yanked in newest_first(observed.yanked):
         for tag in observed.published.scheme.floating_tags(yanked):

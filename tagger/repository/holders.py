@@ -1,4 +1,4 @@
-"""Whose image a floating tag holds: found by asking for the digests of the likeliest tags, a few at a time."""
+"""The versions whose images floating tags hold: found by reading the likeliest tags, a few at a time."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from tagger.rules.plan import Observed
 from tagger.rules.version import Version, newest_first
 from tagger.values import dataclass
 
-# A floating tag mostly holds the version that it should, or one shortly before; no more than this are asked for.
+# A floating tag mostly holds the right version, or one shortly before; no more than this are read.
 _SEARCHED = 64
 _BATCH = 8
 
 
 @dataclass(slots=True)
 class Search:
-    """A search for tags by their digests that asks for each tag once; `known` is what tags hold, as far as asked."""
+    """A search for tags by their digests, which reads each tag once; `known` are the digests so far."""
 
     repository: Tags
     known: dict[Tag, Digest | Unreadable | None]
@@ -34,7 +34,7 @@ class Search:
         return None
 
     def any_holder(self, digest: Digest, candidates: Sequence[Tag]) -> Tag | None:
-        """Return one of the candidates that holds a digest, the first of those that are known."""
+        """Return a candidate that holds a digest: the first of the known ones, if any."""
         likely = candidates[:_SEARCHED]
         for start in range(0, len(likely), _BATCH):
             if found := self._found(digest, candidates):
@@ -50,9 +50,9 @@ class Search:
 
 
 def holders(repository: Tags, observed: Observed, tags: Iterable[Tag]) -> tuple[dict[Tag, Version], dict[Tag, Tag]]:
-    """Find whose image each of these floating tags holds: a version's, or that of a tag that is nearly a version.
+    """Find whose image each of these floating tags holds: that of a version, or of a tag that is nearly a version.
 
-    A tag that holds neither is in neither result. The versions that lead a series are asked first, then the newest.
+    A tag with another image is in neither result. Versions that lead a series are read first, then the newest.
     """
     held = {tag: digest for tag in tags if (digest := observed.digests.get(tag))}
     if not held:
@@ -72,13 +72,13 @@ def holders(repository: Tags, observed: Observed, tags: Iterable[Tag]) -> tuple[
 
 
 def likeliest_first(observed: Observed) -> list[Version]:
-    """Return the versions that count: those that lead a series, then the others, the newest first."""
+    """Return the counted versions: those that lead a series, then the others, the newest first."""
     leading = set(observed.owners().values())
     return sorted(newest_first(observed.versions), key=lambda version: version not in leading)
 
 
 def _near_versions(observed: Observed, floats: Collection[Tag]) -> list[Tag]:
-    """Return the tags that are nearly versions; what reads as a floating tag is one only where there is no version."""
+    """Return the tags that are nearly versions; one that reads as a floating tag counts only without any version."""
     near = [tag for tag in observed.published.nearly if tag not in floats]
     if observed.versions:
         near = [tag for tag in near if not observed.published.scheme.could_float(tag)]

@@ -19,9 +19,9 @@ from tagger.values import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A version tag: its version and digest (None: it cannot be read), and the floating tags that hold its image.
+    """A version tag: its version and digest (None: unreadable), and the floating tags that hold its image.
 
-    A floating tag is shown at one version only: the one that it should follow, or else the one that `check` names.
+    A floating tag is shown at one version only: the one that it belongs to, or else the one that `check` names.
     """
 
     version: Version
@@ -34,7 +34,7 @@ class Row:
 class Listing:
     """The newest version tags of a repository, the floating tags that belong to them, and the tags that are neither.
 
-    Listed tags that lead nowhere are among the latter. `older` is how many version tags are not shown.
+    Listed but absent tags are among the last. `older` is the number of version tags that are not shown.
     """
 
     repository: Repository
@@ -45,7 +45,7 @@ class Listing:
 
 
 def ls(repository: Listed, schemes: Sequence[Scheme], limit: int | None = None) -> Listing:
-    """List the newest `limit` version tags (None: all) of these variants; it asks only for the digests that are shown.
+    """List the newest `limit` version tags (None: all) of these variants, and read only the shown digests.
 
     Raises InputError when there is no such repository, and what the registry raises.
     """
@@ -72,7 +72,7 @@ def ls(repository: Listed, schemes: Sequence[Scheme], limit: int | None = None) 
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What one variant contributes: rows in no order, the floating tags at them, and the names of all floating tags."""
+    """The part of one variant: rows in any order, their floating tags, and the names of all floating tags."""
 
     rows: Sequence[Row]
     floating: Sequence[Floating]

@@ -1,4 +1,4 @@
-"""`tagger next`: the version after those that are published."""
+"""`tagger next`: the version after the published ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a repository holds: a list of its tags, where the ones that matter point, and whose image each holds."""
+"""Observations of a repository: its list of tags, the digests of the important ones, and their versions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tagger.work import Deadline
 
 
 class Tags(Protocol):
-    """A repository as settling and releasing see it."""
+    """The part of a repository that settling and releasing use."""
 
     @property
     def name(self) -> Repository:
@@ -26,19 +26,19 @@ class Tags(Protocol):
 
     @property
     def deadline(self) -> Deadline:
-        """The time that there is for asking and waiting."""
+        """The time for requests and waits."""
 
     def tags(self) -> Sequence[Tag]:
         """List every tag."""
 
     def digest(self, tag: Tag | Digest) -> Digest | None:
-        """Return where a tag points, or a digest that is there; None when absent. Raises Unreadable."""
+        """Return where a tag points, or an existing digest; None when absent. Raises Unreadable."""
 
     def descriptor(self, tag: Tag | Digest) -> Descriptor | None:
         """Return what `digest` returns, with the kind of its manifest."""
 
     def is_index(self, digest: Digest) -> bool:
-        """Return whether a digest that is there is that of an index."""
+        """Return whether an existing digest is that of an index."""
 
     def manifest(self, reference: Tag | Digest) -> Manifest | None:
         """Fetch a manifest; None when it is absent."""
@@ -47,14 +47,14 @@ class Tags(Protocol):
         """Point a tag at a manifest of this repository."""
 
     def put_together(self, tags: Sequence[Tag], manifest: Manifest) -> Collection[Tag]:
-        """Point tags at a manifest of this repository, many in one request; return those that it took in this way."""
+        """Point tags at a manifest of this repository, many in one request; return those that were written."""
 
     def remove(self, tag: Tag) -> None:
-        """Remove a tag without losing another."""
+        """Remove a tag and no other."""
 
 
 class Listed(Tags, Protocol):
-    """A repository that can say whether it exists."""
+    """A repository that knows whether it exists."""
 
     def listed(self) -> Sequence[Tag] | None:
         """List every tag; None when there is no such repository."""
@@ -64,13 +64,13 @@ class Listed(Tags, Protocol):
 
 
 def published(repository: Listed, schemes: Sequence[Scheme]) -> list[Published]:
-    """List a repository that has to exist, and return what is published under each scheme. Raises InputError."""
+    """List an existing repository, and return the published versions of each scheme. Raises InputError."""
     tags = existing(repository)
     return [Published.of(tags, scheme) for scheme in schemes]
 
 
 def existing(repository: Listed) -> Sequence[Tag]:
-    """List a repository that has to exist. Raises InputError."""
+    """List an existing repository. Raises InputError if there is none."""
     tags = repository.listed()
     if tags is None:
         raise InputError(
@@ -85,9 +85,9 @@ Among = Callable[[Published], Iterable[Version]]
 
 
 def asked(every: Sequence[Published], text: str, among: Among) -> list[tuple[Published, list[Version]]]:
-    """Return what a version stands for in each scheme by which it is one: itself, or all its revisions, oldest first.
+    """Return the versions that a text means in each scheme that can read it: one, or all its revisions, oldest first.
 
-    `among` says which versions are looked at. Raises InvalidVersion where no scheme has such.
+    `among` selects the versions to search. Raises InvalidVersion if no scheme can read it.
     """
     found: list[tuple[Published, list[Version]]] = []
     problem: InvalidVersion | None = None
@@ -113,16 +113,16 @@ def look(
     hidden: Collection[Tag] = (),
     digest: Callable[[Tag], Digest | None] | None = None,
 ) -> Observed:
-    """List the tags, ask at the same time where the floating ones point, and return what `observe` does.
+    """List the tags, read the floating ones at the same time, and return the result of `observe`.
 
-    Versions that are `absent` and tags that are `hidden` do not count, whatever the list says. `digest` asks where a
-    tag points (default: as the repository does).
+    Versions in `absent` and tags in `hidden` do not count, even if they are listed. `digest` reads where a tag points
+    (default: the method of the repository).
     """
     own = map(scheme.version_tag, present)
     asking = partial(ask, repository, dict.fromkeys((*floats, *own)), digest)
     listed, answers = repository.deadline.both(repository.tags, asking)
     published = Published.of(listed, scheme)
-    # A tag that was not found and is listed is asked for again, now that the list is known.
+    # A listed tag that was not found is read again, because the list is known now.
     again = [tag for tag, answer in answers.items() if answer is None]
     if again := [*{*again} & {*published.tags}]:
         answers |= ask(repository, again, digest)
@@ -138,13 +138,13 @@ def observe(
     present: Collection[Version] = (),
     asked: Mapping[Tag, Digest | Unreadable | None] = MappingProxyType({}),
 ) -> Observed:
-    """Ask where the floating tags and the version tags that decide them point, by a list of tags; `asked` is known.
+    """Read the floating tags and the version tags that decide them, by a list of tags; `asked` is known already.
 
-    A version whose tag is listed but absent is a ghost and does not count, unless it is `present` or has another tag.
-    A version that is `present` counts by its own tag, if that is there, whatever the list says. A version that is
-    listed and cannot be read counts all the same: the list says that it is published.
+    A listed but absent version does not count, unless it is `present` or has another tag. A version in `present`
+    counts by its own tag, if that exists, even if it is not listed. A listed but unreadable version counts, because the
+    list says that it is published.
 
-    Raises what the repository raises; the result names the tags that are unreadable.
+    Raises what the repository raises; the result names the unreadable tags.
     """
     own = {version: published.scheme.version_tag(version) for version in present}
     marks = [tag for tag, version in published.spelt.items() if yanked_by(version)]
@@ -179,7 +179,7 @@ def digest_of(observed: Observed, version: Version, name: Repository) -> Digest:
 def ask(
     repository: Tags, tags: Collection[Tag], digest: Callable[[Tag], Digest | None] | None = None
 ) -> dict[Tag, Digest | Unreadable | None]:
-    """Ask at once where tags point; for one that is unreadable the answer is the error. `digest` asks for one tag."""
+    """Read concurrently where tags point; the result of an unreadable one is the error. `digest` reads one tag."""
     asking = [partial(_answer, digest or repository.digest, tag) for tag in tags]
     return dict(zip(tags, repository.deadline.at_once(asking), strict=True))
 

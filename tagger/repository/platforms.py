@@ -1,4 +1,4 @@
-"""What an index lists and a repository no longer has: some registries clean up the platforms and keep the index."""
+"""The missing parts of indexes: some registries clean up the platforms and keep the index."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from tagger.repository.observe import Tags
 
 
 def lost(repository: Tags, digest: Digest) -> list[Digest]:
-    """Return what an index lists, at any depth, and its repository no longer has; an image lists nothing.
+    """Return the parts of an index, at any depth, that its repository no longer has; an image has no parts.
 
-    What cannot be read does not count as lost. Raises RegistryUnreachable.
+    An unreadable part does not count as missing. Raises RegistryUnreachable.
     """
     gone: list[Digest] = []
 
@@ -33,7 +33,7 @@ def lost(repository: Tags, digest: Digest) -> list[Digest]:
 
 
 def _found(repository: Tags, listed: Descriptor) -> Manifest | Descriptor | Exception | None:
-    """Look for what is listed; None if neither way of asking finds it."""
+    """Find a listed part; None if neither HEAD nor GET finds it."""
     try:
         there = repository.descriptor(listed.digest) if listed.media_type in IMAGES else None
         return there or repository.manifest(listed.digest)

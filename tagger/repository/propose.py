@@ -1,4 +1,4 @@
-"""`tagger init`: the settings that a repository seems to follow, by as few questions as decide that."""
+"""`tagger init`: the settings that a repository seems to follow, found with few requests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tagger.values import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Proposed:
-    """A proposal for a repository, the number of its tags, and those that could not be read."""
+    """A proposal for a repository, the number of its tags, and the unreadable ones."""
 
     repository: Repository
     tags: int
@@ -22,7 +22,7 @@ class Proposed:
 
 
 def propose(repository: Listed) -> Proposed:
-    """Propose settings: it lists the tags, and asks for the digests of floating tags and of what they may hold.
+    """Propose settings: list the tags, and read the floating tags and the versions that they may hold.
 
     Raises InputError when there is no such repository, and what the registry raises.
     """

@@ -1,4 +1,4 @@
-"""`tagger prune`: remove the old versions that a policy lets go."""
+"""`tagger prune`: remove the old versions that a policy does not keep."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tagger.rules.scheme import Scheme
 from tagger.values import dataclass
 
 _CONFIG_BYTES = 8 * 1024 * 1024
-# Reproducible builds claim to be from 1970 or 1980, which says nothing about their age.
+# Reproducible builds claim to be from 1970 or 1980, which does not show their age.
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -33,7 +33,7 @@ class Blobs(Protocol):
 
 
 class Prunable(Removable, Protocol):
-    """A repository whose images say when they were built."""
+    """A repository whose images have their time of creation."""
 
     @property
     def blobs(self) -> Blobs:
@@ -42,9 +42,9 @@ class Prunable(Removable, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Pruning(Removal):
-    """A removal of old versions, with what stays although the policy lets it go by its number.
+    """A removal of old versions, with the tags that stay although the policy does not keep their numbers.
 
-    `not_understood` are pre-releases of no known stage. `held` are tags whose image is held by other tags that stay.
+    `not_understood` are pre-releases of unknown stages. `held` are tags whose image a remaining tag holds.
     """
 
     not_understood: tuple[Tag, ...] = ()
@@ -59,9 +59,9 @@ def prune(
     dry_run: bool = False,
     among: Collection[str] | None = None,
 ) -> Pruning:
-    """Remove the old versions that a policy lets go, but only tags of `among` (None: all), which a person agreed to.
+    """Remove the old versions that a policy does not keep, but only approved tags in `among` (None: all).
 
-    A pre-release of no known stage stays, and so does every tag whose image is held by a tag that stays.
+    A pre-release of an unknown stage stays, and so does every tag whose image a remaining tag holds.
 
     Raises what `remove` raises.
     """
@@ -83,7 +83,7 @@ def _held(
 ) -> tuple[dict[Tag, Digest], dict[Digest, tuple[Tag, ...]]]:
     """Return what the candidates hold, and which other tags hold the same.
 
-    Raises BadAnswer when a tag cannot be read, since it may hold an image that is to be removed.
+    Raises BadAnswer for an unreadable tag, because it may hold an image that will be removed.
     """
     held = ask(repository, tags)
     if unreadable := [tag for tag, digest in held.items() if isinstance(digest, Unreadable)]:
@@ -111,7 +111,7 @@ def _old(repository: Prunable, digests: Mapping[Tag, Digest], age: timedelta | N
 
 
 def _made(repository: Prunable, digest: Digest) -> datetime | None:
-    """Return when an image, or the first image of an index, was made; None if it does not say."""
+    """Return when an image, or the first image of an index, was created; None if unknown."""
     manifest = repository.manifest(digest)
     if manifest and manifest.is_index and (children := manifest.children()):
         manifest = repository.manifest(children[0])
