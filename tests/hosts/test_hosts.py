@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from inspect import signature
 
 import pytest
-from command import HasUrl, Ran
+from command import DOCS, HasUrl, Ran
 from doubles import OCI_INDEX, OCI_MANIFEST, digest_of, manifest
 from launcher import launched
 from services import Registry
@@ -424,6 +424,23 @@ def test_immutable_version_tags_do_not_hinder_a_release(registry: Registry) -> N
         ran = shop.release("2.1.105", "--force", "--floats-via", "registry")
         assert ran.code != 0
         assert "is immutable" in ran.error
+
+
+def test_immutable_rebuilds_do_not_hinder_the_next_rebuild(registry: Registry) -> None:
+    host = Ecr(registry)
+    [_, host.immutable] = re.findall(r"^```text\n\^(v.*)\n```$", (DOCS / "registries.md").read_text(), re.MULTILINE)
+    with opened(host) as shop:
+        shop.environment = {"TAGGER_REVISIONS": "-r{n}"}
+        before = shop.tags
+        ran = shop.release("2.1.105", "--revision")
+        assert ran.code == 0, ran.err
+        assert shop.tags == before | cascade(digest(NEW), "2.1.105-r1", "2.1.105", "2.1", "2", "latest") | {
+            "2.1.105-r0": digest(FORMER)
+        }
+        assert isinstance(shop.engine, PushingEngine)
+        shop.engine.load("build", OLD)
+        assert shop.release("2.1.105", "--revision").code == 0
+        assert shop.tags["2.1.105"] == shop.tags["2.1.105-r2"] == digest(OLD)
 
 
 def test_immutable_floating_tags_are_named_with_advice(registry: Registry) -> None:
