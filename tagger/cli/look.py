@@ -31,6 +31,7 @@ from tagger.cli.several import Shown, read
 from tagger.errors import InputError
 
 if TYPE_CHECKING:
+    from tagger.config.check import Verdict
     from tagger.repository.check import Check
     from tagger.repository.listing import Listing
 
@@ -195,28 +196,29 @@ def show_config(
     """
     from tagger.cli.render import json
     from tagger.config import show as shown
+    from tagger.config.check import check as checked
 
     said = given(target, rules)
-    with failing():
+    with failing(image, as_json=as_json):
         if (whole or schema) and (whole is schema or image or said):
             raise InputError("--check and --schema apply to the whole file", "use one of them alone")
-        if schema:
-            show(shown.schema_as_json())
-        elif whole:
-            _check_file(as_json=as_json)
-        else:
-            found = in_force(said, image)
+        verdict = checked(os.environ, Path()) if whole else None
+        found = None if whole or schema else in_force(said, image)
+    with failing():  # what is shown now is the one JSON object
+        if found:
             show(json.as_json(shown.as_content(found)) if as_json else shown.as_text(found))
             found.all_schemes()
+        elif verdict:
+            _show_verdict(verdict, as_json=as_json)
+        else:
+            show(shown.schema_as_json())
 
 
-def _check_file(*, as_json: bool) -> None:
+def _show_verdict(found: Verdict, *, as_json: bool) -> None:
     """Show every problem of the settings file; raises the last."""
     from tagger.cli.render import json
     from tagger.config import show as shown
-    from tagger.config.check import check as checked
 
-    found = checked(os.environ, Path())
     if as_json:
         show(json.as_json(shown.verdict_as_content(found)))
     elif not found.problems:

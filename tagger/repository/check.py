@@ -76,8 +76,9 @@ def _check_named(name: Repository, published: Published, *, alone: bool) -> None
     named = scheme.variant or scheme.prefix not in {"", "v"} or not alone
     if named and not published.versions:
         variant = f"of variant {scheme.variant}" if scheme.variant else "of the plain variant"
+        line = f" in line {scheme.line or 'default'}" if scheme.beside else ""
         prefix = f" with prefix {scheme.prefix}" if scheme.prefix else ""
-        raise InputError(f"{name} has no version {variant}{prefix}", f"tagger ls {name} shows what it has")
+        raise InputError(f"{name} has no version {variant}{line}{prefix}", f"tagger ls {name} shows what it has")
 
 
 def _examined(repository: Listed, published: Published) -> tuple[list[Floating], list[Tag], list[Tag]]:

@@ -16,7 +16,7 @@ from tagger.errors import InputError
 from tagger.names import Tag
 from tagger.repository.check import Check, check
 from tagger.repository.repair import repair
-from tagger.rules.lines import lines
+from tagger.rules.lines import apart, lines
 from tagger.rules.scheme import Scheme
 from tagger.rules.version import parse_version
 
@@ -93,10 +93,12 @@ def test_lines_that_a_command_leaves_out_are_named() -> None:
 
 def test_a_named_line_without_any_version_is_bad_input() -> None:
     (alpine,) = lines(Scheme(), ["alpine"])
+    top, edge = apart([[SCHEME], [Scheme(versions="main-{n}", floats=("edge",), line="edge")]])
     for named, says in (
         ([alpine], "no version of variant alpine"),
         ([SCHEME, alpine], "no version of variant alpine"),
         ([Scheme(prefix="api-")], "no version of the plain variant with prefix api-"),
+        ([*top, *edge], "no version of the plain variant in line edge"),
     ):
         with pytest.raises(InputError, match=says):
             check(shelf("2.1.106", nightly="other"), named)

@@ -13,7 +13,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from command import Ran, asked, start, tagger, wait
+from command import Ran, asked, start, tagger, tagger_in, wait
 from doubles import Basic, FakeEngine, ModelRegistry, Request, Response, on
 from services import Engine, Registry, free_port
 
@@ -477,6 +477,25 @@ def test_rm_needs_names_or_all(gallery: str) -> None:
     for words in ([], ["1.0.0", "--all"]):
         ran = tagger(None, "rm", gallery, *words, "--json")
         assert (ran.code, "--all" in ran.error, ran.json["error"]) == (2, True, ran.error)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words", "key"),
+    [
+        ("keep = 0", [], "error"),
+        ("keep = 0", ["gallery"], "error"),
+        ("keep = 0", ["--check"], "ok"),
+        ("keep =", ["--check"], "error"),
+        ("", ["--check", "gallery"], "error"),
+        ("line = 'edge'", [], "settings"),
+    ],
+)
+def test_the_json_of_config_is_one_object_after_a_failure_too(
+    tmp_path: Path, settings: str, words: list[str], key: str
+) -> None:
+    (tmp_path / "tagger.toml").write_text(settings)
+    ran = tagger_in(tmp_path, "config", *words, "--json")
+    assert (ran.code, key in ran.json) == (2, True), ran.out
 
 
 @pytest.mark.parametrize("option", ["--variant", "--prefix", "--line"])
