@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
-from tagger.names import Digest, Repository, Tag
+from tagger.names import Digest, Tag
 from tagger.repository.holders import Search, likeliest_first
 from tagger.repository.observe import Listed, Tags, digest_of
 from tagger.rules.plan import Observed
@@ -51,13 +51,13 @@ def is_half_removed(repository: Listed, observed: Observed, tag: Tag) -> bool:
     return absent and repository.is_half_removed(tag)
 
 
-def moved(observed: Observed, tags: Collection[Tag], name: Repository) -> list[Move]:
+def moved(observed: Observed, tags: Collection[Tag], repository: Tags) -> list[Move]:
     """Return which of these floating tags have to move, and where to. Raises Unreadable."""
     owners = observed.owners()
     found = []
     for tag in tags:
         if tag in owners:
-            before, after = observed.digests[tag], digest_of(observed, owners[tag], name)
+            before, after = observed.digests[tag], digest_of(observed, owners[tag], repository)
             if before != after or tag in observed.unreadable:
                 found.append(Move(tag, before, after, owners[tag]))
     return found
@@ -75,7 +75,7 @@ def examine(repository: Tags, observed: Observed, listed: Collection[Tag], tags:
     competing: Mapping[Tag, Mapping[Tag, Version]] | None = None
     for tag in tags:
         owner, digest = owners.get(tag), observed.digests[tag]
-        if owner and digest == digest_of(observed, owner, repository.name):
+        if owner and digest == digest_of(observed, owner, repository):
             yield Floating(tag, digest, owner, owner, ok=True)
             continue
         competing = _competing(observed) if competing is None else competing

@@ -166,13 +166,22 @@ def observe(
     return Observed(published, digests, unreadable, sure, lost_marks)
 
 
-def digest_of(observed: Observed, version: Version, name: Repository) -> Digest:
-    """Return the digest of a version that decides where a floating tag goes. Raises Unreadable if that is unknown."""
-    tag = observed.versions[version]
+def digest_of(observed: Observed, version: Version, repository: Tags) -> Digest:
+    """Return the digest of a version that decides where a floating tag goes.
+
+    Raises Unreadable if that is unknown and stays so, with the registry's reason.
+    """
+    tag, name = observed.versions[version], repository.name
     if digest := observed.digests[tag]:
         return digest
+    why, hint = "", AGAIN
+    try:
+        if digest := repository.digest(tag):
+            return digest
+    except Unreadable as error:
+        why, hint = f" ({error.what})", error.hint or AGAIN
     raise Unreadable(
-        f"{name.registry} does not say where {name}:{tag} points, and that decides where floating tags go", AGAIN
+        f"{name.registry} does not say where {name}:{tag} points, and that decides where floating tags go{why}", hint
     )
 
 

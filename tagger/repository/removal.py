@@ -142,7 +142,7 @@ def _fall(
     ]
     dropped = tuple(tag for tag in forced if tag not in observed.owners())
     others = tuple(tag for tag in floats if tag not in forced)
-    moves = tuple(moved(observed, forced, repository.name))
+    moves = tuple(moved(observed, forced, repository))
     return Fall(published.scheme, moves, dropped, others), {tag: observed.digests[tag] for tag in forced}
 
 
@@ -170,7 +170,7 @@ def strays(
         return Strays()
     observed = look(repository, scheme, tags, absent=absent)
     dropped = {tag: observed.digests[tag] for tag in tags if tag not in observed.owners()}
-    return Strays(tuple(moved(observed, tags, repository.name)), dropped)
+    return Strays(tuple(moved(observed, tags, repository)), dropped)
 
 
 def with_strays(repository: Removable, plan: Going) -> Going:

@@ -102,7 +102,7 @@ def _drifted(repository: Listed, published: Published, among: Collection[str] | 
     if observed.lost_marks:  # the versions that they marked count, and so do their floating tags
         published = published.without(observed.lost_marks)
         observed = observe(repository, published, published.owners)
-    every = moved(observed, list(published.owners), repository.name)
+    every = moved(observed, list(published.owners), repository)
     moves = tuple(move for move in every if among is None or move.tag in among)
     half = [tag for tag in half if among is None or tag in among]
     versions, nearly = holders(repository, observed, [move.tag for move in moves])

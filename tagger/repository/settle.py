@@ -160,7 +160,7 @@ def _digest_of(owner: Version, observed: Observed, goal: Goal, repository: Tags)
     if owner in goal.present:
         tag = observed.versions.get(owner, observed.published.scheme.version_tag(owner))
         return observed.digests.get(tag) or goal.present[owner]
-    return digest_of(observed, owner, repository.name)
+    return digest_of(observed, owner, repository)
 
 
 def _write(repository: Tags, wanted: Mapping[Tag, Digest | None]) -> dict[Tag, TaggerError]:

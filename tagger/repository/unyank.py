@@ -286,4 +286,4 @@ def _left(repository: Markable, part: _Part) -> list[Tag]:
     observed = observe(repository, Published.of(repository.tags(), part.scheme).without(part.marks), floats)
     owners = observed.owners()
     mine = [tag for tag in floats if tag in part.wrote or owners.get(tag) == part.version]
-    return [*gone, *half, *(move.tag for move in moved(observed, mine, repository.name))]
+    return [*gone, *half, *(move.tag for move in moved(observed, mine, repository))]

@@ -147,7 +147,7 @@ def _look(repository: Removable, published: Published, version: Version, gone: C
     observed = observe(repository, without, floats)
     forced = [t for t in floats if observed.digests[t] == digest or is_half_removed(repository, observed, t)]
     unclaimed = tuple(tag for tag in forced if tag not in without.owners)
-    moves = tuple(moved(observed, forced, repository.name))
+    moves = tuple(moved(observed, forced, repository))
     going = tuple(
         tag for tag in spelt if held[tag] == digest or (held[tag] is None and repository.is_half_removed(tag))
     )

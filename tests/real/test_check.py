@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from doubles import ModelRegistry
+from command import tagger
+from doubles import ModelRegistry, on, refusal
 from model import image
 from services import Registry
 from shelf import Shelf
@@ -225,3 +226,25 @@ def test_a_check_sends_few_requests(monkeypatch: pytest.MonkeyPatch) -> None:
         assert api.check(f"{model.host}/gallery/ui").ok
         heads = [request.path for request in model.requests if request.method == "HEAD"]
         assert len(heads) == len(set(heads)) == 4 + 2 + 4
+
+
+@pytest.mark.parametrize("command", ["ls", "check", "repair"])
+def test_a_newest_version_that_a_policy_blocks_is_named_with_the_registrys_reason(
+    model: ModelRegistry, command: str
+) -> None:
+    model.seed("app", {"1.0.0": b"old", "1.0.1": b"vulnerable", "latest": b"old"})
+    blocked = refusal(412, "PROJECTPOLICYVIOLATION", "current image with 9 vulnerabilities cannot be pulled")
+    for method in ("HEAD", "GET"):
+        model.intercept(on(method, "/manifests/1.0.1$", blocked))
+    ran = tagger(None, command, f"{model.host}/app")
+    assert ran.code == 1
+    assert f"does not say where {model.host}/app:1.0.1 points" in ran.error
+    assert "PROJECTPOLICYVIOLATION: current image with 9 vulnerabilities cannot be pulled" in ran.error
+    assert ran.error.endswith("check whether a policy or a running scan of the registry blocks it")
+
+
+def test_a_version_that_is_read_at_the_second_attempt_is_no_problem(model: ModelRegistry) -> None:
+    model.seed("app", {"1.0.0": b"new", "1.0": b"new", "1": b"new", "latest": b"new"})
+    model.intercept(on("HEAD", "/manifests/1.0.0$", refusal(501, "UNSUPPORTED", "busy"), times=1))
+    model.intercept(on("GET", "/manifests/1.0.0$", refusal(412, "PRECONDITION", "scanning"), times=1))
+    assert tagger(None, "check", f"{model.host}/app").code == 0
