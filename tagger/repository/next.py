@@ -23,10 +23,10 @@ def next_version(
 
     Versions by a template have no parts: their last number goes up, and fields of dates are those of today in UTC.
 
-    A repository without a version counts as 0.0.0; if this is its `first` version, it may not exist yet. Versions to
-    ignore, candidates and other variants do not count, but a version to ignore that is published is not returned.
+    A repository without a version counts as 0.0.0; for its `first` version, it need not exist. Ignored versions,
+    candidates and other variants do not count, but a published version to ignore is never returned.
 
-    Raises InputError for a label that is none and for a repository that does not exist, and what the registry raises.
+    Raises InputError for an invalid label and for a repository that does not exist, and what the registry raises.
     """
     if label is not None:
         check_label(label)
@@ -59,7 +59,7 @@ def next_version(
 
 
 def _published(tags: Collection[Tag], schemes: Sequence[Scheme]) -> tuple[dict[Version, list[Tag]], set[Version]]:
-    """Return the versions that count with their tags, and those to ignore; a yanked one is taken too."""
+    """Return the counted versions with their tags, and those to ignore; a yanked one is taken too."""
     versions: dict[Version, list[Tag]] = {}
     ignored: set[Version] = set()
     for scheme in schemes:

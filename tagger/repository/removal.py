@@ -1,4 +1,4 @@
-"""What a removal takes away and what it moves: looked up and decided before anything is written."""
+"""The plan of a removal: the tags that it removes and moves, decided before anything is written."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class Removable(Listed, Protocol):
     """A repository whose tags can be removed."""
 
     def check_removal(self) -> None:
-        """Find out whether tags can be removed. Raises Refused when none can."""
+        """Check that tags can be removed. Raises Refused when none can."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fall:
-    """What happens to the floating tags of one variant: some fall back, and some are left without a version.
+    """The changes to the floating tags of one variant: some fall back, and some lose their last version.
 
-    The versions that go compete for the `others` too, but those hold other images.
+    The removed versions compete for the `others` too, but those hold other images.
     """
 
     scheme: Scheme
@@ -44,15 +44,15 @@ class Fall:
         return [move.tag for move in self.moves]
 
     def all_tags(self) -> list[Tag]:
-        """Return the tags that fall back or go."""
+        """Return the tags that fall back or are removed."""
         return [*self.moving(), *self.dropped]
 
 
 @dataclass(frozen=True, slots=True)
 class Going:
-    """The tags that are to go and what they hold, and what happens to floating tags.
+    """The tags to remove and what they hold, and the changes to floating tags.
 
-    `versions` are the version tags among them, which go last, `images` the images that were named. `wrote` is what
+    `versions` are the version tags among them, which go last, `images` the images of the named tags. `wrote` is what
     floating tags held or hold.
     """
 
@@ -69,7 +69,7 @@ class Going:
 
 
 def named(name: Repository, every: Sequence[Published], names: Sequence[str], note: Note) -> tuple[Tag, ...]:
-    """Find the tags that were named: exactly, or as a version of these variants in any spelling.
+    """Find the named tags: by their exact name, or as a version of these variants in any spelling.
 
     A version alone never finds the tag of another variant or line: with variant alpine, `2.1.106` is 2.1.106-alpine.
     """
@@ -101,10 +101,10 @@ def _bare(scheme: Scheme) -> Scheme:
 
 
 def planned(repository: Removable, every: Sequence[Published], named: Sequence[Tag]) -> Going:
-    """Return what goes and what moves; of a version with two spellings the other one's image takes over.
+    """Return the tags to remove and to move; for a version with two spellings, the other one's image takes over.
 
-    A floating tag that does not hold an image that goes has drifted, and is left to a repair. If it or the version that
-    it belongs to cannot be read, it counts as holding that version.
+    A floating tag that holds none of the removed images has drifted, and is left to a repair. If it or its version is
+    unreadable, it counts as holding that version.
     """
     doomed = {tag: None if isinstance(held, Unreadable) else held for tag, held in ask(repository, named).items()}
     images = {held for held in doomed.values() if held}
@@ -125,7 +125,7 @@ def planned(repository: Removable, every: Sequence[Published], named: Sequence[T
 def _fall(
     repository: Removable, published: Published, going: Mapping[Tag, Digest | None], images: Collection[Digest]
 ) -> tuple[Fall, Mapping[Tag, Digest | None]]:
-    """Return what happens to floating tags of a variant when these tags go, and what each of those held."""
+    """Return the changes to a variant's floating tags when these tags go, and what each of those held."""
     versions = {tag: published.spelt[tag] for tag in going if tag in published.spelt}
     affected = newest_first(set(versions.values()))
     cascade = dict.fromkeys(tag for version in affected for tag in published.scheme.floating_tags(version))
@@ -148,7 +148,7 @@ def _fall(
 
 @dataclass(frozen=True, slots=True)
 class Strays:
-    """Floating tags that somebody has moved to an image that goes: where they belong, and those that belong nowhere."""
+    """Floating tags that somebody has moved to a removed image: where they belong, and those that belong nowhere."""
 
     moves: tuple[Move, ...] = ()
     dropped: Mapping[Tag, Digest | None] = field(default_factory=dict)
@@ -163,7 +163,7 @@ def strays(
 ) -> Strays:
     """Return which of these floating tags hold one of these images now.
 
-    Two removals at once may each let floating tags fall back to what the other one removes; the last one sees it here.
+    Two concurrent removals may each move floating tags to an image of the other one; the last one sees it here.
     """
     tags = [tag for tag, held in ask(repository, floats).items() if held in images]
     if not tags:
@@ -174,7 +174,7 @@ def strays(
 
 
 def with_strays(repository: Removable, plan: Going) -> Going:
-    """Return the plan with the floating tags that somebody has moved to an image that goes, since it was made."""
+    """Return the plan, with the floating tags that somebody has since moved to a removed image."""
     falls, doomed, wrote = [], dict(plan.doomed), dict(plan.wrote)
     for fall in plan.falls:
         found = strays(repository, fall.scheme, fall.others, plan.images)
@@ -187,7 +187,7 @@ def with_strays(repository: Removable, plan: Going) -> Going:
 def _attached(
     repository: Removable, tags: Sequence[Tag], doomed: Mapping[Tag, Digest | None]
 ) -> Mapping[Tag, Digest | None]:
-    """Return the signatures, attestations and the like of images that lose their last tag, and what they hold."""
+    """Return the tags for signatures and the like of images that lose their last tag, and what they hold."""
     found: dict[Tag, Digest | None] = {}
     going: Iterable[Digest] = {held for held in doomed.values() if held}
     while hanging := {tag: image for image in going for tag in hanging_tags(tags, image) if tag not in found}:

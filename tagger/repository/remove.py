@@ -1,8 +1,8 @@
-"""`tagger rm`: remove versions and tags without losing a tag that nobody named.
+"""`tagger rm`: remove versions and tags without losing any other tag.
 
 A version and its floating tags share one digest, and deleting a digest deletes every tag on it. So tags go one by one,
-and images are left to the registry's own clean-up. The first tag goes before a floating tag moves, since only that
-shows that the registry deletes. Then floating tags fall back, and the other tags go.
+and images are left to the registry's own clean-up. The first tag goes before a floating tag moves, because only this
+shows that the registry can delete. Then floating tags fall back, and the other tags go.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tagger.work import Pauses
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """What was removed, or would be, and the floating tags that moved for it."""
+    """The removed tags, or those to remove, and the floating tags that moved for it."""
 
     repository: Repository
     dry_run: bool
@@ -37,7 +37,7 @@ class Removal:
     problem: TaggerError | None = None
 
     def or_raise(self) -> Self:
-        """Return this removal, or raise its error, which has it as its `removal`."""
+        """Return this removal, or raise its error with this removal as its `removal`."""
         if self.problem is None:
             return self
         self.problem.removal = self
@@ -54,11 +54,11 @@ def remove(
 ) -> Removal:
     """Remove these versions and tags; floating tags of a removed version fall back to the next one, or go with it.
 
-    A name that is listed exactly is that tag only; any other version goes from each of these variants that has it.
-    `note` gets a sentence for each name that is not there.
+    A name that is listed exactly means only that tag; any other version is removed from each of these variants that has
+    it. `note` gets a sentence for each missing name.
 
-    Raises InputError when none of the names is there, Refused when the registry deletes nothing or would delete other
-    tags too, and what the registry raises. What fails after the first delete is the `problem` of the result.
+    Raises InputError when none of the names exists, Refused when the registry deletes nothing or would delete other
+    tags too, and what the registry raises. A failure after the first delete is the `problem` of the result.
     """
     every = published(repository, schemes)
     return _remove(repository, every, named(repository.name, every, names, note), dry_run=dry_run)
@@ -93,7 +93,7 @@ def _remove(repository: Removable, every: Sequence[Published], named: Sequence[T
     repository.deadline.put_back()
     try:
         if isinstance(problem, Abandoned):
-            raise problem  # what still runs may arrive after a look
+            raise problem  # running writes may arrive after a read
         done, left, unknown = _look(repository, plan)
         astray = [*unknown, *(tag for tag in left if tag not in unknown and repository.is_half_removed(tag))]
     except (TaggerError, KeyboardInterrupt) as error:
@@ -121,10 +121,10 @@ def _settle(
 
 
 def _look(repository: Removable, plan: Going) -> tuple[Removal, list[Tag], list[Tag]]:
-    """Settle to what the repository holds now; return what went, the tags left over, and those nobody can read.
+    """Settle to the current versions; return the removed tags, the remaining ones, and the unreadable ones.
 
     A version that stayed gets its floating tags back, and so does one that somebody else has released meanwhile. A tag
-    that holds something strange does not count as a version.
+    with unexpected content does not count as a version.
     """
     held = _asked_for_some_time(repository, list(plan.doomed))
     strange = [tag for tag, now in held.items() if now is not None and now != plan.doomed[tag]]
@@ -145,7 +145,7 @@ def _look(repository: Removable, plan: Going) -> tuple[Removal, list[Tag], list[
 
 
 def _asked_for_some_time(repository: Removable, tags: Sequence[Tag]) -> dict[Tag, Digest | Unreadable | None]:
-    """Ask where tags point, and ask again while the registry cannot say it of all."""
+    """Read where tags point, and read again while some are unreadable."""
     since = f"{repository.name.registry} does not say where {', '.join(tags)} point"
     for _ in repository.deadline.attempts(Pauses.STALE, since=since):
         held = ask(repository, tags)

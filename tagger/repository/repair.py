@@ -1,4 +1,4 @@
-"""`tagger repair`: put floating tags that drifted back where the version tags say."""
+"""`tagger repair`: move drifted floating tags back to their versions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tagger.values import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """What a repair moved, or would move, and the tags whose unfinished removal it completed."""
+    """The tags that a repair moved or would move, and the tags whose unfinished removal it completed."""
 
     repository: Repository
     dry_run: bool
@@ -35,9 +35,9 @@ def repair(
 ) -> Repair:
     """Put every floating tag of these variants where `resolve` says, digest for digest.
 
-    It looks at every variant before it writes one, and changes only tags of `among`, if it is given.
+    It reads every variant before it writes one, and changes only tags of `among`, if it is given.
 
-    Raises Refused where a tag holds what is nearly a version, Unsettled when some tags are not there in the end,
+    Raises Refused if a tag holds a near-version, Unsettled when some tags are out of place in the end,
     InputError when there is no such repository, and what the registry raises.
     """
     every = published(repository, schemes)
@@ -63,7 +63,7 @@ def repair(
 
 
 def _remove_placeholders(repository: Listed, tags: Sequence[Tag]) -> dict[Tag, str]:
-    """Finish the removal of tags, and return a sentence for each that the registry does not let go."""
+    """Finish the removal of tags, and return a sentence for each that the registry does not delete."""
     staying = {}
     for tag in tags:
         try:
@@ -75,7 +75,7 @@ def _remove_placeholders(repository: Listed, tags: Sequence[Tag]) -> dict[Tag, s
 
 @dataclass(frozen=True, slots=True)
 class _Drifted:
-    """What has drifted in one variant, with the versions and near-versions whose images the tags hold."""
+    """The drift in one variant, with the versions and near-versions whose images the tags hold."""
 
     observed: Observed
     moves: tuple[Move, ...]
@@ -99,7 +99,7 @@ class _Drifted:
 def _drifted(repository: Listed, published: Published, among: Collection[str] | None) -> _Drifted:
     observed = observe(repository, published, published.owners)
     half = half_removed(repository, published, observed)
-    if observed.lost_marks:  # the versions that they marked count, and so do their floating tags
+    if observed.lost_marks:  # their versions count again, and so do the floating tags of those
         published = published.without(observed.lost_marks)
         observed = observe(repository, published, published.owners)
     every = moved(observed, list(published.owners), repository)
@@ -110,7 +110,7 @@ def _drifted(repository: Listed, published: Published, among: Collection[str] | 
 
 
 def _fix(repository: Listed, drifted: _Drifted) -> list[Move] | Unsettled:
-    """Settle what is to move; the error is returned, not raised, since other variants have theirs."""
+    """Settle the tags to move; return the error instead of raising it, because other variants continue."""
     observed = drifted.observed
     familiar = frozenset(digest for tag in observed.holders if (digest := observed.digests[tag]))
     tags = [move.tag for move in drifted.moves]

@@ -2,7 +2,7 @@
 
 Each round lists the tags, compares, writes what differs, and lists again until a round finds nothing to do. Registries
 offer no compare-and-swap, but every releaser publishes its version tag before the list that it decides from, and lists
-again after its last write: whoever writes last has seen every rival's version and corrects itself.
+again after its last write. So the last writer has seen every rival's version, and corrects itself.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ class Goal:
     """The versions that floating tags should follow: those listed, with `present` and without `absent`.
 
     `present` are the digests of versions that count even if a stale list does not name them yet; listed tags that are
-    `hidden` do not count. `otherwise` says where a tag goes that belongs to no version: to a digest, or away (None); a
-    tag that it does not name stays. Tags that are `rewritten` are written once even if they read as right, since a
-    stale read would hide a write.
+    `hidden` do not count. `otherwise` gives a digest to tags that belong to no version, or removes them (None); a tag
+    that it does not name stays. Tags in `rewritten` are written once even if they read as right, because a stale read
+    would hide a write.
 
-    `wrote` is for a command that may move only what it wrote itself: the digests that it wrote under each tag, to which
-    settling adds. A tag that holds anything else goes only to a version of `present`. Without `wrote` every tag moves.
+    `wrote` is for a command that may move only its own writes: the digests that it wrote to each tag, to which settling
+    adds. A tag that holds anything else moves only to a version of `present`. Without `wrote` every tag moves.
 
     `familiar` are digests that tags may move away from although no listed version has them. `unserved` are tags that an
-    Engine has pushed to a registry that does not serve the image yet: for those the list is enough.
+    Engine has pushed to a registry that does not serve the image yet: these need only be listed.
     """
 
     present: Mapping[Version, Digest] = field(default_factory=dict)
@@ -56,11 +56,11 @@ def settle(
     goal: Goal,
     seen: Observed | None = None,
 ) -> Observed:
-    """Put each of these floating tags where the goal's versions say, by manifest PUT, and return what was seen last.
+    """Put each of these floating tags at its version of the goal by manifest PUT, and return the last observation.
 
-    `seen` is what was observed just now, if anything: the first round uses it instead of looking itself.
+    `seen` is a fresh observation, if there is one, for the first round.
 
-    Raises Unsettled, naming the tags, when some are not there after the last round.
+    Raises Unsettled, naming the tags, when some are out of place after the last round.
     """
     left: Collection[Tag] = floats
     problems: Mapping[Tag, TaggerError] = {}
@@ -99,10 +99,10 @@ def settle(
 
 
 def explained(repository: Tags, observed: Observed, tags: Collection[Tag], again: Callable[[], Observed]) -> Observed:
-    """Look again while one of these floating tags holds an image of no listed version; return the last look.
+    """Observe again while one of these floating tags holds an image of no listed version; return the last observation.
 
-    A list may lag some seconds behind, and so hide a newer version that has already moved a floating tag. `holders` of
-    the result says whose images were found.
+    A list may be some seconds old, and so hide a newer version that has already moved a floating tag. `holders` of the
+    result has the versions that were found.
     """
     seen: Observed | None = observed
     for attempt in repository.deadline.attempts(Pauses.STALE):
@@ -118,7 +118,7 @@ def explained(repository: Tags, observed: Observed, tags: Collection[Tag], again
 
 
 def _strange(observed: Observed, wrong: Collection[Tag], goal: Goal) -> list[Tag]:
-    """Return the tags that would move away from an image of which nothing is known yet."""
+    """Return the tags that would move away from an unknown image."""
     known = {*goal.familiar, *goal.present.values()}
     known |= {digest for tag in observed.versions.values() if (digest := observed.digests.get(tag))}
     known |= {digest for digests in (goal.wrote or {}).values() for digest in digests}
@@ -126,7 +126,7 @@ def _strange(observed: Observed, wrong: Collection[Tag], goal: Goal) -> list[Tag
 
 
 def _differences(observed: Observed, floats: Collection[Tag], goal: Goal, repository: Tags) -> dict[Tag, Digest | None]:
-    """Return the tags that are wrong, and where each belongs (None: away)."""
+    """Return the wrong tags, and where each belongs (None: nowhere, so it is removed)."""
     owners = observed.owners(goal.present)
     wrong: dict[Tag, Digest | None] = {}
     wanted: Digest | None
@@ -148,7 +148,7 @@ def _differences(observed: Observed, floats: Collection[Tag], goal: Goal, reposi
 
 
 def _may_move(tag: Tag, owner: Version | None, observed: Observed, goal: Goal) -> bool:
-    """Return whether this command may move a tag: to what it publishes itself, or away from what it wrote itself."""
+    """Return whether this command may move a tag: to its own version, or away from its own write."""
     if goal.wrote is None or owner in goal.present:
         return True
     if tag not in goal.wrote:
@@ -164,7 +164,7 @@ def _digest_of(owner: Version, observed: Observed, goal: Goal, repository: Tags)
 
 
 def _write(repository: Tags, wanted: Mapping[Tag, Digest | None]) -> dict[Tag, TaggerError]:
-    """Write every tag and return the problems; one tag's problem does not keep the others from being written."""
+    """Write every tag and return the problems; one tag's problem does not stop the others."""
     by_digest: dict[Digest | None, list[Tag]] = {}
     for tag, digest in wanted.items():
         by_digest.setdefault(digest, []).append(tag)
@@ -199,5 +199,5 @@ def _problem(write: Callable[[Tag], None], tag: Tag) -> TaggerError | None:
 
 
 def _is_final(problem: TaggerError | None) -> bool:
-    """Return whether writing again would get the same answer: a refusal, not a fault that may pass."""
+    """Return whether another write would get the same answer: after a refusal, but not a temporary fault."""
     return isinstance(problem, BadAnswer | Refused) and not isinstance(problem, Unreadable)

@@ -10,7 +10,7 @@ from tagger.values import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Sharing:
-    """The tags of a repository that hold an image; `unreadable` are those that may, since nobody can say."""
+    """The tags of a repository that hold an image; `unreadable` ones may hold it too."""
 
     repository: Repository
     digest: Digest
@@ -19,7 +19,7 @@ class Sharing:
 
 
 def sharing(repository: Listed, digest: Digest) -> Sharing:
-    """Find the tags that hold an image, by asking where each one points.
+    """Find the tags that hold an image, by reading where each one points.
 
     Raises InputError when there is no such repository or no such image in it, and what the registry raises.
     """

@@ -36,9 +36,9 @@ class Markable(Removable, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Unyank:
-    """What bringing a version back did, or would do.
+    """The result of an undone yank, or of its dry run.
 
-    `restored` are its version tags, `digests` what they hold, `removed` the marks that went. `kept` are marks that the
+    `restored` are its version tags, `digests` what they hold, `removed` the removed marks. `kept` are marks that the
     registry does not delete: they hold a placeholder, and `warnings` names them.
     """
 
@@ -55,10 +55,10 @@ class Unyank:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What happens to one version in one variant: its tag, whether it is to be written, the marks, and the image.
+    """The work on one version in one variant: its tag, whether to write it, the marks, and the image.
 
-    `before` is what the version's floating tags held, `moves` where they are to go, `wrote` what was written to them,
-    `now` where they were seen last, and `kept` the marks that the registry did not delete.
+    `before` is what the version's floating tags held, `moves` where they go, `wrote` what was written to them, `now`
+    their last known content, and `kept` the marks that the registry did not delete.
     """
 
     scheme: Scheme
@@ -79,7 +79,7 @@ class _Part:
         return self.image.digest
 
     def moved(self) -> tuple[Move, ...]:
-        """Return the floating tags that have come to hold the image."""
+        """Return the floating tags that hold the image now."""
         came = [tag for tag, held in self.now.items() if held == self.digest != self.before[tag]]
         return tuple(Move(tag, self.before[tag], self.digest, self.version) for tag in came)
 
@@ -126,9 +126,9 @@ def unyank(repository: Markable, schemes: Sequence[Scheme], text: str, *, dry_ru
 
 
 def _look(repository: Markable, published: Published, version: Version, back: Collection[Version]) -> _Part | None:
-    """Return what a variant has of a yanked version, and where its floating tags go with it; None without a mark.
+    """Return a variant's tags of a yanked version, and where its floating tags go with it; None without a mark.
 
-    `back` are all versions that come back: this one, or every yanked revision of one.
+    `back` are all restored versions: this one, or every yanked revision of one.
 
     A mark with an unfinished removal no longer holds the image; then the version's own tag has it.
     """
@@ -170,7 +170,7 @@ def _known(held: Mapping[Tag, Digest | Unreadable | None]) -> dict[Tag, Digest |
 
 
 def _bring_back(repository: Markable, parts: Sequence[_Part], version: Version) -> None:
-    """Write the version's tags, let the floating tags follow, and take the marks away.
+    """Write the version's tags, settle the floating tags, and remove the marks.
 
     If that fails halfway, raises what `_unfinished` returns.
     """
@@ -180,12 +180,12 @@ def _bring_back(repository: Markable, parts: Sequence[_Part], version: Version) 
         for part in parts:
             _settle(repository, parts, part)
         for part in parts:
-            _restore(repository, part)  # right before the mark goes, which holds the image too
+            _restore(repository, part)  # right before the removal of the mark, which holds the image too
             for mark in part.marks:
                 _unmark(repository, part, mark)
         for part in parts:
             _restore(repository, part)  # some registries delete all tags of an image at once
-            _settle(repository, parts, part)  # whoever looked while the mark was there took the version for yanked
+            _settle(repository, parts, part)  # a command that read the tags with the mark took the version for yanked
     except (TaggerError, KeyboardInterrupt) as problem:
         repository.deadline.put_back()
         if error := _unfinished(repository, parts, version, problem):
@@ -193,7 +193,7 @@ def _bring_back(repository: Markable, parts: Sequence[_Part], version: Version) 
 
 
 def _restore(repository: Markable, part: _Part) -> None:
-    """Write the version's tag unless it holds the image, and see it there."""
+    """Write the version's tag unless it holds the image, and read it back."""
     held = repository.digest(part.tag)
     if held == part.digest:
         return
@@ -203,7 +203,7 @@ def _restore(repository: Markable, part: _Part) -> None:
 
 
 def _unmark(repository: Markable, part: _Part, mark: Tag) -> None:
-    """Remove a mark, and see that it went; where the registry does not delete it, it gets a placeholder."""
+    """Remove a mark, and check that; if the registry does not delete it, put a placeholder there."""
     try:
         take(repository, mark, part.digest)
     except (Unsettled, Unreadable):
@@ -219,7 +219,7 @@ def _unmark(repository: Markable, part: _Part, mark: Tag) -> None:
 
 
 def _settle(repository: Markable, parts: Sequence[_Part], part: _Part) -> None:
-    """Settle the floating tags as if the marks were gone: to these versions, or away from what was written here."""
+    """Settle the floating tags without the marks: to these versions, or away from what was written here."""
     floats = part.scheme.floating_tags(part.version)
     together = [each for each in parts if each.scheme == part.scheme]
     marks = frozenset(mark for each in together for mark in each.marks)
@@ -238,7 +238,7 @@ def _unfinished(
     every = dict.fromkeys(tag for part in parts for tag in (part.tag, *part.wrote, *part.marks))
     unseen = ended(problem, f"tagger could not see what became of {', '.join(every)}", [*every])
     if isinstance(problem, Abandoned):
-        return unseen  # what still runs may arrive after a look
+        return unseen  # running writes may arrive after a read
     try:
         marked = [part for part in parts if any(_known(ask(repository, part.marks)).values())]
         astray = [tag for part in parts for tag in (_put_back if part in marked else _left)(repository, part)]
@@ -266,7 +266,7 @@ def _shown(repository: Markable, part: _Part, problem: TaggerError | KeyboardInt
 
 
 def _put_back(repository: Markable, part: _Part) -> list[Tag]:
-    """Settle what was written to the versions without this one; return the tags that are not there in the end."""
+    """Settle the written tags to the versions without this one; return the tags that are out of place in the end."""
     if not part.wrote:
         return []
     wrote = {tag: digests | {held for held in [part.before[tag]] if held} for tag, digests in part.wrote.items()}
@@ -279,7 +279,7 @@ def _put_back(repository: Markable, part: _Part) -> list[Tag]:
 
 
 def _left(repository: Markable, part: _Part) -> list[Tag]:
-    """Return the tags that are not in place for a version that counts again, and what is left of its mark."""
+    """Return the tags that are out of place for a version that counts again, and the rest of its mark."""
     half = [mark for mark in part.marks if mark not in part.kept and repository.is_half_removed(mark)]
     gone = [part.tag] if repository.digest(part.tag) is None else []
     floats = [*part.before]

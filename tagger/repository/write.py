@@ -1,4 +1,4 @@
-"""Single tags are written and removed, and that is seen before anything rests on it."""
+"""Writes and removes single tags, and reads them back before the next step."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tagger.work import Pauses
 
 
 def fetch(repository: Tags, digest: Digest, hint: str = "push that image again") -> Manifest:
-    """Fetch a manifest that was there. Raises BadAnswer if it is gone."""
+    """Fetch an existing manifest. Raises BadAnswer if it is gone."""
     manifest = repository.manifest(digest)
     if manifest is None:
         raise BadAnswer(f"{repository.name} no longer has {digest}", hint)
@@ -20,7 +20,7 @@ def fetch(repository: Tags, digest: Digest, hint: str = "push that image again")
 
 
 def put_seen(repository: Tags, tag: Tag, manifest: Manifest, pauses: Pauses = Pauses.STALE) -> None:
-    """Point a tag at a manifest, and see it there. Raises BadAnswer if it is not shown."""
+    """Point a tag at a manifest, and read it back. Raises BadAnswer if the registry does not show it."""
     repository.put(tag, manifest)
     since = f"{repository.name.registry} does not show {tag} yet"
     for _ in repository.deadline.attempts(pauses, since=since):
@@ -30,17 +30,17 @@ def put_seen(repository: Tags, tag: Tag, manifest: Manifest, pauses: Pauses = Pa
 
 
 def take(repository: Tags, tag: Tag, expected: Digest | None) -> None:
-    """Remove a tag that holds what is expected (None: anything); one that somebody has moved meanwhile stays."""
+    """Remove a tag that holds the expected digest (None: any); one that somebody has moved stays."""
     (held,) = ask(repository, [tag]).values()
     if expected is None or held is None or isinstance(held, Unreadable) or held == expected:
         repository.remove(tag)
 
 
 def take_alone(repository: Tags, tag: Tag, expected: Digest | None, tags: Sequence[Tag]) -> None:
-    """Remove a tag, and see that it went and that none of the others, `tags`, went with it.
+    """Remove a tag, and check that it is gone and none of the others in `tags`.
 
-    Some old registries delete the manifest of a tag, and with it every tag that points there. For such a registry this
-    puts the tags back and raises Refused.
+    Some old registries delete the manifest of a tag, and with it every tag that points there. Then this puts the tags
+    back and raises Refused.
     """
     image = repository.manifest(expected) if expected else None
     take(repository, tag, expected)

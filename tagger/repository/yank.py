@@ -27,11 +27,11 @@ from tagger.work import Pauses
 
 @dataclass(frozen=True, slots=True)
 class Yank:
-    """What a yank did, or would do.
+    """The result of a yank, or of its dry run.
 
-    `marks` are the tags under which the image is kept now, `digests` what they hold. `removed` are the tags that went,
-    `kept` those that still lead to the image, since the registry does not delete or the settings do not name them.
-    `warnings` names the floating tags among the latter.
+    `marks` are the tags that keep the image, `digests` what they hold. `removed` are the removed tags, `kept` those
+    that still hold the image, because the registry does not delete them or the settings do not name them. `warnings`
+    names the floating tags among the latter.
     """
 
     repository: Repository
@@ -47,11 +47,10 @@ class Yank:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What happens to one version in one variant: its tags, in either spelling, its mark, and the image.
+    """The work on one version in one variant: its tags, in either spelling, its mark, and the image.
 
-    `gone` are all versions that are withdrawn there: this one, or every revision of one. `marked` is set if the mark is
-    there already, `others` are tags of the version with another image; `wrote` is what floating tags hold or were put
-    to so far.
+    `gone` are all withdrawn versions: this one, or every revision of one. `marked` is set if the mark exists already,
+    `others` are tags of the version with another image; `wrote` is what floating tags hold, or what was written to them.
     """
 
     scheme: Scheme
@@ -68,15 +67,15 @@ class _Part:
 
     @property
     def doomed(self) -> tuple[Tag, ...]:
-        """The tags that are to go: the version's own, and the floating tags that belong to no other version."""
+        """The tags to remove: the version's own, and the floating tags that belong to no other version."""
         return (*self.tags, *self.unclaimed)
 
 
 def yank(repository: Removable, schemes: Sequence[Scheme], text: str, *, dry_run: bool = False) -> Yank:
     """Withdraw a version from every variant that has it; running it again finishes an interrupted run.
 
-    Raises InputError when it is not there, Unsettled when some floating tags are not where they belong in the end, and
-    what the registry raises.
+    Raises InputError when it does not exist, Unsettled when some floating tags are out of place in the end, and what
+    the registry raises.
     """
     every = published(repository, schemes)
     meant = asked(every, text, lambda each: (*each.versions, *each.yanked))  # the marked ones may be unfinished
@@ -129,9 +128,9 @@ def _seen_when_done(version: Version, find_kept: Callable[[], list[Tag]]) -> tup
 
 
 def _look(repository: Removable, published: Published, version: Version, gone: Collection[Version]) -> _Part | None:
-    """Return what a variant has of a version, and where its floating tags go without it; None where it has nothing.
+    """Return a variant's tags of a version, and where its floating tags go without it; None if it has no such tag.
 
-    A mark that is there already holds the image; what the version's own tag holds then may be anything.
+    An existing mark holds the image; then the version's own tag may hold anything.
     """
     scheme, marked = published.scheme, published.scheme.version_tag(mark(version))
     own = scheme.version_tag(version)
@@ -167,14 +166,14 @@ def _deletes(repository: Removable) -> bool:
 
 
 def _put_marks(repository: Removable, parts: Sequence[_Part]) -> None:
-    """Keep the image under its mark, and see that, before anything goes."""
+    """Write the marks, and read them back before anything is removed."""
     for part in parts:
         if not part.marked:
             _put_mark(repository, part)
 
 
 def _see_marks(repository: Removable, parts: Sequence[_Part]) -> None:
-    """Write a mark again that went while the version's tag was removed: somebody undid a yank at the same time."""
+    """Write a mark again that disappeared during the removal of the version's tag, by a concurrent undo."""
     for part in parts:
         if repository.digest(part.mark) is None:
             _put_mark(repository, part)
@@ -187,9 +186,9 @@ def _put_mark(repository: Removable, part: _Part) -> None:
 def _withdrawn(
     repository: Removable, parts: Sequence[_Part], version: Version, *, deletes: bool
 ) -> tuple[tuple[Move, ...], list[Tag]]:
-    """Let floating tags fall back, and remove the version's tags; return what moved and what went.
+    """Let floating tags fall back, and remove the version's tags; return the moves and the removed tags.
 
-    If that fails halfway, raises Unsettled or Interrupted. Unsettled names the tags that may still lead to the version.
+    If that fails halfway, raises Unsettled or Interrupted. Unsettled names the tags that may still hold the version.
     """
     try:
         _put_marks(repository, parts)
@@ -212,7 +211,7 @@ def _withdrawn(
 
 
 def _strayed(repository: Removable, part: _Part) -> _Part:
-    """Return what is left to do for floating tags that somebody has moved to the yanked image meanwhile."""
+    """Return the remaining work for floating tags that somebody has moved to the yanked image meanwhile."""
     floats = part.scheme.floating_tags(part.version)
     found = strays(repository, part.scheme, floats, {part.digest}, absent=part.gone)
     wrote = {tag: {part.digest} for tag in (*(move.tag for move in found.moves), *found.dropped)}
@@ -267,7 +266,7 @@ def _settle(repository: Removable, part: _Part, floats: Sequence[Tag]) -> dict[T
 
 
 def _removed(repository: Removable, tag: Tag, image: Digest) -> bool:
-    """Remove a tag if the registry can, and return whether it went; the version is marked and does not count."""
+    """Remove a tag if the registry can, and return whether it is gone; the version is marked and does not count."""
     try:
         take(repository, tag, image)
     except Unsettled:
@@ -279,6 +278,6 @@ def _removed(repository: Removable, tag: Tag, image: Digest) -> bool:
 
 
 def _kept(repository: Removable, tags: Sequence[Tag], digests: Collection[Digest], gone: set[Tag]) -> list[Tag]:
-    """Return the tags that still lead to an image."""
+    """Return the tags that still hold an image."""
     asked = ask(repository, [tag for tag in tags if tag not in gone])
     return sorted(tag for tag, held in asked.items() if held in digests)
