@@ -1,4 +1,4 @@
-"""Text, made safe to show where it is from elsewhere: it holds no secret, moves no cursor and commands no CI system."""
+"""Text from elsewhere, made safe to show: without secrets, cursor movements and commands for CI systems."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import quote, quote_plus
 
 _LONGEST_QUOTE = 300
 _SHORTEST_HIDDEN = 4
-# A password that is not encoded as it should be may have slashes; a port and a path do not make one.
+# A badly encoded password may contain slashes; a port with a path is not a password.
 _USER_IN_URL = re.compile(r"""(?<!\w)//(?:[^/?#\s:@]*:(?!\d+/)[^\s"'<>]{0,300}|[^/?#\s]*)@""")
 _STARTS_COMMAND = re.compile(r"#(?=#)|^ *:(?=:.*::)")
 _MOST_PASSING = 1000
@@ -21,12 +21,12 @@ _passing_lock = threading.Lock()
 
 
 def hide(secret: str) -> None:
-    """Hide a secret from now on, in all that is shown: a server may quote what it was sent."""
+    """Hide a secret in all output from now on, because a server may quote it."""
     _hidden.update(_forms(secret))
 
 
 def hide_for_a_while(secret: str) -> None:
-    """Hide a secret until many others have come after it, such as the token for one of thousands of repositories."""
+    """Hide a secret until many others follow, such as the token for one of thousands of repositories."""
     with _passing_lock:
         _passing.update(_forms(secret))
         while len(_passing) > _MOST_PASSING:
@@ -40,7 +40,7 @@ def _forms(secret: str) -> dict[str, None]:
 
 
 def without_secrets(text: str) -> str:
-    """Return text with `***` for each secret that was given to `hide`, and without user and password in URLs.
+    """Return text with `***` for each hidden secret, and without user and password in URLs.
 
     >>> without_secrets("no proxy answers at http://user:password@proxy.example:3128")
     'no proxy answers at http://proxy.example:3128'
@@ -86,14 +86,14 @@ def in_lines(lines: Iterable[str]) -> str:
 
 
 def neutral_json(text: str) -> str:
-    """Return JSON, or a TOML string, in a spelling that means the same and commands no CI system."""
+    """Return JSON, or a TOML string, with the same meaning and without commands for CI systems."""
     return re.sub("#(?=#)", r"\\u0023", text)
 
 
 def printable(text: object, limit: int = _LONGEST_QUOTE) -> str:
     r"""Return text from elsewhere as one line of at most `limit` characters, safe for a terminal or a CI log.
 
-    Secrets that were given to `hide` are gone, and the rest is what `one_line` returns.
+    Hidden secrets are removed, and the rest is as in `one_line`.
 
     >>> printable("denied\n::error::x \x1b[2J")
     'denied\\n::error::x \\x1b[2J'

@@ -1,4 +1,4 @@
-"""How long a command may take, and whether it is called off: every wait and all work at once go through here."""
+"""The time of a command and its cancellation: every wait and all concurrent work go through here."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from tagger.errors import AGAIN, Abandoned, CalledOff, TimedOut
 from tagger.values import dataclass
 
 AT_ONCE = 8
-"""How many tasks run at once; the others wait for them."""
-# The part of the time, and the most seconds of it, that are kept for putting tags back.
+"""The number of concurrent tasks; the others wait."""
+# The part of the time, and its most seconds, that are reserved for putting tags back.
 _RESERVED, _MOST_RESERVED = 0.25, 60.0
-# A signal that comes just before the interpreter begins to wait is seen only when that wait ends.
+# A signal just before the interpreter begins to wait is noticed only when that wait ends.
 _GLANCE_SECONDS = 0.2
 _NOTICED_SECONDS = 1.0
 Trace = Callable[[str], None]
@@ -27,27 +27,27 @@ U = TypeVar("U")
 
 
 class Pauses(Enum):
-    """The seconds between one attempt and the next, by what the next one may meet."""
+    """The seconds between attempts, by the reason for waiting."""
 
     REQUEST = (0.2, 0.6, 1.5)
     """A server that was busy, or closed the connection."""
     BLOB = (1.0, 4.0)
     """A connection to a registry that broke during a blob."""
     PUSH = (1.0, 4.0, 10.0)
-    """An Engine that was started again, or a registry that was down for it."""
+    """An Engine that restarted, or a registry that was down for it."""
     STALE = (0.5, 1.0, 2.0, 4.0)
     """A registry that serves stale reads and lists for a while after a write."""
     SETTLE = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
     """Other releases that move the same tags, as well."""
     SHOWN = (0.3, 1.0, 2.0, 4.0, 8.0)
-    """A registry that does not show yet what was pushed."""
+    """A registry that does not show a pushed image yet."""
     SCANNED = (15.0, 30.0, 60.0, 60.0, 60.0)
     """A registry that serves an image only after a scan."""
 
 
 @dataclass(slots=True)
 class Attempt:
-    """One attempt: the seconds until the next (None: there is none), and why that waits, if a person should know."""
+    """One attempt: the seconds until the next (None: the last one), and the reason to show."""
 
     pause: float | None
     since: str = ""
@@ -57,7 +57,7 @@ class Clock:
     """The time, and waiting."""
 
     def monotonic(self) -> float:
-        """The seconds since some moment."""
+        """The seconds since an arbitrary moment."""
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
@@ -66,10 +66,10 @@ class Clock:
 
 
 class Deadline:
-    """The time that one command has: `seconds` in all (None: as long as it takes); safe to use from several threads.
+    """The time of one command: `seconds` in all (None: no limit); safe to use from several threads.
 
-    A part of it is kept for putting tags back, which `put_back` begins. `told` reports long waits; `pool` makes what
-    runs tasks at once.
+    A part of it is reserved for putting tags back, which `put_back` begins. `told` reports long waits; `pool` makes
+    executors for concurrent tasks.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Deadline:
             raise CalledOff("cancelled", AGAIN)
 
     def left(self) -> float | None:
-        """The seconds that are left, more than 0; None for no end. Raises TimedOut."""
+        """Return the seconds left, more than 0; None without a limit. Raises TimedOut."""
         if self._end is None:
             return None
         left = self._end - self.clock.monotonic()
@@ -128,7 +128,7 @@ class Deadline:
         self.check()
 
     def attempts(self, *pauses: Pauses, since: str = "") -> Iterator[Attempt]:
-        """Attempts with pauses between them; who is done stops asking for more. The last attempt has no pause.
+        """Yield attempts with pauses between them; a caller that is done stops iterating. The last has no pause.
 
         An attempt's `pause` and `since` may be changed while it lasts. Raises what `sleep` raises.
         """
@@ -143,14 +143,14 @@ class Deadline:
         self._told(line)
 
     def put_back(self) -> None:
-        """Begin to put things back, for which time is kept."""
+        """Begin to put things back, in the reserved time."""
         self._end = self._last_end
 
     def at_once(self, tasks: Iterable[Callable[[], T]]) -> list[T]:
-        """Run independent tasks at once; their results, in order. The first exception is raised at the end.
+        """Run independent tasks concurrently, and return their results in order; raise the first exception at the end.
 
-        An interruption calls off their waits and reads, and waits for what they write, so that nothing happens behind
-        the caller's back. A second interruption does not wait, and raises Abandoned.
+        An interruption cancels their waits and reads, and waits for their writes, so that nothing happens after the
+        return. A second interruption does not wait, and raises Abandoned.
         """
         pending = list(tasks)
         if len(pending) <= 1:
@@ -170,9 +170,9 @@ class Deadline:
             pool.shutdown(wait=False, cancel_futures=True)
 
     def part(self, pool: Callable[[int], Executor] = ThreadPoolExecutor, *, finishing: bool = False) -> Deadline:
-        """The time that one of several independent tasks has: it ends with this one, and puts back on its own.
+        """Return the time of one of several independent tasks: it ends with this one, and has its own reserve.
 
-        With `finishing` it is not called off. A wait that does not fit into the time ends that of the others too.
+        With `finishing` it is not cancelled. A wait that does not fit into the time ends that of the others too.
         """
         part = copy.copy(self)
         part._whole = self  # noqa: SLF001 - it is one of its own kind
@@ -182,9 +182,9 @@ class Deadline:
         return part
 
     def stream(self, tasks: Iterable[Callable[[], None]], at_once: int) -> None:
-        """Run independent tasks, of which at most `at_once` are begun and not done, as they come.
+        """Run the independent tasks of a stream, at most `at_once` of them at a time.
 
-        The first exception, of a task or of the stream, is raised once what runs has ended; no other task begins then.
+        The first exception, of a task or of the stream, is raised when the running tasks have ended; no other begins.
         An interruption acts as in `at_once`.
         """
         room, failures = threading.Semaphore(at_once), list[BaseException]()
@@ -220,11 +220,11 @@ class Deadline:
         self.check()
 
     def is_over(self) -> bool:
-        """Whether the time is over, except what is kept for putting things back."""
+        """Whether the time is over, except the reserve for putting things back."""
         return self._end is not None and self.clock.monotonic() >= self._end
 
     def both(self, one: Callable[[], T], other: Callable[[], U]) -> tuple[T, U]:
-        """Run two independent tasks at once, as `at_once` does."""
+        """Run two independent tasks concurrently, like `at_once`."""
         tasks: list[Callable[[], T | U]] = [one, other]
         first, second = self.at_once(tasks)
         return cast("T", first), cast("U", second)
@@ -241,10 +241,10 @@ def _take(room: threading.Semaphore) -> None:
 
 
 class AtHand(Executor):
-    """Runs a task when it is given, for a task that is itself one of many at once."""
+    """Runs each task immediately, inside a task that is itself one of many."""
 
     def submit(self, task: Callable[..., T], /, *words: Any, **named: Any) -> Future[T]:
-        """Run a task; its result is there at once."""
+        """Run a task; its result is available at once."""
         future: Future[T] = Future()
         try:
             future.set_result(task(*words, **named))
@@ -254,7 +254,7 @@ class AtHand(Executor):
 
 
 class _Running:
-    """A count of the tasks that run: a pool that is interrupted while it starts a thread does not know of it."""
+    """A count of the running tasks: a pool that is interrupted while it starts a thread does not know of that."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -271,7 +271,7 @@ class _Running:
                 self._change.notify_all()
 
     def end(self, call_off: threading.Event) -> None:
-        """Call off what runs and wait until nothing does; raise Abandoned when that is interrupted."""
+        """Cancel the running tasks and wait for their end; raise Abandoned when that is interrupted."""
         try:
             call_off.set()
             with self._change:

@@ -49,8 +49,8 @@ class Yank:
 class _Part:
     """The work on one version in one variant: its tags, in either spelling, its mark, and the image.
 
-    `gone` are all withdrawn versions: this one, or every revision of one. `marked` is set if the mark exists already,
-    `others` are tags of the version with another image; `wrote` is what floating tags hold, or what was written to them.
+    `gone` are all withdrawn versions: this one, or every revision of one. `marked` is set if the mark exists already.
+    `others` are tags of the version with another image. `wrote` is what floating tags hold, or what was written there.
     """
 
     scheme: Scheme

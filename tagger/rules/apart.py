@@ -1,4 +1,4 @@
-"""That no tag of a repository can be read in two ways."""
+"""The check that no tag of a repository can be read in two ways."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _APART = "give one of them a prefix, or another template"
 
 
 class Spelt(Protocol):
-    """How one variant of a line of versions spells its tags."""
+    """The spelling of one variant of a line of versions."""
 
     @property
     def line(self) -> str:

@@ -21,7 +21,7 @@ def candidate(version: Version, digest: Digest) -> Version:
     >>> str(candidate(Version.parse("2.1.106"), digest)), str(candidate(Version.parse("2.2.0-rc.1"), digest))
     ('2.1.106-candidate.0123456789ab', '2.2.0-rc.1-candidate.0123456789ab')
 
-    SemVer allows no number that begins with a zero, so such a beginning goes on until there is a letter.
+    SemVer allows no number that begins with a zero, so such a beginning is extended up to a letter.
 
     >>> str(candidate(Version.parse("2.1.106"), Digest("sha256:" + "012345678901" + "2a" + "0" * 50)))
     '2.1.106-candidate.0123456789012a'
@@ -34,7 +34,7 @@ def candidate(version: Version, digest: Digest) -> Version:
 
 
 def candidate_in(text: str, read: Callable[[str], Version | None]) -> Version | None:
-    """Return the candidate that a text spells; None if it spells none. `read` reads the version that it is of."""
+    """Return the candidate that a text spells; None if it spells none. `read` parses its version."""
     found = _SPELT.fullmatch(text)
     version = read(found[1]) if found else None
     return _waiting(version, found[2]) if found and version else None
@@ -46,7 +46,7 @@ def _waiting(version: Version, name: str) -> Version:
 
 
 def is_candidate(version: Version) -> bool:
-    """Return whether a version is one under which an image waits for its gates.
+    """Return whether a version is a candidate, under which an image waits for its gates.
 
     >>> [is_candidate(Version.parse(f"2.2.0-{text}")) for text in ("candidate.0123456789ab", "candidate.1", "rc.1")]
     [True, False, False]

@@ -1,4 +1,4 @@
-"""How well a scheme fits a repository: which floating tags are where it puts them, as far as it is known."""
+"""How well a scheme fits a repository: which floating tags are where it puts them, as far as known."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SEARCHED, _BATCH = 64, 8
 
 @dataclass(slots=True)
 class Held:
-    """What tags hold, as far as it is known (None: nothing), and the tags about which somebody asked in vain."""
+    """The known content of tags (None: absent), and the unreadable tags."""
 
     digests: Mapping[Tag, Digest | None]
     wanted: dict[Tag, None] = field(default_factory=dict)
@@ -33,7 +33,7 @@ class Held:
         return digests[0] is not None and digests[0] == digests[1]
 
     def holder(self, tag: Tag, candidates: Iterable[Tag]) -> Tag | None:
-        """Return the first of some tags that holds what a tag holds; it asks for a few of them at a time."""
+        """Return the first of some tags that holds the same as a tag; it asks for a few of them at a time."""
         digest, likely = self.of(tag), [*candidates]
         if digest is None:
             return None
@@ -46,7 +46,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """The floating tags of one variant: those where the scheme puts them, those elsewhere, those that are missing."""
+    """The floating tags of one variant: the right ones, the wrong ones, and the missing ones."""
 
     scheme: Scheme
     published: Published
@@ -56,34 +56,34 @@ class Fit:
 
     @property
     def stable(self) -> list[Version]:
-        """The versions that count and that floating tags can follow, the newest first."""
+        """The counted versions that floating tags can follow, the newest first."""
         return [v for v in newest_first(self.published.versions) if not v.prerelease and self.scheme.counts(v)]
 
     @property
     def understood(self) -> list[Tag]:
-        """The version tags, without those that may be something else."""
+        """The version tags, without ambiguous ones."""
         spelt = self.published.spelt.items()
         return [tag for tag, version in spelt if self.scheme.understands(version) or yanked_by(version)]
 
     def held_by(self, held: Held) -> Fit:
-        """Return the same by what is known elsewhere."""
+        """Return the same comparison with other known content."""
         return compared(self.published, held)
 
     def under(self, scheme: Scheme, held: Held) -> Fit:
-        """Return the same under a scheme that reads the same versions, and has other floating tags."""
+        """Return the same comparison under a scheme with the same versions and other floating tags."""
         return compared(replace(self.published, scheme=scheme), held)
 
     def tag(self, version: Version) -> Tag:
-        """Return the tag of a version that is published."""
+        """Return the tag of a published version."""
         return self.published.versions[version]
 
     def late(self, held: Held) -> dict[Tag, Version]:
-        """Return the tags that an older version of their own series still holds, and that version."""
+        """Return the tags that still hold an older version of their series, and that version."""
         found = {tag: self.holder(tag, held) for tag in self.wrong}
         return {tag: version for tag, version in found.items() if version and tag in self.scheme.floating_tags(version)}
 
     def is_good(self, held: Held) -> bool:
-        """Return whether there are floating tags, and most are right or only late."""
+        """Return whether there are floating tags, and most are right or only behind."""
         practised = len(self.right) + len(self.late(held))
         return 0 < practised >= len(self.wrong) + len(self.missing) - len(self.late(held))
 
@@ -108,7 +108,7 @@ def fit(tags: Collection[Tag], scheme: Scheme, held: Held) -> Fit:
 
 
 def compared(published: Published, held: Held) -> Fit:
-    """Compare the floating tags that a variant should have with those that it has, by what is published.
+    """Compare the floating tags that a variant should have with those that it has, by its published tags.
 
     >>> found = compared(Published.of(["1.0.0", "1.0"], Scheme()), Held({}))
     >>> [*found.wrong], [*found.held_by(Held({Tag("1.0.0"): Digest("a"), Tag("1.0"): Digest("a")})).right]

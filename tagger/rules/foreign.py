@@ -1,4 +1,4 @@
-"""Tags that look like those of variants, and of rebuilds, that nobody configured."""
+"""Tags that look like those of unconfigured variants and rebuilds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WORD = re.compile(r"[A-Za-z]+(?:-[A-Za-z]+)*")
 
 
 def foreign(tags: Iterable[str], schemes: Sequence[Scheme], known: Collection[str]) -> list[Tag]:
-    """Return the tags that look like floating tags and are not `known`; of a variant without one, its newest version.
+    """Return unknown tags that look like floating tags; for a variant without one, its newest version.
 
     >>> found = ["2.1.106", "2.1", "2.1.106-alpine", "alpine", "lts", "2.1.105-slim", "2.1.106-slim", "build-77"]
     >>> foreign(found, [Scheme()], {"2.1"})
@@ -51,7 +51,7 @@ _REVISIONS = {"-r{n}": re.compile("r[0-9]+"), "-{n}": re.compile("[0-9]+")}
 
 
 def like_rebuilds(published: Published) -> str | None:
-    """Return what to say where pre-releases look like rebuilds of published versions; None where they do not.
+    """Return a hint if pre-releases look like rebuilds of published versions, or None.
 
     >>> like_rebuilds(Published.of(["2.1.106", "2.1.106-r1", "2.1.106-r2"], Scheme()))
     'tags such as 2.1.106-r2 look like rebuilds of 2.1.106: if they are, set revisions = "-r{n}"'
@@ -71,6 +71,6 @@ def like_rebuilds(published: Published) -> str | None:
 
 
 def _is_ours(tag: str, schemes: Sequence[Scheme]) -> bool:
-    """Return whether a tag is a version tag of one of these schemes, and no other variant can mean it."""
+    """Return whether a tag is a version tag of one of these schemes, and not possibly of another variant."""
     read = [(version, scheme) for scheme in schemes if (version := scheme.parse(tag))]
     return any(scheme.understands(version) or yanked_by(version) for version, scheme in read)

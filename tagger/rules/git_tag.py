@@ -1,4 +1,4 @@
-"""How the git tags of one image of a repository spell its versions: `gallery/v{version}`."""
+"""The form of git tags of one image in a repository: `gallery/v{version}`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _FIELD = "{version}"
 
 @dataclass(frozen=True, slots=True)
 class GitTag:
-    """A template of git tags: what is before the version, and what is behind it."""
+    """A template of git tags: the text before the version, and the text after it."""
 
     before: str
     behind: str
@@ -23,7 +23,7 @@ class GitTag:
         >>> GitTag.parse("gallery/v{version}").version_in("gallery/v2.1.106")
         '2.1.106'
 
-        Raises InputError for one that does not say where the version is.
+        Raises InputError for one without a place for the version.
         """
         before, field, behind = text.partition(_FIELD)
         if not field or not {"{", "}"}.isdisjoint(before + behind):

@@ -1,4 +1,4 @@
-"""The rules that the floating tags of a line keep to: templates, aliases, channels and versions to ignore."""
+"""The rules that the floating tags of a line follow: templates, aliases, channels and versions to ignore."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from tagger.values import dataclass
 _MOST_WORDS, _MOST_ALIASES = 48, 8
 _FAR, _FURTHER = 10, 8
 _WORD = re.compile(r"(?!sha-)[A-Za-z]+(?:[._-][A-Za-z]+)*")
-# What follows a branch may hold the newest version by chance.
+# A tag that follows a branch may hold the newest version by chance.
 _BRANCH = re.compile(r"main|master|trunk|head|dev|devel|develop|development|edge|nightly|test|testing|staging|unstable")
-# What names no series, but whatever is newest.
+# Names for the newest version, not for a series.
 _ROLE = re.compile(r"current|mainline|fresh|new|newest|rolling|release|stable|prod|production|default")
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A template, the alias of a series or a channel that floating tags keep to, and why it is one."""
+    """A template, an alias or a channel that floating tags follow, and why."""
 
     kind: str
     name: str
@@ -46,7 +46,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """The variants that keep to rules, the scheme of each of them, and why the rules are so."""
+    """The variants that follow rules, the scheme of each, and the reasons for the rules."""
 
     fits: tuple[Fit, ...]
     schemes: tuple[Scheme, ...]
@@ -55,7 +55,7 @@ class Habits:
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """How the variants of a line fit, the one that shows most, and the tags that no other line explains."""
+    """The fit of a line's variants, the variant with the most evidence, and the tags that no other line explains."""
 
     fits: tuple[Fit, ...]
     base: Fit
@@ -63,20 +63,20 @@ class _View:
     held: Held
 
     def name_of(self, tag: Tag) -> str:
-        """Return what the plain variant calls a floating tag of the one that shows most."""
+        """Return the plain variant's name of a floating tag of the main variant."""
         return plain_name(tag, self.base.scheme.variant)
 
     def is_usual(self, name: str) -> bool:
-        """Return whether at least half of the variants that have versions have a floating tag of this name."""
+        """Return whether at least half of the variants with versions have a floating tag of this name."""
         there = {*self.tags}
         having = [in_variant(name, each.scheme.variant) in there for each in self.fits if each.stable]
         return sum(having) * 2 >= len(having)
 
 
 def habits(fits: tuple[Fit, ...], base: Fit, tags: Sequence[Tag], held: Held, line: str) -> Habits:
-    """Find the rules that most floating tags of a line keep to, and the variants that do."""
+    """Find the rules that most floating tags of a line follow, and the variants that follow them."""
     rules, schemes = list[Rule](), tuple[Scheme, ...]()
-    for _ in range(2):  # the variants that do not keep to the rules have no say in them
+    for _ in range(2):  # variants that do not follow the rules do not decide them
         view = _View(fits, base, tags, held)
         rules = [*_channels(view), *_templates(view)]
         rules += _words_of(view, {rule.name for rule in rules})
@@ -91,7 +91,7 @@ def habits(fits: tuple[Fit, ...], base: Fit, tags: Sequence[Tag], held: Held, li
 
 
 def _adopted(bare: Scheme, rules: Iterable[Rule], variants: Sequence[str]) -> tuple[list[Rule], tuple[Scheme, ...]]:
-    """Add rules one by one, without those that would have a tag of the ones before."""
+    """Add rules one by one, without those that would claim a tag of an earlier one."""
     adopted, schemes = list[Rule](), lines(bare, variants)
     for rule in rules:
         try:
@@ -105,7 +105,7 @@ def _adopted(bare: Scheme, rules: Iterable[Rule], variants: Sequence[str]) -> tu
 
 
 def mistaken(base: Fit, held: Held) -> Iterator[Version]:
-    """Yield the versions that are far above the greatest one that a floating tag of its own holds."""
+    """Yield the versions that are far above the greatest one with a floating tag of its own."""
     above = list[Version]()
     for version in base.stable:
         own = [tag for tag in base.scheme.floating_tags(version) if tag in base.published.tags]
@@ -117,19 +117,19 @@ def mistaken(base: Fit, held: Held) -> Iterator[Version]:
 
 
 def words(tags: Iterable[Tag]) -> list[Tag]:
-    """Return the tags that are words, at most as many as it is worth to ask for; the shortest are the likeliest."""
+    """Return the tags that are words, up to a limit of requests; the shortest are the likeliest."""
     found = [tag for tag in tags if _WORD.fullmatch(tag) and tag != "latest"]
     return sorted(found, key=len)[:_MOST_WORDS]
 
 
 def is_of(word: Tag, scheme: Scheme) -> bool:
-    """Return whether a word can be a floating tag of a variant, and not of another that its end names."""
+    """Return whether a word can be a floating tag of a variant, and not of another variant in its end."""
     others = tuple(f"-{name}" for name in scheme.variants if name != scheme.variant)
     return in_variant(plain_name(word, scheme.variant), scheme.variant) == word and not word.endswith(others)
 
 
 def plain_name(tag: Tag, variant: str) -> str:
-    """Return what the plain variant calls a floating tag.
+    """Return the plain variant's name of a floating tag.
 
     >>> plain_name(Tag("alpine"), "alpine"), plain_name(Tag("lts-alpine"), "alpine")
     ('latest', 'lts')
@@ -143,7 +143,7 @@ def plain_name(tag: Tag, variant: str) -> str:
 
 
 def _templates(view: _View) -> Iterator[Rule]:
-    """Yield the templates that most of their tags follow, and aliases for tags that follow others."""
+    """Yield the templates that most of their tags follow, and aliases for the other tags."""
     for template in view.base.scheme.floats:
         alone = [_by_template(each, template, view) for each in view.fits]
         own = next(each for each in alone if each.scheme.variant == view.base.scheme.variant)
@@ -175,7 +175,7 @@ def _share(template: str, right: int, total: int) -> str:
 
 
 def _by_template(of: Fit, template: str, view: _View) -> Fit:
-    """Return how one template alone fits; a version whose rebuilds take its tag along is none of its tags."""
+    """Return the fit of a single template, without versions whose rebuilds move their tag."""
     found = of.under(replace(of.scheme, floats=(template,), aliases=()), view.held)
 
     def floating(tags: Mapping[Tag, Version]) -> dict[Tag, Version]:
@@ -185,7 +185,7 @@ def _by_template(of: Fit, template: str, view: _View) -> Fit:
 
 
 def _held_back(own: Fit, view: _View) -> Iterator[tuple[Tag, str]]:
-    """Yield the floating tags that stay with an older series on purpose: the newer version has others of its own."""
+    """Yield the floating tags that intentionally stay at an older series: the newer version has its own ones."""
     released = {*view.base.right.values()}
     for tag, owner in own.wrong.items():
         holder = own.holder(tag, view.held)
@@ -225,7 +225,7 @@ def _words_of(view: _View, taken: Collection[str]) -> Iterator[Rule]:
 
 
 def _holders(view: _View, taken: Collection[str]) -> Iterator[tuple[str, Version]]:
-    """Yield the words of the variant that shows most, and the version whose image each of them holds."""
+    """Yield the words of the main variant, and the version whose image each of them holds."""
     known = {tag for each in view.fits for tag in (*each.right, *each.wrong)}
     for tag in words(view.tags):
         name = view.name_of(tag)
@@ -238,7 +238,7 @@ def _holders(view: _View, taken: Collection[str]) -> Iterator[tuple[str, Version
 
 
 def _channels(view: _View) -> Iterator[Rule]:
-    """Yield the labels of pre-releases whose floating tag holds the newest of stable versions and theirs."""
+    """Yield the labels of pre-releases whose floating tag holds the newest of their own and the stable versions."""
     labels = {version.prerelease.split(".")[0] for version in view.base.published.versions if version.prerelease}
     for label in sorted(labels & {view.name_of(tag) for tag in view.tags}):
         rule = Rule("channel", label, f"channel {label}: it holds the newest of stable versions and {label}'s")

@@ -1,4 +1,4 @@
-"""Which old versions may go."""
+"""The old versions that may be removed."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _DAYS = re.compile(r"([1-9][0-9]{0,4})d")
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What stays: the newest `keep` stable versions of each minor series, in the newest `keep_minors` of a major.
+    """The versions to keep: the newest `keep` stable ones of each minor series, in the newest `keep_minors` of a major.
 
-    Of each version that stays, the newest `keep_revisions` do (None: all). By a template, a series is what has all
-    numbers but the last in common. Without `keep_minors` every series keeps some. An image that is younger than
+    Each kept version keeps its newest `keep_revisions` (None: all). With a template, versions of a series have all
+    numbers except the last in common. Without `keep_minors` every series keeps some. An image that is younger than
     `older_than`, or of unknown age, stays.
 
     Raises InputError for numbers that would keep nothing.
@@ -55,9 +55,9 @@ def parse_age(text: str) -> timedelta:
 
 
 def superseded(versions: Iterable[Version], policy: Policy) -> list[Version]:
-    """Return the versions that a policy lets go by their numbers alone, the newest first.
+    """Return the versions that a policy does not keep by their numbers, the newest first.
 
-    A pre-release goes with the stable versions that it is below; the mark of a yanked version stays.
+    A pre-release goes with the stable versions above it; the mark of a yanked version stays.
 
     >>> found = [Version.parse(v) for v in ("2.0.0", "2.0.1", "2.1.0", "2.1.1-rc.1", "2.1.1", "2.1.2")]
     >>> [str(v) for v in superseded(found, Policy(keep=1))]
@@ -89,7 +89,7 @@ def superseded(versions: Iterable[Version], policy: Policy) -> list[Version]:
 
 
 def _old_revisions(ordered: Iterable[Version], keep: int | None) -> Iterator[Version]:
-    """Yield the revisions of each version, the newest first, that come after those to keep."""
+    """Yield the revisions of each version after the newest ones to keep, the newest first."""
     count: dict[tuple[object, ...], int] = {}
     for version in ordered if keep is not None else ():
         base = (version.numbers, version.prerelease)
@@ -99,7 +99,7 @@ def _old_revisions(ordered: Iterable[Version], keep: int | None) -> Iterator[Ver
 
 
 def superseded_tags(every: Iterable[Published], policy: Policy) -> tuple[list[Tag], list[Tag]]:
-    """Return the tags, in every spelling, that a policy lets go by their numbers, and those of them not understood."""
+    """Return the tags, in every spelling, that a policy does not keep by number, and the not understood ones."""
     going: dict[Tag, None] = {}
     strange: dict[Tag, None] = {}
     for published in every:

@@ -1,4 +1,4 @@
-"""What an image's labels say about it, and whether it is released as that (OCI image spec, "Annotations")."""
+"""The check of an image's labels against its release (OCI image spec, "Annotations")."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SOURCE = "org.opencontainers.image.source"
 
 
 def missing(name: str, labels: Mapping[str, str], revision: str | None = None) -> Iterator[str]:
-    """Yield a sentence for each missing label that would prove an image's version, or its commit if one is known.
+    """Yield a sentence for each missing label for an image's version, or for its commit if one is known.
 
     >>> list(missing("app", {VERSION: "2.1.106"}, "c0ffee"))
     ['app has no label org.opencontainers.image.revision: build it with that label, or release it without --strict']
@@ -26,7 +26,7 @@ def missing(name: str, labels: Mapping[str, str], revision: str | None = None) -
 def mismatches(
     name: str, labels: Mapping[str, str], version: Version, spellings: Collection[str], revision: str | None = None
 ) -> Iterator[str]:
-    """Yield a sentence for each label that contradicts the version, also spelt as a tag, or the commit if one is known.
+    """Yield a sentence for each label that contradicts the version, in any spelling, or the commit if one is known.
 
     >>> list(mismatches("app", {VERSION: "v2.1.106", REVISION: "c0ffee"}, Version.parse("2.1.106"), ["2.1.106-alpine"]))
     []

@@ -13,7 +13,7 @@ from tagger.rules.scheme import Scheme
 from tagger.rules.spelling import DEFAULT_VARIANT
 
 PLAIN = (Scheme(),)
-"""The plain line, by the rules as they are without any setting."""
+"""The plain line, with the default rules."""
 
 
 def numbering_of(schemes: Sequence[Scheme]) -> Numbering:
@@ -27,9 +27,9 @@ def numbering_of(schemes: Sequence[Scheme]) -> Numbering:
 
 
 def lines(scheme: Scheme, variants: Iterable[str], known: Iterable[str] = ()) -> tuple[Scheme, ...]:
-    """Return the scheme of each of these variants; the plain one is called `default`, and is meant if none is named.
+    """Return the scheme of each of these variants, or without a name the plain one, which is called `default`.
 
-    `known` are further variants of the image: no scheme takes their tags for its own.
+    `known` are further variants of the image: no scheme reads their tags as its own.
 
     >>> [line.version_tag(Numbering().asked("2.1.106")) for line in lines(Scheme(), ["default", "alpine"])]
     ['2.1.106', '2.1.106-alpine']

@@ -1,4 +1,4 @@
-"""The version after those that are published."""
+"""The version after the published ones."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LABEL = re.compile(r"[0-9A-Za-z-]*[A-Za-z-][0-9A-Za-z-]*")
 
 
 class Part(StrEnum):
-    """What a release changes: compatible bug fixes, compatible new features, or breaking changes (semver.org)."""
+    """The part of a version that a release raises: for bug fixes, new features, or breaking changes (semver.org)."""
 
     PATCH = "patch"
     MINOR = "minor"
@@ -50,7 +50,7 @@ def successor(
 ) -> Version:
     """Return the version after the greatest `stable` one (None: there is none): a part raised, or a pre-release.
 
-    With a label and no part, the pre-releases under way are counted on; without any, those of the next patch begin.
+    With a label and no part, the current series of pre-releases goes on, or one for the next patch begins.
 
     >>> found = [Version.parse(text) for text in ("2.1.106", "2.2.0-rc.1")]
     >>> [str(successor(found, found[0], *asked)) for asked in ((Part.MINOR,), (None, "rc"), (None, "beta"))]
@@ -59,7 +59,7 @@ def successor(
     newest = newest_first(versions)
     greatest = Version.parse("0.0.0") if stable is None else stable
     base = _raised(greatest, part or Part.PATCH)
-    if newest and stable is None:  # what was only ever a pre-release is finished by its first release
+    if newest and stable is None:  # the first release ends a series of pre-releases
         base = max(base, newest[0].stable)
     if label is None:
         return base
@@ -71,9 +71,9 @@ def successor(
 
 
 def following(numbering: Numbering, newest: Version | None, today: date) -> Version:
-    """Return the version by a template that comes after the newest one (None: there is none).
+    """Return the version of a template after the newest one (None: there is none).
 
-    Fields of dates are those of today, and on a new date the count begins again; else the last number goes up.
+    Fields of dates get today's date, and on a new date the count begins again; otherwise the last number goes up.
 
     >>> [str(following(Numbering(text), Numbering(text).read(newest), date(2026, 3, 14))) for text, newest in
     ...  (("main-{n}", "main-1234"), ("{YYYY}.{0M}.{n}", "2026.02.7"), ("{YYYY}.{0M}.{n}", "2026.03.1"))]

@@ -1,4 +1,4 @@
-"""How versions are written, apart from prefix and variant: as SemVer or by a template, and with revisions or not."""
+"""The spelling of versions without prefix and variant: SemVer or a template, with or without revisions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MARKED = re.compile(r"(.+)[.-]yanked", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Numbering:
-    """How a line of versions is written: `versions` is a template ("": SemVer), `revisions` the one of rebuilds.
+    """The spelling of a line of versions: `versions` is a template ("": SemVer), `revisions` the one of rebuilds.
 
     Without `revisions` ("") nothing is a rebuild.
 
@@ -46,7 +46,7 @@ class Numbering:
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """The number fields as they are written in templates, from left to right."""
+        """The number fields of the template, from left to right."""
         return tuple(map(str, self._template.fields)) if self._template else _SEMVER_FIELDS
 
     @property
@@ -56,12 +56,12 @@ class Numbering:
 
     @property
     def begins_with_number(self) -> bool:
-        """Whether the text of a version begins with a number, so that a `v` may come before it."""
+        """Whether the text of a version begins with a number, so that a `v` may precede it."""
         return self._template is None or self._template.begins_with_number
 
     @property
     def sample(self) -> str:
-        """The text of some version."""
+        """The text of an example version."""
         return self._template.sample if self._template else "7.8.9"
 
     def rows(self) -> list[tuple[Token, ...]]:
@@ -71,7 +71,7 @@ class Numbering:
 
     @property
     def floats(self) -> tuple[str, ...]:
-        """The floating tags that are usual for such versions: each leading part that has a number, and `latest`.
+        """The usual floating tags of such versions: each leading part with a number, and `latest`.
 
         >>> Numbering().floats, Numbering("{YYYY}.{0M}.{n}").floats, Numbering("main-{n}").floats
         (('{major}.{minor}', '{major}', 'latest'), ('{YYYY}.{0M}', '{YYYY}', 'latest'), ('latest',))
@@ -135,7 +135,7 @@ class Numbering:
         return replace(version, text=self._split(version.text)[0], revision=0)
 
     def rebuilt(self, version: Version, revision: int) -> Version:
-        """Return the revision of a version that has this number.
+        """Return the revision of a version with this number.
 
         >>> str(Numbering(revisions="-r{n}").rebuilt(Version.parse("2.1.106"), 3))
         '2.1.106-r3'
@@ -144,11 +144,11 @@ class Numbering:
         return replace(plain, text=plain.text + Template.parse(self.revisions).spell([revision]), revision=revision)
 
     def is_plain(self, version: Version) -> bool:
-        """Return whether a version has no revision in its text, where there are revisions."""
+        """Return whether a version lacks a revision although the line has revisions."""
         return version.revision == 0 and self.plain(version) == version
 
     def ends_like_a_revision(self, text: str) -> bool:
-        """Return whether a text behind a version would be read as its revision."""
+        """Return whether a text after a version would be read as its revision."""
         return self._split(f"x{text}") != (f"x{text}", None)
 
     def _unmarked(self, text: str) -> Version | None:
@@ -156,13 +156,13 @@ class Numbering:
         found = self._base(base)
         if found is None or self._rebuilt is None:
             return found
-        # A version whose own text ends like a revision, or like a mark, could be read in two ways.
+        # A version whose own text ends like a revision or a mark could be read in two ways.
         if self._split(base)[1] is not None or yanked_by(found):
             return None
         return replace(found, text=text, revision=revision or 0)
 
     def _split(self, text: str) -> tuple[str, int | None]:
-        """Split off the revision; None: there is none."""
+        """Split off the revision; None without one."""
         found = self._rebuilt.fullmatch(text) if self._rebuilt else None
         return (found[1], int(found[2])) if found and len(found[2]) <= LONGEST_NUMBER else (text, None)
 

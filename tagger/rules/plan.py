@@ -1,4 +1,4 @@
-"""What a release will do to each tag, and why."""
+"""The changes of a release to each tag, and the reasons."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tagger.values import dataclass
 
 
 class Action(StrEnum):
-    """What happens to a tag."""
+    """The kind of change to a tag."""
 
     CREATE = "create"
     MOVE = "move"
@@ -27,9 +27,9 @@ WRITES = frozenset({Action.CREATE, Action.MOVE})
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What happens to one tag: the digest before and after (None: no such tag, or not known yet), and the reason.
+    """The change of one tag: the digest before and after (None: absent, or not known yet), and the reason.
 
-    A floating tag that is kept has `drifted` if it does not hold the image of `version`, to which it belongs.
+    A kept floating tag has `drifted` if it does not hold the image of `version`, to which it belongs.
     """
 
     tag: Tag
@@ -43,12 +43,12 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What a registry says: its list of tags, and the digests of the tags that matter.
+    """An observation of a registry: its list of tags, and the digests of the relevant tags.
 
-    `published` is the list without version tags and marks that lead nowhere; such marks are `lost_marks`. `sure` are
-    versions that count whatever the list says, and their tags. A tag whose digest is None is absent; the registry has
-    one in `unreadable`, but fails to say where it points. Of floating tags that are out of place, `holders` gives the
-    version whose image they hold, and `nearly` the tag, where that is only nearly a version.
+    `published` is the list without absent version tags and marks; such marks are `lost_marks`. `sure` are versions that
+    count even if they are not listed, and their tags. A tag whose digest is None is absent; the registry has one in
+    `unreadable`, but fails to say where it points. For floating tags that are out of place, `holders` has the version
+    whose image they hold, and `nearly` the tag, if that is only nearly a version.
     """
 
     published: Published
@@ -61,7 +61,7 @@ class Observed:
 
     @property
     def versions(self) -> Mapping[Version, Tag]:
-        """The versions that count, and the tag of each."""
+        """The counted versions, and the tag of each."""
         return {**self.published.versions, **self.sure} if self.sure else self.published.versions
 
     @property
@@ -75,7 +75,7 @@ class Observed:
         return self.published.tags
 
     def owners(self, further: Iterable[Version] = ()) -> Mapping[Tag, Version]:
-        """Return the version that each floating tag belongs to, when further versions count too."""
+        """Return the version that each floating tag belongs to, if further versions count too."""
         return self.published.owners_with({*self.sure, *further})
 
     def holds(self, tag: Tag) -> str:
@@ -98,7 +98,7 @@ class Observed:
 class Plan:
     """The changes of one release in one repository: the version tag's first, then the floating tags'.
 
-    `named` is the tag that keeps the image of a plain version tag, which is about to follow a rebuild; None: no need.
+    `named` is the tag that keeps the image of a plain version tag before that follows a rebuild; None: not needed.
     """
 
     version: Version
@@ -122,7 +122,7 @@ class Plan:
 
     @property
     def writes(self) -> bool:
-        """Whether anything is to be written."""
+        """Whether the plan writes anything."""
         return any(c.action in WRITES for c in self.changes)
 
 
@@ -163,10 +163,10 @@ def plan(version: Version, image: Digest | None, observed: Observed, *, overwrit
 
 
 def _named(version: Version, image: Digest | None, observed: Observed) -> Change | None:
-    """Return the change that names the image of a plain version tag, before that tag moves to a rebuild.
+    """Return the change that keeps the image of a plain version tag before that tag moves to a rebuild.
 
-    Without any revision it is revision 0. What somebody has pushed there since gets the number before this one or, if
-    that is taken, the next one.
+    Without any revision it is revision 0. A later foreign image there gets the number before this one or, if that is
+    taken, the next one.
     """
     published, numbering = observed.published, observed.published.scheme.numbering
     plain = numbering.plain(version)
@@ -207,7 +207,7 @@ def _version_change(version: Version, image: Digest | None, observed: Observed, 
 
 
 def _rebuilt(version: Version, observed: Observed) -> Version | None:
-    """Return the newest rebuild of a version, if it is a plain one and has any."""
+    """Return the newest rebuild of a plain version, if it has any."""
     if not observed.published.scheme.numbering.is_plain(version):
         return None
     return max((found for found in observed.published.revisions(version) if found != version), default=None)

@@ -1,4 +1,4 @@
-"""The settings for a repository as it is: proposed from its list of tags, and from what a few of them hold."""
+"""A proposal of settings for a repository, from its list of tags and the content of a few of them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SIGNATURE = re.compile(r"sha256-[0-9a-f]{64}(?:\..*)?")
 
 @dataclass(frozen=True, slots=True)
 class Drifted:
-    """A floating tag that is elsewhere than a proposal puts it: the version that it holds (None: of none known)."""
+    """A floating tag in another place than in a proposal: the version that it holds (None: unknown)."""
 
     tag: Tag
     holds: Version | None
@@ -34,9 +34,9 @@ class Drifted:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of versions that a list shows: the scheme of each variant, and how its floating tags stand.
+    """A line of versions in a list: the scheme of each variant, and the state of its floating tags.
 
-    `name` is "" for the one that the settings have at their top. `mistaken` are version tags to ignore. The next
+    `name` is "" for the line at the top of the settings. `mistaken` are version tags to ignore. The next
     version after the `newest` would move the tags of `moves` and create those of `creates`.
     """
 
@@ -54,15 +54,15 @@ class Line:
 
     @property
     def variants(self) -> tuple[str, ...]:
-        """The variants by the names that the settings have for them."""
+        """The variants by their names in the settings."""
         return tuple(scheme.variant or DEFAULT_VARIANT for scheme in self.schemes)
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """What a list of tags shows: its lines, and the tags that none of them explains, by what they seem to be.
+    """The lines in a list of tags, and the unexplained tags by what they seem to be.
 
-    While tags are `wanted`, what they hold would decide something, and there are no lines yet.
+    As long as tags are `wanted`, their content would decide something, and there are no lines yet.
     """
 
     lines: tuple[Line, ...] = ()
@@ -71,7 +71,7 @@ class Proposal:
 
 
 def propose(tags: Iterable[Tag], digests: Mapping[Tag, Digest | None]) -> Proposal:
-    """Propose settings by a list of tags and what some of them hold; ask for the rest that is `wanted`, and try again.
+    """Propose settings by a list of tags and the content of some; read those that are `wanted`, and call it again.
 
     >>> held = {Tag("1.0.1"): Digest("a"), Tag("latest"): Digest("a")}
     >>> found = propose([Tag("1.0.0"), *held, Tag("main")], held | {Tag("main"): Digest("b")})
@@ -96,7 +96,7 @@ def propose(tags: Iterable[Tag], digests: Mapping[Tag, Digest | None]) -> Propos
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """A reading, how it fits in each variant with the usual floating tags, and words that hold the newest version."""
+    """A reading, its fit in each variant with the usual floating tags, and words that hold the newest version."""
 
     reading: Reading
     fits: tuple[Fit, ...]
@@ -112,7 +112,7 @@ class _Candidate:
 
     @property
     def weight(self) -> int:
-        """How many tags it explains."""
+        """The number of tags that it explains."""
         return len({tag for each in self.fits for tag in each.understood}) + self.floats
 
 
@@ -153,7 +153,7 @@ def _candidate(reading: Reading, left: Sequence[Tag], held: Held) -> _Candidate 
 
 
 def _blind(plain: Scheme, names: frozenset[str], left: Sequence[Tag]) -> dict[str, Fit]:
-    """Return how each variant that has versions fits where no tag holds anything."""
+    """Return the fit of each variant with versions before any tag is read."""
     nothing = Held(dict.fromkeys(left))
     found = {name: fit(left, replace(plain, variant=name, variants=names), nothing) for name in ("", *sorted(names))}
     return {name: each for name, each in found.items() if each.published.versions}
@@ -180,7 +180,7 @@ def _is_variant(scheme: Scheme, name: str) -> bool:
 
 
 def _line(candidate: _Candidate, left: Sequence[Tag], held: Held, before: Sequence[Line]) -> Line | None:
-    """Work out the settings of a line; None for one that would have the tags of another, or lacks a digest."""
+    """Find the settings of a line; None if it would have the tags of another line, or if a digest is missing."""
     fits = candidate.fits
     base = max(fits, key=lambda each: (len(each.right), not each.scheme.variant))
     ignored = frozenset(() if candidate.reading.versions else mistaken(base, held))
@@ -199,7 +199,7 @@ def _line(candidate: _Candidate, left: Sequence[Tag], held: Held, before: Sequen
 
 
 def _stands(found: Habits, base: Fit, wrong: tuple[Tag, ...], left: Sequence[Tag], held: Held) -> Line:
-    """Return how the floating tags of a line stand, with its `wrong` versions to ignore."""
+    """Return a line with the state of its floating tags, and its `wrong` versions to ignore."""
     final, newest, there = [fit(left, scheme, held) for scheme in found.schemes], base.stable[0], {*left}
     first = [tag for each in final for tag in each.scheme.floating_tags(newest) if newest in each.published.versions]
     return Line(
@@ -226,7 +226,7 @@ def _why_ignored(wrong: Sequence[Tag], newest: Version) -> Iterator[str]:
 
 
 def _reasons(base: Fit, schemes: Sequence[Scheme]) -> Iterator[str]:
-    """Yield how versions are read, beyond the defaults."""
+    """Yield the reasons for a reading that differs from the defaults."""
     scheme, example = schemes[0], base.tag(base.stable[0])
     if scheme.versions:
         yield f"versions {scheme.versions}: {len(base.published.spelt)} tags have this form, such as {example}"
@@ -245,7 +245,7 @@ def _reasons(base: Fit, schemes: Sequence[Scheme]) -> Iterator[str]:
 
 
 def _named(reading: Reading, before: Sequence[Line]) -> str:
-    """Name a line by what its versions begin with; the first one has no name."""
+    """Name a line by the beginning of its versions; the first one has no name."""
     if not before:
         return ""
     begin = (reading.prefix or re.split("[{]", reading.versions)[0]).strip("-_.")
@@ -277,7 +277,7 @@ def _not_understood(left: Sequence[Tag], found: Sequence[Line]) -> Iterator[tupl
 
 
 def _kind(tag: Tag, schemes: Sequence[Scheme]) -> str:
-    """Say what a tag seems to be that no line explains."""
+    """Say what an unexplained tag seems to be."""
     if _SIGNATURE.fullmatch(tag):
         return "signatures and attestations"
     if any(version for scheme in schemes if (version := scheme.parse(tag)) and not yanked_by(version)):

@@ -1,4 +1,4 @@
-"""The ways in which a list of tags may spell versions: with which prefix, by which template, with which revisions."""
+"""The readings of a list of tags as versions: prefix, template and revisions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _TAG = re.compile(
     r"(?P<prefix>(?:[A-Za-z](?:[A-Za-z0-9._-]*?[A-Za-z._-])??)?)(?P<core>[0-9]+(?:[._][0-9]+)*)(?P<rest>(?:[-_.].*)?)",
     re.DOTALL,
 )
-# A hash, or a word that digits happen to end, is no prefix.
+# A hash, or a word that happens to end in digits, is not a prefix.
 _PREFIX = re.compile(r"|[A-Za-z]+|.*[-_.]", re.DOTALL)
 _REVISION = re.compile(
     r"(?P<before>-(?:[A-Za-z0-9.]+-)*(?:r|rev|rel|release|ls|p|patch|b|build)?[-.]?|_build|_r|_)[0-9]+"
@@ -33,7 +33,7 @@ _SEMVER = (".", ".")
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A way to read tags as versions: `prefix` before them, their template ("": SemVer), that of revisions ("": none).
+    """A way to read tags as versions: their `prefix`, their template ("": SemVer), and that of revisions ("": none).
 
     `separators` are the characters between a version's numbers.
     """
@@ -45,12 +45,12 @@ class Reading:
 
     @property
     def simple(self) -> tuple[bool, bool, bool]:
-        """A sort key: the plainer of two readings is the smaller."""
+        """A sort key: the simpler of two readings is smaller."""
         return bool(self.revisions), bool(self.versions), self.prefix not in {"", "v"}
 
     @property
     def is_lone_number(self) -> bool:
-        """Whether a version is one number that is no date: beside other versions it is rather a floating tag."""
+        """Whether a version is one number and no date: beside other versions, it is probably a floating tag."""
         return not self.separators and self.prefix in {"", "v"} and "{YYYY}" not in self.versions
 
     @property
@@ -60,11 +60,11 @@ class Reading:
 
     @property
     def numbering(self) -> tuple[str, str]:
-        """What no two lines of a repository can have in common, since each would read the versions of both."""
+        """A key that differs between all lines of a repository; otherwise one would read the versions of another."""
         return "" if self.prefix == "v" else self.prefix, self.versions
 
     def suffixes(self, tags: Iterable[str]) -> Counter[str]:
-        """Count what follows a version and a hyphen in these tags, and may be the name of a variant.
+        """Count the texts after a version and a hyphen in these tags that may be names of variants.
 
         >>> dict(Reading().suffixes(["2.1.106-alpine", "v2.1.105-alpine", "2.1.106-rc.1-slim", "2.1"]))
         {'alpine': 2, 'rc.1-slim': 1}
@@ -97,7 +97,7 @@ def readings(tags: Iterable[str]) -> list[Reading]:
 def _of_group(
     prefix: str, separators: tuple[str, ...], rows: Sequence[tuple[tuple[str, ...], str]]
 ) -> Iterator[Reading]:
-    """Yield the readings of the tags that have a prefix and separators in common."""
+    """Yield the readings of tags with a common prefix and common separators."""
     counted = Counter(found["before"] for _, rest in rows if (found := _REVISION.fullmatch(rest)))
     revisions = ["", *(f"{before}{{n}}" for before, _ in counted.most_common(_MOST_REVISIONS))]
     for template in _templates(separators, [numbers for numbers, _ in rows], named=prefix not in {"", "v"}):
@@ -131,7 +131,7 @@ def _templates(separators: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, 
 
 
 def _padded_fields(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Return the fields of numbers of which some are padded with zeros: years and months where they look like them."""
+    """Return the fields of zero-padded numbers: years and months if they look like those."""
     columns = [*zip(*rows, strict=True)]
     fields = []
     for name, column in zip(_NAMES, columns, strict=False):

@@ -1,4 +1,4 @@
-"""Where the floating tags of a repository belong: a pure function, `resolve`, of the versions that its list names."""
+"""The right place of floating tags: `resolve`, a pure function of the listed versions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tagger.values import dataclass
 
 
 def resolve(versions: Iterable[Version], scheme: Scheme) -> dict[Tag, Version]:
-    """Return the version that every floating tag belongs to when exactly these are published, the newest first.
+    """Return the version of every floating tag when exactly these versions are published, the newest first.
 
     >>> found = resolve([Version.parse(v) for v in ("1.9.9", "2.0.7", "2.1.106")], Scheme())
     >>> {tag: str(version) for tag, version in found.items()}
@@ -28,9 +28,9 @@ def resolve(versions: Iterable[Version], scheme: Scheme) -> dict[Tag, Version]:
 
 @dataclass(frozen=True)
 class Published:
-    """What a list of tags says of one variant: parsed once; everything else is computed when it is first needed.
+    """The content of a list of tags for one variant: parsed once; everything else is computed on first use.
 
-    `tags` is the list, `spelt` the versions of those that are version tags, in any spelling; marks are among them.
+    `tags` is the list, `spelt` the versions of the version tags in it, in any spelling, marks included.
     """
 
     scheme: Scheme
@@ -50,11 +50,11 @@ class Published:
         return cls(scheme, listed, _versions_alone(spelt, scheme) if scheme.revisions else spelt)
 
     def relisted(self, gone: Collection[Tag]) -> Published:
-        """Return what the list says if some of its tags lead nowhere."""
+        """Return the content of the list if some of its tags are absent."""
         return Published.of([tag for tag in self.tags if tag not in gone], self.scheme) if gone else self
 
     def without(self, gone: Collection[Tag]) -> Published:
-        """Return what the list would say without some of its tags.
+        """Return the content of the list without some of its tags.
 
         >>> published = Published.of(["2.1.105", "2.1.106"], Scheme())
         >>> {tag: str(version) for tag, version in published.without([Tag("2.1.106")]).owners.items()}
@@ -67,7 +67,7 @@ class Published:
 
     @cached_property
     def versions(self) -> Mapping[Version, Tag]:
-        """The versions that count, marks included, and the tag of each, in the scheme's own spelling if it is there."""
+        """The counted versions, marks included, and the tag of each, preferably in the scheme's own spelling."""
         return {version: tag for version, tag in self._tags.items() if version not in self.yanked}
 
     @cached_property
@@ -81,7 +81,7 @@ class Published:
         return resolve(self.versions, self.scheme)
 
     def owners_with(self, further: Iterable[Version]) -> Mapping[Tag, Version]:
-        """Return `owners` as it would be if these versions were published too.
+        """Return `owners` if these versions were published too.
 
         >>> found = Published.of(["1.0.0", "2.0.0"], Scheme()).owners_with([Version.parse("1.1.0")])
         >>> {tag: str(version) for tag, version in found.items() if tag in ("1.0", "1.1", "1", "latest")}
@@ -104,7 +104,7 @@ class Published:
         return {found: tag for found, tag in self.versions.items() if plain(found) == plain(version)}
 
     def meant(self, version: Version, among: Iterable[Version] | None = None) -> list[Version]:
-        """Return what a version stands for `among` others (None: those that count): all its revisions, or else itself.
+        """Return the versions that one means `among` others (None: the counted ones): all its revisions, or itself.
 
         >>> found = Published.of(["2.1.106-r0", "2.1.106-r1", "2.1.106"], Scheme(revisions="-r{n}"))
         >>> asked = found.scheme.numbering.asked
@@ -144,7 +144,7 @@ class Published:
 
 
 def _versions_alone(spelt: Mapping[Tag, Version], scheme: Scheme) -> dict[Tag, Version]:
-    """Leave out the plain tag of a version of which a revision has a tag, or a mark: it follows the newest of them."""
+    """Leave out the plain tag of a version with a tag or mark of a revision: it follows the newest of them."""
     numbering = scheme.numbering
     counted = {yanked_by(version) or version for version in spelt.values()}
     rebuilt = {numbering.plain(version) for version in counted if not numbering.is_plain(version)}

@@ -1,4 +1,4 @@
-"""How versions are spelt as tags, and which floating tags a version competes for. No other module spells a tag."""
+"""Schemes: how versions are spelt as tags, and which floating tags a version competes for."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from tagger.rules.version import Version, in_channel, is_usual_stage, yanked_by
 from tagger.text import printable
 from tagger.values import dataclass
 
-# Leading zeros, two parts or four, a capital V, words behind a dot: what other rules than SemVer call a version.
+# Versions by other rules than SemVer: leading zeros, two parts or four, a capital V, words after a dot.
 _NEARLY = re.compile(r"[vV]?([0-9]+(?:\.[0-9]+)+)(?:[._+-][A-Za-z0-9._-]*)?")
 
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
-    """How one variant of an image spells its versions, and its floating tags, the most specific first.
+    """The spelling of versions of one variant, and its floating tags, the most specific first.
 
     `floats` are templates. Tags of a `variant` end in `-variant`, and its `latest` is its name ("": the plain
     variant). `prefix` comes before versions and before floating tags that begin with a number. `aliases` are pairs of
     a floating tag and its series, `MAJOR` or `MAJOR.MINOR`; an alias takes over a tag that a template would spell too.
-    `channels` are pre-releases with a floating tag. The versions of `ignore` compete for nothing, and the tags of
-    `ignored_tags` are not taken for versions by other rules. `zero_major` allows the tag `0` for 0.y.z.
+    `channels` are pre-releases with a floating tag. The versions in `ignore` compete for nothing, and the tags in
+    `ignored_tags` do not count as versions by other rules. `zero_major` allows the tag `0` for 0.y.z.
 
     `versions` and `revisions` say how versions are written: see `Numbering`. `line` is the name of these rules among
     those of the repository, and `beside` are the others: no tag of theirs is one of this line.
@@ -40,7 +40,7 @@ class Scheme:
     unknown variant reads as a pre-release, but holds no floating tag: it follows a hyphen, and a channel's pre-releases
     have none.
 
-    Raises InputError for whatever could not be read back from a tag, or would be read as something else.
+    Raises InputError for a value that could not be read back from a tag, or would be read as something else.
     """
 
     floats: tuple[str, ...] = Numbering().floats
@@ -75,7 +75,7 @@ class Scheme:
         object.__setattr__(self, "_suffix", suffix)
         object.__setattr__(self, "_others", others)
         object.__setattr__(self, "_bound", dict(self.aliases))
-        # A floating tag has at most the digits of its version, but perhaps longer texts between them.
+        # A floating tag has no more digits than its version, but perhaps longer texts between them.
         object.__setattr__(self, "_longest", LONGEST_TAG - max(0, *(count - own for count in literals), 0))
         _check(self)
 
@@ -107,7 +107,7 @@ class Scheme:
         """Return the floating tags that a version competes for; a pre-release competes only for its channel.
 
         0.y.z has no tag of its major version: semver promises nothing within 0.y (semver.org, rule 4), so a tag `0`
-        would promise what nobody keeps.
+        would be a false promise.
 
         >>> Scheme().floating_tags(Version.parse("2.1.106"))
         ('2.1', '2', 'latest')
@@ -140,7 +140,7 @@ class Scheme:
         return (self.version_tag(version), *self.floating_tags(version))
 
     def sample(self) -> tuple[Tag, ...]:
-        """Return the tags of some version.
+        """Return the tags of an example version.
 
         >>> Scheme().sample()
         ('7.8.9', '7.8', '7', 'latest')
@@ -148,7 +148,7 @@ class Scheme:
         return self.tags(self.numbering.asked(self.numbering.sample))
 
     def spell(self, name: str) -> Tag:
-        """Return this variant's spelling of the floating tag that the plain variant calls `name`.
+        """Return this variant's spelling of the plain variant's floating tag `name`.
 
         >>> Scheme(variant="alpine").spell("lts"), Scheme(variant="alpine").spell("latest")
         ('lts-alpine', 'alpine')
@@ -215,7 +215,7 @@ class Scheme:
         return any(each.spells(tag) for each in self.spellings())
 
     def spellings(self) -> Iterator[Spelling]:
-        """Yield how floating tags of this variant are spelt."""
+        """Yield the spellings of floating tags of this variant."""
         of = partial(Spelling, line=self.line, variant=self.variant)
         for text, template in zip(self.floats, self._floats, strict=True):
             yield of("template", text, tokens=row(self.prefix, template.tokens, self.variant))
@@ -225,7 +225,7 @@ class Scheme:
             yield of("channel", name, tokens=(self.spell(name),))
 
     def version_spellings(self) -> Iterator[Spelling]:
-        """Yield how version tags of this variant are spelt; where versions are SemVer, only those of stable ones."""
+        """Yield the spellings of version tags of this variant; for SemVer, only those of stable versions."""
         before, behind = [self.prefix] if self.prefix else [], [self._suffix] if self._suffix else []
         for tokens in self.numbering.rows():
             whole = (*before, *tokens, *behind)

@@ -1,4 +1,4 @@
-"""The words that floating tags are spelt with: templates, names and prefixes, refused unless they can be read back."""
+"""The parts of floating tags: templates, names and prefixes, refused unless they can be read back."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tagger.values import dataclass
 DEFAULT_VARIANT = "default"
 """The name of the plain variant, whose tags have no suffix."""
 
-# What begins with `v` and a digit would read as a version, or as a floating tag under the prefix `v`.
+# A name with `v` and a digit first would read as a version, or as a floating tag with the prefix `v`.
 _WORD = re.compile(r"(?!v[0-9])[A-Za-z_][A-Za-z0-9._-]*")
 _STAGE = re.compile(r"(?:alpha|beta|rc|pre|preview|snapshot)[0-9]*(?![A-Za-z0-9_])", re.IGNORECASE)
 _CHANNEL = re.compile(r"[A-Za-z][0-9A-Za-z-]*")
@@ -37,7 +37,7 @@ _LONE_DIGIT = re.compile(r"(?<![A-Za-z0-9])[0-9]")
 
 @dataclass(frozen=True)
 class Spelling:
-    """The tags that one name of a line gives: the kind of name, whose it is, and the pieces of its tags."""
+    """The tags from one name of a line: the kind of name, its owner, and the pieces of its tags."""
 
     kind: str
     name: str
@@ -59,7 +59,7 @@ class Spelling:
         return bool(re.fullmatch(pattern(self.tokens), tag))
 
     def meets(self, other: Spelling) -> bool:
-        """Return whether both can spell one tag; an alias may take over a template's tag in its own variant."""
+        """Return whether both can spell the same tag; an alias may take over a template's tag in its own variant."""
         mine = (self.line, self.variant) == (other.line, other.variant)
         if mine and {self.kind, other.kind} == {"template", "alias"}:
             return False
@@ -71,7 +71,7 @@ class Spelling:
 
 
 def in_variant(name: str, variant: str) -> str:
-    """Return how a variant spells the floating tag that the plain variant calls `name`.
+    """Return a variant's spelling of the plain variant's floating tag `name`.
 
     >>> in_variant("2.1", "alpine"), in_variant("latest", "alpine"), in_variant("2.1", "")
     ('2.1-alpine', 'alpine', '2.1')
@@ -82,7 +82,7 @@ def in_variant(name: str, variant: str) -> str:
 
 
 def row(prefix: str, tokens: tuple[Token, ...], variant: str) -> tuple[Token, ...]:
-    """Return how a variant spells a floating tag; a prefix stands before one that begins with a number."""
+    """Return a variant's spelling of a floating tag; one that begins with a number gets the prefix."""
     if tokens == ("latest",):
         return (in_variant("latest", variant),)
     before = (prefix,) if prefix and isinstance(next(iter(tokens), ""), Field) else ()
@@ -90,7 +90,7 @@ def row(prefix: str, tokens: tuple[Token, ...], variant: str) -> tuple[Token, ..
 
 
 def is_in(version: str, series: str) -> bool:
-    """Return whether a version is of a series, which is how its text begins.
+    """Return whether a version belongs to a series, which is the beginning of its text.
 
     >>> is_in("2.1.106", "2.1"), is_in("2.10.6", "2.1"), is_in("2026.03.0", "2026")
     (True, False, True)
@@ -99,7 +99,7 @@ def is_in(version: str, series: str) -> bool:
 
 
 def float_template(text: str, fields: Sequence[str]) -> Template:
-    """Parse the template of a floating tag, which leads a version with these fields.
+    """Parse the template of a floating tag for versions with these fields.
 
     Raises InputError for a template whose tags could not be read back.
     """
@@ -156,7 +156,7 @@ def check_variant(variant: str, channels: Sequence[str]) -> None:
 def check_alias(name: str, series: str, *, numbered: bool = False) -> None:
     """Raise InputError for an alias that is not a tag, or is not bound to a series of versions.
 
-    Versions that are `numbered` by a template have any text that begins one for a series.
+    For versions `numbered` by a template, the beginning of any version is a series.
     """
     parse_tag(name)
     if not (parse_tag(series) if numbered else _SERIES.fullmatch(series)):
@@ -176,7 +176,7 @@ def check_channel(channel: str) -> None:
 
 
 def check_once(what: str, names: Sequence[str]) -> None:
-    """Raise InputError for a name that is given twice."""
+    """Raise InputError for a repeated name."""
     twice = next((name for number, name in enumerate(names) if name in names[:number]), None)
     if twice is not None:
         raise InputError(f"{what} '{printable(twice)}' is named twice", "name it once")

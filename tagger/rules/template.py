@@ -12,10 +12,10 @@ from tagger.text import printable
 from tagger.values import dataclass
 
 NUMBER = "(?:0|[1-9][0-9]*)"
-LONGEST_NUMBER = 128  # digits: a tag has no more characters than that
+LONGEST_NUMBER = 128  # digits: no tag has more characters
 _NAME = re.compile(r"[A-Za-z0-9]*[A-Za-z][A-Za-z0-9]*|n")
 _PADDED = re.compile(r"0([1-9])")
-# calver.org, "Scheme": patterns, and widths of those that have one.
+# calver.org, "Scheme": patterns and, if fixed, widths.
 _CALENDAR = {
     "YYYY": ("[1-9][0-9]{3}", 4),
     "YY": ("(?:0|[1-9][0-9]{0,2})", 0),
@@ -31,7 +31,7 @@ _CALENDAR = {
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A number field: the pattern of its spellings, the digits that it is padded to, and whether it is never longer."""
+    """A number field: the pattern of its spellings, its padded width, and whether it is never longer."""
 
     name: str
     pattern: str
@@ -40,7 +40,7 @@ class Field:
 
     @property
     def sample(self) -> str:
-        """A spelling that every other field accepts too if both have a spelling in common."""
+        """A spelling that every other field accepts if they have a common spelling."""
         return ("12" * 5)[: self.width or 2]
 
     def __str__(self) -> str:
@@ -52,7 +52,7 @@ Token = str | Field
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A template, as its literal texts and fields in their order."""
+    """A template: its literal texts and fields in order."""
 
     tokens: tuple[Token, ...]
     pattern: re.Pattern[str]
@@ -91,7 +91,7 @@ class Template:
         return bool(self.tokens) and isinstance(self.tokens[0], Field)
 
     def spell(self, numbers: Sequence[int]) -> str:
-        """Return the template with its fields filled from left to right; further numbers are left out.
+        """Return the template with its fields filled from left to right; extra numbers are ignored.
 
         >>> Template.parse("main-{n}").spell((7,))
         'main-7'
@@ -117,7 +117,7 @@ class Template:
 
 
 def pattern(tokens: Iterable[Token]) -> str:
-    """Return the pattern of all texts that a row of literals and fields spells, with a group for each field."""
+    """Return the pattern of all texts of a row of literals and fields, with a group for each field."""
     return "".join(re.escape(token) if isinstance(token, str) else f"({token.pattern})" for token in tokens)
 
 
@@ -152,7 +152,7 @@ def _field(name: str, spec: str) -> Field:
 
 
 def run_together(tokens: Sequence[Token]) -> bool:
-    """Return whether it is not clear somewhere where one piece ends and the next begins."""
+    """Return whether the border between two pieces is ambiguous somewhere."""
     return any(_meets_badly(one, other) for one, other in pairwise(tokens))
 
 
@@ -169,7 +169,7 @@ def _meets_badly(one: Token, other: Token) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A run of digits, or what is between two: a text, or one of those that a pattern allows."""
+    """A run of digits, or the text between two runs, which may be a pattern."""
 
     sample: str
     pattern: str | None = None
@@ -185,7 +185,7 @@ class Piece:
 
 
 def pieces(tokens: Iterable[Token]) -> list[Piece]:
-    """Split a row of literals and fields into runs of digits and what is between them."""
+    """Split a row of literals and fields into runs of digits and the texts between them."""
     found: list[Piece] = []
     for _, group in groupby(tokens, key=lambda token: isinstance(token, str)):
         row = [*group]

@@ -1,4 +1,4 @@
-"""Versions: what they are, their order, and the pre-releases that mean something to tagger."""
+"""Versions: their grammar, their order, and the pre-releases with a meaning for tagger."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tagger.text import printable
 from tagger.values import dataclass
 
 _YANKED = "yanked"
-# As an identifier of its own; what may be the name of a variant can follow it.
+# As a separate identifier; the name of a variant may follow.
 _MARK = re.compile(rf"(?:^|\.){_YANKED}(?=$|[.-])")
 _STAGE = re.compile(r"(?:alpha|beta|rc|pre|preview|dev|snapshot|nightly|canary)[0-9]*", re.IGNORECASE)
 
@@ -22,7 +22,7 @@ _STAGE = re.compile(r"(?:alpha|beta|rc|pre|preview|dev|snapshot|nightly|canary)[
 @total_ordering
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A version as it is written, and what orders it: its numbers, its pre-release ("": it is stable), its revision.
+    """A version's text, and its sort order: its numbers, its pre-release ("": stable), its revision.
 
     SemVer has three numbers. Where a scheme counts rebuilds, `revision` is the number of this one, else None.
     """
@@ -52,7 +52,7 @@ class Version:
 
     @property
     def stable(self) -> Version:
-        """The version without its pre-release, which it leads to."""
+        """The version without its pre-release."""
         return self if not self.prerelease else Version(".".join(map(str, self.numbers)), self.numbers)
 
 
@@ -123,7 +123,7 @@ def is_usual_stage(prerelease: str) -> bool:
 
 
 def mark(version: Version) -> Version:
-    """Return the version under which a yanked one is kept: a pre-release that no floating tag ever follows.
+    """Return the mark of a yanked version: a pre-release that no floating tag ever follows.
 
     >>> str(mark(Version.parse("2.1.106"))), str(mark(Version.parse("2.2.0-rc.1")))
     ('2.1.106-yanked', '2.2.0-rc.1.yanked')
@@ -172,12 +172,12 @@ Precedence = tuple[tuple[int, ...], bool, list[tuple[bool, int, str]], int]
 def precedence(version: Version) -> Precedence:
     """Return a sort key: the numbers from left to right, the pre-release (semver.org, rule 11), the revision.
 
-    Sorting by it is faster than comparing versions, which compute it each time.
+    Sorting by it is faster than comparing versions, which computes it each time.
     """
     identifiers = version.prerelease.split(".") if version.prerelease else []
     return version.numbers, not identifiers, [_identifier(i) for i in identifiers], version.revision or 0
 
 
 def _identifier(text: str) -> tuple[bool, int, str]:
-    """Order numbers before words, and by value: without leading zeros that is length, then text."""
+    """Order numbers before words, and by value: without leading zeros, that means length and then text."""
     return (False, len(text), text) if text.isdigit() else (True, 0, text)

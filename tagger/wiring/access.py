@@ -1,4 +1,4 @@
-"""Opens repositories: with which credential, over which scheme, with how much trust."""
+"""Opens repositories with their credential, scheme and trust."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
 
 
 class Access(TypedDict, total=False):
-    """How registries are reached, and who hears of it: what every function that asks a registry takes."""
+    """The parameters of every function that asks a registry: how to reach it, and what to report."""
 
     insecure: Collection[str]
-    """Registries that may be reached without TLS. Default: none."""
+    """Registries that may be used without TLS. Default: none."""
     auth_host: Collection[str]
     """Token servers on another host than their registry. Default: none."""
     progress: Progress
-    """Takes a line for everything that happens. Default: nobody."""
+    """Called with a line for each event. Default: none."""
     trace: Trace | None
-    """Takes a line for every request. Default: nobody."""
+    """Called with a line for each request. Default: none."""
     shared: Shared | None
     """What this call shares with others, such as connections. Default: nothing."""
 
@@ -74,11 +74,11 @@ class Registries:
         return self._opened[target]
 
     def resolved(self, target: Repository) -> tuple[Credential | None, str]:
-        """Return the credential for a repository and where it comes from, as `DockerConfig.resolved` does."""
+        """Return the credential for a repository and its source, like `DockerConfig.resolved`."""
         return self._config.resolved(target, self._helpers)
 
     def pushed_to(self, target: Repository, *, listed: bool) -> Target:
-        """Open a repository to release to, if its credential may go there; unless `listed`, it shows no version."""
+        """Open a repository for a release, if its credential may go there; unless `listed`, it shows no version."""
         opened = self.open(target)
         if not listed:
             opened.list = NoList()
@@ -90,10 +90,10 @@ class Registries:
 
 
 class Shared:
-    """What calls for many repositories share: connections, credentials, the time, and how fast registries are asked.
+    """The state that calls for many repositories share: connections, credentials, the time, and request rates.
 
-    `jobs` is how many calls there are at once, `rates` the most requests in a second by registry, and `sharers` how
-    many processes share a registry's quota. With `finishing`, calls that run are not called off. Safe to use from
+    `jobs` is the number of concurrent calls, `rates` the most requests per second by registry, and `sharers` the number
+    of processes that share a registry's quota. With `finishing`, running calls are not cancelled. Safe to use from
     several threads.
     """
 
@@ -115,7 +115,7 @@ class Shared:
         self._found: dict[tuple[Registry, bool], Found] = {}
 
     def open(self, target: Repository, access: Access) -> RemoteRepository:
-        """Open a repository for one call, whose independent questions go out one by one."""
+        """Open a repository for one call, which sends its requests one by one."""
         return RemoteRepository(target, self._connection(target, access))
 
     def catalog(self, registry: Registry, access: Access) -> Iterator[Repository]:
@@ -129,7 +129,7 @@ class Shared:
         return sum((traffic.counts for traffic in every), Counter[tuple[str, str]]())
 
     def idle_rates(self) -> list[str]:
-        """The registries that have a rate and were asked nothing: their names may be misspelt."""
+        """The registries that have a rate and got no request: their names may be misspelt."""
         with self._lock:
             return [str(registry) for registry in self._rates if registry not in self._traffic]
 
@@ -192,7 +192,7 @@ def _host(text: str) -> str:
 
 
 def alone(repository: str, access: Access) -> RemoteRepository:
-    """A repository, opened without an Engine, so that the Engine's list of insecure registries does not count."""
+    """Open a repository without an Engine, so that the Engine's list of insecure registries does not count."""
     if shared := access.get("shared"):
         return shared.open(Repository.parse(repository), access)
     return Registries(DockerConfig.load(), access, deadline_of(access)).open(Repository.parse(repository))
@@ -204,12 +204,12 @@ def deadline_of(access: Access) -> Deadline:
 
 
 def seconds(name: str, given: object) -> float | None:
-    """A number of seconds that somebody gave, or None. Raises InputError."""
+    """Return a given number of seconds, or None. Raises InputError."""
     if given is None or (isinstance(given, int | float) and given > 0):
         return given
     raise InputError(f"{name} takes a number of seconds greater than 0", "give one such as 600")
 
 
 def is_another(target: Repository, engine_host: str) -> bool:
-    """Return whether a registry's name leads to one registry here, and to another from the Engine at an address."""
+    """Return whether a registry's name means another registry for the Engine at an address than for tagger."""
     return not is_local(engine_host) and is_at_loopback(target.registry)

@@ -1,4 +1,4 @@
-"""What is checked before a release, beside what its steps check: labels, and that no two images want one tag."""
+"""The checks before the steps of a release: labels, and that no two images have the same tag."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def check_labels(
     placements: Iterable[Placement],
     options: ReleaseOptions,
 ) -> list[str]:
-    """Where an image's labels contradict the version or the commit that it is released as.
+    """Return the contradictions between an image's labels and its version or commit.
 
-    With `strict` raises Refused for that, and for labels that are missing.
+    With `strict`, raises Refused for these and for missing labels.
     """
     spellings = {str(each.scheme.version_tag(asked.version)) for each in placements}
     found = [
@@ -32,13 +32,13 @@ def check_labels(
     ]
     if options.get("strict"):
         lacking = (text for name, labels in images.items() for text in missing(name, labels, asked.revision))
-        if told := [*found, *lacking]:
-            raise Refused("; ".join(told))
+        if wrong := [*found, *lacking]:
+            raise Refused("; ".join(wrong))
     return found
 
 
 def origins_of(images: Mapping[str, Mapping[str, str]], asked: Asked, options: ReleaseOptions) -> dict[str, Origin]:
-    """Where each image has to come from, by its labels and the checkout; nothing is said of it unless `strict`."""
+    """Return the required source of each image, by its labels and the checkout; none unless `strict`."""
     return {name: _origin(labels, asked) for name, labels in images.items()} if options.get("strict") else {}
 
 
@@ -48,7 +48,7 @@ def _origin(labels: Mapping[str, str], asked: Asked) -> Origin:
 
 
 def check_apart(placements: Iterable[Placement], version: Version) -> None:
-    """Refuse to write a tag for two images; a tag that gets too long is found too. Raises InputError."""
+    """Refuse to write one tag for two images, and tags that are too long. Raises InputError."""
     taken: set[tuple[Repository, str]] = set()
     for placement in placements:
         for tag in placement.scheme.tags(version):

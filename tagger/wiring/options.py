@@ -1,4 +1,4 @@
-"""What a release may do, as the Python API and the command line hand it on."""
+"""The options of a release, from the Python API and the command line."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from tagger.wiring.access import Access, seconds
 
 
 class Judged(TypedDict, total=False):
-    """Commands around a release: what has to let an image through before its tags move, and what runs after it."""
+    """The commands before and after a release, and the required evidence."""
 
     gates: Sequence[str]
     """Commands that judge the image before any tag moves, such as "cosign sign {reference}". Default: none."""
     require: Sequence[str]
-    """Evidence that has to be there, by kind: "signature", "provenance", "sbom". It is not verified. Default: none."""
+    """Required evidence, by kind: "signature", "provenance", "sbom". It is not verified. Default: none."""
     gate_timeout: float | None
     """Seconds for each of these commands. Default: half an hour."""
     after: Sequence[str]
@@ -34,7 +34,7 @@ class Judged(TypedDict, total=False):
 
 
 class ReleaseOptions(Access, Judged, total=False):
-    """What a release may do, and for how long: what `release`, `release_all` and `promote` take."""
+    """The options of `release`, `release_all` and `promote`."""
 
     dry_run: bool
     """Plan, and write nothing."""
@@ -47,25 +47,25 @@ class ReleaseOptions(Access, Judged, total=False):
     strict: bool
     """Refuse an image whose labels say another version or, with the version "git", another commit.
 
-    Provenance that is required has to name the source repository and the commit.
+    Required provenance has to name the source repository and the commit.
     """
     build_metadata: str
-    """What to do with build metadata, which no tag can hold: "refuse" (default) or "drop"."""
+    """How to handle build metadata, which no tag can contain: "refuse" (default) or "drop"."""
     timeout: float | None
-    """Seconds for the whole release, which include putting tags back. Default: no limit."""
+    """Seconds for the whole release, putting tags back included. Default: no limit."""
     meter: Meter | None
-    """Takes how far each upload is. Default: nobody."""
+    """Called with the progress of each upload. Default: none."""
 
 
 def not_begun(images: Iterable[str], version: str, options: ReleaseOptions, error: TaggerError) -> Release:
-    """A release that failed before it looked at any repository."""
+    """Return a release that failed before it read any repository."""
     return Release.not_begun(", ".join(images), version, error, dry_run=options.get("dry_run", False))
 
 
 def parse_asked(
     version: str, schemes: Iterable[Scheme], git_tags: Mapping[str, str | None], options: ReleaseOptions
 ) -> Asked:
-    """The version that images are released as; `git_tags` are the forms of the git tags that count for each.
+    """Return the version of a release; `git_tags` are the forms of git tags for each image.
 
     Raises what `parse_asked_for_all` raises.
     """
@@ -74,7 +74,7 @@ def parse_asked(
 
 
 def order(version: Version, via: FloatsVia, options: ReleaseOptions) -> Order:
-    """What the steps of a release are asked to do. Raises InputError."""
+    """Return the order for the steps of a release. Raises InputError."""
     gate_seconds = seconds("--gate-timeout", options.get("gate_timeout"))
     if options.get("revision") and options.get("assume_newest"):
         raise InputError("--revision must list the published revisions", "leave out --assume-newest")

@@ -1,4 +1,4 @@
-"""A release of images that registries or OCI layouts have."""
+"""Releases of images in registries or OCI layouts."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ from tagger.work import Deadline
 
 @dataclass(frozen=True, slots=True)
 class Promotion:
-    """An image to promote, and where it is to be released: in each of the repositories, in each of the variants.
+    """An image to promote, and its targets: each of the repositories, in each of the variants.
 
     `source` is what `tagger.promote` takes. In its text, `{version}` stands for the version, and `{revision}` for the
-    commit at HEAD. Without repositories the image is released in its own. `git_tag` is the form of the git tags that
-    count for this image.
+    commit at HEAD. Without repositories the image is released in its own. `git_tag` is the form of the git tags of
+    this image.
     """
 
     source: str | Sequence[str]
@@ -49,19 +49,19 @@ class Promotion:
 
     @property
     def image(self) -> str:
-        """What the report calls the image: its sources."""
+        """The name of the image in the report: its sources."""
         return ", ".join(self.sources)
 
     @property
     def sources(self) -> Sequence[str]:
-        """The source, or those that are to be joined."""
+        """The source, or several to join."""
         return [self.source] if isinstance(self.source, str) else self.source
 
 
 def promote(
     wanted: Sequence[Promotion], version: str, options: ReleaseOptions, layers_from: Collection[str] = ()
 ) -> Release:
-    """Release images, or joins of several, as one release. Raises what `tagger.promote` raises."""
+    """Release images, or several joined into one, together. Raises what `tagger.promote` raises."""
     try:
         if not any(each.image for each in wanted):
             raise InputError("name the image to promote: REGISTRY/REPOSITORY:TAG or REGISTRY/REPOSITORY@DIGEST")
@@ -95,7 +95,7 @@ def promote(
 
 
 def _filled(wanted: Sequence[Promotion], asked: Asked) -> list[Promotion]:
-    """The promotions with the version and the commit in their sources. Raises InputError where git says no commit."""
+    """Fill the version and the commit into the sources. Raises InputError if git names no commit."""
     commit = asked.revision
     if commit is None and any("{revision}" in source for each in wanted for source in each.sources):
         commit = revision()
@@ -113,7 +113,7 @@ def _filled(wanted: Sequence[Promotion], asked: Asked) -> list[Promotion]:
 def _read(
     wanted: Sequence[Promotion], registries: Registries, deadline: Deadline
 ) -> tuple[dict[str, Callable[[], Original]], list[Placement]]:
-    """What finds each image, by its name, and where the images are to be released."""
+    """Return a function that finds each image, by its name, and the placements of the images."""
     finding: dict[str, Callable[[], Original]] = {}
     placements = []
     for each in wanted:
@@ -131,7 +131,7 @@ def _couriers(
     neighbours: Neighbours,
     options: ReleaseOptions,
 ) -> list[Courier]:
-    """What copies each image to the repositories where it is released."""
+    """Return what copies each image to its target repositories."""
     found = []
     for name, original in originals.items():
         targets = {each.repository: registries.open(each.repository) for each in placements if each.image == name}
@@ -140,7 +140,7 @@ def _couriers(
 
 
 def _evidence(couriers: Sequence[Courier], registries: Registries) -> Callable[[Repository, Digest], Evidence]:
-    """What finds the evidence for an image; the image may have been signed since its version was copied."""
+    """Return a function that finds the evidence for an image, which may have been signed after its copy."""
 
     def there(target: Repository, digest: Digest) -> Evidence:
         for courier in couriers:
@@ -152,7 +152,7 @@ def _evidence(couriers: Sequence[Courier], registries: Registries) -> Callable[[
 
 
 def _place(text: str, registries: Registries, deadline: Deadline) -> Place:
-    """Where a source is: a reference in a registry, or behind `oci:` an OCI layout."""
+    """Return the place of a source: a reference in a registry, or after `oci:` an OCI layout."""
     if text.startswith(LAYOUT):
         from tagger.promoting.layout import opened  # most sources are in a registry
 
@@ -165,7 +165,7 @@ def _place(text: str, registries: Registries, deadline: Deadline) -> Place:
 
 
 def _promoted_to(places: Sequence[Place], to: Sequence[str]) -> list[Repository]:
-    """Where to promote to: the named repositories; by default, that of the images."""
+    """Return the targets: the named repositories; by default, that of the images."""
     own = list(dict.fromkeys(place.home.name for place in places))
     if not to and len(own) > 1:
         raise InputError(f"the images are in {' and '.join(map(str, own))}", "choose with --to where to join them")
@@ -182,7 +182,7 @@ def _promoted_to(places: Sequence[Place], to: Sequence[str]) -> list[Repository]
 
 
 def _signed(done: Release, couriers: Sequence[Courier]) -> Release:
-    """Bring what was signed since to where the version was released before, and return the release as it is then."""
+    """Copy signatures added since an earlier release of the version, and return the release with their result."""
     try:
         for courier in couriers:
             _bring_signatures(courier)

@@ -1,4 +1,4 @@
-"""A release of images that an Engine has."""
+"""Releases of images in an Engine."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ from tagger.work import Deadline
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """An image of the Engine, and where it is to be released: in each of the registries, in each of the lines.
+    """An image of the Engine, and its targets: each of the registries, in each of the lines.
 
-    Without registries or a repository the image's own name says which. `git_tag`, such as `gallery/v{version}`, is the
-    form of the git tags that count for this image.
+    Without registries or a repository, the image's own name decides. `git_tag`, such as `gallery/v{version}`, is the
+    form of the git tags of this image.
     """
 
     image: str
@@ -46,7 +46,7 @@ class Wanted:
 
 
 def release(wanted: Sequence[Wanted], version: str, floats_via: str, options: ReleaseOptions) -> Release:
-    """Release several images as one. Raises what `tagger.release` raises."""
+    """Release several images together. Raises what `tagger.release` raises."""
     try:
         deadline = deadline_of(options)
         schemes = (scheme for each in wanted for scheme in each.schemes)
@@ -64,7 +64,7 @@ def release(wanted: Sequence[Wanted], version: str, floats_via: str, options: Re
         # A broken credential helper is found before anything is pushed.
         listed = not options.get("assume_newest")
         targets = {each.repository: registries.pushed_to(each.repository, listed=listed) for each in placements}
-        # The Engine's client takes as long to import as a registry to answer.
+        # Importing the Engine's client takes as long as an answer of a registry.
         seen, images = deadline.both(
             partial(look, placements, targets, asked.version),
             lambda: {each.image: _image(engine(), names[each.image], each.repository) for each in wanted},
@@ -82,13 +82,13 @@ def release(wanted: Sequence[Wanted], version: str, floats_via: str, options: Re
 def _connected(
     placements: Sequence[Placement], deadline: Deadline, options: ReleaseOptions
 ) -> tuple[Callable[[], Engine], Registries]:
-    """The Engine, which is not asked before it is called, and the registries, which trust what it trusts."""
+    """Open the Engine on its first call, and the registries, which trust what it trusts."""
     config = DockerConfig.load()
     _check_same_host(endpoint(config).host, [placement.repository for placement in placements])
 
     @cache
     def engine() -> Engine:
-        # Its push gets a credential on the same conditions as our own requests.
+        # Its push gets a credential under the same conditions as our own requests.
         return Engine(
             config,
             lambda target: registries.open(target).credential(),
