@@ -96,13 +96,13 @@ def yank(repository: Removable, schemes: Sequence[Scheme], text: str, *, dry_run
     find_kept = partial(_kept, repository, every[0].tags, digests, {*gone, *(move.tag for move in moves)})
     kept, unseen = (find_kept(), []) if dry_run else _seen_when_done(version, find_kept)
     marks = tuple(part.mark for part in parts)
-    floats = {tag for part in parts for tag in part.scheme.floating_tags(part.version)}
+    unclaimed = {tag for part in parts for tag in part.unclaimed}
     further = tuple(tag for tag in kept if tag not in marks)
     warnings = [
         f"{repository.name}:{tag} still holds the yanked {version}, and no other version can take it: remove it by the"
         " registry's own tool, or release a version that takes it"
         for tag in further
-        if tag in floats
+        if tag in unclaimed
     ]
     warnings += [
         f"{repository.name}:{tag} holds a different image from {part.mark}, so it stays: remove it with tagger rm"

@@ -9,10 +9,14 @@ from command import tagger
 from doubles import Proxy, Request, Response, on, refusal
 from pushed import Repository
 from services import Engine, Registry, private_folder
+from shelf import Shelf
 
 import tagger as api
 from tagger.oci.manifest import OCI_MANIFEST
 from tagger.oci.placeholder import placeholders
+from tagger.repository.check import check
+from tagger.repository.yank import yank
+from tagger.rules.scheme import Scheme
 
 pytestmark = pytest.mark.engine
 
@@ -500,3 +504,11 @@ def test_a_missing_version_cannot_be_yanked(registry: Registry, repository: str,
     shop = filled(Repository(registry, repository))
     ran = tagger(None, "yank", str(shop), version)
     assert (ran.code, says in ran.error) == (2, True), ran.err
+
+
+def test_a_floating_tag_of_a_newer_version_with_the_same_image_is_not_out_of_place() -> None:
+    repository = Shelf.published({"2.1.105": "same", "2.1.106": "same"})
+    assert isinstance(repository, Shelf)
+    for dry_run in (True, False):
+        assert yank(repository, [Scheme()], "2.1.105", dry_run=dry_run).warnings == ()
+    assert check(repository, [Scheme()]).ok
