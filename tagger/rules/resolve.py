@@ -147,5 +147,5 @@ def _versions_alone(spelt: Mapping[Tag, Version], scheme: Scheme) -> dict[Tag, V
     """Leave out the plain tag of a version with a tag or mark of a revision: it follows the newest of them."""
     numbering = scheme.numbering
     counted = {yanked_by(version) or version for version in spelt.values()}
-    rebuilt = {numbering.plain(version) for version in counted if not numbering.is_plain(version)}
+    rebuilt = {plain for version in counted if (plain := numbering.plain(version)) != version}
     return {tag: version for tag, version in spelt.items() if version not in rebuilt}

@@ -190,6 +190,19 @@ def test_old_rebuilds_are_pruned(shop: Repository) -> None:
     assert held(shop) == {"2.1.106-r2": "c", **floats}
 
 
+def test_the_candidate_of_an_old_rebuild_is_listed_and_pruned(shop: Repository) -> None:
+    settings(REBUILT)
+    promote(shop, "a", "2.1.106", "--revision")
+    refused = promote(shop, "b", "2.1.106", "--revision", "--gate", "false")
+    assert refused.code == 6, refused.err
+    [waiting] = [tag for tag in held(shop) if tag.startswith("2.1.106-r1-candidate.")]
+    assert waiting in [each["tag"] for each in tagger(None, "ls", str(shop), "--json").json["versions"]]
+    promote(shop, "c", "2.1.107", "--revision")
+    ran = tagger(None, "prune", str(shop), "--keep", "1", "--yes", "--json")
+    assert waiting in ran.json["removed"], ran.err
+    assert waiting not in held(shop)
+
+
 def test_rebuilds_may_be_numbered_without_a_letter(shop: Repository) -> None:
     settings('revisions = "-{n}"\n')
     promote(shop, "a", "2.1.106")
