@@ -29,7 +29,7 @@ class Shelf:
         shutil.copytree(self.repositories / repository / "_manifests/tags", self.before / repository)
 
     def fill(self, repository: str, tags: Mapping[str, int]) -> None:
-        """Write tags into a repository; tags with the same number share a manifest, whose image nobody can pull."""
+        """Write tags into a repository; tags with the same number share a manifest, whose image cannot be pulled."""
         manifests = self.repositories / repository / "_manifests"
         digests = {number: self._manifest(manifests, repository, number) for number in set(tags.values())}
         for tag, number in tags.items():

@@ -13,5 +13,5 @@ tagger release "$image" "$version" --registry "$REGISTRY" --dry-run
 #   6 a gate failed, no tag moved    7 done, but a command after it failed
 tagger release "$image" "$version" --registry "$REGISTRY" --json >release.json
 
-# The digest names this image for good. A tag may move with the next release.
+# The digest always names this image. A tag may move with the next release.
 sed -n 's/^ *"digest": "\(.*\)",$/\1/p' release.json | sed "s|^|docker pull $REGISTRY/$image@|"

@@ -43,7 +43,7 @@ FOREIGN = ("DOCKER_", "TAGGER_", "GITHUB_")
 FOREIGN_TAGS = ("_TAG", "TAG_NAME", "BUILD_SOURCEBRANCH", "GIT_REF", "CODEBUILD_WEBHOOK_TRIGGER")
 FOREIGN_NAMES = ("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "FORCE_COLOR", "NO_COLOR", "PY_COLORS")
 
-# A loaded machine is no failure.
+# A loaded machine is not a failure.
 hypothesis.settings.register_profile("thinned", deadline=None, max_examples=EXAMPLES)
 hypothesis.settings.load_profile("thinned")
 

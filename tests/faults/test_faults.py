@@ -524,7 +524,7 @@ def created(request: Request) -> Response:
     "Registry",
     "a write is answered with 201 but stores nothing",
     by="a proxy",
-    does="believes only what it reads; no floating tag moves for good",
+    does="believes only what it reads; no floating tag stays moved",
     exits="1",
 )
 @pytest.mark.engine
@@ -565,7 +565,7 @@ def test_a_release_waits_until_stale_reads_end(scene: Stage, tag: str) -> None:
 
 @fault(
     "Registry",
-    "stale reads for good",
+    "stale reads that never end",
     by="a proxy that always returns the old manifest",
     does="puts the floating tags back, and names what it could not verify",
     exits="1",

@@ -78,9 +78,9 @@ class Round:
         for version in history:
             self._put(version, version)
         everything = resolve(map(parse_version, (*history, *ours)), SCHEME)
-        mended = {tag for tag, owner in everything.items() if str(owner) in ours}  # a release moves no other tag
+        repaired = {tag for tag, owner in everything.items() if str(owner) in ours}  # a release moves no other tag
         for tag, owner in resolve([parse_version(version) for version in history], SCHEME).items():
-            self._put(tag, self.chance.choice(history) if tag in mended else str(owner))
+            self._put(tag, self.chance.choice(history) if tag in repaired else str(owner))
         return ours
 
     def _put(self, tag: str, version: str) -> None:

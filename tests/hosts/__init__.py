@@ -167,7 +167,7 @@ class Imitation(Kind, Proxy):
         if not held.is_dir():
             return refusal(404, "MANIFEST_UNKNOWN", "manifest unknown")
         gone = self.real.folder / secrets.token_hex(8)
-        held.rename(gone)  # a rename is atomic, whatever else is written to the tag meanwhile
+        held.rename(gone)  # a rename is atomic, so a concurrent write to the tag does no harm
         shutil.rmtree(gone)
         return Response(202)
 
@@ -213,6 +213,6 @@ def upload_to(request: Request) -> str:
 
 
 def plain(status: int, text: str, **headers: str) -> Response:
-    """Build an answer that is no JSON."""
+    """Build an answer that is not JSON."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Response(status, text.encode(), {"Content-Type": "text/plain; charset=utf-8"} | named)

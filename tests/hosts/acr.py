@@ -20,7 +20,7 @@ class Acr(Imitation):
     def __init__(self, real: Registry) -> None:
         super().__init__(real)
         self.locked: set[str] = set()
-        """Tags that nobody may write or delete."""
+        """Locked tags, which cannot be written or deleted."""
 
     def differs(self, request: Request) -> Response | None:
         """Answer what Azure answers in its own way."""

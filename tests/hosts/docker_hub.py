@@ -23,7 +23,7 @@ class DockerHub(Imitation):
         ),
     )
     immutable = ""
-    """A regular expression for tags that nobody may overwrite."""
+    """A regular expression for immutable tags."""
     pulls_left: int | None = None
     """How many manifests may be fetched by GET before the limit; None for no limit."""
 

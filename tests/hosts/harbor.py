@@ -30,11 +30,11 @@ class Harbor(Imitation):
     def __init__(self, real: Registry) -> None:
         super().__init__(real)
         self.immutable = ""
-        """A regular expression for tags that nobody may overwrite or delete."""
+        """A regular expression for tags that cannot be overwritten or deleted."""
         self.full = False
         """Whether the project's quota is used up."""
         self.vulnerable: set[str] = set()
-        """Digests of images that nobody may pull."""
+        """Digests of images that cannot be pulled."""
         self.reads_before_scanned = 0
         """How many reads of a pushed image are refused, because its scan is not done."""
         self._unscanned: dict[str, int] = {}

@@ -13,7 +13,7 @@ _RIGHTS = {"pull", "push", "*"}
 
 
 class Tokens(Bearer):
-    """Tokens with which whoever may push may delete (its source, `decorators` of its registry API)."""
+    """Tokens with which every user who may push may also delete (its source, `decorators` of its registry API)."""
 
     def error(self, request: Request, repository: str, actions: set[str]) -> str | None:
         """What is wrong with the token of a request."""

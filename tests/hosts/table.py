@@ -1,4 +1,4 @@
-"""What is tried on every imitated host: each row stands above the test that proves it.
+"""The commands that are tried on every imitated host: each row is above the test that proves it.
 
 Run this file to write docs/hosts.md.
 """

@@ -61,7 +61,7 @@ SIGNATURE = json.dumps(
 
 
 def fresh() -> str:
-    """A repository path that nobody uses."""
+    """An unused repository path."""
     return f"team/app-{secrets.token_hex(4)}"
 
 

@@ -355,7 +355,7 @@ def test_a_hostile_message_cannot_write_to_the_terminal(fake: FakeEngine, model:
     assert not any(line.startswith("::") for line in ran.err.splitlines())
 
 
-# -- reading and mending a repository ------------------------------------------------------------------------------
+# -- reading and repairing a repository ----------------------------------------------------------------------------
 
 VERSIONS = {"1.0.0": b"one", "2.1.105": b"two", "2.1.106": b"three"}
 

@@ -91,7 +91,7 @@ def connect(waits: list[str]) -> Iterator[Connect]:
 
 @pytest.fixture(scope="module")
 def certified(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    """A certificate of 127.0.0.1 whose authority nobody knows."""
+    """A certificate of 127.0.0.1 from an unknown authority."""
     return certificate(tmp_path_factory.mktemp("certificate"), "127.0.0.1")
 
 
@@ -464,11 +464,11 @@ def test_an_oversized_token_is_refused(connect: Connect) -> None:
             connect(registry.host, ANN).request("GET", TAGS, scope=SCOPE)
 
 
-# What registries hide from strangers
+# What registries hide from anonymous users
 
 
 def hides(status: int) -> Rule:
-    """Answer strangers as GitHub Packages does: what is private is not there, and only the root asks who they are."""
+    """Answer anonymous users as GitHub Packages does: private content is hidden, and only the root asks for a login."""
 
     def rule(request: Request) -> Response | None:
         known = request.path in ("/v2/", "/token") or "Authorization" in request.headers

@@ -89,7 +89,7 @@ def fake() -> Iterator[FakeEngine]:
 
 @pytest.fixture
 def _leaky() -> Iterator[None]:
-    """Collect the sockets that docker-py forgets when nobody answers, before they are another test's warnings."""
+    """Collect the sockets that docker-py forgets without an answer, before they become another test's warnings."""
     yield
     gc.collect()
 
@@ -674,7 +674,7 @@ def test_a_context_that_is_a_pipe_does_not_block(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def certified(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    """A certificate of 127.0.0.1 whose authority nobody knows."""
+    """A certificate of 127.0.0.1 from an unknown authority."""
     return certificate(tmp_path_factory.mktemp("certificate"), "127.0.0.1")
 
 
@@ -1054,7 +1054,7 @@ def test_the_reason_of_a_refused_push_is_shown_whole_with_matching_advice(
     assert type(caught.value).__name__ == reason["kind"]
     assert text.encode("unicode_escape").decode() in said
     assert advice in said.removeprefix(text)
-    # A user who has logged in is told to log in again only if the credentials are refused.
+    # A message advises a user who has logged in to log in again only if the credentials are refused.
     assert (LOGIN in said) is (advice == LOGIN or (advice == RIGHT and not logged_in))
 
 

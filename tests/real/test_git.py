@@ -18,7 +18,7 @@ from tagger.rules.numbering import Numbering
 
 
 def git(folder: Path, *words: str) -> str:
-    """Run git as nobody in particular."""
+    """Run git as a test user."""
     who = ["-c", "user.name=a", "-c", "user.email=a@example.invalid", "-c", "init.defaultBranch=main"]
     return subprocess.run(["git", *who, *words], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
 

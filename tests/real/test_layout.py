@@ -155,7 +155,7 @@ def test_the_output_of_podman_save_is_promoted(
     assert (done.repositories[0].digest, target.holds_all_of(held)) == (held.digest, True)
 
 
-# -- what is no layout, or a broken one --------------------------------------------------------------------------------
+# -- missing and broken layouts ----------------------------------------------------------------------------------------
 
 
 def refused(source: str, target: Repository, code: int = 2) -> str:

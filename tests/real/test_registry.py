@@ -987,7 +987,7 @@ def test_the_right_to_push_is_checked_by_a_cancelled_upload(remote: Open) -> Non
         given_up = threading.Event()
         server.intercept(on("DELETE", "/uploads/", lambda _: given_up.set()))
         remote(server.host).check_push()
-        assert given_up.wait(10)  # by another thread, because nobody must wait for that
+        assert given_up.wait(10)  # by another thread, because the command must not wait for that
         asked = [f"{request.method} {request.path}" for request in server.requests][-2:]
         assert asked == ["POST /v2/gallery/ui/blobs/uploads/", "DELETE /v2/gallery/ui/blobs/uploads/upload-1"]
 

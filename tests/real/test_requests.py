@@ -132,7 +132,7 @@ def test_a_repeated_release_reads_once_and_compares_the_image(known: Known) -> N
     assert engine == {"/version": 1, "/info": 1, "/images/NAME/json": 1}
 
 
-# -- what reads and mends a repository -----------------------------------------------------------------------------
+# -- reading and repairing a repository ----------------------------------------------------------------------------
 
 
 @pytest.fixture

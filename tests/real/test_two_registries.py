@@ -51,7 +51,7 @@ def names(ran: Ran) -> list[str]:
     return [each["repository"] for each in ran.json]
 
 
-# -- what a name stands for -------------------------------------------------------------------------------------------
+# -- the meaning of a name -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("settings")

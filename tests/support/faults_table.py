@@ -1,4 +1,4 @@
-"""The faults that tagger must survive, and what it does: each row stands above the test that proves it.
+"""The faults that tagger must survive, and what it does: each row is above the test that proves it.
 
 Run this file to write the table into docs/faults.md.
 """

@@ -34,7 +34,7 @@ Mode = Literal["cut", "lost", "refused", "killed", "interrupted", "interrupted t
 MODES: tuple[Mode, ...] = ("cut", "lost", "refused", "killed", "interrupted", "interrupted twice")
 WRITES = ("PUT", "POST", "PATCH", "DELETE")
 SCHEME = Scheme()
-_ATTEMPTS = 4  # what fails so often has failed for good
+_ATTEMPTS = 4  # after so many failures, it fails permanently
 _NOTICED_SECONDS = 0.2  # a signal is to be noticed before the answer comes
 
 

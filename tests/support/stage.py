@@ -209,7 +209,7 @@ class Stage:
 
 @contextmanager
 def stage(engine: Engine, registry: Registry) -> Iterator[Stage]:
-    """Set a stage with images that nobody has pushed anywhere, so that every release sends the same requests."""
+    """Set a stage with new images, so that every release sends the same requests."""
     unique = secrets.token_hex(4)
     repository = f"steps/app-{unique}"
     with ExitStack() as services:

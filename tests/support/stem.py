@@ -67,7 +67,7 @@ def serve(requests: socket.socket, door: socket.socket) -> None:
 def _tell_the_end(ended: int, pid: int, talk: Connection) -> None:
     os.close(ended)
     _, status = os.waitpid(pid, 0)
-    with contextlib.suppress(OSError):  # nobody may wait for it
+    with contextlib.suppress(OSError):  # the reader may be gone
         talk.send(os.waitstatus_to_exitcode(status))
     talk.close()
 
@@ -95,7 +95,7 @@ def _run(talk: int, streams: list[int]) -> None:
     sys.argv = ["tagger", *words]
     try:
         exec(script, {"__name__": "__main__"})
-    except BaseException:  # noqa: BLE001 - whoever waits for it looks for the traceback
+    except BaseException:  # noqa: BLE001 - the waiting process reads the traceback
         traceback.print_exc()
     finally:
         os._exit(70)  # tagger never returns

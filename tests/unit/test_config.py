@@ -400,7 +400,7 @@ def test_a_table_of_aliases_is_replaced_as_a_whole_and_its_source_is_shown(tmp_p
     assert origins(found)["registries"] == str(file)
 
 
-# -- what a name stands for -------------------------------------------------------------------------------------------
+# -- the meaning of a name -------------------------------------------------------------------------------------------
 
 TABLES = """
 registries = ["a.local", "b.local"]

@@ -132,7 +132,7 @@ def test_an_entry_applies_only_to_its_host_or_its_path(
         # what base64 breaks into lines is one text
         ({"auth": "\n".join((auth("ann")[:5], auth("ann")[5:] + "\n"))}, ("ann", CANARY)),
         ({"auth": "\r\n".join((auth("ann")[:8], auth("ann")[8:] + "\r\n"))}, ("ann", CANARY)),
-        # an empty entry names nobody
+        # an empty entry has no user
         ({"auth": "Og=="}, None),
         ({"auth": "Og==\n"}, None),
         ({"auth": "\n"}, None),

@@ -64,7 +64,7 @@ ENDLESS = {
 
 @contextlib.contextmanager
 def sending(pieces: Iterable[bytes]) -> Iterator[str]:
-    """Listen, and send these pieces, one now and then, to whoever connects, for as long as it stays."""
+    """Listen, and send these pieces slowly to each client, as long as it is connected."""
     over = threading.Event()
 
     def serve() -> None:

@@ -131,7 +131,7 @@ def test_one_manifest_is_fetched_once_for_all_its_tags() -> None:
     ]
 
 
-# -- what a registry may do meanwhile ------------------------------------------------------------------------------
+# -- unexpected behaviour of a registry ----------------------------------------------------------------------------
 
 
 class Watch:

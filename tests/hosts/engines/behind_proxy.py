@@ -12,7 +12,7 @@ _NOBODY = "http://127.0.0.1:1"
 
 
 class BehindProxy(OverTcp):
-    """An Engine and a registry that NO_PROXY names by a network; nobody answers at the proxy."""
+    """An Engine and a registry that NO_PROXY names by a network; the proxy does not answer."""
 
     name = "Docker Engine with NO_PROXY by network"
     environment: ClassVar[Mapping[str, str]] = {

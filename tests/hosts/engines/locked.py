@@ -9,7 +9,7 @@ from hosts.engines import EngineImitation
 
 
 class Locked(EngineImitation):
-    """A socket that whoever asks may not write to, as for a user who is not in the group docker."""
+    """A socket without permission to write, as for a user outside the group docker."""
 
     name = "Docker Engine whose socket is not yours"
     refuses = dict.fromkeys(("dry run", "release", "reason"), "join the group docker")
