@@ -208,12 +208,17 @@ def _repository_of(source: str) -> str:
 
 def promotions(said: Given, source_tag: str | None) -> Chosen[Promotion]:
     """Return what to promote: every image of the settings. `source_tag` is the tag of the sources without one."""
+    from tagger.config.environment import variable
     from tagger.config.places import targets
     from tagger.config.read import read_all
     from tagger.image_name import ImageName
     from tagger.wiring.promote import Promotion
 
     chosen = read_all(said, os.environ, Path())
+    if len(chosen) > 1 and any(o.key == "source" and o.source == variable("source") for o in chosen[0].origins):
+        raise InputError(
+            f"{variable('source')} would release one image as all of them", "set the source of each image in its table"
+        )
     agreed = _agreed(chosen, _OF_PROMOTED)
     sources = {str(found.image): _source(found, source_tag) for found in chosen}
     if source_tag is not None and [*sources.values()] == [found.settings.source for found in chosen]:

@@ -309,6 +309,18 @@ def test_an_image_without_a_source_is_named(shop: Shop) -> None:
     assert (ran.code, "images.web in the settings has no source" in ran.error) == (2, True), ran.err
 
 
+def test_one_source_in_the_environment_is_not_released_as_every_image(shop: Shop) -> None:
+    one = f"{shop.sources['api']}:{shop.revision}"
+    ran = tagger(None, "promote", "--all", "2.1.106", TAGGER_SOURCE=one)
+    assert (ran.code, "set the source of each image in its table" in ran.error) == (2, True), ran.err
+    assert shop.held() == shop.before()
+    host = shop.targets["api"].registry.host
+    table = f'registries = ["{host}"]\n[images.api]\nrepository = "{shop.targets["api"].path}"\n'
+    (shop.folder / "tagger.toml").write_text(table)
+    assert tagger(None, "promote", "--all", "2.1.106", TAGGER_SOURCE=one).code == 0
+    assert shop.held()["api"] == shop.released()["api"]
+
+
 def test_a_commit_without_a_checkout_is_refused(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> None:
     outside = tmp_path_factory.mktemp("outside")
     (outside / "tagger.toml").write_text((shop.folder / "tagger.toml").read_text())
