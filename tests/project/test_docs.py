@@ -299,6 +299,7 @@ def test_every_yaml_that_a_page_shows_parses(page: str) -> None:
 REGISTRIES = (DOCS / "registries.md").read_text()
 SECTIONS = dict(re.findall(r"^## ([^\n]*)\n(.*?)(?=^## |\Z)", REGISTRIES, flags=re.MULTILINE | re.DOTALL))
 VERSIONS = ("2.1.106", "2.1.107-rc.1", "2.1.106-alpine", "2.1.106-alpine3.20")
+REBUILDS = ("2.1.106-r0", "2.1.106-r12", "2.1.106-r1-alpine")
 FLOATS = ("2.1", "2", "latest", "2.1-alpine", "2-alpine", "alpine", "build-77")
 
 
@@ -311,10 +312,12 @@ def test_every_imitated_registry_has_its_section(name: str) -> None:
     assert ("rm" in HOSTS[name].refuses) is (dict(parts)["Deleting"] in ("Not", "As"))
 
 
-def test_the_pattern_on_the_page_matches_version_tags_and_no_floating_tag() -> None:
-    (pattern,) = re.findall(r"^```text\n(\^.*)\n```$", REGISTRIES, flags=re.MULTILINE)
-    assert all(re.search(pattern, f"{prefix}{tag}") for tag in VERSIONS for prefix in ("", "v"))
-    assert not any(re.search(pattern, tag) for tag in (*FLOATS, "2.1-alpine3.20"))
+def test_the_patterns_on_the_page_match_version_tags_and_no_floating_tag() -> None:
+    of_versions, of_rebuilds = re.findall(r"^```text\n(\^.*)\n```$", REGISTRIES, flags=re.MULTILINE)
+    for pattern, immutable in ((of_versions, (*VERSIONS, *REBUILDS)), (of_rebuilds, REBUILDS)):
+        assert all(re.search(pattern, f"{prefix}{tag}") for tag in immutable for prefix in ("", "v"))
+        assert not any(re.search(pattern, tag) for tag in (*FLOATS, "2.1-alpine3.20"))
+    assert not any(re.search(of_rebuilds, tag) for tag in VERSIONS), "the plain tag follows its rebuilds"
 
 
 @pytest.mark.parametrize(("name", "pattern"), [("Amazon ECR", "2.*.*"), ("Harbor", "*.*.*")])
