@@ -22,7 +22,7 @@ def numbering_of(schemes: Sequence[Scheme]) -> Numbering:
     if not found:
         raise InputError("no image or no scheme is given", "give at least one of each")
     if len(found) > 1:
-        raise InputError("these images spell versions in different ways", "take them one at a time, with --line")
+        raise InputError("these images spell versions in different ways", "name one of them, or one line with --line")
     return next(iter(found))
 
 

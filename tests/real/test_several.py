@@ -431,6 +431,12 @@ def test_a_command_that_reads_a_repository_covers_the_variants_of_all_its_tables
     assert tagger(None, "check", str(shop)).code == 0
 
 
+def test_images_that_spell_versions_differently_are_released_by_their_names(settings: Callable[[str], None]) -> None:
+    settings("registries = ['127.0.0.1:9']\n[images.gallery]\n[images.api]\nversions = 'main-{n}'\n")
+    ran = tagger(None, "release", "--all", "2.1.106")
+    assert (ran.code, "name one of them" in ran.error) == (2, True), ran.err
+
+
 def test_a_promotion_follows_no_policy_for_a_registry_that_it_does_not_go_to(
     registry: Registry, elsewhere: Registry, repository: str, settings: Callable[[str], None]
 ) -> None:
