@@ -9,14 +9,14 @@
     │   └── CredentialsError        the Docker configuration or a credential helper is broken
     ├── Refused                  3  a rule says no
     │   ├── Denied                  the registry does not let these credentials do that
-    │   ├── Immutable               the registry lets nobody write or delete that tag again
+    │   ├── Immutable               the tag is immutable: nobody can write or delete it again
     │   ├── OverQuota               the registry takes no more from this account
     │   └── NoRepository            the registry has no such repository, and a push does not create it
     ├── EngineError              1  the Engine reported a failure
     │   ├── EngineUnreachable    2  no Engine answers at its address
     │   ├── WrongImage              it pushed something other than the image: another one, or one platform of several
     │   ├── Transient               it failed for a temporary reason
-    │   ├── ConnectionLost          the connection to it broke, so nobody knows what became of the request
+    │   ├── ConnectionLost          the connection to it broke, so the result of the request is unknown
     │   └── Unproven                it ended a push without an error, and without a digest
     ├── RegistryError            1  something is wrong with the registry
     │   ├── RegistryUnreachable  2  no registry answers at its address
@@ -101,7 +101,7 @@ class Denied(Refused):
 
 
 class Immutable(Refused):
-    """The registry lets nobody write or delete that tag again."""
+    """The tag is immutable: nobody can write or delete it again."""
 
 
 class OverQuota(Refused):
@@ -135,7 +135,7 @@ class Transient(EngineError):
 
 
 class ConnectionLost(EngineError):
-    """The connection to the Engine broke, so that nobody knows what became of the request."""
+    """The connection to the Engine broke, so the result of the request is unknown."""
 
 
 class Unproven(EngineError):

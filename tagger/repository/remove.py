@@ -110,7 +110,7 @@ def _remove(repository: Removable, every: Sequence[Published], named: Sequence[T
 def _settle(
     repository: Removable, plan: Going, hidden: Collection[Tag], floats: Callable[[Fall], Sequence[Tag]]
 ) -> dict[Tag, Digest | None]:
-    """Settle floating tags of every variant as if the hidden tags were not listed; return where they are."""
+    """Settle the floating tags of every variant without the hidden tags; return where they are."""
     held: dict[Tag, Digest | None] = {}
     for fall in plan.falls:
         if tags := floats(fall):

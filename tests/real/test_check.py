@@ -243,7 +243,7 @@ def test_a_newest_version_that_a_policy_blocks_is_named_with_the_registrys_reaso
     assert ran.error.endswith("check whether a policy or a running scan of the registry blocks it")
 
 
-def test_a_version_that_is_read_at_the_second_attempt_is_no_problem(model: ModelRegistry) -> None:
+def test_a_version_that_is_readable_at_the_second_attempt_is_not_a_problem(model: ModelRegistry) -> None:
     model.seed("app", {"1.0.0": b"new", "1.0": b"new", "1": b"new", "latest": b"new"})
     model.intercept(on("HEAD", "/manifests/1.0.0$", refusal(501, "UNSUPPORTED", "busy"), times=1))
     model.intercept(on("GET", "/manifests/1.0.0$", refusal(412, "PRECONDITION", "scanning"), times=1))

@@ -56,7 +56,7 @@ def nowhere(tmp_path: Path) -> dict[str, str]:
 def checks(ran: Ran, *, of_machine: bool = False) -> Found:
     """The level and the text of every check of a repository, or of the machine."""
     rows = [row for row in ran.json["findings"] if (row["repository"] is None) is of_machine]
-    assert [row["check"] for row in rows] == (MACHINE if of_machine else REPOSITORY), "every check is told"
+    assert [row["check"] for row in rows] == (MACHINE if of_machine else REPOSITORY), "every check is reported"
     return {row["check"]: (row["level"], f"{row['text']}: {row['advice']}") for row in rows}
 
 

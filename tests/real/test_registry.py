@@ -140,7 +140,7 @@ def test_only_the_query_of_the_link_counts(remote: Open, model: ModelRegistry, p
 
 
 @pytest.mark.parametrize("status", [400, 405, 412, 422])
-def test_a_registry_with_smaller_pages_is_asked_for_its_own_page_size(
+def test_a_registry_with_smaller_pages_gets_requests_of_its_own_page_size(
     remote: Open, model: ModelRegistry, status: int
 ) -> None:
     refused = refusal(status, "PAGINATION_NUMBER_INVALID", "invalid number of results requested")

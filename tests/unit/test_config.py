@@ -328,7 +328,7 @@ OWN_VARIANTS = '[lines.edge]\nprefix = "e-"\nfloats = ["edge"]\nvariants = ["def
 @pytest.mark.parametrize(
     ("given", "environment"), [(Given(variants=("slim",)), {}), (Given(), {"TAGGER_VARIANT": "slim"})]
 )
-def test_a_variant_that_is_asked_for_replaces_those_of_every_line(
+def test_a_requested_variant_replaces_those_of_every_line(
     tmp_path: Path, given: Given, environment: dict[str, str]
 ) -> None:
     write(tmp_path / "tagger.toml", OWN_VARIANTS)

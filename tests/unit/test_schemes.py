@@ -451,7 +451,7 @@ TEMPLATES = {"main-{n}": "main-7", "{YYYY}.{0M}.{n}": "2026.03.7", "": "2.1.106"
 
 
 @pytest.mark.parametrize(("template", "version"), TEMPLATES.items())
-def test_a_version_of_any_template_is_removed_in_the_variant_and_line_that_are_asked_for_only(
+def test_a_version_of_any_template_is_removed_only_in_the_requested_variant_and_line(
     template: str, version: str
 ) -> None:
     plain, alpine = lines(Scheme(versions=template, floats=("latest",)), ["default", "alpine"])
