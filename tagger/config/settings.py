@@ -170,7 +170,15 @@ class Config:
 
         Raises what `schemes` raises.
         """
-        return self.schemes() if self.settings.line else tuple(each for line in self._lines().values() for each in line)
+        if self.settings.line:
+            return self.schemes()
+        own = {name: line["variants"] for name, line in self.settings.lines if "variants" in line}
+        return tuple(
+            each
+            for name, schemes in self._lines().items()
+            for each in schemes
+            if name not in own or (each.variant or DEFAULT_VARIANT) in own[name]
+        )
 
     def _lines(self) -> dict[str, tuple[Scheme, ...]]:
         top = {key: getattr(self.settings, key) for key in LINE_KEYS}

@@ -339,6 +339,8 @@ def test_a_requested_variant_replaces_those_of_every_line(
     assert [str(each.version_tag(released)) for each in every] == ["2.1.106-slim", "e-2.1.106-slim"]
     (plain,) = read(Given(variants=("default",), line="edge"), {}, tmp_path).schemes()
     assert plain.parse("e-2.1.106-slim") is None, "a variant that is not asked for is still known"
+    every = read(Given(variants=("alpine",)), {}, tmp_path).all_schemes()
+    assert [str(each.version_tag(released)) for each in every] == ["2.1.106-alpine"], "edge has no alpine"
 
 
 def test_a_prefix_on_the_command_line_is_for_no_other_line(tmp_path: Path) -> None:
