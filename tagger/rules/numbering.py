@@ -43,6 +43,12 @@ class Numbering:
         object.__setattr__(self, "_template", template)
         rebuilt = re.compile("(.+?)" + revision.pattern.pattern, re.DOTALL) if revision else None
         object.__setattr__(self, "_rebuilt", rebuilt)
+        if template and self.ends_like_a_revision(template.sample):
+            raise InputError(
+                f"versions '{printable(self.versions)}' end like revisions '{printable(self.revisions)}', such as"
+                f" {template.sample}",
+                "give revisions another form, such as -rebuild{n}",
+            )
 
     @property
     def fields(self) -> tuple[str, ...]:

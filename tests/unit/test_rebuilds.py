@@ -305,3 +305,12 @@ def test_a_tag_that_does_not_fit_a_template_is_not_a_version(wrong: str) -> None
     assert numbering.read(wrong) is None
     with pytest.raises(InvalidVersion, match=r"does not match the template 'main-\{n\}': give one such as main-"):
         numbering.asked(wrong)
+
+
+@pytest.mark.parametrize(
+    ("versions", "revisions"), [("main-{n}", "-{n}"), ("{YYYY}.{0M}.{n}", ".{n}"), ("{n}-r{build}", "-r{n}")]
+)
+def test_versions_that_end_like_revisions_are_refused_with_the_reason(versions: str, revisions: str) -> None:
+    with pytest.raises(InputError, match=r"end like revisions .* give revisions another form, such as -rebuild"):
+        Numbering(versions, revisions)
+    assert Numbering(versions, "-rebuild{n}").sample
