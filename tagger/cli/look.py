@@ -158,7 +158,7 @@ def next_version(
 
     parts = [part for part, asked in (("patch", patch), ("minor", minor), ("major", major)) if asked]
     with failing():
-        counted = places(Where(access=access, rules=replace(rules, line=rules.line or "default")), repository)
+        counted = [_in_one_line(place) for place in places(Where(access=access, rules=rules), repository)]
         semver = not any(place.schemes[0].versions for place in counted)
         if len(parts) > 1 or (semver and not (parts or pre)):
             raise InputError("choose the next version with --patch, --minor or --major, or with --pre LABEL")
@@ -170,6 +170,11 @@ def next_version(
             for place in counted
         ]
         show(str(max(found)))
+
+
+def _in_one_line(place: Place) -> Place:
+    """Return the place with the schemes of the line that is named, or else of the one at the top, which is first."""
+    return replace(place, schemes=tuple(each for each in place.schemes if each.line == place.schemes[0].line))
 
 
 @command(app, LOOK, "config")

@@ -422,6 +422,21 @@ def test_next_prints_a_version_for_release(gallery: str) -> None:
         assert tagger(None, "next", gallery, *words).code == 2
 
 
+def test_next_counts_in_the_line_of_the_settings(tmp_path: Path, model: ModelRegistry) -> None:
+    edge = '[lines.edge]\nversions = "main-{n}"\nfloats = ["edge"]\n'
+    model.seed("gallery/ui", {"2.1.106": b"a", "main-7": b"b"})
+    for line, words, environment, found in (
+        ("", ["--patch"], {}, "2.1.107\n"),
+        ("", ["--line", "edge"], {}, "main-8\n"),
+        ("", [], {"TAGGER_LINE": "edge"}, "main-8\n"),
+        ('line = "edge"\n', [], {}, "main-8\n"),
+        ('line = "edge"\n', ["--patch", "--line", "default"], {}, "2.1.107\n"),
+    ):
+        (tmp_path / "tagger.toml").write_text(line + edge)
+        ran = tagger_in(tmp_path, "next", f"{model.host}/gallery/ui", *words, **environment)
+        assert (ran.code, ran.out) == (0, found), ran.err
+
+
 def test_next_needs_an_option_for_the_first_version(gallery: str) -> None:
     absent = gallery.replace("/ui", "/absent")
     ran = tagger(None, "next", absent, "--minor")
