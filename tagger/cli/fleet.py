@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import time
@@ -253,6 +254,7 @@ def _write_metrics(many: Many, ran: Ran, journal: Journal, shared: Shared, *, co
     path = str(many.metrics)
     file, labels = Path(path), {"command": ran.command, **({"shard": many.shard} if many.shard else {})}
     try:
+        _check_regular(file)
         before = file.read_text(encoding="utf-8") if file.exists() and not complete else ""
         when = time.time() if complete else last_complete(before, labels)
         new = file.with_name(f".{file.name}.{os.getpid()}")
@@ -261,3 +263,9 @@ def _write_metrics(many: Many, ran: Ran, journal: Journal, shared: Shared, *, co
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise InputError(f"{printable(path)} cannot be written ({reason})", "give another file") from None
+
+
+def _check_regular(file: Path) -> None:
+    """Raise OSError for a device or a pipe, which a file must not replace."""
+    if file.exists() and not file.is_file():
+        raise OSError(errno.EINVAL, "it is not a regular file")

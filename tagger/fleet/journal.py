@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
+import stat
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -77,6 +79,7 @@ class Journal:
         file = None
         try:
             file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+            _check_regular(file)
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.ftruncate(file, self._resumed(path) if resumed else _replaced(path))
             mine, file = file, None
@@ -104,6 +107,12 @@ class Journal:
             self._decided.add(_key(found.repository))
             self.tally.add(found.outcome, found.exit_code, found.content)
         return end
+
+
+def _check_regular(file: int) -> None:
+    """Raise OSError for a pipe, since nobody may ever write to it, and for a device."""
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        raise OSError(errno.EINVAL, "it is not a regular file")
 
 
 def _replaced(path: str) -> int:

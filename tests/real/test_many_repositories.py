@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
 import subprocess
@@ -557,3 +558,14 @@ def test_a_registry_without_tls_is_probed_once_for_all_repositories(
         if "requests" in name
     }
     assert sent == {"200": 25, "none": 1}
+
+
+@pytest.mark.parametrize("option", ["--metrics", "--resume"])
+def test_a_pipe_is_neither_read_nor_replaced_by_a_file(
+    model: ModelRegistry, file: Callable[[Sequence[str]], str], tmp_path: Path, option: str
+) -> None:
+    names, pipe = file(shelf(model, 1)), tmp_path / "pipe"
+    os.mkfifo(pipe)
+    ran = tagger(None, "check", "--from", names, option, str(pipe))
+    assert (ran.code, "cannot be written (it is not a regular file)" in ran.error) == (2, True)
+    assert pipe.is_fifo()
