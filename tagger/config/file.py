@@ -155,9 +155,9 @@ def _parsed(path: Path) -> tuple[Mapping[str, object], frozenset[int]]:
     import tomllib  # most repositories have no such file
 
     try:
-        return tomllib.loads(content.decode()), owners
+        return tomllib.loads(content.decode("utf-8-sig")), owners  # some editors write a byte order mark
     except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
+        line = error.object[: error.start].count(b"\n") + 1
         raise InputError(f"{path} is not UTF-8 (at line {line})", "save it as UTF-8") from None
     except ValueError as error:  # a number with too many digits is no TOMLDecodeError
         raise InputError(f"{path} is not TOML: {printable(error)}") from None

@@ -71,7 +71,7 @@ def names(lines: Iterable[str], source: str) -> Iterator[str]:
     """
     some = False
     for line in lines:
-        if name := line.partition("#")[0].strip():
+        if name := line.removeprefix("\ufeff").partition("#")[0].strip():  # some editors write a byte order mark
             some = True
             yield name
     if not some:

@@ -567,6 +567,11 @@ def test_a_broken_file_gives_one_clear_sentence(tmp_path: Path, content: bytes, 
     assert str(refusal.value).isprintable()
 
 
+def test_a_byte_order_mark_before_the_settings_changes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "tagger.toml").write_bytes(b'\xef\xbb\xbfprefix = "v"\n')
+    assert read(Given(), {}, tmp_path).settings.prefix == "v"
+
+
 def test_a_path_that_is_not_a_regular_file_is_not_opened(tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
     (tmp_path / "tagger.toml").mkdir()

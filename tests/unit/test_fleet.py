@@ -76,6 +76,10 @@ def test_an_invalid_rate_is_refused(text: str) -> None:
         parse_rates([text])
 
 
+def test_a_byte_order_mark_before_the_names_changes_nothing() -> None:
+    assert [*names(["\ufeffr.example/a", "r.example/b"], "stdin")] == ["r.example/a", "r.example/b"]
+
+
 def test_an_empty_list_of_names_is_not_a_success() -> None:
     with pytest.raises(InputError, match="stdin names no repository"):
         [*names(["# none", ""], "stdin")]
