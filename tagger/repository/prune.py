@@ -122,8 +122,13 @@ def _created(repository: Prunable, manifest: Manifest) -> datetime | None:
     config = manifest.blobs()[0]
     if config.size > _CONFIG_BYTES:
         return None
-    with repository.blobs.opened(config) as pieces:
-        content = b"".join(pieces)
+    try:
+        with repository.blobs.opened(config) as pieces:
+            content = b"".join(pieces)
+    except Unreadable:
+        raise
+    except BadAnswer:  # it is lost, or is no longer what its digest says
+        return None
     try:
         when = datetime.fromisoformat(json.loads(content)["created"])
     except (ValueError, LookupError, TypeError, RecursionError):

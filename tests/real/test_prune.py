@@ -228,6 +228,21 @@ def test_a_young_image_or_one_without_a_date_stays(registry: Registry, repositor
     assert ran.json["removed"] == ["1.0.0"], ran.err
 
 
+@pytest.mark.engine
+def test_an_image_whose_configuration_is_gone_stays_and_does_not_stop_the_others(
+    registry: Registry, repository: str
+) -> None:
+    shop = Repository(registry, repository)
+    for version in ("1.0.0", "1.0.1"):
+        config = json.dumps({"created": "2020-01-01T00:00:00Z", "version": version}).encode()
+        shop.put(version, MANIFEST, {"config": shop.blob(config, "application/json"), "layers": []})
+    shop.image("1.0.2", "newest")
+    lost = json.loads(registry.manifest(repository, "1.0.0"))["config"]["digest"]
+    assert registry.request("DELETE", f"/v2/{repository}/blobs/{lost}")[0] == 202
+    ran = tagger(None, "prune", str(shop), "--keep", "1", "--older-than", "180d", "--yes", "--json")
+    assert (ran.code, ran.json["removed"]) == (0, ["1.0.1"]), ran.err
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
