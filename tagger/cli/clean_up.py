@@ -100,7 +100,7 @@ def rm(
                 "--all removes the tags of every variant and line",
                 "leave out --variant, --prefix and --line, or name the tags to remove",
             )
-        shown = Shown(text.removal_text, json.removal_content)
+        shown = Shown(text.rm_text, json.removal_content)
         _after_asking(places(where, repository), remove, shown, how)
 
 

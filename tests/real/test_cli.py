@@ -407,6 +407,13 @@ def test_the_json_of_ls_check_repair_and_rm_has_the_documented_shape(gallery: st
         }  # fmt: skip
 
 
+@pytest.mark.parametrize("option", ["--dry-run", "--yes"])
+def test_rm_says_that_there_is_nothing_to_remove(gallery: str, model: ModelRegistry, option: str) -> None:
+    model.repositories["gallery/empty"] = {}
+    empty = gallery.replace("/ui", "/empty")
+    assert tagger(None, "rm", empty, "--all", option).out == f"{empty}: nothing to remove\n"
+
+
 def test_check_exits_with_5_until_repair_has_run(gallery: str) -> None:
     assert tagger(None, "check", gallery).code == 5
     assert tagger(None, "repair", gallery).code == 0

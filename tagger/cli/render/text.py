@@ -127,6 +127,11 @@ def removal_text(removal: Removal) -> str:
     return _written(removal, lines)
 
 
+def rm_text(removal: Removal) -> str:
+    """Write what was removed, or that there was nothing to remove."""
+    return removal_text(removal) if removal.removed else f"{removal.repository}: nothing to remove"
+
+
 def pruning_text(pruning: Pruning) -> str:
     """Write which versions were pruned, and which stay although the numbers would let them go."""
     begins = [removal_text(pruning)] if pruning.removed else [f"{pruning.repository}: nothing to prune"]
