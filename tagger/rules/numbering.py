@@ -11,7 +11,7 @@ from tagger.names import parse_tag
 from tagger.rules import spelling
 from tagger.rules.candidate import candidate_in, is_candidate
 from tagger.rules.template import LONGEST_NUMBER, Field, Template, Token
-from tagger.rules.version import Version, mark, parse_version, read, spells_mark, yanked_by
+from tagger.rules.version import Version, check_build_metadata, mark, parse_version, read, spells_mark, yanked_by
 from tagger.text import printable
 from tagger.values import dataclass
 
@@ -112,6 +112,7 @@ class Numbering:
 
     def asked(self, text: str, *, build_metadata: str = "refuse") -> Version:
         """Return the version to release. Raises what `parse_version` raises."""
+        check_build_metadata(build_metadata)
         if self._template is None and self._rebuilt is None:
             return parse_version(text, build_metadata=build_metadata)
         if self._template is None:

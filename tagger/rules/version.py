@@ -56,6 +56,14 @@ class Version:
         return self if not self.prerelease else Version(".".join(map(str, self.numbers)), self.numbers)
 
 
+def check_build_metadata(handling: str) -> None:
+    """Raise InputError for a way to handle build metadata that is neither "refuse" nor "drop"."""
+    if handling not in ("refuse", "drop"):
+        raise InputError(
+            f"--build-metadata takes 'refuse' or 'drop', not '{printable(handling)}'", "choose one of the two"
+        )
+
+
 def parse_version(text: str, *, build_metadata: str = "refuse") -> Version:
     """Return the version to release: strict SemVer 2.0.0, a leading `v` allowed.
 
@@ -68,10 +76,7 @@ def parse_version(text: str, *, build_metadata: str = "refuse") -> Version:
 
     Raises InvalidVersion, InputError for another `build_metadata`, and Refused for build metadata.
     """
-    if build_metadata not in ("refuse", "drop"):
-        raise InputError(
-            f"--build-metadata takes 'refuse' or 'drop', not '{printable(build_metadata)}'", "choose one of the two"
-        )
+    check_build_metadata(build_metadata)
     try:
         version = Version.parse(text.removeprefix("v"))
     except ValueError:

@@ -17,6 +17,7 @@ from tagger.errors import InputError, InvalidReference, InvalidVersion, Refused
 from tagger.names import Digest
 from tagger.rules.candidate import candidate, is_candidate
 from tagger.rules.lines import lines
+from tagger.rules.numbering import Numbering
 from tagger.rules.resolve import Published, resolve
 from tagger.rules.scheme import Scheme
 from tagger.rules.version import Version, parse_version, precedence
@@ -64,6 +65,12 @@ def test_build_metadata_is_refused_with_the_way_to_drop_it(text: str) -> None:
 def test_dropped_build_metadata_leaves_the_same_version() -> None:
     assert parse_version("2.1.106+build.5", build_metadata="drop") == parse_version("2.1.106")
     assert str(parse_version("2.1.106+build.5", build_metadata="drop")) == "2.1.106"
+
+
+@pytest.mark.parametrize("versions", ["", "{YYYY}.{n}"])
+def test_build_metadata_is_refused_or_dropped_in_any_numbering(versions: str) -> None:
+    with pytest.raises(InputError, match="takes 'refuse' or 'drop', not 'keep'"):
+        Numbering(versions).asked("2026.1" if versions else "2.1.106", build_metadata="keep")
 
 
 def test_build_metadata_is_refused_or_dropped_and_nothing_else() -> None:
