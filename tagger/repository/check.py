@@ -71,9 +71,9 @@ def check(repository: Listed, schemes: Sequence[Scheme]) -> Check:
 
 
 def _check_named(name: Repository, published: Published, *, alone: bool) -> None:
-    """Raise InputError for a variant without a version that the user named, by its name or prefix or with others."""
+    """Raise InputError for a variant without a version named by its name, prefix or line, or with others."""
     scheme = published.scheme
-    named = scheme.variant or scheme.prefix not in {"", "v"} or not alone
+    named = scheme.variant or scheme.prefix not in {"", "v"} or scheme.beside or not alone
     if named and not published.versions:
         variant = f"of variant {scheme.variant}" if scheme.variant else "of the plain variant"
         line = f" in line {scheme.line or 'default'}" if scheme.beside else ""

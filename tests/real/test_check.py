@@ -100,9 +100,12 @@ def test_a_named_line_without_any_version_is_bad_input() -> None:
         ([SCHEME, alpine], "no version of variant alpine"),
         ([Scheme(prefix="api-")], "no version of the plain variant with prefix api-"),
         ([*top, *edge], "no version of the plain variant in line edge"),
+        (edge, "no version of the plain variant in line edge"),
     ):
         with pytest.raises(InputError, match=says):
             check(shelf("2.1.106", nightly="other"), named)
+    with pytest.raises(InputError, match="no version of the plain variant in line default"):
+        check(shelf(nightly="other"), top)
 
 
 def test_a_floating_tag_that_holds_a_yanked_version_is_always_drift() -> None:
