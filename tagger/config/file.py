@@ -205,7 +205,7 @@ def _given(
     for key, value in table.items():
         try:
             if key not in KINDS or key not in allowed:
-                raise unknown(f"{label} has an unknown key {where}{printable(key)}", key, allowed)
+                raise unknown(f"{label} has an unknown key {where}{printable(key)}", key, allowed, KEYS)
             values[key] = KINDS[key].typed(value, label, where + key)
         except InputError as problem:
             problems.append(problem)

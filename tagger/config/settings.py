@@ -40,7 +40,7 @@ def _typed_lines(value: object, label: str, key: str) -> tuple[tuple[str, Given]
 def _one_line(line: Mapping[str, object], label: str, where: str) -> Given:
     for key in line:
         if key not in LINE_KEYS:
-            raise unknown(f"{label} has an unknown key {where}{printable(key)}", key, LINE_KEYS)
+            raise unknown(f"{label} has an unknown key {where}{printable(key)}", key, LINE_KEYS, KEYS)
     return {key: KINDS[key].typed(value, label, where + key) for key, value in line.items()}
 
 

@@ -730,10 +730,12 @@ def test_a_release_follows_the_policies_of_the_repositories_that_it_goes_to(
         ('[[policy]]\nmatch = "*"\nkeep = true', "policy 1.keep takes a number of at least 1"),
         ('[[policy]]\nmatch = "*"\nolder_than = "half a year"', "policy 1.older_than takes days"),
         ('[[policy]]\nmatch = "*"\nrepository = "a"', "has an unknown key policy 1.repository"),
+        ('[[policy]]\nmatch = "*"\nregistries = ["a"]', "policy 1.registries: write it at the top of the file, or in"),
+        ('[lines.edge]\nregistries = ["a"]', "lines.edge.registries: write it at the top of the file, or in"),
         ('[[policy]]\nmatch = "*"\nfloats = ["{nonsense}"]', '[[policy]] 1 "*": '),
     ],
 )
-def test_a_policy_that_makes_no_sense_is_named(tmp_path: Path, text: str, says: str) -> None:
+def test_a_policy_or_line_that_makes_no_sense_is_named(tmp_path: Path, text: str, says: str) -> None:
     write(tmp_path / "tagger.toml", text)
     (problem, *_) = check({}, tmp_path).problems
     assert says in str(problem)
