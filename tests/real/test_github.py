@@ -124,6 +124,7 @@ def test_a_file_that_cannot_be_written_is_reported_before_anything_is_done(
     for option in ("--env-file", "--summary"):
         ran = release(fake, model, option, str(tmp_path / "nowhere" / "file"))
         assert (ran.code, "cannot be written" in ran.error, len(ran.err.splitlines())) == (2, True, 1), ran.err
+        assert "error: '' cannot be written" in release(fake, model, option, "").err
     assert model.repositories == {}
 
 

@@ -31,7 +31,7 @@ def opened(file: str | None) -> Appended | None:
     except OSError as error:
         if error.errno == errno.ENXIO and Path(file).is_fifo():
             raise InputError(f"{printable(file)} is a pipe that nobody reads", "start its reader first") from None
-        raise InputError(f"{printable(file)} cannot be written ({error.strerror})", "give another file") from None
+        raise InputError(f"'{printable(file)}' cannot be written ({error.strerror})", "give another file") from None
     os.set_blocking(descriptor, True)
     return Appended(file, descriptor)
 
