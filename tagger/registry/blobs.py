@@ -68,6 +68,8 @@ class Blobs:
         and Denied, RegistryUnreachable.
         """
         with self._connection.opened(f"{self._base}/{blob.digest}", scope=self._scopes.pull) as (answer, pieces):
+            if answer.status == HTTPStatus.NOT_FOUND:
+                raise BadAnswer(f"{self.name} lacks {blob.digest}", "push the image again")
             answer.check(self.name, f"read {blob.digest}", HTTPStatus.OK)
             yield verified(blob, pieces, lambda seen: self._short(blob, seen), self._other)
 

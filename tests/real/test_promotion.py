@@ -852,6 +852,19 @@ def test_a_registry_that_refuses_an_upload_fails_the_promotion(source: Repositor
     assert target.tags() == []
 
 
+def test_a_blob_that_the_source_lacks_is_named_with_what_to_do(source: Repository, target: Repository) -> None:
+    built = source.image("build-77", "gallery")
+    content = json.loads(built.body)
+    for blob in (content["config"]["digest"], content["layers"][0]["digest"]):
+        with Proxy(source.registry.host) as proxy:
+            proxy.intercept(on("GET", re.escape(blob), refusal(404, "BLOB_UNKNOWN", "blob unknown")))
+            ran = tagger(None, "promote", f"{proxy.host}/{source.path}:build-77", "2.1.106", "--to", str(target))
+            assert (ran.code, ran.error) == (
+                1, f"{proxy.host}/{source.path} lacks {blob}: push the image again",
+            ), ran.err  # fmt: skip
+    assert target.tags() == []
+
+
 def test_content_that_does_not_match_its_digest_is_not_sent(source: Repository, target: Repository) -> None:
     built = source.image("build-77", "gallery")
     layer = json.loads(built.body)["layers"][0]
