@@ -35,10 +35,15 @@ def remove(
 
 
 def remove_all(
-    repository: str, *, schemes: Sequence[Scheme] = PLAIN, dry_run: bool = False, **access: Unpack[Access]
+    repository: str,
+    *,
+    among: Collection[str] | None = None,
+    schemes: Sequence[Scheme] = PLAIN,
+    dry_run: bool = False,
+    **access: Unpack[Access],
 ) -> Removal:
-    """Remove every tag of a repository. Raises what `remove` raises."""
-    return removal.remove_all(alone(repository, access), schemes, dry_run=dry_run).or_raise()
+    """Remove every tag of a repository, or only those in `among`. Raises what `remove` raises."""
+    return removal.remove_all(alone(repository, access), schemes, dry_run=dry_run, among=among).or_raise()
 
 
 def prune(

@@ -88,9 +88,9 @@ def rm(
     from tagger.cli.render import json, text
 
     def remove(place: Place, *, dry_run: bool, among: Sequence[str] | None = None) -> Removal:
-        if everything and among is None:
-            return api.remove_all(place.repository, dry_run=dry_run, **place.words)
-        return api.remove(place.repository, *(names or among or ()), dry_run=dry_run, **place.words)
+        if everything:
+            return api.remove_all(place.repository, among=among, dry_run=dry_run, **place.words)
+        return api.remove(place.repository, *(names or ()), dry_run=dry_run, **place.words)
 
     with failing(repository, as_json=how.as_json):
         if bool(names) == everything:

@@ -64,10 +64,17 @@ def remove(
     return _remove(repository, every, named(repository.name, every, names, note), dry_run=dry_run)
 
 
-def remove_all(repository: Removable, schemes: Sequence[Scheme], *, dry_run: bool = False) -> Removal:
-    """Empty a repository. Raises what `remove` raises."""
+def remove_all(
+    repository: Removable,
+    schemes: Sequence[Scheme],
+    *,
+    dry_run: bool = False,
+    among: Collection[str] | None = None,
+) -> Removal:
+    """Remove every tag, or only those in `among`, each by its exact name. Raises what `remove` raises."""
     every = published(repository, schemes)
-    return _remove(repository, every, every[0].tags, dry_run=dry_run)
+    listed = every[0].tags
+    return _remove(repository, every, [tag for tag in listed if among is None or tag in among], dry_run=dry_run)
 
 
 def _remove(repository: Removable, every: Sequence[Published], named: Sequence[Tag], *, dry_run: bool) -> Removal:

@@ -596,6 +596,16 @@ def test_nothing_is_removed_without_consent(words: list[str], shop: str, model: 
     assert {*VERSIONS, "2.1.107", "latest"} <= {*held(model)}
 
 
+def test_rm_all_removes_after_its_question_even_a_tag_that_names_the_version_of_a_variant(
+    tmp_path: Path, model: ModelRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tagger.toml").write_text('variants = ["alpine"]\n')
+    monkeypatch.chdir(tmp_path)
+    model.seed("gallery/ui", {"2.1.106": b"a", "2.1.105-alpine": b"b", "alpine": b"b"})
+    ran = asked(lambda: "y\n", "rm", f"{model.host}/gallery/ui", "--all")
+    assert (ran.code, held(model)) == (0, {}), ran.err
+
+
 def test_a_repository_that_does_not_exist_is_distinguished_from_one_without_tags(
     gallery: str, model: ModelRegistry
 ) -> None:
