@@ -15,7 +15,7 @@ from tagger.names import Digest, Tag
 from tagger.oci.manifest import Blob, Manifest
 from tagger.repository.observe import ask, published
 from tagger.repository.removal import Removable
-from tagger.repository.remove import Removal, remove
+from tagger.repository.remove import Removal, remove_all
 from tagger.rules.keep import Policy, superseded_tags
 from tagger.rules.scheme import Scheme
 from tagger.values import dataclass
@@ -66,35 +66,46 @@ def prune(
     Raises what `remove` raises.
     """
     every = published(repository, schemes)
-    going, strange = superseded_tags(every, policy)
+    listed, strange = superseded_tags(every, policy)
+    held = _held(repository, every[0].tags) if listed else {}
+    absent = {tag for tag, digest in held.items() if digest is None}
+    half_removed = [tag for tag in listed if tag in absent and repository.is_half_removed(tag)]
+    going = listed
+    if absent:  # the newest versions that are really there stay
+        going, strange = superseded_tags([each.relisted(absent) for each in every], policy)
     candidates = {tag for tag in going if among is None or tag in among}
-    digests, holders = _held(repository, every[0].tags, candidates) if candidates else ({}, {})
+    digests, holders = _holders(held, candidates)
     old = _old(repository, {t: d for t, d in digests.items() if d not in holders}, policy.older_than)
-    half_removed = {tag for tag in candidates if tag not in digests and repository.is_half_removed(tag)}
-    agreed = [tag for tag in going if tag in old or tag in half_removed]
-    done = remove(repository, schemes, agreed, dry_run=dry_run) if agreed else Removal(repository.name, dry_run, (), ())
+    agreed = [*(tag for tag in going if tag in old), *(tag for tag in half_removed if among is None or tag in among)]
+    done = (
+        remove_all(repository, schemes, among=agreed, dry_run=dry_run)
+        if agreed
+        else Removal(repository.name, dry_run, (), ())
+    )
     kept = tuple((tag, holders[digests[tag]]) for tag in going if tag in digests and digests[tag] in holders)
     known = {field.name: getattr(done, field.name) for field in fields(done)}
     return Pruning(**known, not_understood=tuple(strange), held=kept)
 
 
-def _held(
-    repository: Prunable, tags: Sequence[Tag], candidates: Collection[Tag]
-) -> tuple[dict[Tag, Digest], dict[Digest, tuple[Tag, ...]]]:
-    """Return what the candidates hold, and which other tags hold the same.
-
-    Raises BadAnswer for an unreadable tag, because it may hold an image that will be removed.
-    """
+def _held(repository: Prunable, tags: Sequence[Tag]) -> dict[Tag, Digest | None]:
+    """Return what the tags hold. Raises BadAnswer for an unreadable one, which may hold an image to be removed."""
     held = ask(repository, tags)
     if unreadable := [tag for tag, digest in held.items() if isinstance(digest, Unreadable)]:
         raise BadAnswer(
             f"{repository.name} cannot say what {', '.join(unreadable)} holds, which may be an image to remove",
             "repair a floating tag with tagger repair, or remove the tag with tagger rm, and run this again",
         )
-    digests = {tag: digest for tag in candidates if isinstance(digest := held[tag], str)}
+    return {tag: digest for tag, digest in held.items() if not isinstance(digest, Unreadable)}
+
+
+def _holders(
+    held: Mapping[Tag, Digest | None], candidates: Collection[Tag]
+) -> tuple[dict[Tag, Digest], dict[Digest, tuple[Tag, ...]]]:
+    """Return what the candidates hold, and which other tags hold the same."""
+    digests = {tag: digest for tag in candidates if (digest := held[tag])}
     holders: dict[Digest, tuple[Tag, ...]] = dict.fromkeys(digests.values(), ())
     for tag, digest in held.items():
-        if tag not in candidates and isinstance(digest, str) and digest in holders:
+        if tag not in candidates and digest in holders:
             holders[digest] += (tag,)
     return digests, {digest: by for digest, by in holders.items() if by}
 

@@ -159,6 +159,18 @@ def test_a_tag_whose_image_another_tag_holds_stays_and_that_tag_is_named() -> No
     assert "  held by other tags: 1.0.1 (prod)" in pruning_text(done)
 
 
+@pytest.mark.parametrize(("keep", "left"), [(1, {"1.0.2": "c"}), (2, {"1.0.1": "b", "1.0.2": "c"})])
+@pytest.mark.parametrize("half_removed", [True, False])
+def test_a_listed_version_that_is_absent_is_none_of_those_to_keep(
+    keep: int, left: dict[str, str], half_removed: bool
+) -> None:
+    shelf = shelved({"1.0.0": "a", "1.0.1": "b", "1.0.2": "c"})
+    shelf.ghosts = {Tag("1.0.3")}
+    shelf.half_removed = {*shelf.ghosts} if half_removed else set()
+    prune(shelf, [Scheme(floats=())], Policy(keep))
+    assert shelf.held == shelved(left).held
+
+
 def test_nothing_is_pruned_while_a_tag_cannot_be_read() -> None:
     shelf = shelved({"1.0.0": "a", "1.0.1": "b", "prod": "a"})
     shelf.unreadable = {Tag("prod")}
