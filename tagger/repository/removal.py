@@ -71,11 +71,13 @@ class Going:
 def named(name: Repository, every: Sequence[Published], names: Sequence[str], note: Note) -> tuple[Tag, ...]:
     """Find the named tags: by their exact name, or as a version of these variants in any spelling.
 
-    A version alone never finds the tag of another variant or line: with variant alpine, `2.1.106` is 2.1.106-alpine.
+    A version never finds the tag of another variant or line: with variant alpine, `2.1.106` is 2.1.106-alpine.
     """
     listed = {*every[0].tags}
     bare = [_bare(published.scheme) for published in every]
-    beside = {each for published in every for other in published.scheme.beside for each in (other, _bare(other))}
+    others = {replace(published.scheme, variant=other) for published in every for other in published.scheme.variants}
+    others |= {other for published in every for other in published.scheme.beside}
+    beside = {each for other in others for each in (other, _bare(other))}
     found: dict[Tag, None] = {}
     for text in names:
         own = [published.scheme.parse(text) for published in every]

@@ -286,6 +286,18 @@ def test_a_version_is_found_under_its_other_spelling() -> None:
     assert remove(repository, [SCHEME], ["1.0.0"]).removed == ("v1.0.0",)
 
 
+@pytest.mark.parametrize("prefix", ["", "api-"])
+def test_a_version_of_another_variant_is_removed_only_with_that_variant(prefix: str) -> None:
+    tag, variants = f"{prefix}2.1.106-debian", frozenset({"alpine", "debian"})
+    alpine, debian = [Scheme(variant=name, variants=variants, prefix=prefix) for name in sorted(variants)]
+    repository = shelf(**{tag: "2.1.106", "debian": "2.1.106", f"{prefix}2.1.105-alpine": "2.1.105"})
+    before = dict(repository.held)
+    with pytest.raises(InputError, match="has none of these tags"):
+        remove(repository, [alpine], [tag])
+    assert repository.held == before
+    assert {*remove(repository, [alpine, debian], [tag]).removed} == {tag, "debian"}
+
+
 def test_a_missing_tag_is_reported_and_does_not_stop_the_rest() -> None:
     repository = shelf("2.1.106")
     said: list[str] = []
