@@ -99,7 +99,7 @@ class Scheme:
             other = max((o for o in self._others if tag.endswith(o)), key=len)
             raise InputError(
                 f"{version} would be tagged {tag}, which belongs to variant {other[1:]}",
-                f"release {tag.removesuffix(other)} with --variant {other[1:]}, or rename the pre-release",
+                f"give {tag.removesuffix(other)} with --variant {other[1:]}, or rename the pre-release",
             )
         return tag
 

@@ -97,9 +97,9 @@ def test_an_unconfigured_variant_holds_no_floating_tag_of_the_plain_variant(tag:
 
 def test_a_pre_release_spelt_like_a_variant_is_refused_with_advice() -> None:
     plain, alpine, _ = lines(Scheme(), ["default", "alpine", "slim-alpine"])
-    with pytest.raises(InputError, match=r"belongs to variant alpine: release 2\.1\.106 with --variant alpine"):
+    with pytest.raises(InputError, match=r"belongs to variant alpine: give 2\.1\.106 with --variant alpine"):
         plain.tags(parse_version("2.1.106-alpine"))
-    with pytest.raises(InputError, match=r"release 2\.1\.106-rc\.1 with --variant slim-alpine"):
+    with pytest.raises(InputError, match=r"give 2\.1\.106-rc\.1 with --variant slim-alpine"):
         alpine.tags(parse_version("2.1.106-rc.1-slim"))
 
 
