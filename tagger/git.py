@@ -122,7 +122,7 @@ def _at_head(folder: Path, spelling: _Spelling, environment: Mapping[str, str]) 
             f"the checkout has uncommitted changes, such as {printable(changed[0][3:])}",
             "commit them, or give the version itself",
         )
-    tags = _git(folder, "tag", "--points-at", "HEAD").splitlines()
+    tags = _git(folder, "tag", "--no-column", "--points-at", "HEAD").splitlines()
     versions = {tag: version for tag in tags if (version := spelling.version(tag))}
     named = next((tag for tag in _tags_of_ci(environment) if spelling.version(tag)), None)
     if named in versions:

@@ -47,6 +47,13 @@ def test_the_version_is_the_semver_tag_at_head(checkout: Path) -> None:
     )
 
 
+def test_a_user_who_lists_tags_in_columns_gets_the_same_version(checkout: Path) -> None:
+    git(checkout, "config", "column.ui", "always")
+    for tag in ("nightly", "v2.1.106"):
+        git(checkout, "tag", tag)
+    assert str(parse_asked("git", folder=checkout, environment={}).version) == "2.1.106"
+
+
 def test_a_version_tag_at_another_commit_does_not_count(checkout: Path) -> None:
     git(checkout, "tag", "v2.1.106")
     (checkout / "file").write_text("2")
