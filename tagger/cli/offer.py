@@ -15,6 +15,9 @@ from typing import Any
 
 import typer
 
+from tagger.errors import InvalidReference
+from tagger.names import Repository
+
 _SECONDS = 3.0
 # Shells evaluate completions. No image and no tag needs another character, but a checkout or a registry may hold
 # anything.
@@ -46,12 +49,19 @@ def tags_there(context: typer.Context, incomplete: str) -> list[str]:
 
 
 def tagged(context: typer.Context, incomplete: str) -> list[str]:
-    """Offer the tags of the repository before the colon of the word, or without one, the images of the settings."""
-    repository, colon, tag = incomplete.rpartition(":")
+    """Offer the tags of the repository before the colon of the word, or without one, the repositories of the settings.
+
+    The name of a table is no source: without a registry, a source is in Docker Hub.
+    """
+    named, colon, tag = incomplete.rpartition(":")
     if not colon or "/" in tag:
-        return tables(incomplete)
-    found = _in_time(_tags(repository, context.params))
-    return _beginning(incomplete, [f"{repository}:{each}" for each in found])
+        return _beginning(incomplete, _in_time(_repositories()))
+    try:
+        repository = Repository.parse(named)
+    except InvalidReference:
+        return []
+    found = _in_time(_tags(str(repository), context.params))
+    return _beginning(incomplete, [f"{named}:{each}" for each in found])
 
 
 def commands(context: typer.Context, incomplete: str) -> list[str]:
@@ -88,6 +98,14 @@ def _tables() -> Callable[[], Iterable[str]]:
         return file.images if file else ()
 
     return ask
+
+
+def _repositories() -> Callable[[], Iterable[str]]:
+    from tagger.config.places import targets
+    from tagger.config.read import read_any
+    from tagger.config.settings import Given
+
+    return lambda: (str(there) for each in read_any(Given(), os.environ, Path()) for there in targets(each, each.image))
 
 
 def _images() -> Callable[[], Iterable[str]]:

@@ -59,9 +59,26 @@ def test_images_of_the_engine_are_offered_for_a_release(fake: FakeEngine) -> Non
 
 def test_images_of_the_settings_are_offered_for_a_repository(tmp_path: Path) -> None:
     (tmp_path / "tagger.toml").write_text(SETTINGS)
-    for command in ("release", "ls", "check", "repair", "yank", "rm", "prune", "doctor", "config", "promote"):
+    for command in ("release", "ls", "check", "repair", "yank", "rm", "prune", "doctor", "config"):
         ran = tagger_in(tmp_path, **asked(f"tagger {command} ga"), DOCKER_HOST="unix:///nowhere/docker.sock")
         assert (ran.out.split(), ran.err) == (["gallery", "gate"], ""), command
+
+
+def test_repositories_of_the_settings_are_offered_with_their_registry_for_a_source(
+    model: ModelRegistry, tmp_path: Path
+) -> None:
+    """A source without a registry is in Docker Hub, where somebody else may have that name."""
+    model.seed("gallery/ui", {"build-77": b"build"})
+    (tmp_path / "tagger.toml").write_text(f'[images."gallery/ui"]\nregistries = ["{model.host}"]\n')
+    for typed, offers in (
+        ("", [f"{model.host}/gallery/ui"]),
+        ("gallery/", []),
+        ("gallery/ui:", []),
+        (f"{model.host}/gallery/ui:b", [f"{model.host}/gallery/ui:build-77"]),
+        ("Gallery!:", []),
+    ):
+        ran = tagger_in(tmp_path, **asked(f"tagger promote {typed}"), HTTPS_PROXY="http://127.0.0.1:9")
+        assert (ran.out.split(), ran.err) == (offers, ""), typed
 
 
 def test_text_that_a_shell_would_run_is_not_offered(tmp_path: Path) -> None:
