@@ -106,7 +106,7 @@ def name_candidates(run: Run) -> None:
         _put_local_tags_back(run)
     if there := [str(reference) for reference in run.candidates if _may_be_there(run, reference)]:
         names = ", ".join(there)
-        run.notes.append(f"the image stays as {names} for the next attempt; tagger rm or tagger prune removes it")
+        run.notes.append(f"the image stays as {names} for the next attempt; tagger rm removes it")
 
 
 def _may_be_there(run: Run, reference: Reference) -> bool:

@@ -235,6 +235,18 @@ def test_the_timeout_of_the_command_ends_a_gate_too(bench: Bench) -> None:
     assert not {*CASCADE} & {*bench.held()}
 
 
+def test_the_advice_for_a_waiting_image_removes_its_candidate(bench: Bench) -> None:
+    """A clean-up keeps the candidate, because there is no old version to go with it."""
+    ran = bench.release("new", "--gate", "false", "--json")
+    [advice] = [text for text in ran.json["warnings"] if "for the next attempt" in text]
+    [tag] = bench.held()
+    assert ("tagger rm removes it" in advice, "prune" in advice) == (True, False)
+    assert tagger(None, "prune", str(bench.repository), "--keep", "1", "--yes").code == 0
+    assert [*bench.held()] == [tag]
+    assert tagger(None, "rm", str(bench.repository), tag, "--yes").code == 0
+    assert bench.held() == {}
+
+
 def test_a_killed_gate_counts_as_failed(bench: Bench) -> None:
     ran = bench.release("new", "--gate", "sh -c 'kill -9 $$'")
     assert (ran.code, "was killed by signal 9" in ran.error) == (6, True), ran.err
