@@ -54,7 +54,7 @@ class Published:
         return Published.of([tag for tag in self.tags if tag not in gone], self.scheme) if gone else self
 
     def without(self, gone: Collection[Tag]) -> Published:
-        """Return the content of the list without some of its tags.
+        """Return the content of the list without some of its tags; the plain tag of a rebuild still is no version.
 
         >>> published = Published.of(["2.1.105", "2.1.106"], Scheme())
         >>> {tag: str(version) for tag, version in published.without([Tag("2.1.106")]).owners.items()}
@@ -62,7 +62,11 @@ class Published:
         """
         if not gone:
             return self
-        left = tuple(tag for tag in self.tags if tag not in gone)
+        plain = self.scheme.numbering.plain
+        rebuilt = {plain(version) for tag in gone if (version := self.spelt.get(tag)) and plain(version) != version}
+        left = tuple(
+            tag for tag in self.tags if tag not in gone and not (rebuilt and self.scheme.parse(tag) in rebuilt)
+        )
         return replace(self, tags=left, spelt={tag: v for tag, v in self.spelt.items() if tag not in gone})
 
     @cached_property

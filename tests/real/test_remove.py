@@ -298,6 +298,16 @@ def test_a_version_of_another_variant_is_removed_only_with_that_variant(prefix: 
     assert {*remove(repository, [alpine, debian], [tag]).removed} == {tag, "debian"}
 
 
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_no_floating_tag_stays_on_the_last_rebuild_of_a_version_beside_an_absent_one(dry_run: bool) -> None:
+    floats = ("1.0", "1", "latest")
+    repository = shelf(**{"1.0.0": "1.0.0", **dict.fromkeys(("1.0.1-r1", "1.0.1", *floats), "other")})
+    repository.ghosts = {Tag("1.0.1-r0")}
+    done = remove(repository, [Scheme(revisions="-r{n}")], ["1.0.1-r1"], dry_run=dry_run)
+    assert ({*done.removed}, {move.tag for move in done.moved}) == ({"1.0.1-r1", "1.0.1"}, {*floats})
+    assert dry_run or names(repository) == dict.fromkeys(("1.0.0", *floats), "1.0.0")
+
+
 def test_a_missing_tag_is_reported_and_does_not_stop_the_rest() -> None:
     repository = shelf("2.1.106")
     said: list[str] = []
