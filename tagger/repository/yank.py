@@ -87,10 +87,10 @@ def yank(repository: Removable, schemes: Sequence[Scheme], text: str, *, dry_run
     if not parts:
         raise NotThere(f"{repository.name} has no version {version}", f"tagger ls {repository.name} shows what it has")
     deletes = _deletes(repository) if any(part.doomed for part in parts) else False
-    moves = tuple(move for part in parts for move in part.moves)
+    moves = tuple(dict.fromkeys(move for part in parts for move in part.moves))
     digests = tuple(dict.fromkeys(part.digest for part in parts))
     if dry_run:
-        gone = [tag for part in parts for tag in part.doomed] if deletes else []
+        gone = [*dict.fromkeys(tag for part in parts for tag in part.doomed)] if deletes else []
     else:
         moves, gone = _withdrawn(repository, parts, version, deletes=deletes)
     find_kept = partial(_kept, repository, every[0].tags, digests, {*gone, *(move.tag for move in moves)})
@@ -145,7 +145,8 @@ def _look(repository: Removable, published: Published, version: Version, gone: C
     without = published.without([tag for tag, found in published.spelt.items() if found in gone])
     observed = observe(repository, without, floats)
     forced = [t for t in floats if observed.digests[t] == digest or is_half_removed(repository, observed, t)]
-    unclaimed = tuple(tag for tag in forced if tag not in without.owners)
+    owners = observed.owners()
+    unclaimed = tuple(tag for tag in forced if tag not in owners)
     moves = tuple(moved(observed, forced, repository))
     going = tuple(
         tag for tag in spelt if held[tag] == digest or (held[tag] is None and repository.is_half_removed(tag))

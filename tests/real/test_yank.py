@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from command import tagger
@@ -12,6 +13,7 @@ from services import Engine, Registry, private_folder
 from shelf import Shelf
 
 import tagger as api
+from tagger.names import Tag
 from tagger.oci.manifest import OCI_MANIFEST
 from tagger.oci.placeholder import placeholders
 from tagger.repository.check import check
@@ -512,3 +514,22 @@ def test_a_floating_tag_of_a_newer_version_with_the_same_image_is_not_out_of_pla
     for dry_run in (True, False):
         assert yank(repository, [Scheme()], "2.1.105", dry_run=dry_run).warnings == ()
     assert check(repository, [Scheme()]).ok
+
+
+@pytest.mark.parametrize(
+    ("rebuilds", "absent"), [(["1.0.1-r0", "1.0.1-r1"], ""), (["1.0.1-r1"], "1.0.1-r0"), (["1.0.1-r1"], "1.0.2")]
+)
+@pytest.mark.parametrize("others", [{}, {"1.0.0": "a"}])
+def test_a_dry_run_of_a_yank_of_rebuilds_shows_each_tag_once_and_all_that_the_yank_changes(
+    rebuilds: list[str], absent: str, others: dict[str, str]
+) -> None:
+    scheme = Scheme(revisions="-r{n}")
+    repository = Shelf(ghosts={Tag(absent)} if absent else set())
+    for tag, image in (others | dict.fromkeys((*rebuilds, "1.0.1", "1.0", "1", "latest"), "b")).items():
+        repository.hold(tag, image)
+    for version in ("1.0.1-r1", "1.0.1"):
+        before = replace(repository, held=dict(repository.held), ghosts={*repository.ghosts})
+        shown, done = (yank(before, [scheme], version, dry_run=dry_run) for dry_run in (True, False))
+        assert (shown.moved, {*shown.removed}, shown.kept) == (done.moved, {*done.removed}, done.kept)
+        assert len(shown.removed) == len({*shown.removed})
+        assert check(before, [scheme]).ok
