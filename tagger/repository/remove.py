@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Self
 
-from tagger.errors import Abandoned, Refused, TaggerError, Unreadable, Unsettled
+from tagger.errors import Abandoned, Interrupted, Refused, TaggerError, Unreadable, Unsettled
 from tagger.names import Digest, Repository, Tag
 from tagger.repository.ending import ended
 from tagger.repository.floating import Move
@@ -164,12 +164,15 @@ def _asked_for_some_time(repository: Removable, tags: Sequence[Tag]) -> dict[Tag
 def _incomplete(
     problem: TaggerError | KeyboardInterrupt | None, done: Removal, left: Sequence[Tag], astray: Sequence[Tag]
 ) -> TaggerError:
-    there = f"still there, or unknown: {', '.join(left)}" if left else "everything that you named is gone"
-    went = f"removed: {', '.join(done.removed)}; " if done.removed and left else ""
+    moved = f"moved: {', '.join(move.tag for move in done.moved)}; " if done.moved else ""
+    if isinstance(problem, KeyboardInterrupt) and not left:
+        # The same command again could remove the other spelling of a version.
+        return Interrupted(f"interrupted; {moved}everything that you named is gone", problem)
+    there = f"still there, or unknown: {', '.join(left)}"
+    went = f"removed: {', '.join(done.removed)}; " if done.removed else ""
     what = problem or TaggerError(f"{done.repository.registry} accepted every deletion")
     if isinstance(what, Refused) and not done.removed and not astray:
         return what
     partly = left if done.removed and not isinstance(what, KeyboardInterrupt) else ()
     nothing = "" if done.removed or astray or isinstance(what, KeyboardInterrupt) else "nothing was removed, and "
-    moved = f"moved: {', '.join(move.tag for move in done.moved)}; " if done.moved else ""
     return ended(what, f"{went}{moved}{nothing}{there}", [*dict.fromkeys([*astray, *partly])])

@@ -298,6 +298,23 @@ def test_a_version_of_another_variant_is_removed_only_with_that_variant(prefix: 
     assert {*remove(repository, [alpine, debian], [tag]).removed} == {tag, "debian"}
 
 
+def test_an_interruption_after_everything_is_gone_does_not_advise_a_removal_of_the_other_spelling() -> None:
+    repository = shelf("2.1.106", **{"v2.1.106": "other"})
+
+    @contextlib.contextmanager
+    def around(operation: str) -> Iterator[None]:
+        yield
+        if operation == "remove 2.1.106":
+            raise KeyboardInterrupt
+
+    repository.around = around
+    with pytest.raises(Interrupted) as caught:
+        remove(repository, [SCHEME], ["2.1.106"])
+    says = "interrupted; moved: 2.1, 2, latest; everything that you named is gone"
+    assert (str(caught.value), caught.value.exit_code) == (says, 130)
+    assert set(names(repository).values()) == {"other"}
+
+
 @pytest.mark.parametrize("dry_run", [True, False])
 def test_no_floating_tag_stays_on_the_last_rebuild_of_a_version_beside_an_absent_one(dry_run: bool) -> None:
     floats = ("1.0", "1", "latest")
