@@ -31,7 +31,7 @@ def apply_plan(plan: str, many: Many, where: Where) -> NoReturn:
 
     if many.listed is not None:
         raise InputError("a plan already names its repositories", "leave out --from")
-    shard = Shard.parse(many.shard) if many.shard else Shard()
+    shard = Shard() if many.shard is None else Shard.parse(many.shard)
     _check_whole(plan)
     place_of = reader(where)
 
@@ -65,7 +65,7 @@ def _check_whole(plan: str) -> None:
         count = sum(1 for _ in _read(plan))
     except OSError as error:
         raise InputError(
-            f"{printable(plan)} cannot be read ({error.strerror})", "give the file that --plan wrote"
+            f"'{printable(plan)}' cannot be read ({error.strerror})", "give the file that --plan wrote"
         ) from None
     say(f"the plan changes {counted(count, 'repository')}")
     if failed:

@@ -106,7 +106,7 @@ def run(
         raise InputError(
             "--json and --field print one result at the end of the run", "use --json-lines for many repositories"
         )
-    shard = Shard.parse(many.shard) if many.shard else Shard()
+    shard = Shard() if many.shard is None else Shard.parse(many.shard)
     deadline = deadline_of(many)
     named = _named(many, repository, where, deadline)
     place_of = reader(where)
@@ -172,7 +172,8 @@ class Run:
         jobs, rates = self.many.jobs or _JOBS, parse_rates(self.many.rate or ())
         finishing = self.ran.dry_run is False
         shared = Shared(self.deadline, jobs=jobs, rates=rates, sharers=self.sharers, finishing=finishing)
-        journal = Journal(self.ran, self.plan or self.many.resume, resumed=self.many.resume is not None)
+        file = self.many.resume if self.plan is None else self.plan
+        journal = Journal(self.ran, file, resumed=self.many.resume is not None)
 
         def decide(spelt: str, name: T) -> None:
             ended = task(spelt, name, shared)
@@ -262,7 +263,7 @@ def _write_metrics(many: Many, ran: Ran, journal: Journal, shared: Shared, *, co
         new.replace(file)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise InputError(f"{printable(path)} cannot be written ({reason})", "give another file") from None
+        raise InputError(f"'{printable(path)}' cannot be written ({reason})", "give another file") from None
 
 
 def _check_regular(file: Path) -> None:

@@ -88,7 +88,7 @@ class Journal:
                 f"another tagger is writing {printable(path)}", "wait until it ends, or give another file"
             ) from None
         except OSError as error:
-            raise InputError(f"{printable(path)} cannot be written ({error.strerror})", "give another file") from None
+            raise InputError(f"'{printable(path)}' cannot be written ({error.strerror})", "give another file") from None
         finally:
             if file is not None:
                 os.close(file)

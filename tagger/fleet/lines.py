@@ -22,7 +22,7 @@ def of_file(path: str, check: Callable[[], None]) -> Iterator[str]:
         file = os.open(path, os.O_RDONLY)
     except OSError as error:
         raise InputError(
-            f"{printable(path)} cannot be read ({error.strerror})", "give a file with repository names"
+            f"'{printable(path)}' cannot be read ({error.strerror})", "give a file with repository names"
         ) from None
     return _read(file, path, check)
 

@@ -386,6 +386,26 @@ def test_a_plan_to_prune_removes_only_what_it_names_and_no_later_image(
     assert ["1.1.0" in holds(model, name) for name in every] == [True, False, False]
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["check", "REPOSITORY", "--shard", ""], "'' is not a shard"),
+        (["apply", "plan", "--shard", ""], "'' is not a shard"),
+        (["prune", "REPOSITORY", "--keep", "1", "--plan", ""], "'' cannot be written"),
+        (["check", "REPOSITORY", "--resume", ""], "'' cannot be written"),
+        (["check", "--from", ""], "'' cannot be read"),
+        (["apply", ""], "'' cannot be read"),
+    ],
+)
+def test_an_empty_value_is_not_a_missing_option(
+    model: ModelRegistry, tmp_path: Path, words: list[str], says: str
+) -> None:
+    """It comes from a variable without a value, and the command without the option would do more, or something else."""
+    model.seed("gallery/ui", {"1.0.0": b"old", "1.0.1": b"new"})
+    ran = tagger_in(tmp_path, *(word.replace("REPOSITORY", f"{model.host}/gallery/ui") for word in words))
+    assert (ran.code, says in ran.error) == (2, True), ran.err
+
+
 def test_a_damaged_or_wrong_plan_changes_nothing(
     model: ModelRegistry, file: Callable[[Sequence[str]], str], tmp_path: Path
 ) -> None:
