@@ -71,10 +71,11 @@ def remove_all(
     dry_run: bool = False,
     among: Collection[str] | None = None,
 ) -> Removal:
-    """Remove every tag, or only those in `among`, each by its exact name. Raises what `remove` raises."""
+    """Remove every tag, or those in `among` in their order, each by its exact name. Raises what `remove` raises."""
     every = published(repository, schemes)
-    listed = every[0].tags
-    return _remove(repository, every, [tag for tag in listed if among is None or tag in among], dry_run=dry_run)
+    listed = dict.fromkeys(every[0].tags)
+    named = listed if among is None else [Tag(tag) for tag in among if tag in listed]
+    return _remove(repository, every, [*named], dry_run=dry_run)
 
 
 def _remove(repository: Removable, every: Sequence[Published], named: Sequence[Tag], *, dry_run: bool) -> Removal:
