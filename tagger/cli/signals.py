@@ -19,13 +19,16 @@ from tagger.cli.render.console import announce, show_cursor
 from tagger.errors import Terminated
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_WAKE = signal.SIGURG  # nothing sends it to a program that has not asked for it
 _LEAVING_SECONDS = 10.0
+_NOTICING_SECONDS = 0.1
 
 
 def listen() -> None:
     """Raise KeyboardInterrupt at SIGINT, and Terminated at SIGTERM and SIGHUP, from now on."""
     _open_stderr_without_a_lock()
     _handle(_interrupt)
+    signal.signal(_WAKE, _do_nothing)
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
@@ -51,13 +54,9 @@ def _handle(handler: Callable[[int, FrameType | None], Any] | signal.Handlers) -
 def _interrupt(number: int, _: FrameType | None) -> None:
     _handle(_leave)
     # An exception during the start of a thread leaves that thread behind, which then ends with an error of its own.
-    sys.unraisablehook = _say_nothing
+    sys.unraisablehook = _do_nothing
     announce("interrupted: finishing what is under way; press Ctrl-C again to quit now")
     _raise(number)
-
-
-def _say_nothing(_: object) -> None:
-    pass
 
 
 def _leave(number: int, _: FrameType | None) -> None:
@@ -70,15 +69,31 @@ def _raise(number: int) -> None:
     raise KeyboardInterrupt if number == signal.SIGINT else Terminated(number)
 
 
-def _watch(reading: int) -> None:
-    """End the process if it is still there a while after a second signal.
+def _do_nothing(*_: object) -> None:
+    pass
 
-    Python notices no signal within a system call, and nobody may read the last message.
+
+def _watch(reading: int) -> None:
+    """Wake the main thread at the first signal, and end the process if it is still there a while after the second.
+
+    A signal that arrives just before a system call does not interrupt it, so Python would notice it only afterwards.
+    And the last message may have no reader.
     """
-    os.read(reading, 1)
-    last = os.read(reading, 1)[0]
+    numbers = (number for number in iter(lambda: os.read(reading, 1)[0], None) if number != _WAKE)
+    next(numbers)
+    threading.Thread(target=_wake, daemon=True).start()
+    last = next(numbers)
     time.sleep(_LEAVING_SECONDS)
     os._exit(128 + last)
+
+
+def _wake() -> None:
+    """Interrupt the main thread's system call until Python has noticed the first signal."""
+    main = threading.main_thread().ident or 0
+    time.sleep(_NOTICING_SECONDS)
+    while any(signal.getsignal(number) is _interrupt for number in _SIGNALS):
+        signal.pthread_kill(main, _WAKE)
+        time.sleep(_NOTICING_SECONDS)
 
 
 def _open_stderr_without_a_lock() -> None:

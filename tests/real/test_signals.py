@@ -19,7 +19,7 @@ from launcher import Script
 
 # It runs in its own process: `body` replaces a release whose progress `watch` shows.
 SCRIPT = """
-import ctypes, os, threading, time
+import ctypes, os, signal, threading, time
 from tagger.api import release as api
 from tagger.cli import run, signals
 from tagger.cli.render.console import say
@@ -43,6 +43,10 @@ run.main()
 """
 PLACES = {
     "waiting": "ready(); time.sleep(60)",
+    "waiting without being interrupted": """
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM])  # so another thread gets it
+    ready()
+    time.sleep(60)""",
     "taking a line": """
     class Tags(dict):
         def pop(self, *_):
