@@ -108,7 +108,7 @@ class Old(Shelf):
 
     @property
     def blobs(self) -> Blobs:
-        """Return nothing."""
+        """Fail, since no policy here asks for an age."""
         raise NotImplementedError
 
 
